@@ -1,0 +1,89 @@
+"""Pure kernels on boxes: (N, 4) float32, ``x1, y1, x2, y2`` in pixels."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.types import Boxes, Region, Size
+
+
+def areas(boxes: Boxes) -> NDArray[np.float32]:
+    """Areas of boxes, (N,) in square pixels.
+
+    >>> areas(np.float32([[0, 0, 2, 3], [1, 1, 1, 5]])).tolist()
+    [6.0, 0.0]
+    """
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
+    return np.asarray(sides[:, 0] * sides[:, 1], np.float32)
+
+
+def centres(boxes: Boxes) -> NDArray[np.float32]:
+    """Centres of boxes, (N, 2) as x, y.
+
+    >>> centres(np.float32([[0, 0, 2, 4]])).tolist()
+    [[1.0, 2.0]]
+    """
+    return np.asarray((boxes[:, :2] + boxes[:, 2:]) / 2, np.float32)
+
+
+def intersections(a: Boxes, b: Boxes) -> NDArray[np.float32]:
+    """Areas shared by each pair of boxes: (N, 4) and (M, 4) in, (N, M) square pixels out.
+
+    >>> intersections(np.float32([[0, 0, 2, 2]]), np.float32([[1, 1, 3, 3], [5, 5, 6, 6]])).tolist()
+    [[1.0, 0.0]]
+    """
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    sides = np.maximum(high - low, 0)
+    return np.asarray(sides[..., 0] * sides[..., 1], np.float32)
+
+
+def iou(a: Boxes, b: Boxes) -> NDArray[np.float32]:
+    """Intersection over union of each pair: (N, 4) and (M, 4) in, (N, M) in 0..1 out.
+
+    Boxes without area have nothing in common with any box.
+
+    >>> iou(np.float32([[0, 0, 2, 2]]), np.float32([[0, 0, 2, 2], [1, 0, 3, 2]])).round(3).tolist()
+    [[1.0, 0.3330000042915344]]
+    """
+    shared = intersections(a, b)
+    union = areas(a)[:, None] + areas(b)[None, :] - shared
+    out = np.zeros(shared.shape, np.float32)
+    np.divide(shared, union, out=out, where=union > 0)
+    return out
+
+
+def grow(boxes: Boxes, factor: float) -> Boxes:
+    """Boxes with both sides multiplied by ``factor`` around their centres.
+
+    >>> grow(np.float32([[0, 0, 10, 20]]), 2.0).tolist()
+    [[-5.0, -10.0, 15.0, 30.0]]
+    """
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = (boxes[:, 2:] - boxes[:, :2]) * (factor / 2)
+    return np.concatenate([middle - half, middle + half], axis=1).astype(np.float32)
+
+
+def hull(a: Boxes, b: Boxes) -> Boxes:
+    """The smallest boxes that hold ``a`` and ``b``, row by row.
+
+    >>> hull(np.float32([[0, 0, 2, 2]]), np.float32([[1, -1, 3, 1]])).tolist()
+    [[0.0, -1.0, 3.0, 2.0]]
+    """
+    return np.concatenate(
+        [np.minimum(a[:, :2], b[:, :2]), np.maximum(a[:, 2:], b[:, 2:])], axis=1
+    ).astype(np.float32)
+
+
+def inside(box: Boxes, size: Size) -> Region | None:
+    """The whole pixels that a (4,) box touches inside a picture, or None when there are none.
+
+    >>> inside(np.float32([-3.5, 1.2, 4.1, 9]), (100, 5))
+    (0, 1, 5, 5)
+    >>> inside(np.float32([-9, 0, -1, 5]), (100, 5)) is None
+    True
+    """
+    width, height = size
+    x1, y1 = (max(0, int(np.floor(v))) for v in box[:2])
+    x2 = min(width, int(np.ceil(box[2])))
+    y2 = min(height, int(np.ceil(box[3])))
+    return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None

@@ -1,0 +1,222 @@
+"""Every setting and its default, once: overrides > environment > TOML file > defaults.
+
+The environment names a setting in capitals after ``FACE_BLUR_``, as in ``FACE_BLUR_MARGIN``; TOML
+spells it as it is here. A name that is not a setting is an error wherever it stands: a misspelt
+option of a tool that hides faces would show some.
+"""
+
+import math
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from app.errors import ConfigError
+
+ENV_PREFIX = "FACE_BLUR_"
+
+Choice: TypeAlias = Literal["listed", "others", "everyone"]
+
+
+class Point(NamedTuple):
+    """A face pointed at: whoever is at pixel (x, y) of the upright picture in frame ``frame``."""
+
+    frame: int
+    x: float
+    y: float
+
+
+def _points(value: object) -> object:
+    """Points from text as ``FRAME,X,Y`` separated by semicolons; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    points = tuple(tuple(point.split(",")) for point in value.split(";") if point.strip())
+    if any(len(point) != 3 for point in points):
+        raise ValueError(f"a face is pointed at by FRAME,X,Y, not {value!r}")
+    return points
+
+
+def _check_points(points: tuple[Point, ...]) -> tuple[Point, ...]:
+    for point in points:
+        if not all(0 <= number < math.inf for number in point):
+            raise ValueError("FRAME,X,Y must be finite numbers, none of them negative")
+    return points
+
+
+Points: TypeAlias = Annotated[
+    tuple[Point, ...], BeforeValidator(_points), AfterValidator(_check_points)
+]
+
+
+class Settings(BaseSettings):
+    """The effective settings of one run, checked when made.
+
+    ``Settings(...)`` takes only what it is given; ``Settings.load`` also looks at the environment
+    and at a TOML file.
+
+    Raises:
+        ConfigError: an unknown name, a value out of range, or two settings that contradict.
+
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=ENV_PREFIX)
+
+    people: Path | None = Field(
+        None, description="folder with reference photos: NAME/*.jpg or NAME.jpg for each person"
+    )
+    blur: Choice | None = Field(
+        None,
+        description="whom to hide: the people listed, the others, or everyone"
+        " (default: listed if people or faces are given, otherwise everyone)",
+    )
+    select: Points = Field((), description="faces pointed at: FRAME,X,Y, several with semicolons")
+    effect: Literal["blur", "pixelate", "solid"] = Field(
+        "blur", description="what hides a face; solid leaves nothing to guess from"
+    )
+    shape: Literal["ellipse", "rectangle"] = Field(
+        "ellipse", description="outline of a hidden face"
+    )
+    margin: float = Field(
+        0.2, ge=0.1, le=1.0, description="added on each side of a face, as a fraction of it"
+    )
+    feather: float = Field(
+        0.1,
+        ge=0.0,
+        le=0.5,
+        description="soft edge around the margin, as a fraction of the face",
+    )
+    cells: int = Field(4, ge=1, le=4, description="cells per side that a face is reduced to")
+    models: str = Field("open", min_length=1, description="model pack")
+    models_root: Path | None = Field(
+        None, description="folder that holds the model packs (default: the installation's)"
+    )
+    precision: Literal["auto", "float", "int8"] = Field(
+        "auto", description="arithmetic of the models"
+    )
+    threads: int | None = Field(
+        None, ge=1, le=1024, description="CPU threads (default: as many as there are cores)"
+    )
+    quality: int = Field(90, ge=1, le=100, description="quality of re-encoded pictures")
+    keep_location: bool = Field(
+        False, description="keep the place and device data that the file carries"
+    )
+    shots: Literal["content", "none"] = Field("content", description="how cuts are found")
+    sampling: Literal["adaptive", "every"] = Field(
+        "adaptive", description="which frames are looked at"
+    )
+    look_every: float = Field(
+        0.4, ge=0.02, le=2.0, description="seconds between looks at a whole frame, at most"
+    )
+    pad: int = Field(3, ge=0, le=250, description="frames hidden before and after a face is seen")
+    sure: float | None = Field(
+        None, ge=-1, le=1, description="similarity that is surely a person (default: the pack's)"
+    )
+    doubtful: float | None = Field(
+        None,
+        ge=-1,
+        le=1,
+        description="similarity that may be a person (default: the pack's)",
+    )
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError(_explain(error)) from error
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the names are those of the base class
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take only what is passed: what comes from outside is the business of ``load``."""
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.blur in {"listed", "others"} and self.people is None and not self.select:
+            raise ValueError(f"blur={self.blur} needs people or select")
+        if self.sure is not None and self.doubtful is not None and self.doubtful > self.sure:
+            raise ValueError("doubtful must not be above sure")
+        return self
+
+    @classmethod
+    def load(cls, config: Path | None = None, **overrides: Any) -> Self:
+        """Merge ``overrides`` > environment > the TOML file ``config`` > defaults.
+
+        Raises:
+            ConfigError: the file cannot be read, or a name or a value of any source is wrong.
+
+        """
+        values: dict[str, Any] = {} if config is None else _read_toml(config)
+        _known(values, f"{config}: unknown setting")
+        values |= _from_environment(os.environ)
+        _known(overrides, "unknown setting")
+        return cls(**values | overrides)
+
+    def changed(self, **overrides: Any) -> Self:
+        """Replace some of these settings, and check all again."""
+        _known(overrides, "unknown setting")
+        return type(self)(**self.model_dump(exclude_unset=True) | overrides)
+
+    @property
+    def choice(self) -> Choice:
+        """Whom to hide: what was asked for, or what follows from people and select."""
+        if self.blur is not None:
+            return self.blur
+        return "everyone" if self.people is None and not self.select else "listed"
+
+    def effective(self) -> dict[str, Any]:
+        """Give the JSON-ready record for a plan; without the paths, which may name people."""
+        values = self.model_dump(mode="json", exclude={"people", "models_root", "threads"})
+        return values | {"blur": self.choice, "select": [list(point) for point in self.select]}
+
+
+def _known(values: Mapping[str, Any], message: str, prefix: str = "") -> None:
+    unknown = sorted(values.keys() - Settings.model_fields.keys())
+    if unknown:
+        valid = ", ".join(_spelt(name, prefix) for name in Settings.model_fields)
+        wrong = ", ".join(_spelt(name, prefix) for name in unknown)
+        raise ConfigError(f"{message} {wrong}; valid are: {valid}")
+
+
+def _spelt(name: str, prefix: str) -> str:
+    return prefix + name.upper() if prefix else name
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:  # of TOML or of UTF-8
+        raise ConfigError(f"{path}: is not TOML: {' '.join(str(error).split())}") from error
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Read the environment's settings; an empty variable is one that is not set."""
+    values = {
+        name.removeprefix(ENV_PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(ENV_PREFIX)
+    }
+    _known(values, "unknown environment variable", ENV_PREFIX)
+    return {name: value for name, value in values.items() if value}
+
+
+def _explain(error: ValidationError) -> str:
+    """One line for all that is wrong, without the values of paths."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}".removeprefix(": ")
+        .replace("Value error, ", "")
+        .replace("Extra inputs are not permitted", "unknown setting")
+        for item in error.errors(include_url=False)
+    )

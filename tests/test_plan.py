@@ -1,0 +1,307 @@
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.errors import MediaError, OutputError, PlanError
+from app.plan import (
+    ModelRecord,
+    ModelsRecord,
+    Person,
+    Plan,
+    PlanTrack,
+    SourceRecord,
+    read_plan,
+    sha256_of,
+    write_plan,
+)
+
+FRAMES = 400
+MODEL = ModelRecord("detector.onnx", "b" * 64)
+
+
+def make_track(number: int = 0, first: int = 10, last: int = 12, **changes: Any) -> PlanTrack:
+    rows = np.array(
+        [[frame, 100.5, 40, 150.25, 99.8] for frame in range(first, last + 1)], np.float32
+    )
+    values: dict[str, Any] = {
+        "id": number,
+        "shot": 0,
+        "first": first,
+        "last": last,
+        "person": "alice",
+        "similarity": 0.95,
+        "decision": "blur",
+        "uncertain": False,
+        "reason": "matches alice",
+        "boxes": rows,
+    }
+    return PlanTrack(**values | changes)
+
+
+def make_plan(*tracks: PlanTrack, **changes: Any) -> Plan:
+    values: dict[str, Any] = {
+        "source": SourceRecord("a" * 64, "clip.mp4", FRAMES, 640, 360, 9.17),
+        "settings": {"effect": "blur", "select": []},
+        "models": ModelsRecord("open", MODEL, MODEL),
+        "people": (Person("alice", 2),),
+        "shots": ((0, 20), (20, FRAMES)),
+        "tracks": tracks,
+    }
+    return Plan(**values | changes)
+
+
+def record(plan: Plan) -> dict[str, Any]:
+    """Everything in a plan as plain values, to compare with."""
+    return {
+        key: [
+            {
+                field.name: value.tolist()
+                if isinstance(value := getattr(track, field.name), np.ndarray)
+                else value
+                for field in dataclasses.fields(track)
+            }
+            for track in plan.tracks
+        ]
+        if key == "tracks"
+        else getattr(plan, key)
+        for key in ("source", "settings", "models", "people", "shots", "tracks")
+    }
+
+
+corners = st.floats(-200, 17_000, width=32)
+sides = st.floats(0.0625, 5_000, width=32)
+
+
+@st.composite
+def tracks(draw: st.DrawFn) -> PlanTrack:
+    first = draw(st.integers(0, FRAMES - 1))
+    last = draw(st.integers(first, min(FRAMES - 1, first + 5)))
+    rows = []
+    for frame in range(first, last + 1):
+        x, y = draw(corners), draw(corners)
+        rows.append([frame, x, y, x + draw(sides), y + draw(sides)])
+    return make_track(
+        first=first,
+        last=last,
+        shot=draw(st.integers(0, 1)),
+        person=draw(st.none() | st.text(max_size=5)),
+        similarity=draw(st.none() | st.floats(-1, 1)),
+        decision=draw(st.sampled_from(["blur", "keep"])),
+        uncertain=draw(st.booleans()),
+        reason=draw(st.text(max_size=20)),
+        boxes=np.array(rows, np.float64),
+    )
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(tracks(), max_size=4), st.booleans())
+def test_what_is_written_is_read(tmp_path: Path, found: list[PlanTrack], named: bool) -> None:
+    numbered = [dataclasses.replace(track, id=number) for number, track in enumerate(found)]
+    plan = make_plan(*numbered, models=ModelsRecord("open", MODEL, MODEL if named else None))
+    write_plan(plan, tmp_path / "plan.json")
+    assert record(read_plan(tmp_path / "plan.json")) == record(plan)
+
+
+def test_the_file_is_the_documented_json(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    write_plan(make_plan(make_track(), make_track(1, 0, 0, person=None, similarity=None)), path)
+    data = json.loads(path.read_text())
+    assert list(data) == ["version", "source", "settings", "models", "people", "shots", "tracks"]
+    assert data["version"] == 1
+    assert data["shots"] == [[0, 20], [20, FRAMES]]
+    assert data["people"] == [{"name": "alice", "photos": 2}]
+    assert data["tracks"][0] == {
+        "id": 0,
+        "shot": 0,
+        "first": 10,
+        "last": 12,
+        "person": "alice",
+        "similarity": 0.95,
+        "decision": "blur",
+        "uncertain": False,
+        "reason": "matches alice",
+        "boxes": [[frame, 100.5, 40.0, 150.25, 99.8] for frame in (10, 11, 12)],
+    }
+    header = next(line for line in path.read_text().splitlines() if '"id": 1' in line)
+    assert '"decision": "blur"' in header
+
+
+def test_a_file_name_that_is_not_text_survives(tmp_path: Path) -> None:
+    source = SourceRecord("a" * 64, "bad\udcff Zoë.mp4", FRAMES, 640, 360, 9.17)
+    write_plan(make_plan(source=source), tmp_path / "plan.json")
+    assert "Zoë" in (tmp_path / "plan.json").read_text("utf-8")
+    assert read_plan(tmp_path / "plan.json").source == source
+
+
+def test_writing_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text("old")
+    write_plan(make_plan(), path)
+    assert read_plan(path).tracks == ()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failure_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text("old")
+    with pytest.raises(TypeError):
+        write_plan(make_plan(settings={"effect": object()}), path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
+    for path in (tmp_path / "none" / "plan.json", tmp_path):
+        with pytest.raises(OutputError, match="cannot be written"):
+            write_plan(make_plan(), path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _set(*keys: str | int) -> Callable[[dict[str, Any], Any], None]:
+    def change(data: dict[str, Any], value: Any) -> None:
+        target: Any = data
+        for key in keys[:-1]:
+            target = target[key]
+        target[keys[-1]] = value
+
+    return change
+
+
+ROW = [10, 1.0, 1.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "where"),
+    [
+        (("version",), 2, "version 2 is unknown"),
+        (("version",), None, "version None"),
+        (("extra",), 1, "extra: is unknown"),
+        (("source", "frames"), 0, "source: frames"),
+        (("source", "frames"), 399, "shots: "),
+        (("source", "frames"), True, "source.frames: is not a whole number"),
+        (("source", "sha256"), "ab", "source: sha256"),
+        (("source", "duration"), "1", "source.duration: is not a number"),
+        (("source",), [], "source: is not an object"),
+        (("models", "detector"), {}, "models.detector.file: is missing"),
+        (("models", "recogniser"), 1, "models.recogniser: is not an object or null"),
+        (("people", 0), "alice", r"people\[0\]: is not an object"),
+        (("shots",), [[0, 20], [21, FRAMES]], "shots: "),
+        (("shots",), [[0, FRAMES], [FRAMES, FRAMES]], "shots: "),
+        (("shots",), [], "shots: "),
+        (("shots", 0), [0, "20"], r"shots\[0\]"),
+        (("tracks", 0, "decision"), "hide", r"tracks\[0\]: decision"),
+        (("tracks", 0, "decision"), None, r"tracks\[0\].decision: is not text"),
+        (("tracks", 0, "uncertain"), 1, r"tracks\[0\].uncertain"),
+        (("tracks", 0, "similarity"), 2, r"tracks\[0\]: similarity"),
+        (("tracks", 0, "shot"), 2, r"tracks\[0\]: there is no shot 2"),
+        (("tracks", 0, "shot"), -1, r"tracks\[0\]: there is no shot -1"),
+        (("tracks", 0, "first"), 9, r"tracks\[0\]: boxes: expected shape \(4, 5\)"),
+        (("tracks", 0, "last"), 13, r"tracks\[0\]: boxes"),
+        (("tracks", 0, "colour"), 1, r"tracks\[0\].colour: is unknown"),
+        (("tracks", 0, "boxes"), [ROW] * 3, r"tracks\[0\]: boxes: one for each frame"),
+        (("tracks", 0, "boxes"), [], r"tracks\[0\]: boxes"),
+        (("tracks", 0, "boxes"), "x", r"tracks\[0\].boxes: is not a list"),
+        (("tracks", 0, "boxes", 1), [11, 1, 1, 2], r"tracks\[0\].boxes: is not a list of rows"),
+        (("tracks", 0, "boxes", 1), [11, 1, 1, 2, None], r"tracks\[0\].boxes"),
+        (("tracks", 0, "boxes", 1), [11, 1, 1, 2, True], r"tracks\[0\].boxes"),
+        (("tracks", 0, "boxes", 1), [11, 1, 1, 2, "2"], r"tracks\[0\].boxes"),
+        (("tracks", 0, "boxes", 1), [11, 3, 1, 2, 2], r"tracks\[0\]: boxes\[1\]"),
+        (("tracks", 0, "boxes", 1), [11, 1, 2, 2, 2], r"tracks\[0\]: boxes\[1\]"),
+        (("tracks", 0, "boxes", 2), [12, 1, 1, 2, 1e6], r"tracks\[0\]: boxes\[2\]"),
+        (("tracks", 0, "boxes", 2), [12, 1, 1, 2, 1e300], r"tracks\[0\]: boxes\[2\]"),
+        (("tracks", 0, "boxes", 2), [12, 1, 1, 2, 10**400], "too large"),
+        (("tracks", 0, "boxes", 2), [12, 1, 1, 2, float("nan")], "NaN"),
+        (("tracks", 0, "similarity"), float("inf"), "Infinity"),
+        (("tracks", 1, "id"), 0, "tracks: an id is twice"),
+    ],
+)
+def test_what_is_wrong_is_refused_and_named(
+    tmp_path: Path, keys: tuple[str | int, ...], value: object, where: str
+) -> None:
+    path = tmp_path / "plan.json"
+    write_plan(make_plan(make_track(), make_track(1)), path)
+    data = json.loads(path.read_text())
+    _set(*keys)(data, value)
+    path.write_text(json.dumps(data))
+    with pytest.raises(PlanError, match=where) as caught:
+        read_plan(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b"1",
+        b"\xff\xfe",
+        b"{",
+        b"[" * 100_000,
+        b'{"version": 1, "version": 1}',
+        b'{"version": 1}',
+    ],
+)
+def test_what_is_no_plan_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "plan.json"
+    path.write_bytes(content)
+    with pytest.raises(PlanError, match=r"plan\.json: ") as caught:
+        read_plan(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_plan_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="cannot be read"):
+        read_plan(tmp_path / "plan.json")
+
+
+@given(st.lists(tracks(), max_size=8), st.integers(0, FRAMES - 1))
+def test_regions_are_those_of_the_tracks_to_hide(found: list[PlanTrack], frame: int) -> None:
+    plan = make_plan(*(dataclasses.replace(track, id=i) for i, track in enumerate(found)))
+    expected = [
+        row[1:].tolist()
+        for track in plan.tracks
+        for row in track.boxes
+        if track.decision == "blur" and row[0] == frame
+    ]
+    regions = plan.regions_at(frame)
+    assert regions.shape == (len(expected), 4)
+    assert regions.dtype == np.float32
+    assert regions.tolist() == expected
+
+
+def test_a_long_track_is_found_at_each_of_its_frames() -> None:
+    plan = make_plan(make_track(0, 3, 333), make_track(1, 3, 333, decision="keep"))
+    assert [len(plan.regions_at(frame)) for frame in (0, 2, 3, 64, 128, 333, 334, 399)] == [
+        *(0, 0, 1, 1, 1, 1, 0, 0)
+    ]
+
+
+@pytest.mark.parametrize("frame", [-1, FRAMES])
+def test_a_frame_that_the_plan_does_not_know_is_refused(frame: int) -> None:
+    with pytest.raises(PlanError, match="not in the plan"):
+        make_plan(make_track()).regions_at(frame)
+
+
+def test_the_boxes_of_a_track_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        make_track().boxes[0, 1] = 0
+
+
+def test_a_hash_is_that_of_the_whole_file(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 5_000
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    assert sha256_of(path) == hashlib.sha256(content).hexdigest()
+    with pytest.raises(MediaError, match="cannot be read"):
+        sha256_of(tmp_path)

@@ -1,0 +1,49 @@
+"""Fixtures that several folders of tests share."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fetch_media import fetch
+from media.clip import Clip, write_clip
+from media.scenes import SCENES
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Clip]:
+    """The clip of a scene of ``media.scenes.SCENES`` by its name, made once in a session."""
+    folder = tmp_path_factory.mktemp("clips")
+    made: dict[str, Clip] = {}
+
+    def make(name: str) -> Clip:
+        if name not in made:
+            made[name] = write_clip(SCENES[name](), folder / f"{name}.mp4")
+        return made[name]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of reference photos of Obama: other photos than those the clips show mostly."""
+    folder = tmp_path_factory.mktemp("people")
+    (folder / "obama").mkdir()
+    for name in ("obama2.jpg", "obama3.jpg"):
+        shutil.copy(fetch(name), folder / "obama" / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def carphone() -> Path:
+    """A real clip of a man talking in a car: 176 x 144, 120 frames, no sound."""
+    return fetch("carphone.mp4")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of material that is only on some machines; the test is skipped elsewhere."""
+    folder = Path(__file__).parents[1].parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("needs the shared material beside the checkout")
+    return folder

@@ -1,0 +1,214 @@
+"""Scenes: photographed people moved over a textured background, so that the truth is known exactly.
+
+>>> from media.photos import OBAMA
+>>> shot = Shot(30, actors=(Actor(OBAMA, path=keys({0: (-40, 180), 29: (320, 180)}), size=80),))
+>>> scene = Scene((640, 360), shots=(shot,))
+>>> scene.truth().frames
+30
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.types import Image, Region, Size
+from media.photos import Photo, cutout
+from media.truth import Seen, Truth
+
+Path2 = Callable[[float], tuple[float, float]]
+Curve = Callable[[float], float]
+Box = tuple[float, float, float, float]
+NTSC = Fraction(30000, 1001)
+
+
+def keys(points: Mapping[int, tuple[float, float]]) -> Path2:
+    """A path through positions at frames of the shot, straight in between and still outside.
+
+    >>> keys({0: (0, 0), 10: (100, 50)})(5)
+    (50.0, 25.0)
+    """
+    frames = sorted(points)
+    xs, ys = ([points[frame][axis] for frame in frames] for axis in (0, 1))
+    return lambda frame: (float(np.interp(frame, frames, xs)), float(np.interp(frame, frames, ys)))
+
+
+def ramp(points: Mapping[int, float]) -> Curve:
+    """A value through key frames, straight in between.
+
+    >>> ramp({0: 24, 10: 124})(5)
+    74.0
+    """
+    frames = sorted(points)
+    values = [points[frame] for frame in frames]
+    return lambda frame: float(np.interp(frame, frames, values))
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A person of a shot.
+
+    ``path`` gives the centre of the face and ``size`` its width, in pixels, by frame of the shot.
+    The person is there from frame ``enter`` up to, not including, ``leave`` (None: to the end).
+    Later actors stand before earlier ones, and those with ``in_front`` before the occluders.
+    """
+
+    photo: Photo
+    path: Path2
+    size: float | Curve
+    enter: int = 0
+    leave: int | None = None
+    in_front: bool = False
+
+    def present(self, frame: int) -> bool:
+        """Whether the person is in the shot at its frame ``frame``."""
+        return self.enter <= frame and (self.leave is None or frame < self.leave)
+
+    def width(self, frame: int) -> float:
+        """Width of the face in pixels."""
+        return self.size(frame) if callable(self.size) else self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """A smooth random texture of one colour that moves ``speed`` (x, y) pixels a frame."""
+
+    colour: tuple[int, int, int] = (90, 110, 130)
+    speed: tuple[float, float] = (1.0, 0.5)
+    seed: int = 1
+
+    def texture(self, size: Size) -> Image:
+        """(h, w, 3) that can be repeated in both directions without a seam."""
+        width, height = size
+        random = np.random.default_rng(self.seed)
+        out = np.zeros((height, width))
+        for cells, weight in ((4, 40), (12, 20), (40, 10)):
+            grid = random.uniform(-1, 1, (cells, cells))
+            grid = np.pad(grid, ((0, 1), (0, 1)), mode="wrap")
+            ys = np.linspace(0, cells, height, endpoint=False, dtype=np.float32)
+            xs = np.linspace(0, cells, width, endpoint=False, dtype=np.float32)
+            at_x, at_y = np.meshgrid(xs, ys)
+            out += weight * cv2.remap(grid.astype(np.float32), at_x, at_y, cv2.INTER_LINEAR)
+        return np.asarray(np.clip(out[..., None] + self.colour, 0, 255), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """``frames`` frames without a cut. ``occluders`` are opaque boxes in the picture.
+
+    ``fade_in`` and ``fade_out`` are frames from and to black.
+    """
+
+    frames: int
+    actors: tuple[Actor, ...] = ()
+    background: Background = Background()
+    occluders: tuple[Region, ...] = ()
+    fade_in: int = 0
+    fade_out: int = 0
+
+    def light(self, frame: int) -> float:
+        """Brightness at a frame of the shot, 0..1."""
+        begin = (frame + 1) / (self.fade_in + 1)
+        end = (self.frames - frame) / (self.fade_out + 1)
+        return min(1.0, begin, end)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Shots one after the other, all of one size and rate."""
+
+    size: Size
+    shots: tuple[Shot, ...]
+    rate: Fraction = NTSC
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return sum(shot.frames for shot in self.shots)
+
+    def pictures(self) -> Iterator[tuple[Image, tuple[Seen, ...]]]:
+        """Each frame, (h, w, 3) RGB, with the faces in it."""
+        start = 0
+        for shot in self.shots:
+            texture = shot.background.texture(self.size)
+            for frame in range(shot.frames):
+                yield _picture(shot, texture, frame, start)
+            start += shot.frames
+
+    def truth(self, faces: tuple[Seen, ...] | None = None) -> Truth:
+        """What is known of the scene; the frames are drawn unless their ``faces`` are given."""
+        if faces is None:
+            faces = tuple(face for _, seen in self.pictures() for face in seen)
+        starts = np.cumsum([shot.frames for shot in self.shots])[:-1]
+        return Truth(self.size, self.rate, self.frames, tuple(int(n) for n in starts), faces)
+
+
+def _picture(shot: Shot, texture: Image, frame: int, start: int) -> tuple[Image, tuple[Seen, ...]]:
+    """One frame of a shot that begins at frame ``start`` of the scene."""
+    shift = tuple(round(speed * frame) for speed in shot.background.speed)
+    image = np.roll(texture, (shift[1], shift[0]), axis=(0, 1))
+    owner = np.full(image.shape[:2], -1, np.int8)
+    present = [(n, actor) for n, actor in enumerate(shot.actors) if actor.present(frame)]
+    boxes: dict[int, Box] = {}
+    for number, actor in (pair for pair in present if not pair[1].in_front):
+        boxes[number] = _draw(image, owner, actor, number, frame)
+    for x1, y1, x2, y2 in shot.occluders:
+        image[y1:y2, x1:x2] = 255 - texture[y1:y2, x1:x2]
+        owner[y1:y2, x1:x2] = -2
+    for number, actor in (pair for pair in present if pair[1].in_front):
+        boxes[number] = _draw(image, owner, actor, number, frame)
+    light = shot.light(frame)
+    if light < 1:
+        image = np.asarray(image * light, np.uint8)
+    seen = tuple(
+        Seen(start + frame, shot.actors[n].photo.person, box, _visible(owner, n, box), light)
+        for n, box in boxes.items()
+    )
+    return image, tuple(face for face in seen if face.visible > 0)
+
+
+def _draw(
+    image: Image,
+    owner: NDArray[np.int8],
+    actor: Actor,
+    number: int,
+    frame: int,
+) -> Box:
+    """Draw an actor and mark what of the picture is theirs; returns the box of the face."""
+    width = actor.width(frame)
+    cut = cutout(actor.photo, width)
+    x1, y1, x2, y2 = cut.face
+    scale = width / (x2 - x1)
+    x, y = actor.path(frame)
+    left, top = x - scale * (x1 + x2) / 2, y - scale * (y1 + y2) / 2
+    box = (left + scale * x1, top + scale * y1, left + scale * x2, top + scale * y2)
+    height, wide = image.shape[:2]
+    low = np.maximum(0, np.floor((left, top))).astype(int)
+    far = np.ceil((left + scale * cut.pixels.shape[1], top + scale * cut.pixels.shape[0]))
+    high = np.minimum((wide, height), far).astype(int)
+    if (high <= low).any():
+        return box
+    # Pixels are squares, not points: the centre of the pixel (0, 0) lies at (0.5, 0.5).
+    move = np.asarray([left - low[0], top - low[1]]) + (scale - 1) / 2
+    matrix = np.asarray([[scale, 0, move[0]], [0, scale, move[1]]], np.float32)
+    size = (int(high[0] - low[0]), int(high[1] - low[1]))
+    drawn = cv2.warpAffine(cut.pixels, matrix, size, flags=cv2.INTER_LINEAR)
+    part = (slice(low[1], high[1]), slice(low[0], high[0]))
+    opacity = drawn[..., 3:].astype(np.float32) / 255
+    image[part] = np.asarray(drawn[..., :3] * opacity + image[part] * (1 - opacity) + 0.5, np.uint8)
+    owner[part][opacity[..., 0] > 0.5] = number
+    return box
+
+
+def _visible(
+    owner: NDArray[np.int8],
+    number: int,
+    box: Box,
+) -> float:
+    """Share of a face's box that shows the face."""
+    x1, y1, x2, y2 = (round(value) for value in box)
+    part = owner[max(0, y1) : max(0, y2), max(0, x1) : max(0, x2)]
+    return float((part == number).sum()) / max(1, (x2 - x1) * (y2 - y1))

@@ -1,0 +1,136 @@
+"""The clips that tests and measurements share, each about one way in which a face can be missed."""
+
+from collections.abc import Callable
+
+from media.photos import BIDEN, GUESTS, OBAMA, OBAMA_SPEAKING, Photo
+from media.scene import Actor, Background, Scene, Shot, keys, ramp
+
+SMALL = (640, 360)
+HD = (1280, 720)
+_RED = Background((150, 80, 70), (-1.5, 0.0), seed=2)
+_GREEN = Background((60, 120, 70), (0.0, 1.0), seed=3)
+_BLUE = Background((60, 80, 150), (2.0, 1.0), seed=4)
+_PALE = Background((200, 195, 180), (0.5, -1.0), seed=5)
+
+
+def _moving(photo: Photo, size: float, *points: tuple[int, tuple[float, float]]) -> Actor:
+    return Actor(photo, keys(dict(points)), size)
+
+
+def calm() -> Scene:
+    """Two people who hardly move."""
+    obama = _moving(OBAMA, 70, (0, (180, 150)), (59, (200, 160)))
+    biden = _moving(BIDEN, 70, (0, (460, 170)), (59, (450, 160)))
+    return Scene(SMALL, (Shot(60, (obama, biden)),))
+
+
+def cuts() -> Scene:
+    """Four shots; who is where changes at each cut, and one shot has only three frames."""
+    first = Shot(20, (_moving(OBAMA, 80, (0, (160, 150)), (19, (240, 160))),), _RED)
+    second = Shot(15, (_moving(BIDEN, 80, (0, (200, 150)), (14, (260, 160))),), _GREEN)
+    third = Shot(3, (_moving(OBAMA, 90, (0, (480, 180))),), _BLUE)
+    fourth = Shot(
+        22,
+        (
+            _moving(BIDEN, 60, (0, (480, 160)), (21, (440, 160))),
+            _moving(OBAMA, 60, (0, (160, 160)), (21, (200, 170))),
+        ),
+        _PALE,
+    )
+    return Scene(SMALL, (first, second, third, fourth))
+
+
+def edges() -> Scene:
+    """One person enters and leaves at each of the four edges in turn, one shot for each."""
+    paths = (
+        ((-60, 180), (300, 180), (-60, 180)),
+        ((700, 180), (340, 180), (700, 180)),
+        ((320, -80), (320, 180), (320, -80)),
+        ((320, 460), (320, 180), (320, 460)),
+    )
+    backgrounds = (_RED, _GREEN, _BLUE, _PALE)
+    return Scene(
+        SMALL,
+        tuple(
+            Shot(40, (_moving(OBAMA, 80, (0, begin), (20, middle), (39, end)),), background)
+            for (begin, middle, end), background in zip(paths, backgrounds, strict=True)
+        ),
+    )
+
+
+def comes_back() -> Scene:
+    """One person leaves the picture and comes back a second later; another stays."""
+    obama = _moving(
+        OBAMA,
+        70,
+        (0, (420, 160)),
+        (20, (720, 160)),
+        (50, (720, 200)),
+        (70, (420, 200)),
+        (79, (400, 200)),
+    )
+    return Scene(SMALL, (Shot(80, (_moving(BIDEN, 70, (0, (160, 160))), obama)),))
+
+
+def crossing() -> Scene:
+    """Two people cross; the one who is behind is hidden by the other for some frames."""
+    biden = _moving(BIDEN, 70, (0, (520, 170)), (59, (120, 170)))
+    obama = _moving(OBAMA, 70, (0, (120, 170)), (59, (520, 170)))
+    return Scene(SMALL, (Shot(60, (biden, obama)),))
+
+
+def occlusion() -> Scene:
+    """One person walks behind a pillar, another before it."""
+    behind = _moving(OBAMA, 60, (0, (100, 120)), (59, (540, 120)))
+    before = Actor(BIDEN, keys({0: (540, 270), 59: (100, 270)}), 50, in_front=True)
+    return Scene(SMALL, (Shot(60, (behind, before), _GREEN, occluders=((270, 0, 370, 360),)),))
+
+
+def sizes() -> Scene:
+    """A face that grows from 24 pixels to 600: 1280 x 720, and the face fills the picture."""
+    near = Actor(OBAMA, keys({0: (400, 300), 59: (640, 380)}), ramp({0: 24, 20: 80, 59: 600}))
+    return Scene(HD, (Shot(60, (near,), _BLUE),))
+
+
+def fades() -> Scene:
+    """A shot that fades in from black and out to black."""
+    shot = Shot(
+        50, (_moving(OBAMA, 80, (0, (280, 160)), (49, (360, 170))),), _RED, fade_in=12, fade_out=12
+    )
+    return Scene(SMALL, (shot,))
+
+
+def appears() -> Scene:
+    """Somebody is there from one frame to the next, for a few frames, without a cut."""
+    biden = _moving(BIDEN, 70, (0, (160, 160)))
+    obama = Actor(OBAMA_SPEAKING, keys({0: (460, 180)}), 80, enter=23, leave=31)
+    return Scene(SMALL, (Shot(50, (biden, obama)),))
+
+
+def crowd() -> Scene:
+    """Eight people who walk: 1280 x 720."""
+    people = (*GUESTS, BIDEN, OBAMA)
+    actors = tuple(
+        _moving(
+            photo,
+            44 + 4 * number,
+            (0, (110 + 150 * number, 180 + 45 * (number % 4))),
+            (59, (110 + 150 * number + (-1) ** number * 130, 200 + 60 * (number % 3))),
+        )
+        for number, photo in enumerate(people)
+    )
+    return Scene(HD, (Shot(60, actors, _PALE),))
+
+
+SCENES: dict[str, Callable[[], Scene]] = {
+    "calm": calm,
+    "cuts": cuts,
+    "edges": edges,
+    "comes_back": comes_back,
+    "crossing": crossing,
+    "occlusion": occlusion,
+    "sizes": sizes,
+    "fades": fades,
+    "appears": appears,
+    "crowd": crowd,
+}

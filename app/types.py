@@ -178,9 +178,8 @@ class ShotDetector(Protocol):
 class FaceDetector(Protocol):
     """Finds faces in pictures."""
 
-    @property
-    def width(self) -> int | None:
-        """Preferred width of a whole picture, or None to choose by the source."""
+    def input_size(self, size: Size) -> Size:
+        """The size, of about the same shape, in which whole pictures of ``size`` are best given."""
 
     def detect(self, images: Sequence[Image]) -> list[Faces]:
         """A batch of images of any sizes in, one ``Faces`` each, in pixels of its image."""

@@ -1,0 +1,192 @@
+"""dlib's face recognition ResNet, read from its .dat file and written as ONNX.
+
+The file (CC0, https://github.com/davisking/dlib-models) is a dlib serialisation, from input to
+output. Two things of it matter. Integers: a control byte whose low four bits are the number of
+little-endian bytes that follow and whose top bit is the sign. Tensors: version 2, samples,
+channels, rows, columns, then raw little-endian float32; they follow the name of their layer.
+``con_4`` holds the kernels and then the biases of a convolution, ``affine_`` the scales and then
+the shifts of its channels, ``fc_2`` (after outputs and inputs) a matrix.
+
+Layers as in dlib's own example ``dnn_face_recognition_ex.cpp``, described in its words by
+http://blog.dlib.net/2017/02/high-quality-face-recognition-with-deep.html.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from app.errors import PackError
+from app.faces.onnx_graph import GraphWriter
+
+CHIP = 150
+"""Side of the input in pixels."""
+DIMENSION = 128
+MEAN = (122.782, 117.001, 104.298)
+"""Mean RGB that dlib's input layer subtracts before it divides by 256."""
+BLOCKS = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1, True))
+"""Residual stages: channels, blocks, and whether the first block halves the picture."""
+_CONVOLUTION, _AFFINE, _MATRIX = b"\x05con_4", b"\x07affine_", b"\x04fc_2"
+
+_Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A convolution with its affine layer folded in: kernel (out, in, k, k), bias (out,)."""
+
+    kernel: _Array
+    bias: _Array
+
+
+def convert(data: bytes) -> onnx.ModelProto:
+    """The network: ``chips`` (n, 150, 150, 3) uint8 RGB in, ``embeddings`` (n, 128) out.
+
+    Embeddings are as dlib gives them, not of unit length.
+
+    Raises:
+        PackError: ``data`` is not that network.
+    """
+    try:
+        tensors = _tensors(data)
+        matrix = tensors.pop()
+        pairs = list(zip(tensors[::2], tensors[1::2], strict=True))
+        layers = _layers(pairs)
+        return _network(layers, matrix.reshape(layers[-1].bias.size, DIMENSION))
+    except (ValueError, IndexError) as error:
+        raise PackError(f"the dlib file is not the published face network: {error}") from error
+
+
+def _integer(data: bytes, at: int) -> tuple[int, int]:
+    """An integer at ``at``, and the place behind it."""
+    end = at + 1 + (data[at] & 0x0F)
+    value = int.from_bytes(data[at + 1 : end], "little")
+    return (-value if data[at] & 0x80 else value), end
+
+
+def _tensor(data: bytes, at: int) -> tuple[_Array, int]:
+    """A flat tensor at ``at``, and the place behind it."""
+    fields = []
+    for _ in range(5):
+        value, at = _integer(data, at)
+        fields.append(value)
+    version, count = fields[0], int(np.prod(fields[1:]))
+    if version != 2 or not 0 < count <= len(data) // 4:
+        raise ValueError(f"tensor of version {version} with {count} values")
+    values = np.frombuffer(data, "<f4", count, at).astype(np.float64)
+    return values, at + 4 * count
+
+
+def _tensors(data: bytes) -> list[_Array]:
+    """Every tensor of the file, in its order: convolution, affine, ..., matrix."""
+    found: list[_Array] = []
+    at = 0
+    while True:
+        name = _AFFINE if len(found) % 2 else _CONVOLUTION
+        place = data.find(name, at)
+        if place < 0:
+            break
+        values, at = _tensor(data, place + len(name))
+        found.append(values)
+    place = data.index(_MATRIX, at) + len(_MATRIX)
+    for _ in range(2):
+        _, place = _integer(data, place)
+    return [*found, _tensor(data, place)[0]]
+
+
+def _layers(pairs: list[tuple[_Array, _Array]]) -> list[Layer]:
+    """Convolutions with their affine layers folded in; the first also takes the input scaling."""
+    layers: list[Layer] = []
+    channels = 3
+    for values, affine in pairs:
+        count = affine.size // 2
+        gain, shift = affine[:count], affine[count:]
+        side = 7 if not layers else 3
+        kernel = values[:-count].reshape(count, channels, side, side) * gain[:, None, None, None]
+        bias = values[-count:] * gain + shift
+        if not layers:  # it has no padding, so (x - mean) / 256 is part of it
+            kernel = kernel / 256
+            bias = bias - (kernel * np.reshape(MEAN, (1, 3, 1, 1))).sum(axis=(1, 2, 3))
+        layers.append(Layer(kernel, bias))
+        channels = count
+    return layers
+
+
+def _network(layers: list[Layer], matrix: _Array) -> onnx.ModelProto:
+    writer = GraphWriter()
+    queue = iter(enumerate(layers))
+    writer.node("Transpose", ["chips"], "planes", perm=[0, 3, 1, 2])
+    writer.node("Cast", ["planes"], "pixels", to=TensorProto.FLOAT)
+    _convolve(writer, next(queue), "pixels", "stem", stride=2)
+    writer.node("Relu", ["stem"], "stem.relu")
+    name = writer.node("MaxPool", ["stem.relu"], "stem.pool", kernel_shape=[3, 3], strides=[2, 2])
+    side = ((CHIP - 7) // 2 + 1 - 3) // 2 + 1
+    block = 0
+    width = layers[0].bias.size
+    for channels, count, down in BLOCKS:
+        for index in range(count):
+            halve = down and index == 0
+            prefix = f"block{block}"
+            first = _convolve(writer, next(queue), name, f"{prefix}.a", 2 if halve else 1)
+            writer.node("Relu", [first], f"{prefix}.relu")
+            second = _convolve(writer, next(queue), f"{prefix}.relu", f"{prefix}.b", 1)
+            skip = name
+            if halve:
+                skip, second, side = _halve(writer, prefix, (name, second), side, channels - width)
+            writer.node("Add", [second, skip], f"{prefix}.sum")
+            name = writer.node("Relu", [f"{prefix}.sum"], f"{prefix}.out")
+            block, width = block + 1, channels
+    if next(queue, None) is not None:
+        raise ValueError(f"{len(layers)} convolutions")
+    writer.node("GlobalAveragePool", [name], "pool")
+    writer.node("Flatten", ["pool"], "features")
+    writer.constant("matrix", matrix.astype(np.float32))
+    writer.node("MatMul", ["features", "matrix"], "embeddings")
+    return writer.model(
+        "dlib_resnet",
+        ("chips", TensorProto.UINT8, ["n", CHIP, CHIP, 3]),
+        ("embeddings", ["n", DIMENSION]),
+    )
+
+
+def _convolve(
+    writer: GraphWriter, numbered: tuple[int, Layer], source: str, name: str, stride: int
+) -> str:
+    """As dlib: strided convolutions have no padding, the others keep the size."""
+    index, layer = numbered
+    side = layer.kernel.shape[-1]
+    values = [
+        writer.constant(f"conv{index}.weight", layer.kernel.astype(np.float32)),
+        writer.constant(f"conv{index}.bias", layer.bias.astype(np.float32)),
+    ]
+    pad = 0 if stride > 1 else side // 2
+    return writer.node(
+        "Conv",
+        [source, *values],
+        name,
+        kernel_shape=[side, side],
+        strides=[stride, stride],
+        pads=[pad] * 4,
+    )
+
+
+def _halve(
+    writer: GraphWriter, prefix: str, names: tuple[str, str], side: int, new_channels: int
+) -> tuple[str, str, int]:
+    """The halved skip and the branch, both padded with zeros to the larger of their shapes."""
+    skip, branch = names
+    branch_side, skip_side = (side - 3) // 2 + 1, side // 2
+    writer.node("AveragePool", [skip], f"{prefix}.skip", kernel_shape=[2, 2], strides=[2, 2])
+    skip = _pad(writer, f"{prefix}.skip", new_channels, max(0, branch_side - skip_side))
+    branch = _pad(writer, branch, 0, max(0, skip_side - branch_side))
+    return skip, branch, max(branch_side, skip_side)
+
+
+def _pad(writer: GraphWriter, name: str, channels: int, pixels: int) -> str:
+    """``name`` with channels of zeros behind its own, and zeros at its right and bottom."""
+    if not channels and not pixels:
+        return name
+    amounts = np.array([0, 0, 0, 0, 0, channels, pixels, pixels], np.int64)
+    return writer.node("Pad", [name, writer.constant(f"{name}.amounts", amounts)], f"{name}.padded")

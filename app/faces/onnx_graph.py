@@ -1,0 +1,83 @@
+"""A few words to write ONNX graphs with, so that the same input always gives the same bytes.
+
+Everything here is independent of the CPU: weights are computed with exactly rounded operations
+only, and the file is serialised deterministically. So the sha256 of a result can be pinned.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+OPSET = 13
+"""The first with per-channel quantisation."""
+IR_VERSION = 8
+"""Old enough for every ONNX Runtime since 1.10."""
+
+
+@dataclass(slots=True)
+class GraphWriter:
+    """Collects nodes and weights in order and makes a model of them.
+
+    >>> writer = GraphWriter()
+    >>> _ = writer.node("Relu", ["images"], "out")
+    >>> writer.model("tiny", ("images", TensorProto.FLOAT, ["n"]), ("out", ["n"])).graph.name
+    'tiny'
+    """
+
+    nodes: list[NodeProto] = field(default_factory=list)
+    weights: dict[str, TensorProto] = field(default_factory=dict)
+
+    def constant(self, name: str, values: NDArray[Any]) -> str:
+        """Store a constant once; return its name."""
+        self.weights.setdefault(name, numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
+
+    def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        """Add a node that is named after its only output; return the name of that."""
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], name=output, **attributes))
+        return output
+
+    def model(
+        self,
+        name: str,
+        source: tuple[str, int, Sequence[str | int]],
+        result: tuple[str, Sequence[str | int]],
+    ) -> ModelProto:
+        """The model from one input (name, element type, shape) to one float output."""
+        graph = helper.make_graph(
+            self.nodes,
+            name,
+            [helper.make_tensor_value_info(source[0], source[1], source[2])],
+            [helper.make_tensor_value_info(result[0], TensorProto.FLOAT, result[1])],
+            list(self.weights.values()),
+        )
+        return finish(graph)
+
+
+def finish(graph: GraphProto) -> ModelProto:
+    """A model of fixed operator set and format around ``graph``."""
+    return helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="face-blur",
+    )
+
+
+def constants(graph: GraphProto) -> dict[str, NDArray[Any]]:
+    """The weights of a graph by name."""
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+
+
+def attributes(node: NodeProto) -> dict[str, Any]:
+    """The attributes of a node as Python values."""
+    return {item.name: helper.get_attribute_value(item) for item in node.attribute}
+
+
+def serialise(model: ModelProto) -> bytes:
+    """The bytes of a model, the same on every machine."""
+    return bytes(model.SerializeToString(deterministic=True))

@@ -1,0 +1,110 @@
+"""Measure the ranges of CenterFace's activations, for its 8-bit version.
+
+    python bench/calibrate_detector.py
+
+writes ``models/open/centerface-ranges.json``, which is committed: fetching the pack then needs
+neither pictures nor a run, and gives the same bytes on every machine. Afterwards put the sha256
+that this prints into ``pack.toml``.
+
+The pictures are public ones that a fresh machine can have: portraits of the ``face_recognition``
+source distribution and a group photograph of the ``insightface`` wheel. Each is looked at in
+three sizes, and once darkened. Ranges hold 99.99 % of the values on either side of each picture:
+rare peaks would cost all others their precision.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from app.faces.convert_centerface import convert  # noqa: E402
+from app.faces.onnx_graph import serialise  # noqa: E402
+from app.faces.packs import load_pack  # noqa: E402
+from app.faces.quantise import KEEP_FLOAT, observed, quantise  # noqa: E402
+from app.faces.registry import download, extract, put  # noqa: E402
+from app.faces.sessions import open_session  # noqa: E402
+from app.types import Image  # noqa: E402
+
+PORTRAITS = (
+    "face_recognition==1.3.0",
+    "5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec",
+    "face_recognition-1.3.0/tests/test_images/",
+    {
+        "biden.jpg": "3c17508bb91554c637a2eabddfae790e5bb1caba93130814fc2ac50be9760c4c",
+        "obama.jpg": "0930e3aa8cae5920329c0c8cbc6a2ab70f47b0e67b432875beaa95cbf7e741f6",
+        "obama2.jpg": "a7efcc907375274796f39646510704aa86672d59f6d5469d69af3c85590976a6",
+        "obama3.jpg": "76ac6bf97c36dc2da0ad16a537d6a5ac1b10f48d49aac29a0cca9a17cdbc3ca3",
+    },
+)
+GROUP = (
+    "insightface==2.1",
+    "dcd58ee79d99d689572477315f3149353afd65a36dc575f597cbb217a7bde399",
+    "insightface/data/images/",
+    {"t1.jpg": "47f682e945b659f93a9e490b9c9c4a2a864abe64dace9e1a2893845ddfd69489"},
+)
+WIDTHS = (160, 320, 640)
+DARK = 0.4
+PERCENT = 99.99
+
+
+def pictures() -> Iterator[Image]:
+    """The calibration pictures, RGB, with sides that are multiples of 32."""
+    for requirement, sha256, folder, members in (PORTRAITS, GROUP):
+        archive = download(requirement, sha256)
+        for name, member_sha256 in members.items():
+            data = np.frombuffer(extract(archive, folder + name, member_sha256), np.uint8)
+            decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+            picture = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+            for width in WIDTHS:
+                height = round(picture.shape[0] * width / picture.shape[1] / 32) * 32
+                small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+                yield small.astype(np.uint8)
+            yield (small * DARK).astype(np.uint8)
+
+
+def measure(model: onnx.ModelProto) -> dict[str, tuple[float, float]]:
+    """The range of every activation that is rounded, over all pictures."""
+    names = observed(model, KEEP_FLOAT)
+    probe = onnx.ModelProto()
+    probe.CopyFrom(model)
+    probe.graph.output.extend(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names
+    )
+    session = open_session(serialise(probe))
+    ranges = dict.fromkeys(names, (0.0, 0.0))
+    for picture in pictures():
+        for name, values in zip(names, session.run(names, {"images": picture[None]}), strict=True):
+            low, high = np.percentile(values, (100 - PERCENT, PERCENT))
+            ranges[name] = (min(ranges[name][0], low), max(ranges[name][1], high))
+    return {
+        name: (float(f"{low:.5g}"), float(f"{high:.5g}")) for name, (low, high) in ranges.items()
+    }
+
+
+def main() -> None:
+    """Write the ranges and say what the quantised file will be."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    pack = load_pack("open")
+    source = next(item for item in pack.sources if item.converter == "centerface-int8")
+    archive = download(source.requirement, source.sha256)
+    model = convert(extract(archive, source.member, source.member_sha256))
+    ranges = measure(model)
+    path = pack.folder / source.ranges
+    lines = ",\n".join(f'  "{name}": {json.dumps(pair)}' for name, pair in ranges.items())
+    put(path, f"{{\n{lines}\n}}\n".encode())
+    digest = hashlib.sha256(serialise(quantise(model, ranges, KEEP_FLOAT))).hexdigest()
+    sys.stdout.write(f"{path}\n{source.produces} {digest}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -141,9 +141,10 @@ def test_leaks_are_found() -> None:
 def test_a_box_that_hides_a_part_only_is_a_leak() -> None:
     truth = Scene((640, 360), (Shot(1, (Actor(OBAMA, keys({0: (200, 160)}), 60),)),)).truth()
     x1, y1, x2, y2 = truth.faces[0].box
-    most, less = y1 + 0.95 * (y2 - y1), y1 + 0.85 * (y2 - y1)
+    most, less = y1 + 0.85 * (y2 - y1), y1 + 0.75 * (y2 - y1)
     assert leaked(truth, Hidden({0: [(x1, y1, x2, most)]}), {"obama"}) == []
     assert len(leaked(truth, Hidden({0: [(x1, y1, x2, less)]}), {"obama"})) == 1
+    assert leaked(truth, Hidden({0: [(x1, y1, x2, less)]}), {"obama"}, margin=0.2) == []
 
 
 def test_covered_counts_overlaps_once() -> None:

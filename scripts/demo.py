@@ -1,0 +1,135 @@
+"""The demo: hides faces in two clips with the real command, and says where to look.
+
+    python scripts/demo.py FOLDER
+
+The first clip is a real man talking in a car; nobody is listed, so everybody is hidden. The second
+has two people, of whom only the one with reference photos is hidden. It is made of portraits that
+are moved over a background; the reference photos are other photos than the one shown.
+"""
+
+import argparse
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from fetch_media import fetch
+
+from app.errors import FaceBlurError
+from app.plan import Plan, read_plan
+from app.report import contact_sheet, save_png
+from app.video import open_source
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from media.clip import write_clip  # noqa: E402 - lies beside the tests, which share it
+from media.photos import BIDEN, OBAMA  # noqa: E402
+from media.scene import Actor, Background, Scene, Shot, keys, ramp  # noqa: E402
+
+REFERENCES = ("obama2.jpg", "obama3.jpg")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One clip of the demo: what is shown, and the files of it."""
+
+    what: str
+    source: Path
+    people: Path | None = None
+
+    def beside(self, ending: str) -> Path:
+        """A file named after the clip."""
+        return self.source.with_name(self.source.stem + ending)
+
+    def command(self) -> list[str]:
+        """The command that hides the faces."""
+        out = ["face-blur", "blur", str(self.source), "-o", str(self.beside("-hidden.mp4"))]
+        out += ["--plan", str(self.beside("-plan.json")), "--overwrite"]
+        return out if self.people is None else [*out, "--people", str(self.people)]
+
+
+def meeting() -> Scene:
+    """Two people who pass each other, then, after a cut, one who comes close and the other aside."""
+    first = Shot(
+        90,
+        (
+            Actor(BIDEN, keys({0: (560, 150), 30: (430, 160), 89: (110, 150)}), 62),
+            Actor(OBAMA, keys({0: (-60, 180), 40: (200, 170), 89: (480, 175)}), 72),
+        ),
+        Background((90, 110, 130), (1.0, 0.5), seed=7),
+    )
+    second = Shot(
+        60,
+        (
+            Actor(BIDEN, keys({0: (520, 140), 59: (560, 150)}), 54),
+            Actor(OBAMA, keys({0: (200, 150), 59: (230, 180)}), ramp({0: 50, 59: 130})),
+        ),
+        Background((70, 120, 90), (-1.0, 0.0), seed=8),
+    )
+    return Scene((640, 360), (first, second))
+
+
+def prepare(folder: Path) -> list[Job]:
+    """Put the clips and the reference photos into the folder."""
+    people = folder / "people"
+    (people / "obama").mkdir(parents=True, exist_ok=True)
+    for name in REFERENCES:
+        shutil.copyfile(fetch(name), people / "obama" / name)
+    carphone, two = folder / "carphone.mp4", folder / "meeting.mp4"
+    shutil.copyfile(fetch("carphone.mp4"), carphone)
+    write_clip(meeting(), two)
+    return [
+        Job("a man in a car: everybody is hidden", carphone),
+        Job("two people: only the one of the reference photos is hidden", two, people),
+    ]
+
+
+def hide(job: Job) -> Plan:
+    """Run the command, and draw the contact sheet of its result."""
+    command = job.command()
+    print(f"\n{job.what}\n$ {shlex.join(command)}", flush=True)
+    program = Path(sys.executable).with_name(command[0])
+    subprocess.run([program, *command[1:]], check=True)  # noqa: S603 - the arguments are ours
+    plan = read_plan(job.beside("-plan.json"))
+    before, after = open_source(job.source), open_source(job.beside("-hidden.mp4"))
+    save_png(contact_sheet(before, after, plan), job.beside("-sheet.png"))
+    return plan
+
+
+def summary(job: Job, plan: Plan) -> str:
+    """What was hidden, and where to look."""
+    hidden = [track for track in plan.tracks if track.decision == "blur"]
+    frames = sum(track.last - track.first + 1 for track in hidden)
+    lines = [
+        f"{job.what}",
+        f"  {len(plan.tracks)} tracks, {len(hidden)} of them hidden, {frames} faces in"
+        f" {plan.source.frames} frames",
+        f"  result         {job.beside('-hidden.mp4')}",
+        f"  plan           {job.beside('-plan.json')}",
+        f"  contact sheet  {job.beside('-sheet.png')}",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Make the demo in the folder that is named; 0 when all of it was done."""
+    parser = argparse.ArgumentParser(description="Hide faces in two clips and say where to look.")
+    parser.add_argument("folder", type=Path, help="where to put clips, results and contact sheets")
+    folder: Path = parser.parse_args().folder
+    try:
+        jobs = prepare(folder)
+        done = [summary(job, hide(job)) for job in jobs]
+    except FaceBlurError as error:
+        print(f"demo: error: {error}", file=sys.stderr)
+        return error.exit_code
+    except subprocess.CalledProcessError as error:  # the command has said why
+        return error.returncode
+    print("\n" + "\n\n".join(done))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

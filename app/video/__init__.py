@@ -1,0 +1,69 @@
+"""Frames out of files, and files out of frames."""
+
+from pathlib import Path
+
+from app.types import FrameSink, FrameSource
+from app.video.container import open_container
+from app.video.files import check_place
+from app.video.sink import VideoSink
+from app.video.sniff import sniff
+from app.video.source import VideoSource
+from app.video.streams import plan_streams
+
+
+def open_source(path: Path, *, threads: int | None = None) -> FrameSource:
+    """The frames of a video or image, told by its content, never by its name.
+
+    ``threads`` bounds those of the decoder (default: as many as CPUs may be used).
+
+    Raises:
+        MediaError: the file is missing, empty, damaged, or holds no frame.
+        UnsupportedMedia: it is not a video or image that we read.
+    """
+    kind = sniff(path)
+    return VideoSource(path, kind.format, threads=threads)
+
+
+def check_output(source: Path, output: Path, *, overwrite: bool = False) -> list[str]:
+    """Whether ``output`` can be written from ``source``, before any work.
+
+    The container is told by the suffix of ``output``. Returned are warnings, one line each, of
+    what will be converted or dropped.
+
+    Raises:
+        MediaError: ``source`` cannot be read.
+        OutputError: ``output`` cannot be written there, or cannot hold the streams.
+    """
+    check_place(source, output, overwrite=overwrite)
+    kind = sniff(source)
+    with open_container(source, kind.format) as container:
+        return list(plan_streams(container, source, output).warnings)
+
+
+def open_sink(
+    source: Path,
+    output: Path,
+    *,
+    quality: int = 90,
+    keep_location: bool = False,
+    overwrite: bool = False,
+    threads: int | None = None,
+) -> FrameSink:
+    """A sink for frames of ``source``, as a context manager; see ``check_output``.
+
+    ``quality`` is 1..100, 90 is visually lossless. Places and devices in the metadata are left
+    out unless ``keep_location``. ``threads`` bounds those of the encoder.
+
+    Raises:
+        MediaError, OutputError: as ``check_output``.
+    """
+    kind = sniff(source)
+    return VideoSink(
+        source,
+        kind.format,
+        output,
+        quality=quality,
+        keep_location=keep_location,
+        overwrite=overwrite,
+        threads=threads,
+    )

@@ -1,0 +1,88 @@
+"""Whether a file is as long as its own structure says: the cheapest sign of a broken upload."""
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from app.errors import MediaError
+
+_UNKNOWN = (1 << 56) - 1
+
+
+def check_complete(path: Path, format_: str) -> None:
+    """Compare the sizes that the container declares with the size of the file.
+
+    Only MP4/MOV, Matroska and AVI declare them; frames missing from the others show when they
+    are decoded, or not at all.
+
+    Raises:
+        MediaError: the file ends before its content does.
+    """
+    measure = _MEASURES.get(format_)
+    if measure is None:
+        return
+    with path.open("rb") as file:
+        declared = measure(file)
+    actual = path.stat().st_size
+    if declared > actual:
+        raise MediaError(
+            f"{path}: cut off ({actual} of {declared} bytes are there); copy it again completely"
+        )
+
+
+def _mov_end(file: BinaryIO) -> int:
+    """End of the last top-level atom (ISO/IEC 14496-12, 4.2)."""
+    position = 0
+    while True:
+        file.seek(position)
+        head = file.read(16)
+        if len(head) < 8:
+            return position
+        size = int(struct.unpack(">I", head[:4])[0])
+        if size == 1 and len(head) == 16:
+            size = int(struct.unpack(">Q", head[8:])[0])
+        # 0: up to the end of the file. Less than a header: padding after the last atom.
+        if size < 8:
+            return position
+        position += size
+
+
+def _avi_end(file: BinaryIO) -> int:
+    """End of the last RIFF list."""
+    position = 0
+    while True:
+        file.seek(position)
+        head = file.read(8)
+        if len(head) < 8 or head[:4] != b"RIFF":
+            return position
+        position += 8 + int(struct.unpack("<I", head[4:])[0])
+
+
+def _matroska_end(file: BinaryIO) -> int:
+    """End of the first segment, 0 when its size is not declared (RFC 8794, 4 and 6)."""
+    file.seek(4)
+    header = _ebml_size(file)
+    file.seek(file.tell() + header)
+    if file.read(4) != b"\x18\x53\x80\x67":
+        return 0
+    size = _ebml_size(file)
+    return 0 if size == _UNKNOWN else file.tell() + size
+
+
+def _ebml_size(file: BinaryIO) -> int:
+    """A variable-size integer; ``_UNKNOWN`` when all its bits are set."""
+    first = file.read(1)
+    if not first or not first[0]:
+        return 0
+    length = 9 - first[0].bit_length()
+    rest = file.read(length - 1)
+    value = int.from_bytes(bytes([first[0] & ((1 << (8 - length)) - 1)]) + rest, "big")
+    return _UNKNOWN if value == (1 << (7 * length)) - 1 else value
+
+
+_MEASURES: dict[str, Callable[[BinaryIO], int]] = {
+    "mov": _mov_end,
+    "avi": _avi_end,
+    "matroska": _matroska_end,
+}

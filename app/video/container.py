@@ -1,0 +1,90 @@
+"""Opening containers: only the demuxer that the file's bytes call for, only the file itself."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import EDQUOT, ENOSPC
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from app.errors import DiskFull, MediaError, UnsupportedMedia
+
+_OPTIONS = {"protocol_whitelist": "file", "enable_drefs": "0"}
+"""Nothing but the file: no other protocol, no data references of QuickTime movies."""
+_NOT_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
+
+
+def open_container(path: Path, format_: str) -> InputContainer:
+    """Open ``path`` for reading with the demuxer ``format_``.
+
+    Raises:
+        MediaError: the container is damaged.
+    """
+    options = dict(_OPTIONS)
+    if format_ != "mov":
+        del options["enable_drefs"]
+    with translated(path):
+        # An absolute name, so that no part of it is taken for a protocol.
+        return av.open(
+            str(path.absolute()),
+            "r",
+            format=format_,
+            container_options=options,
+            metadata_errors="surrogateescape",
+        )
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Errors of the media library as ours, in one line that names the file."""
+    try:
+        yield
+    except av.error.FFmpegError as error:
+        if error.errno in {ENOSPC, EDQUOT}:
+            raise DiskFull(f"{path}: no space left on the device; free some and repeat") from error
+        reason = error.strerror or type(error).__name__
+        raise MediaError(
+            f"{path}: damaged or incomplete ({reason}); repair it or export it again"
+        ) from error
+    except OSError as error:
+        if error.errno in {ENOSPC, EDQUOT}:
+            raise DiskFull(f"{path}: no space left on the device; free some and repeat") from error
+        raise
+
+
+def is_picture_stream(stream: VideoStream) -> bool:
+    """Whether it is film, not cover art or a track of thumbnails."""
+    return not stream.disposition & _NOT_PICTURES
+
+
+def main_video(container: InputContainer, path: Path) -> VideoStream:
+    """The video stream that is shown: the default one, else the largest.
+
+    Raises:
+        UnsupportedMedia: there is none, or there is no decoder for it.
+    """
+    films = [stream for stream in container.streams.video if is_picture_stream(stream)]
+    if not films:
+        raise UnsupportedMedia(f"{path}: holds no video; give a file with a video stream")
+    best = max(films, key=_prominence)
+    if best.codec_context is None:
+        raise UnsupportedMedia(f"{path}: no decoder for its video; convert it to H.264 first")
+    return best
+
+
+def _prominence(stream: VideoStream) -> tuple[bool, int, int]:
+    context = stream.codec_context
+    area = context.width * context.height if context is not None else 0
+    return bool(stream.disposition & Disposition.default), area, -stream.index
+
+
+def frame_rate(stream: VideoStream) -> Fraction:
+    """Frames per second: the average, else the guessed one, else 25."""
+    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+        if rate:
+            return Fraction(rate)
+    return Fraction(25)

@@ -1,0 +1,72 @@
+"""Output files: checked before any work, written beside their place, put there when finished."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+from app.errors import OutputError
+
+
+def check_place(source: Path, output: Path, *, overwrite: bool) -> None:
+    """Whether ``output`` may and can be written.
+
+    Raises:
+        OutputError: it is the input, exists (without ``overwrite``), or its folder is missing or
+            not writable.
+    """
+    folder = output.absolute().parent
+    if not folder.is_dir():
+        raise OutputError(f"{output}: the folder {folder} does not exist; create it first")
+    if output.is_dir():
+        raise OutputError(f"{output}: is a folder; give the name of a file")
+    if output.exists():
+        if source.exists() and output.samefile(source):
+            raise OutputError(f"{output}: is the input itself; choose another name")
+        if not overwrite:
+            raise OutputError(f"{output}: exists already; choose another name or overwrite it")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"{output}: the folder {folder} is not writable; choose another one")
+
+
+class PendingFile:
+    """A file that gets its name only when it is finished.
+
+    ``path`` lies in the same folder, so that the move is atomic, is hidden, and ends in
+    ``.part``: no player and no watcher of folders takes it for a result.
+    """
+
+    def __init__(self, output: Path, *, overwrite: bool) -> None:
+        self.output = output
+        self.path = output.absolute().with_name(f".{output.name}.{uuid4().hex}.part")
+        self._overwrite = overwrite
+
+    def commit(self) -> None:
+        """Give the file its name.
+
+        Raises:
+            OutputError: the name was taken meanwhile and may not be overwritten.
+        """
+        if not self._overwrite:
+            try:
+                # A link fails where a rename would replace.
+                self.output.hardlink_to(self.path)
+            except FileExistsError as error:
+                raise OutputError(f"{self.output}: exists already; choose another name") from error
+            except OSError:
+                self._rename_checked()
+            else:
+                self.path.unlink()
+            return
+        self.path.replace(self.output)
+
+    def _rename_checked(self) -> None:
+        """For file systems without links."""
+        if self.output.exists():
+            raise OutputError(f"{self.output}: exists already; choose another name")
+        self.path.replace(self.output)
+
+    def discard(self) -> None:
+        """Remove what was written; nothing happens when it has its name already."""
+        with suppress(FileNotFoundError):
+            self.path.unlink()

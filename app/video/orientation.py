@@ -1,0 +1,62 @@
+"""The display matrix of a stream: how the coded picture is turned to stand upright."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from app.types import Region, Size
+
+Matrix = tuple[int, ...]
+"""Nine integers, row by row ``a b u, c d v, x y w``; x' = a x + c y, y' = b x + d y (16.16)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """Upright is the coded picture transposed (if so), then mirrored left-right, then up-down."""
+
+    transpose: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+
+    @classmethod
+    def from_matrix(cls, matrix: Sequence[int] | None) -> "Orientation":
+        """The nearest of the eight orientations of a display matrix (none: upright already).
+
+        >>> Orientation.from_matrix((0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30))
+        Orientation(transpose=True, flip_x=True, flip_y=False)
+        """
+        if matrix is None:
+            return cls()
+        a, b, c, d = matrix[0], matrix[1], matrix[3], matrix[4]
+        if abs(b) + abs(c) > abs(a) + abs(d):
+            return cls(transpose=True, flip_x=c < 0, flip_y=b < 0)
+        return cls(transpose=False, flip_x=a < 0, flip_y=d < 0)
+
+    def size(self, coded: Size) -> Size:
+        """Size of the upright picture."""
+        return (coded[1], coded[0]) if self.transpose else coded
+
+    def upright(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """An upright view of coded pixels, (h, w) or (h, w, c).
+
+        >>> import numpy as np
+        >>> Orientation(transpose=True, flip_x=True).upright(np.array([[1, 2], [3, 4]])).tolist()
+        [[3, 1], [4, 2]]
+        """
+        view = pixels.swapaxes(0, 1) if self.transpose else pixels
+        return view[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
+
+    def coded(self, region: Region, size: Size) -> Region:
+        """Where a region of the upright picture of ``size`` lies in the coded picture.
+
+        >>> Orientation(transpose=True, flip_x=True).coded((0, 0, 10, 20), (100, 200))
+        (0, 90, 20, 100)
+        """
+        x1, y1, x2, y2 = region
+        if self.flip_x:
+            x1, x2 = size[0] - x2, size[0] - x1
+        if self.flip_y:
+            y1, y2 = size[1] - y2, size[1] - y1
+        return (y1, x1, y2, x2) if self.transpose else (x1, y1, x2, y2)

@@ -1,0 +1,196 @@
+"""Frames of a video file, in presentation order."""
+
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.codec.context import ThreadType
+from av.container import InputContainer
+from av.stream import Discard
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from app.errors import MediaError, UnsupportedMedia
+from app.types import MediaInfo, Size
+from app.video.ahead import run_ahead
+from app.video.complete import check_complete
+from app.video.container import frame_rate, main_video, open_container, translated
+from app.video.formats import full_chroma, layout, planar_format
+from app.video.frame import Converters, DecodedFrame
+from app.video.ledger import ONE_TO_ONE, Ledger
+from app.video.orientation import Matrix, Orientation
+from app.video.sidedata import side_data
+
+_AHEAD_FRAMES = 8
+_AHEAD_BYTES = 64 << 20
+
+
+class VideoSource:
+    """A film; implements the contract ``FrameSource``.
+
+    Frames that an edit list hides are not shown. Damage is never skipped: a frame that is missing,
+    incomplete or concealed, and a file that is shorter than its container says, are errors.
+
+    Raises:
+        MediaError: the file is damaged, or its first frame cannot be decoded.
+        UnsupportedMedia: it holds no video that can be decoded and shown.
+    """
+
+    def __init__(self, path: Path, format_: str, *, threads: int | None = None) -> None:
+        self.path = path
+        self.format = format_
+        self._threads = threads if threads is not None else len(os.sched_getaffinity(0))
+        check_complete(path, format_)
+        with _open(path, format_, threads=1) as (container, stream):
+            first = next(_decoded(container, stream, path), None)
+            if first is None:
+                raise MediaError(f"{path}: holds no frame that can be shown; export it again")
+            self._look = _Look.of(first, path)
+            self.info = self._describe(container, stream)
+
+    @property
+    def matrix(self) -> Matrix | None:
+        """The display matrix, None for a picture that is upright as it is."""
+        return self._look.matrix
+
+    def __iter__(self) -> Iterator[DecodedFrame]:
+        pictures = run_ahead(
+            self._pictures(), weigh=_weight, count=_AHEAD_FRAMES, weight=_AHEAD_BYTES
+        )
+        orientation, converters = self._look.orientation, Converters()
+        try:
+            for index, picture in enumerate(pictures):
+                assert picture.pts is not None  # noqa: S101 - the ledger saw to it
+                yield DecodedFrame(index, picture.pts, picture, orientation, converters)
+        finally:
+            pictures.close()
+
+    def _pictures(self) -> Iterator[av.VideoFrame]:
+        converter = VideoReformatter()
+        with _open(self.path, self.format, threads=self._threads) as (container, stream):
+            for picture in _decoded(container, stream, self.path):
+                self._look.check(picture, self.path)
+                yield self._look.shown(picture, converter)
+
+    def _describe(self, container: InputContainer, stream: VideoStream) -> MediaInfo:
+        base = Fraction(stream.time_base or Fraction(1, 90000))
+        if stream.duration:
+            duration = stream.duration * base
+        else:
+            duration = Fraction(container.duration or 0, av.time_base)
+        return MediaInfo(
+            size=self._look.orientation.size(self._look.size),
+            time_base=base,
+            rate=frame_rate(stream),
+            duration=duration,
+            frames=stream.frames or None,
+            is_image=False,
+        )
+
+
+class _Look:
+    """What all pictures of a stream have in common."""
+
+    def __init__(self, size: Size, coded: str, shown: str, matrix: Matrix | None) -> None:
+        self.size = size
+        self.coded = coded
+        self.matrix = matrix
+        self.orientation = Orientation.from_matrix(matrix)
+        self.target = full_chroma(shown) if self._halves_chroma(shown) else shown
+
+    @classmethod
+    def of(cls, picture: av.VideoFrame, path: Path) -> "_Look":
+        name = picture.format.name
+        shown = planar_format(name)
+        if shown is None:
+            raise UnsupportedMedia(f"{path}: pixel format {name}; convert it to H.264 first")
+        return cls((picture.width, picture.height), name, shown, display_matrix(picture))
+
+    def _halves_chroma(self, name: str) -> bool:
+        """Whether mirroring would let a chroma sample begin at an odd pixel."""
+        turn = self.orientation
+        flips = (turn.flip_y, turn.flip_x) if turn.transpose else (turn.flip_x, turn.flip_y)
+        steps = (1 << shift for shift in layout(name).shifts)
+        return any(
+            flip and side % step for flip, side, step in zip(flips, self.size, steps, strict=True)
+        )
+
+    def check(self, picture: av.VideoFrame, path: Path) -> None:
+        """A picture that looks different would not fit the boxes of the others."""
+        size, name = (picture.width, picture.height), picture.format.name
+        if size != self.size or name != self.coded or display_matrix(picture) != self.matrix:
+            raise MediaError(
+                f"{path}: size, format or rotation of its picture changes at {picture.pts}; "
+                "split it there"
+            )
+
+    def shown(self, picture: av.VideoFrame, converter: VideoReformatter) -> av.VideoFrame:
+        """The picture in a format whose planes can be shown."""
+        if self.target == self.coded:
+            return picture
+        shown = converter.reformat(picture, format=self.target, threads=1)
+        shown.pts, shown.time_base = picture.pts, picture.time_base
+        return shown
+
+
+def display_matrix(picture: av.VideoFrame) -> Matrix | None:
+    """The nine numbers of the display matrix of a picture, None when it has none."""
+    data = side_data(picture, "DISPLAYMATRIX")
+    return struct.unpack("=9i", data) if data else None
+
+
+def _weight(picture: av.VideoFrame) -> int:
+    return sum(plane.buffer_size for plane in picture.planes)
+
+
+@contextmanager
+def _open(
+    path: Path, format_: str, *, threads: int
+) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container and its main video, made ready to decode; closed at the end."""
+    with open_container(path, format_) as container:
+        stream = main_video(container, path)
+        for other in container.streams:
+            if other.index != stream.index:
+                other.discard = Discard.all
+        # Errors of frame threads come late and get lost where packets make no frame.
+        frames = stream.codec_context.name in ONE_TO_ONE and threads > 1
+        stream.codec_context.thread_type = ThreadType.AUTO if frames else ThreadType.SLICE
+        stream.codec_context.thread_count = threads
+        yield container, stream
+
+
+def _decoded(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[av.VideoFrame]:
+    """Decode all frames, and account for every packet."""
+    ledger = Ledger(path, stream.codec_context.name)
+    expected, packets = _indexed(container, stream), 0
+    with translated(path):
+        for packet in container.demux(stream):
+            if packet.size:
+                ledger.sent(packet)
+                packets += 1
+            for frame in packet.decode():
+                yield _checked(frame, ledger, path)
+    if packets < expected:
+        raise MediaError(f"{path}: {packets} of {expected} frames are there; copy it again")
+    ledger.finish()
+
+
+def _indexed(container: InputContainer, stream: VideoStream) -> int:
+    """How many packets the index of an MP4 or MOV promises, 0 for other containers."""
+    return len(stream.index_entries) if container.format.name.startswith("mov") else 0
+
+
+def _checked(frame: av.VideoFrame, ledger: Ledger, path: Path) -> av.VideoFrame:
+    if frame.is_corrupt:
+        raise MediaError(f"{path}: the frame at {frame.pts} is damaged; repair the file")
+    if frame.pts is None:
+        frame.pts = frame.dts
+    if frame.pts is None:
+        raise MediaError(f"{path}: its frames have no times; convert it to MP4 first")
+    ledger.shown(frame, frame.pts)
+    return frame

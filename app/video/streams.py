@@ -1,0 +1,185 @@
+"""What an output container can hold, and what becomes of each stream of the input."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from av.container import InputContainer
+from av.stream import AttachmentStream, Discard, Stream
+from av.video.stream import VideoStream
+
+from app.errors import OutputError
+from app.video.codecs import Encoding, choose
+from app.video.container import frame_rate, is_picture_stream, main_video
+from app.video.formats import layout, planar_format
+
+_MUXERS = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".qt": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+    ".avi": "avi",
+    ".ts": "mpegts",
+    ".mts": "mpegts",
+    ".m2ts": "mpegts",
+    ".flv": "flv",
+}
+IMAGE_SUFFIXES = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
+_PCM = frozenset(
+    {"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le"}
+    | {"pcm_f32be", "pcm_f64le", "pcm_f64be"}
+)
+_COMMON = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "dts"})
+_AUDIO: dict[str, frozenset[str]] = {
+    "mp4": _COMMON | _PCM | {"alac", "opus", "flac", "vorbis", "truehd"},
+    "mov": _COMMON | _PCM | {"alac", "amr_nb", "pcm_mulaw", "pcm_alaw", "pcm_u8", "pcm_s8"},
+    "matroska": _COMMON
+    | _PCM - {"pcm_s24be", "pcm_s32be", "pcm_f32be", "pcm_f64be"}
+    | {"alac", "opus", "flac", "vorbis", "truehd", "mp1", "pcm_u8", "pcm_mulaw", "pcm_alaw"}
+    | {"wmav1", "wmav2", "wmapro", "wavpack", "tta", "mlp", "adpcm_ms", "adpcm_ima_wav"},
+    "webm": frozenset({"opus", "vorbis"}),
+    "avi": _COMMON - {"aac", "eac3"}
+    | {"pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_u8", "pcm_mulaw", "pcm_alaw", "pcm_f32le"}
+    | {"wmav1", "wmav2", "adpcm_ms", "adpcm_ima_wav"},
+    "mpegts": _COMMON | {"opus", "truehd"},
+    "flv": frozenset({"aac", "mp3", "pcm_s16le", "pcm_u8", "pcm_mulaw", "pcm_alaw", "speex"}),
+}
+_AUDIO_ENCODERS = {
+    "mp4": "aac",
+    "mov": "aac",
+    "matroska": "flac",
+    "webm": "libopus",
+    "avi": "pcm_s16le",
+    "mpegts": "aac",
+    "flv": "aac",
+}
+_SUBTITLES: dict[str, frozenset[str]] = {
+    "mp4": frozenset({"mov_text", "dvd_subtitle"}),
+    "mov": frozenset({"mov_text"}),
+    "matroska": frozenset({"subrip", "ass", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle"})
+    | {"dvb_subtitle", "text"},
+    "webm": frozenset({"webvtt"}),
+    "avi": frozenset(),
+    "mpegts": frozenset({"dvb_subtitle", "dvb_teletext"}),
+    "flv": frozenset(),
+}
+_TEXT = frozenset({"mov_text", "subrip", "ass", "webvtt", "text"})
+_TEXT_ENCODERS = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}
+_FONTS = (".ttf", ".otf", ".ttc", ".woff", ".woff2")
+
+Action = Literal["copy", "audio", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A stream of the input (by its index) that the output gets: as it is, or as ``codec``."""
+
+    index: int
+    action: Action
+    codec: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What the output will hold. ``fonts`` are indices of attachments to carry over."""
+
+    muxer: str
+    encoding: Encoding
+    carried: tuple[Carried, ...]
+    fonts: tuple[int, ...]
+    warnings: tuple[str, ...]
+
+
+def muxer_of(output: Path) -> str:
+    """The container that the suffix of ``output`` names.
+
+    Raises:
+        OutputError: none that we write.
+    """
+    muxer = _MUXERS.get(output.suffix.lower())
+    if muxer is None:
+        raise OutputError(
+            f"{output}: cannot write {output.suffix or 'a name without suffix'}; "
+            f"use one of {' '.join(sorted(_MUXERS))}"
+        )
+    return muxer
+
+
+def plan_streams(container: InputContainer, source: Path, output: Path) -> Outline:
+    """Decide what becomes of each stream of ``container``.
+
+    Raises:
+        OutputError: the container of ``output`` cannot hold one of them in any form.
+    """
+    muxer = muxer_of(output)
+    video = main_video(container, source)
+    if muxer == "avi" and frame_rate(video) * Fraction(video.time_base or 0) != 1:
+        raise OutputError(f"{output}: AVI cannot hold the times of its frames; write to .mkv")
+    carried: list[Carried] = []
+    fonts: list[int] = []
+    warnings: list[str] = []
+    encoding = _video(video, muxer, warnings)
+    for stream in container.streams:
+        if stream.type in {"audio", "subtitle"}:
+            carried.append(_carried(stream, muxer, output, warnings))
+        elif _is_font(stream) and muxer == "matroska":
+            fonts.append(stream.index)
+        elif stream.index != video.index:
+            warnings.extend(_dropped(stream))
+    return Outline(muxer, encoding, tuple(carried), tuple(fonts), tuple(warnings))
+
+
+def _video(stream: VideoStream, muxer: str, warnings: list[str]) -> Encoding:
+    context = stream.codec_context
+    coded = context.pix_fmt or "yuv420p"
+    shown = planar_format(coded) or "yuv420p"
+    encoding = choose(codec_name(stream), muxer, shown, (context.width, context.height))
+    if codec_name(stream) != encoding.codec:
+        warnings.append(f"video: {codec_name(stream)} is written as {encoding.codec}")
+    wanted, given = layout(shown), layout(encoding.pixel_format)
+    if given.depth < wanted.depth or any(a < b for a, b in zip(wanted.shifts, given.shifts)):  # noqa: B905
+        warnings.append(f"video: {coded} is reduced to {encoding.pixel_format}")
+    if any(plane.is_alpha for plane in wanted.planes):
+        warnings.append("video: the alpha channel is dropped")
+    return encoding
+
+
+def codec_name(stream: Stream) -> str:
+    """Name of the coded format of a stream, ``unknown`` when the library does not know it."""
+    context = stream.codec_context
+    return str(context.codec.canonical_name) if context is not None else "unknown"
+
+
+def _carried(stream: Stream, muxer: str, output: Path, warnings: list[str]) -> Carried:
+    name = codec_name(stream)
+    is_audio = stream.type == "audio"
+    if name in (_AUDIO if is_audio else _SUBTITLES)[muxer]:
+        return Carried(stream.index, "copy", name)
+    target = _AUDIO_ENCODERS[muxer] if is_audio else _TEXT_ENCODERS.get(muxer)
+    if target is None or name == "unknown" or not (is_audio or name in _TEXT):
+        raise OutputError(
+            f"{output}: {output.suffix} cannot hold stream {stream.index} "
+            f"({stream.type}, {name}); write to .mkv instead"
+        )
+    warnings.append(f"stream {stream.index}: {stream.type} {name} is converted to {target}")
+    return Carried(stream.index, "audio" if is_audio else "text", target)
+
+
+def _is_font(stream: Stream) -> bool:
+    if not isinstance(stream, AttachmentStream):
+        return False
+    mime, name = stream.mimetype or "", (stream.name or "").lower()
+    return "font" in mime or "truetype" in mime or name.endswith(_FONTS)
+
+
+def _dropped(stream: Stream) -> list[str]:
+    """Why a stream is left out; nothing of the track that only names the chapters."""
+    if isinstance(stream, VideoStream):
+        what = "a second video" if is_picture_stream(stream) else "cover art"
+        return [f"stream {stream.index}: {what} is dropped, faces in it would not be hidden"]
+    if stream.type == "data" and stream.discard == Discard.all:
+        return []
+    return [f"stream {stream.index}: {stream.type} ({stream.name or 'unknown'}) is dropped"]

@@ -190,9 +190,7 @@ def _shuffle_cells(plane: Plane, box: NDArray[np.float32], rng: np.random.Genera
 def test_a_box_beside_the_picture_changes_nothing(name: str, shape: str, layout: str) -> None:
     planes = LAYOUTS[layout]()
     before = [plane.pixels.copy() for plane in planes]
-    far = np.float32(
-        [[-90, 10, -40, 60], [400, 10, 450, 60], [10, -90, 50, -40], [9, 900, 19, 950]]
-    )
+    far = _boxes([[-90, 10, -40, 60], [400, 10, 450, 60], [10, -90, 50, -40], [9, 900, 19, 950]])
     _make(name, shape).hide(planes, far)
     for plane, old in zip(planes, before, strict=True):
         assert np.array_equal(plane.pixels, old)

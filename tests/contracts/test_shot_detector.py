@@ -1,0 +1,45 @@
+"""What every shot detector promises."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from media.pictures import detect, pictures
+
+from app.shots import SHOT_DETECTORS
+from app.types import Image, ShotDetector, Size
+
+each_detector = pytest.mark.parametrize("make", SHOT_DETECTORS.values(), ids=SHOT_DETECTORS)
+Make = Callable[[], ShotDetector]
+
+
+@each_detector
+def test_a_still_picture_is_one_shot(make: Make) -> None:
+    assert detect(make(), pictures((1, 10))) == []
+
+
+@each_detector
+def test_no_frames_are_no_cuts(make: Make) -> None:
+    assert make().flush() == []
+
+
+@each_detector
+def test_after_a_flush_another_video_can_come(make: Make) -> None:
+    detector = make()
+    first = detect(detector, pictures((1, 5), (2, 5)))
+    # Frame 0 of another video differs from the last frame of this one, and is no cut.
+    assert detect(detector, pictures((3, 5), (4, 5))) == first
+
+
+@each_detector
+@pytest.mark.parametrize("size", [(16, 16), (3, 200), (200, 1), (1920, 1080), (161, 91)])
+def test_any_size_is_taken(make: Make, size: Size) -> None:
+    assert set(detect(make(), pictures((1, 3), (2, 3), size=size))) <= {3}
+
+
+@each_detector
+def test_frames_are_only_read(make: Make) -> None:
+    frames = pictures((1, 2), (2, 2))
+    before: Sequence[Image] = [frame.image.copy() for frame in frames]
+    detect(make(), frames)
+    assert all(np.array_equal(frame.image, old) for frame, old in zip(frames, before, strict=True))

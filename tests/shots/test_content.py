@@ -1,0 +1,29 @@
+from pathlib import Path
+
+import pytest
+from media.pictures import detect, pictures
+
+from app.shots import ContentShots
+from app.video import open_source
+
+
+def test_cuts_are_the_first_frames_of_new_shots() -> None:
+    assert detect(ContentShots(), pictures((1, 12), (2, 7), (1, 30))) == [12, 19]
+
+
+def test_shots_of_single_frames_are_found() -> None:
+    assert detect(ContentShots(), pictures((1, 1), (2, 1), (3, 2), (4, 1))) == [1, 2, 4]
+
+
+def test_a_change_of_size_is_a_cut() -> None:
+    small, large = pictures((1, 2)), pictures((1, 4), size=(640, 360))
+    assert detect(ContentShots(), [*small, *large[2:]]) == [2]
+
+
+def test_the_cuts_of_a_real_clip(shared: Path) -> None:
+    clip = shared / "data" / "hamilton" / "clip.mp4"
+    if not clip.exists():
+        pytest.skip("needs the concert clip")
+    detector = ContentShots()
+    cuts = [cut for frame in open_source(clip, threads=2) for cut in detector.push(frame)]
+    assert cuts + detector.flush() == [20, 82, 211]

@@ -52,7 +52,7 @@ class Job:
 
 
 def meeting() -> Scene:
-    """Two people who pass each other, then, after a cut, one who comes close and the other aside."""
+    """Two people pass each other; after a cut one comes close and the other stands aside."""
     first = Shot(
         90,
         (
@@ -102,11 +102,11 @@ def hide(job: Job) -> Plan:
 def summary(job: Job, plan: Plan) -> str:
     """What was hidden, and where to look."""
     hidden = [track for track in plan.tracks if track.decision == "blur"]
-    frames = sum(track.last - track.first + 1 for track in hidden)
+    times = sum(track.last - track.first + 1 for track in hidden)
     lines = [
         f"{job.what}",
-        f"  {len(plan.tracks)} tracks, {len(hidden)} of them hidden, {frames} faces in"
-        f" {plan.source.frames} frames",
+        f"  {len(plan.tracks)} tracks, {len(hidden)} of them hidden",
+        f"  {times} faces hidden in {plan.source.frames} frames",
         f"  result         {job.beside('-hidden.mp4')}",
         f"  plan           {job.beside('-plan.json')}",
         f"  contact sheet  {job.beside('-sheet.png')}",

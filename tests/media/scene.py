@@ -10,6 +10,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -72,6 +74,13 @@ class Actor:
         return self.size(frame) if callable(self.size) else self.size
 
 
+class Backdrop(Protocol):
+    """What is behind the people of a shot."""
+
+    def picture(self, size: Size, frame: int) -> Image:
+        """A new (h, w, 3) RGB picture for a frame of the shot."""
+
+
 @dataclass(frozen=True, slots=True)
 class Background:
     """A smooth random texture of one colour that moves ``speed`` (x, y) pixels a frame."""
@@ -80,6 +89,12 @@ class Background:
     speed: tuple[float, float] = (1.0, 0.5)
     seed: int = 1
 
+    def picture(self, size: Size, frame: int) -> Image:
+        """(h, w, 3) RGB at a frame of the shot."""
+        across, down = (round(speed * frame) for speed in self.speed)
+        return np.roll(self.texture(size), (down, across), axis=(0, 1))
+
+    @lru_cache(maxsize=8)  # noqa: B019 - backgrounds are small, and equal ones share their texture
     def texture(self, size: Size) -> Image:
         """(h, w, 3) that can be repeated in both directions without a seam."""
         width, height = size
@@ -104,7 +119,7 @@ class Shot:
 
     frames: int
     actors: tuple[Actor, ...] = ()
-    background: Background = Background()
+    background: Backdrop = Background()
     occluders: tuple[Region, ...] = ()
     fade_in: int = 0
     fade_out: int = 0
@@ -133,9 +148,8 @@ class Scene:
         """Each frame, (h, w, 3) RGB, with the faces in it."""
         start = 0
         for shot in self.shots:
-            texture = shot.background.texture(self.size)
             for frame in range(shot.frames):
-                yield _picture(shot, texture, frame, start)
+                yield _picture(shot, self.size, frame, start)
             start += shot.frames
 
     def truth(self, faces: tuple[Seen, ...] | None = None) -> Truth:
@@ -146,17 +160,16 @@ class Scene:
         return Truth(self.size, self.rate, self.frames, tuple(int(n) for n in starts), faces)
 
 
-def _picture(shot: Shot, texture: Image, frame: int, start: int) -> tuple[Image, tuple[Seen, ...]]:
+def _picture(shot: Shot, size: Size, frame: int, start: int) -> tuple[Image, tuple[Seen, ...]]:
     """One frame of a shot that begins at frame ``start`` of the scene."""
-    shift = tuple(round(speed * frame) for speed in shot.background.speed)
-    image = np.roll(texture, (shift[1], shift[0]), axis=(0, 1))
+    image = shot.background.picture(size, frame)
     owner = np.full(image.shape[:2], -1, np.int8)
     present = [(n, actor) for n, actor in enumerate(shot.actors) if actor.present(frame)]
     boxes: dict[int, Box] = {}
     for number, actor in (pair for pair in present if not pair[1].in_front):
         boxes[number] = _draw(image, owner, actor, number, frame)
     for x1, y1, x2, y2 in shot.occluders:
-        image[y1:y2, x1:x2] = 255 - texture[y1:y2, x1:x2]
+        image[y1:y2, x1:x2] = 255 - shot.background.picture(size, 0)[y1:y2, x1:x2]
         owner[y1:y2, x1:x2] = -2
     for number, actor in (pair for pair in present if pair[1].in_front):
         boxes[number] = _draw(image, owner, actor, number, frame)

@@ -1,0 +1,87 @@
+"""The plainest transcode: decode and encode every picture, copy the sound, nothing else.
+
+    python bench/transcode.py IN OUT [--quality 90] [--preset PRESET]
+
+It uses the encoder, the options and the pixel format that Face blur would use for the same file,
+so that the difference between the two is what Face blur costs.
+"""
+
+import argparse
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import OutputContainer
+from av.video.frame import PictureType
+from av.video.stream import VideoStream
+
+from app.video.codecs import choose
+from app.video.codecs import options as encoder_options
+
+
+def add_video(
+    sink: OutputContainer, source: VideoStream, frame: av.VideoFrame, options: dict[str, str]
+) -> VideoStream:
+    """The stream to encode to, as Face blur would make it for this source."""
+    context = source.codec_context
+    size = (context.width, context.height)
+    encoding = choose(context.name, sink.format.name, str(context.pix_fmt), size)
+    rate = source.average_rate or Fraction(25)
+    settings = encoder_options(encoding.encoder, int(options.pop("quality")), frame) | options
+    coded = sink.add_stream(encoding.encoder, rate, options=settings)
+    if not isinstance(coded, VideoStream):
+        raise TypeError(f"{encoding.encoder} encodes no video")
+    coded.width, coded.height = size
+    coded.pix_fmt = encoding.pixel_format
+    if frame.time_base is not None:
+        coded.codec_context.time_base = frame.time_base
+    coded.codec_context.thread_type = "AUTO"
+    return coded
+
+
+def first_picture(source: Path) -> av.VideoFrame:
+    """The first picture of a file: what is known of light and colour only it says."""
+    with av.open(str(source)) as container:
+        return next(container.decode(container.streams.video[0]))
+
+
+def transcode(source: Path, output: Path, options: dict[str, str]) -> int:
+    """Transcode a file; returns the number of frames."""
+    frames = 0
+    with av.open(str(source)) as container, av.open(str(output), "w") as sink:
+        video = container.streams.video[0]
+        video.thread_type = "AUTO"
+        sound = {s.index: sink.add_stream_from_template(s) for s in container.streams.audio}
+        coded = add_video(sink, video, first_picture(source), options)
+        for packet in container.demux([video, *container.streams.audio]):
+            if packet.stream.index in sound:
+                if packet.dts is not None:
+                    packet.stream = sound[packet.stream.index]
+                    sink.mux(packet)
+                continue
+            for frame in video.decode(packet):
+                frame.pict_type = PictureType.NONE
+                sink.mux(coded.encode(frame))
+                frames += 1
+        sink.mux(coded.encode(None))
+    return frames
+
+
+def main() -> int:
+    """Transcode what the command line names."""
+    parser = argparse.ArgumentParser(description="Transcode a video and nothing else.")
+    parser.add_argument("source", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--quality", type=int, default=90)
+    parser.add_argument("--preset", help="instead of the encoder preset that Face blur uses")
+    arguments = parser.parse_args()
+    options = {"quality": str(arguments.quality)}
+    if arguments.preset:
+        options["preset"] = arguments.preset
+    print(transcode(arguments.source, arguments.output, options))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

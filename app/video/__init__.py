@@ -5,10 +5,13 @@ from pathlib import Path
 from app.types import FrameSink, FrameSource
 from app.video.container import open_container
 from app.video.files import check_place
+from app.video.images import ImageSink, ImageSource, image_warnings, read_photo
 from app.video.sink import VideoSink
 from app.video.sniff import sniff
 from app.video.source import VideoSource
-from app.video.streams import plan_streams
+from app.video.streams import output_suffix, plan_streams
+
+__all__ = ["check_output", "natural_suffix", "open_sink", "open_source", "read_photo"]
 
 
 def open_source(path: Path, *, threads: int | None = None) -> FrameSource:
@@ -21,6 +24,8 @@ def open_source(path: Path, *, threads: int | None = None) -> FrameSource:
         UnsupportedMedia: it is not a video or image that we read.
     """
     kind = sniff(path)
+    if kind.is_image:
+        return ImageSource(path, kind.format)
     return VideoSource(path, kind.format, threads=threads)
 
 
@@ -36,6 +41,8 @@ def check_output(source: Path, output: Path, *, overwrite: bool = False) -> list
     """
     check_place(source, output, overwrite=overwrite)
     kind = sniff(source)
+    if kind.is_image:
+        return image_warnings(source, kind.format, output)
     with open_container(source, kind.format) as container:
         return list(plan_streams(container, source, output).warnings)
 
@@ -58,6 +65,8 @@ def open_sink(
         MediaError, OutputError: as ``check_output``.
     """
     kind = sniff(source)
+    if kind.is_image:
+        return ImageSink(source, output, quality=quality, overwrite=overwrite)
     return VideoSink(
         source,
         kind.format,
@@ -67,3 +76,14 @@ def open_sink(
         overwrite=overwrite,
         threads=threads,
     )
+
+
+def natural_suffix(path: Path) -> str:
+    """The suffix of an output of the same kind as ``path``, told by its content.
+
+    Kinds that are read but not written (MPEG-PS, MXF, Ogg) become ``.mkv``.
+
+    Raises:
+        MediaError, UnsupportedMedia: as ``open_source``.
+    """
+    return output_suffix(sniff(path).format, path)

@@ -56,11 +56,11 @@ class DecodedFrame:
         """
         if region is None or region == (0, 0, *self.size):
             return self._whole(size)
-        self._check(region)
+        check_region(region, self.size)
         pixels = self._cut(self.orientation.coded(region, self.size))
         wanted = self._coded_size(size)
         if wanted is not None and wanted != (pixels.shape[1], pixels.shape[0]):
-            pixels = _scaled(self.converters.scale, pixels, wanted)
+            pixels = scaled(self.converters.scale, pixels, wanted)
         return self._upright(pixels)
 
     def planes(self) -> tuple[Plane, ...]:
@@ -78,12 +78,6 @@ class DecodedFrame:
         shift_x, shift_y = reversed(shifts) if self.orientation.transpose else shifts
         pixels = self.orientation.upright(plane_pixels(self.picture, kind))
         return Plane(pixels, shift_x, shift_y, kind.black(full=full))
-
-    def _check(self, region: Region) -> None:
-        x1, y1, x2, y2 = region
-        width, height = self.size
-        if not (0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height):
-            raise ValueError(f"region {region} is not inside the picture of {width} x {height}")
 
     def _coded_size(self, size: Size | None) -> Size | None:
         return None if size is None else self.orientation.size(size)
@@ -112,6 +106,17 @@ class DecodedFrame:
         pixels = to_rgb(self.converters.crop, small, None, None, self.matrix)
         x1, y1 = region[0] - grid[0], region[1] - grid[1]
         return pixels[y1 : y1 + region[3] - region[1], x1 : x1 + region[2] - region[0]]
+
+
+def check_region(region: Region, size: Size) -> None:
+    """Whether ``region`` is some part of a picture of ``size``.
+
+    Raises:
+        ValueError: it is empty or overhangs.
+    """
+    x1, y1, x2, y2 = region
+    if not (0 <= x1 < x2 <= size[0] and 0 <= y1 < y2 <= size[1]):
+        raise ValueError(f"region {region} is not inside the picture of {size[0]} x {size[1]}")
 
 
 def plane_pixels(picture: av.VideoFrame, kind: PlaneLayout) -> NDArray[Any]:
@@ -177,7 +182,8 @@ def to_rgb(
     return np.ascontiguousarray(pixels, dtype=np.uint8)
 
 
-def _scaled(converter: VideoReformatter, pixels: Image, size: Size) -> Image:
+def scaled(converter: VideoReformatter, pixels: Image, size: Size) -> Image:
+    """RGB pixels of another size."""
     picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
     scaled = converter.reformat(picture, size[0], size[1], "rgb24", threads=1)
     return np.ascontiguousarray(scaled.to_ndarray(), dtype=np.uint8)

@@ -27,7 +27,17 @@ _MUXERS = {
     ".m2ts": "mpegts",
     ".flv": "flv",
 }
-IMAGE_SUFFIXES = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
+_SUFFIXES = {
+    "mov": ".mp4",
+    "matroska": ".mkv",
+    "avi": ".avi",
+    "mpegts": ".ts",
+    "flv": ".flv",
+    "jpeg": ".jpg",
+    "png": ".png",
+    "webp": ".webp",
+}
+_HEAD = 64
 _PCM = frozenset(
     {"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le"}
     | {"pcm_f32be", "pcm_f64le", "pcm_f64be"}
@@ -91,6 +101,18 @@ class Outline:
     carried: tuple[Carried, ...]
     fonts: tuple[int, ...]
     warnings: tuple[str, ...]
+
+
+def output_suffix(format_: str, path: Path) -> str:
+    """The suffix that names the kind of a file, given the name of its demuxer or image format."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    # QuickTime movies of old have no ``ftyp``.
+    if format_ == "mov" and (head[4:8] != b"ftyp" or head[8:12] == b"qt  "):
+        return ".mov"
+    if format_ == "matroska" and b"webm" in head:
+        return ".webm"
+    return _SUFFIXES.get(format_, ".mkv")
 
 
 def muxer_of(output: Path) -> str:

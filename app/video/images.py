@@ -1,0 +1,165 @@
+"""Images: films of one frame."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from app.errors import MediaError, OutputError, UnsupportedMedia
+from app.types import Boxes, Frame, Image, MediaInfo, Plane, Region, Size
+from app.video.container import translated
+from app.video.files import PendingFile, check_place
+from app.video.frame import Converters, check_region, scaled
+from app.video.pictures import Picture, encode, read_picture, to_rgb8
+from app.video.sniff import sniff
+
+_RATE = Fraction(25)
+_WRITTEN = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageFrame:
+    """The only frame of an image; implements the contract ``Frame``."""
+
+    picture: Picture
+    converters: Converters
+    index: int = 0
+    pts: int = 0
+
+    @property
+    def size(self) -> Size:
+        """Width and height."""
+        return self.picture.size
+
+    def rgb(self, size: Size | None = None, region: Region | None = None) -> Image:
+        """A copy as (h, w, 3) RGB: of ``region`` (default: all), scaled to ``size``.
+
+        Raises:
+            ValueError: ``region`` is empty or not inside the picture.
+        """
+        x1, y1, x2, y2 = region or (0, 0, *self.size)
+        check_region((x1, y1, x2, y2), self.size)
+        pixels = to_rgb8(self.picture.pixels[y1:y2, x1:x2])
+        if size is not None and size != (x2 - x1, y2 - y1):
+            return scaled(self.converters.scale, pixels, size)
+        return pixels
+
+    def planes(self) -> tuple[Plane, ...]:
+        """One writable plane; transparency is left out."""
+        pixels = self.picture.pixels
+        return (Plane(pixels, 0, 0, (0,) * (1 if pixels.ndim == 2 else 3)),)
+
+
+class ImageSource:
+    """An image as a film of one frame; implements the contract ``FrameSource``.
+
+    Raises:
+        MediaError: the file is damaged.
+        UnsupportedMedia: it is animated.
+    """
+
+    def __init__(self, path: Path, format_: str) -> None:
+        self.path = path
+        self._format = format_
+        size = read_picture(path, format_).size
+        self.info = MediaInfo(
+            size=size,
+            time_base=1 / _RATE,
+            rate=_RATE,
+            duration=1 / _RATE,
+            frames=1,
+            is_image=True,
+        )
+
+    def __iter__(self) -> Iterator[ImageFrame]:
+        yield ImageFrame(read_picture(self.path, self._format), Converters())
+
+
+class ImageSink:
+    """Writes an image; implements the contract ``FrameSink``.
+
+    Raises:
+        OutputError: ``output`` cannot be written, or is not an image by its suffix.
+        DiskFull: there is no room.
+    """
+
+    def __init__(self, source: Path, output: Path, *, quality: int, overwrite: bool) -> None:
+        check_place(source, output, overwrite=overwrite)
+        if not 1 <= quality <= 100:
+            raise ValueError(f"quality must be 1..100, got {quality}")
+        self._format = image_format(output)
+        self._source, self._name, self._quality = source, output, quality
+        self._pending = PendingFile(output, overwrite=overwrite)
+        self._written: Size | None = None
+
+    def write(self, frame: Frame, boxes: Boxes) -> None:  # noqa: ARG002 - part of the contract
+        """Encode the frame."""
+        if not isinstance(frame, ImageFrame) or self._written is not None:
+            raise TypeError("expected the one frame of an image source")
+        with translated(self._name):
+            data = encode(frame.picture, self._format, self._quality)
+            self._pending.path.write_bytes(data)
+        self._written = frame.size
+
+    def commit(self) -> None:
+        """Look at the finished file, and move it to its name."""
+        if self._written is None:
+            raise MediaError(f"{self._source}: no frame was written; nothing to put in place")
+        found = read_picture(self._pending.path, sniff(self._pending.path).format)
+        if found.size != self._written:
+            raise MediaError(f"{self._name}: not written, its size would change")
+        self._pending.commit()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._pending.discard()
+
+
+def image_format(output: Path) -> str:
+    """The format that the suffix of ``output`` names.
+
+    Raises:
+        OutputError: it is not one of an image.
+    """
+    try:
+        return _WRITTEN[output.suffix.lower()]
+    except KeyError as error:
+        known = " ".join(_WRITTEN)
+        raise OutputError(f"{output}: the input is an image; use one of {known}") from error
+
+
+def image_warnings(source: Path, format_: str, output: Path) -> list[str]:
+    """What ``output`` cannot hold of the image ``source``, one line each."""
+    target, picture = image_format(output), read_picture(source, format_)
+    found = []
+    if picture.alpha is not None and target == "JPEG":
+        found.append("image: the alpha channel is dropped")
+    if picture.pixels.dtype != np.uint8 and target != "PNG":
+        found.append("image: 16 bits are reduced to 8")
+    if picture.further:
+        found.append("image: further pictures in the file are dropped")
+    return found
+
+
+def read_photo(path: Path) -> Image:
+    """A photo as upright (h, w, 3) uint8 RGB.
+
+    Raises:
+        MediaError: the file is missing or damaged.
+        UnsupportedMedia: it is not an image that we read.
+    """
+    kind = sniff(path)
+    if not kind.is_image:
+        raise UnsupportedMedia(f"{path}: not a photo; give a JPEG, PNG or WebP image")
+    return to_rgb8(read_picture(path, kind.format).pixels)

@@ -19,7 +19,7 @@ def _centerface(model: Path, threads: int | None, score: float) -> FaceDetector:
 
 
 def _dlib_resnet(model: Path, threads: int | None) -> FaceRecogniser:
-    return DlibResnet(model, threads=threads)
+    return DlibResnet(model, threads=threads, mirror=True)
 
 
 DETECTORS: dict[str, Callable[[Path, int | None, float], FaceDetector]] = {

@@ -1,0 +1,1 @@
+"""Who is who: the gallery of people, matching of tracks to it, and whom to hide."""

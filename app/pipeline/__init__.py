@@ -1,0 +1,108 @@
+"""The two passes. ``analyse`` looks at a video and decides; ``render`` hides.
+
+Only this package puts the stages together; each of them can be replaced on its own.
+"""
+
+from pathlib import Path
+
+from app.config import Settings
+from app.effects import make_effect
+from app.errors import MediaError, PlanError
+from app.identity.gallery import Gallery
+from app.pipeline.analysis import Analysis
+from app.pipeline.naming import decide
+from app.pipeline.parts import Parts, Progress, load_parts
+from app.pipeline.people import load_people
+from app.plan import Person, Plan, SourceRecord, sha256_of
+from app.types import MediaInfo
+from app.video import check_output, open_sink, open_source
+
+__all__ = ["Parts", "Progress", "analyse", "load_parts", "load_people", "preflight", "render"]
+
+
+def _silent(stage: str, done: int, expected: int | None) -> None:
+    """Report to nobody."""
+
+
+def preflight(path: Path, output: Path, *, overwrite: bool = False) -> list[str]:
+    """Find out before any work whether the result can be written; returns warnings.
+
+    Raises:
+        MediaError: the input cannot be read.
+        OutputError: the output cannot be written, or cannot hold what the input has.
+    """
+    return check_output(path, output, overwrite=overwrite)
+
+
+def analyse(
+    path: Path,
+    settings: Settings,
+    parts: Parts,
+    gallery: Gallery | None = None,
+    progress: Progress | None = None,
+) -> Plan:
+    """First pass: whom to hide where in a video or image.
+
+    Raises:
+        MediaError: the file cannot be read to its end.
+        UsageError: nobody is where the settings point at.
+    """
+    source = open_source(path, threads=settings.threads)
+    sha256 = sha256_of(path)
+    found = Analysis(parts, settings, source.info).run(source, progress or _silent)
+    everybody, tracks = decide(found, gallery or Gallery(()), settings, parts.thresholds)
+    return Plan(
+        source=_record(path, sha256, source.info, found.frames),
+        settings=settings.effective(),
+        models=parts.models,
+        people=tuple(Person(person.name, person.photos) for person in everybody.people),
+        shots=found.shots,
+        tracks=tracks,
+    )
+
+
+def _record(path: Path, sha256: str, info: MediaInfo, frames: int) -> SourceRecord:
+    width, height = info.size
+    return SourceRecord(sha256, path.name, frames, width, height, round(float(info.duration), 3))
+
+
+def render(
+    path: Path,
+    plan: Plan,
+    output: Path,
+    settings: Settings,
+    progress: Progress | None = None,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Second pass: write the video with everybody hidden whom the plan says, or nothing.
+
+    Raises:
+        PlanError: the plan is of another file.
+        MediaError: the file cannot be read to its end, or has other frames than the plan says.
+        OutputError: the output cannot be written.
+        DiskFull: there is no room for it.
+    """
+    if sha256_of(path) != plan.source.sha256:
+        raise PlanError(f"{path}: is not the file that the plan was made for; analyse it again")
+    report = progress or _silent
+    effect = make_effect(
+        settings.effect, shape=settings.shape, margin=settings.margin,
+        feather=settings.feather, cells=settings.cells,
+    )  # fmt: skip
+    source = open_source(path, threads=settings.threads)
+    done = 0
+    with open_sink(
+        path, output, quality=settings.quality, keep_location=settings.keep_location,
+        overwrite=overwrite, threads=settings.threads,
+    ) as sink:  # fmt: skip
+        for frame in source:
+            boxes = plan.regions_at(frame.index)
+            if len(boxes):
+                effect.hide(frame.planes(), boxes)
+            sink.write(frame, boxes)
+            done = frame.index + 1
+            report("render", done, plan.source.frames)
+        if done != plan.source.frames:
+            raise MediaError(f"{path}: has {done} frames, but the plan {plan.source.frames}")
+        sink.commit()

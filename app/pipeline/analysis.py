@@ -1,0 +1,162 @@
+"""First pass: follow every face through every shot, with the frames of one stretch in memory."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from app.config import Settings
+from app.errors import MediaError
+from app.pipeline.chips import ChipCollector, Embedded
+from app.pipeline.looking import PictureLooker
+from app.pipeline.parts import Parts, Progress
+from app.shots import SHOT_DETECTORS
+from app.tracking.cadence import SAMPLERS
+from app.tracking.interpolation import interpolate, pad, smooth
+from app.tracking.observations import Trail, boxes_of
+from app.tracking.sampling import NEW_FACE
+from app.tracking.stitching import PATIENCE, stitch
+from app.tracking.tracker import ShotTracker
+from app.types import Boxes, Frame, FrameSource, MediaInfo
+
+STRETCH_BYTES = 128 * 2**20
+"""Room for the frames of a stretch: it is cut short where large pictures would need more."""
+LIKE = 0.9
+LIKENESS_STEP = 0.02
+"""Trails more alike than ``LIKE`` are rather one person; a step more or less is as much as a
+distance of one face between them."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTrack:
+    """A face through a shot: a box for every frame from ``first`` on, padding included.
+
+    It was seen in frames ``seen`` (first and last, inclusive); ``chips`` is None where nobody
+    has to be told apart.
+    """
+
+    shot: int
+    first: int
+    boxes: Boxes
+    seen: tuple[int, int]
+    chips: Embedded | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All of a video: its number of frames, shots [first, end), and tracks."""
+
+    frames: int
+    shots: tuple[tuple[int, int], ...]
+    tracks: tuple[FoundTrack, ...]
+
+
+class Analysis:
+    """One run over one source; used once."""
+
+    def __init__(self, parts: Parts, settings: Settings, info: MediaInfo) -> None:
+        self._settings = settings
+        self._frames: dict[int, Frame] = {}
+        self._looker = PictureLooker(parts.detector, self._frames)
+        self._recogniser = parts.recogniser
+        self._shot_detector = SHOT_DETECTORS[settings.shots]()
+        longest = Fraction(settings.look_every).limit_denominator(1000)
+        self._cadence = SAMPLERS[settings.sampling](longest, info.time_base)
+        self._patience = max(1, round(PATIENCE * info.rate))
+        self._stretch = max(2, STRETCH_BYTES // (info.size[0] * info.size[1] * 3))
+        self._tracker: ShotTracker | None = None
+        self._chips: ChipCollector | None = None
+        self._start = 0
+        self._looked = 0
+        self._cuts: set[int] = set()
+        self._shots: list[tuple[int, int]] = []
+        self._tracks: list[FoundTrack] = []
+
+    def run(self, source: FrameSource, progress: Progress) -> Found:
+        """Follow the faces of all frames.
+
+        Raises:
+            MediaError: a frame cannot be decoded, or there is none.
+        """
+        count, handled = 0, 0
+        for frame in source:
+            self._frames[frame.index] = frame
+            self._cuts.update(self._shot_detector.push(frame))
+            count = frame.index + 1
+            while handled < count - self._shot_detector.latency:
+                self._handle(handled)
+                handled += 1
+            progress("analyse", count, source.info.frames)
+        self._cuts.update(self._shot_detector.flush())
+        for index in range(handled, count):
+            self._handle(index)
+        if not count:
+            raise MediaError("there is no frame in the video")
+        self._end_shot(count)
+        return Found(count, tuple(self._shots), tuple(self._tracks))
+
+    def _handle(self, index: int) -> None:
+        """A frame of which it is known whether a shot begins with it."""
+        if index in self._cuts:
+            self._end_shot(index)
+        if self._tracker is None:
+            self._begin_shot(index)
+        elif self._cadence.due(self._frames[index]) or index - self._looked >= self._stretch:
+            self._look(index)
+
+    def _begin_shot(self, index: int) -> None:
+        self._start = self._looked = index
+        if self._recogniser is not None:
+            self._chips = ChipCollector(self._recogniser, self._frames)
+        self._tracker = ShotTracker(self._looker, index, self._patience)
+        self._collect(self._tracker.trails, index - 1)
+        self._cadence.restart(self._frames[index])
+
+    def _look(self, index: int) -> None:
+        """Settle the stretch that ends with this frame, and forget the frames before it."""
+        if self._tracker is not None:
+            self._collect(self._tracker.advance(index), self._looked)
+        self._looked = index
+        self._cadence.restart(self._frames[index])
+        for old in [i for i in self._frames if i < index]:
+            del self._frames[old]
+
+    def _collect(self, trails: list[Trail], since: int) -> None:
+        if self._chips is not None:
+            for trail in trails:
+                self._chips.offer(trail, since)
+
+    def _end_shot(self, end: int) -> None:
+        """Close the shot [start, end): join its trails and keep them as tracks."""
+        if self._tracker is None:
+            return
+        if self._looked < end - 1:
+            self._look(end - 1)
+        believed = [trail for trail in self._tracker.trails if trail.score >= NEW_FACE]
+        trails = stitch(believed, self._patience, self._likeness)
+        shot = (self._start, end)
+        chips = [None] * len(trails) if self._chips is None else self._chips.embed(trails)
+        for trail, embedded in zip(trails, chips, strict=True):
+            self._tracks.append(self._track(trail, shot, embedded))
+        self._shots.append(shot)
+        self._tracker = None
+        for old in [i for i in self._frames if i < end]:
+            del self._frames[old]
+
+    def _likeness(self, early: Trail, late: Trail) -> float | None:
+        """How alike two trails are: see ``app.tracking.stitching``."""
+        if self._chips is None:
+            return None
+        one, other = self._chips.embed([early, late])
+        if not len(one.weights) or not len(other.weights):
+            return None
+        alike = one.embeddings @ other.embeddings.T
+        trust = np.minimum(one.weights[:, None], other.weights[None])
+        i, j = np.unravel_index(int((alike * (trust + 1e-3)).argmax()), alike.shape)
+        return float(np.clip((alike[i, j] - LIKE) / LIKENESS_STEP, -2, 1) * trust[i, j])
+
+    def _track(self, trail: Trail, shot: tuple[int, int], chips: Embedded | None) -> FoundTrack:
+        frames = np.asarray([o.frame for o in trail.observations], np.int64)
+        boxes = interpolate(frames, smooth(frames, boxes_of(trail.observations)))
+        first, padded = pad(trail.first, boxes, self._settings.pad, shot)
+        return FoundTrack(len(self._shots), first, padded, (trail.first, trail.last), chips)

@@ -1,0 +1,100 @@
+"""From tracks to decisions: who is who, and who is hidden."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from app.config import Point, Settings
+from app.errors import UsageError
+from app.geometry import centres, grow
+from app.identity.gallery import Gallery, Person
+from app.identity.matching import Evidence, Match, Thresholds, match
+from app.identity.policies import POLICIES
+from app.pipeline.analysis import Found, FoundTrack
+from app.pipeline.chips import Embedded
+from app.plan import PlanTrack
+
+NEAR = 1.3
+"""A point belongs to a face if it lies in its box made this much larger."""
+
+
+def decide(
+    found: Found, gallery: Gallery, settings: Settings, thresholds: Thresholds
+) -> tuple[Gallery, tuple[PlanTrack, ...]]:
+    """What is done with each track, and the gallery with the people who were pointed at.
+
+    Raises:
+        UsageError: nobody is where somebody was pointed at.
+    """
+    pointed = {at(found, point): f"selected {i + 1}" for i, point in enumerate(settings.select)}
+    everybody = Gallery(
+        gallery.people + tuple(_pointed_out(found.tracks[i], name) for i, name in pointed.items())
+    )
+    known = {track: len(gallery.people) + i for i, track in enumerate(pointed)}
+    evidence = [_evidence(track, known.get(i)) for i, track in enumerate(found.tracks)]
+    matches: Sequence[Match | None] = (
+        match(evidence, everybody, thresholds) if everybody.people else [None] * len(evidence)
+    )
+    tracks = zip(found.tracks, matches, strict=True)
+    return everybody, tuple(
+        _plan_track(i, track, one, everybody, settings) for i, (track, one) in enumerate(tracks)
+    )
+
+
+def at(found: Found, point: Point) -> int:
+    """The track at a point of a frame; of several the one whose middle is nearest.
+
+    Raises:
+        UsageError: there is none.
+    """
+    candidates = []
+    for i, track in enumerate(found.tracks):
+        row = point.frame - track.first
+        if 0 <= row < len(track.boxes):
+            box = track.boxes[row : row + 1]
+            x1, y1, x2, y2 = grow(box, NEAR)[0]
+            if x1 <= point.x <= x2 and y1 <= point.y <= y2:
+                distance = np.hypot(*(centres(box)[0] - [point.x, point.y]))
+                candidates.append((float(distance), i))
+    if not candidates:
+        where = f"{point.frame},{point.x:g},{point.y:g}"
+        raise UsageError(f"select {where}: no face was found there; point at the middle of a face")
+    return min(candidates)[1]
+
+
+def _pointed_out(track: FoundTrack, name: str) -> Person:
+    return Person(name, _chips(track).embeddings, 0)
+
+
+def _chips(track: FoundTrack) -> Embedded:
+    if track.chips is not None:
+        return track.chips
+    none = np.zeros(0, np.float32)
+    return Embedded(np.zeros((0, 1), np.float32), none, none)
+
+
+def _evidence(track: FoundTrack, known: int | None) -> Evidence:
+    chips = _chips(track)
+    return Evidence(
+        track.shot, *track.seen, chips.embeddings, chips.weights, chips.sizes, known=known
+    )
+
+
+def _plan_track(
+    number: int, track: FoundTrack, found: Match | None, gallery: Gallery, settings: Settings
+) -> PlanTrack:
+    name = "" if found is None else gallery.names[found.person]
+    verdict = POLICIES[settings.choice](found, name)
+    frames = np.arange(track.first, track.first + len(track.boxes), dtype=np.float32)
+    return PlanTrack(
+        id=number,
+        shot=track.shot,
+        first=track.first,
+        last=track.first + len(track.boxes) - 1,
+        person=name or None,
+        similarity=None if found is None else round(min(found.similarity, 1.0), 3),
+        decision=verdict.decision,
+        uncertain=verdict.uncertain,
+        reason=verdict.reason,
+        boxes=np.concatenate([frames[:, None], track.boxes], axis=1),
+    )

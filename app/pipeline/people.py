@@ -1,0 +1,132 @@
+"""Reference photos: a folder of them becomes a gallery."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from app.errors import MediaError, PeopleError
+from app.faces.alignment import align
+from app.identity.gallery import Gallery, Person, choose_face
+from app.pipeline.looking import once, scaled
+from app.pipeline.parts import Parts
+from app.types import Embeddings, FaceDetector, Faces, Image, Landmarks
+from app.video import read_photo
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+LEAST = 0.5
+"""Score of a face that can serve as a reference."""
+MARGIN = 0.25
+"""Black around a photo, as a part of its sides: a face that fills the photo is found then too."""
+SHAKES = tuple(
+    (angle, scale, right, down)
+    for angle, down in ((0.06, 0.04), (-0.06, -0.04))
+    for scale, right in ((1.06, 0.04), (0.94, -0.04), (1.06, -0.04), (0.94, 0.04))
+)
+"""Turns in radians, scales, and moves as parts of the distance between the outermost landmarks."""
+
+
+def load_people(folder: Path, parts: Parts) -> Gallery:
+    """The people of ``folder/NAME/*.jpg`` and ``folder/NAME.jpg`` (JPEG, PNG, WebP).
+
+    Raises:
+        PeopleError: no folder, nobody in it, or a photo that is unreadable, without a usable face
+            or with several of the same size; the message names the file.
+    """
+    photos = find_photos(folder)
+    people = [
+        Person(name, np.stack([_embedding(path, parts) for path in paths]), len(paths))
+        for name, paths in sorted(photos.items())
+    ]
+    return Gallery(tuple(people))
+
+
+def find_photos(folder: Path) -> dict[str, list[Path]]:
+    """The photos of each person by name.
+
+    Raises:
+        PeopleError: no folder, nobody in it, a person without a photo, or a file that is no photo.
+    """
+    if not folder.is_dir():
+        raise PeopleError(f"{folder}: no such folder; give one with a folder of photos per person")
+    photos: defaultdict[str, list[Path]] = defaultdict(list)
+    for entry in _visible(folder):
+        if entry.is_dir():
+            photos[entry.name] += _photos(entry)
+        else:
+            photos[entry.stem].append(_photo(entry))
+    if not photos:
+        raise PeopleError(f"{folder}: is empty; put NAME.jpg or a folder NAME with photos into it")
+    return dict(photos)
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    return (entry for entry in sorted(folder.iterdir()) if not entry.name.startswith("."))
+
+
+def _photos(folder: Path) -> list[Path]:
+    photos = [_photo(entry) for entry in _visible(folder)]
+    if not photos:
+        raise PeopleError(f"{folder}: has no photos; add one or remove the folder")
+    return photos
+
+
+def _photo(path: Path) -> Path:
+    if path.is_dir() or path.suffix.lower() not in SUFFIXES:
+        raise PeopleError(f"{path}: is not a photo (JPEG, PNG or WebP); remove it")
+    return path
+
+
+def _embedding(path: Path, parts: Parts) -> Embeddings:
+    """The embedding (D,) of the person whom a photo shows."""
+    try:
+        photo = read_photo(path)
+    except MediaError as error:
+        raise PeopleError(f"{error}; replace this reference photo") from error
+    if parts.recogniser is None:
+        raise PeopleError(f"{path}: nobody has to be told apart, so no photo is needed")
+    image, faces = _find(photo, parts.detector)
+    face = choose_face(faces.boxes, str(path))
+    landmarks = _shaken(faces.landmarks[face])
+    chips = align(image, landmarks, parts.recogniser.template, parts.recogniser.chip_size)
+    mean = parts.recogniser.embed(chips).mean(axis=0)
+    return np.asarray(mean / np.linalg.norm(mean), np.float32)
+
+
+def _shaken(landmarks: Landmarks) -> Landmarks:
+    """The landmarks (5, 2), and these a little turned, resized and moved: (9, 5, 2).
+
+    Detectors place landmarks differently from picture to picture; the mean embedding of several
+    alignments is nearer to that of any other picture than one alignment's is.
+    """
+    middle = landmarks.mean(axis=0)
+    side = np.ptp(landmarks, axis=0).max()
+    variants = [landmarks]
+    for angle, scale, right, down in SHAKES:
+        cosine, sine = np.cos(angle) * scale, np.sin(angle) * scale
+        turn = np.asarray([[cosine, sine], [-sine, cosine]])
+        variants.append((landmarks - middle) @ turn + middle + np.asarray([right, down]) * side)
+    return np.asarray(variants, np.float32)
+
+
+def _find(photo: Image, detector: FaceDetector) -> tuple[Image, Faces]:
+    """A photo with a margin, and the faces found in it at two sizes of input."""
+    height, width = photo.shape[:2]
+    across, down = round(width * MARGIN), round(height * MARGIN)
+    image = np.asarray(
+        cv2.copyMakeBorder(photo, down, down, across, across, cv2.BORDER_CONSTANT), np.uint8
+    )
+    size = image.shape[1], image.shape[0]
+    large = detector.input_size(size)
+    small = max(1, large[0] // 2), max(1, large[1] // 2)
+    inputs = [
+        np.asarray(cv2.resize(image, side, interpolation=cv2.INTER_AREA), np.uint8)
+        for side in (large, small)
+    ]
+    found = detector.detect(inputs)
+    clear = [faces.take(np.flatnonzero(faces.scores >= LEAST)) for faces in found]
+    return image, once(
+        [scaled(f, side, size) for f, side in zip(clear, (large, small), strict=True)]
+    )

@@ -1,0 +1,1 @@
+"""Follow faces through a shot: looks, association, sampling, stitching, interpolation."""

@@ -1,0 +1,82 @@
+"""From observations to one box for every frame: interpolation, smoothing, padding."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+
+from app.geometry import hull
+from app.types import Boxes
+
+SMOOTHING = 2.0
+"""Standard deviation in frames of the smoothing of a track's boxes: it takes out the jitter of
+the detector from frame to frame, and leaves motion over a quarter of a second alone."""
+
+
+def _to_centres(boxes: Boxes) -> NDArray[np.float64]:
+    """Centre and log size: faces grow by factors, and a size can never become negative."""
+    wide = boxes.astype(np.float64)
+    extents = np.maximum(wide[:, 2:] - wide[:, :2], 1e-3)
+    return np.concatenate([(wide[:, :2] + wide[:, 2:]) / 2, np.log(extents)], axis=1)
+
+
+def _to_boxes(states: NDArray[np.float64]) -> Boxes:
+    half = np.exp(states[:, 2:]) / 2
+    return np.concatenate([states[:, :2] - half, states[:, :2] + half], axis=1).astype(np.float32)
+
+
+def interpolate(frames: NDArray[np.int64], boxes: Boxes) -> Boxes:
+    """Boxes (n, 4) for every frame from ``frames[0]`` to ``frames[-1]``, given those at ``frames``.
+
+    ``frames`` (k,) increases strictly, ``boxes`` is (k, 4). Centre and log size follow a monotone
+    cubic (PCHIP: Fritsch and Carlson, 1980), which is smooth and never overshoots what was seen.
+
+    >>> interpolate(np.array([0, 2]), np.float32([[0, 0, 2, 2], [4, 0, 6, 2]])).round(3).tolist()
+    [[0.0, 0.0, 2.0, 2.0], [2.0, 0.0, 4.0, 2.0], [4.0, 0.0, 6.0, 2.0]]
+    """
+    if len(frames) == 1:
+        return boxes.astype(np.float32)
+    curve = PchipInterpolator(frames, _to_centres(boxes), axis=0)
+    return _to_boxes(np.asarray(curve(np.arange(frames[0], frames[-1] + 1))))
+
+
+def smooth(frames: NDArray[np.int64], boxes: Boxes, sigma: float = SMOOTHING) -> Boxes:
+    """Boxes (k, 4) without jitter that still hold every observed box.
+
+    Each becomes the hull of itself and of the Gaussian mean (``sigma`` frames) of its neighbours:
+    smoothing may hide more, never less.
+
+    >>> seen = np.float32([[0, 0, 9, 9], [1, 0, 10, 9], [0, 0, 9, 9]])
+    >>> steady = smooth(np.array([0, 1, 2]), seen)
+    >>> bool((steady[:, :2] <= seen[:, :2]).all() and (steady[:, 2:] >= seen[:, 2:]).all())
+    True
+    """
+    states = _to_centres(boxes)
+    apart = (frames[:, None] - frames[None, :]) / sigma
+    weights = np.exp(-0.5 * apart**2)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return hull(_to_boxes(weights @ states), boxes)
+
+
+def pad(first: int, boxes: Boxes, frames: int, shot: tuple[int, int]) -> tuple[int, Boxes]:
+    """A track's boxes (n, 4) from frame ``first`` on, lengthened by ``frames`` at both ends.
+
+    The added boxes hold the outermost box, and that box moved on at the track's speed. Nothing
+    is added outside the ``shot`` ([first, end)). Returns the new first frame and boxes.
+
+    >>> start, longer = pad(5, np.float32([[0, 0, 2, 2]]), 3, (4, 7))
+    >>> start, len(longer)
+    (4, 3)
+    """
+    before = min(frames, first - shot[0])
+    after = min(frames, shot[1] - (first + len(boxes)))
+    head = _carry_on(boxes[::-1], before)[::-1]
+    return first - before, np.concatenate([head, boxes, _carry_on(boxes, after)])
+
+
+def _carry_on(boxes: Boxes, count: int) -> Boxes:
+    """``count`` boxes after the last one, each the hull of it and of where it would have moved."""
+    span = min(len(boxes) - 1, 3)
+    speed = (boxes[-1] - boxes[-1 - span]) / max(span, 1)
+    still = np.repeat(boxes[-1:], count, axis=0)
+    moved = still + speed * np.arange(1, count + 1, dtype=np.float32)[:, None]
+    return hull(still, moved.astype(np.float32))

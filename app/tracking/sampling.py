@@ -1,0 +1,169 @@
+"""Settle what happened between two looks, face by face, with as few looks as possible.
+
+Both ends of a stretch have been looked at as whole pictures. A face found at both ends is
+predicted at the middle and looked for there, in a small crop; where prediction and look agree
+the stretch is filled by interpolation. Otherwise, and for faces found at one end only, both
+halves are treated the same way, down to neighbouring frames: so a face that appears or leaves is
+located to the frame, and only the faces in dispute are looked at again.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from app.geometry import iou
+from app.tracking.association import associate
+from app.tracking.observations import Observation, boxes_of, observe
+from app.types import Boxes, Faces
+
+AGREEMENT = 0.5
+"""IoU from which a look confirms a prediction. The detector's own jitter is above 0.8."""
+
+SAME_FACE = 0.4
+"""IoU from which two boxes in one frame are one face; below it people may overlap."""
+
+NEW_FACE = 0.4
+"""Score that a face must reach to be believed where none was expected."""
+EXPECTED = 0.3
+"""IoU with an expected box from which a face is believed at any score that the detector tells:
+half-hidden and turned faces score low, and losing them would show them."""
+
+
+class Looker(Protocol):
+    """Looks at frames that are still at hand."""
+
+    def whole(self, frame: int) -> Faces:
+        """Every face of the frame."""
+
+    def glance(self, frame: int) -> Faces:
+        """The larger faces of the frame, at a fraction of the cost of ``whole``."""
+
+    def around(self, frame: int, boxes: Boxes) -> Faces:
+        """Faces near the (N, 4) boxes, each face once."""
+
+
+Links = dict[Observation, Observation]
+"""From an observation to the next one of the same face."""
+
+
+Pairs = list[tuple[Observation, Observation]]
+Stretch = tuple[int, int]
+"""First and last frame, both looked at."""
+
+
+def between(a: Observation, b: Observation, frame: int) -> Boxes:
+    """The box (4,) at ``frame`` on the straight way from one observation to another."""
+    part = (frame - a.frame) / (b.frame - a.frame)
+    return np.asarray(a.box + (b.box - a.box) * part, np.float32)
+
+
+def _pairs(
+    a: Sequence[Observation], b: Sequence[Observation], expected: Boxes, stretch: Stretch
+) -> Pairs:
+    gap = stretch[1] - stretch[0]
+    return [(a[i], b[j]) for i, j in associate(expected, boxes_of(b), gap)]
+
+
+def believed(observations: Sequence[Observation], expected: Boxes) -> list[Observation]:
+    """Those observations that are sure, or where a face (M, 4) is expected."""
+    near = np.any(iou(boxes_of(observations), expected) >= EXPECTED, axis=1).tolist()
+    return [o for o, ok in zip(observations, near, strict=True) if ok or o.score >= NEW_FACE]
+
+
+def apart(observations: Sequence[Observation], boxes: Boxes) -> list[Observation]:
+    """Those observations that are of other faces than ``boxes``."""
+    shared = np.any(iou(boxes_of(observations), boxes) >= SAME_FACE, axis=1).tolist()
+    return [o for o, same in zip(observations, shared, strict=True) if not same]
+
+
+class Settler:
+    """Links the observations at both ends of one stretch through its inside."""
+
+    def __init__(self, looker: Looker) -> None:
+        self._looker = looker
+        self._settled: list[tuple[Observation, Observation]] = []
+        self.links: Links = {}
+        self.found: list[Observation] = []
+        """Observations made inside the stretch."""
+
+    def settle(
+        self,
+        a: Sequence[Observation],
+        b: Sequence[Observation],
+        stretch: Stretch,
+        expected: Boxes,
+    ) -> None:
+        """Link ``a``, seen in the first frame, with ``b``, seen in the last.
+
+        ``expected`` (len(a), 4) says where the faces ``a`` should be in the last frame.
+        """
+        pairs = _pairs(a, b, expected, stretch)
+        if stretch[1] - stretch[0] == 1:
+            self.links.update(pairs)
+            return
+        middle = sum(stretch) // 2
+        seen = self._around(a, b, pairs, middle)
+        glanced = observe(middle, self._looker.glance(middle))
+        seen += apart(believed(glanced, boxes_of([])), boxes_of(seen))
+        self._halve(a, b, pairs, seen, stretch)
+
+    def _halve(
+        self,
+        a: Sequence[Observation],
+        b: Sequence[Observation],
+        pairs: Pairs,
+        seen: Sequence[Observation],
+        stretch: Stretch,
+    ) -> None:
+        """Keep the pairs that ``seen`` confirms, and treat both halves for all the others."""
+        middle = sum(stretch) // 2
+        self.found += seen
+        settled = self._confirm(pairs, seen, middle)
+        rest = [o for o in seen if o not in settled]
+        self._dispute([o for o in a if o not in settled], rest, (stretch[0], middle))
+        self._dispute(rest, [o for o in b if o not in settled], (middle, stretch[1]))
+
+    def _dispute(
+        self, a: Sequence[Observation], b: Sequence[Observation], stretch: Stretch
+    ) -> None:
+        if not a and not b:
+            return
+        pairs = _pairs(a, b, boxes_of(a), stretch)
+        if stretch[1] - stretch[0] == 1:
+            self.links.update(pairs)
+            return
+        seen = self._around(a, b, pairs, sum(stretch) // 2)
+        self._halve(a, b, pairs, seen, stretch)
+
+    def _around(
+        self, a: Sequence[Observation], b: Sequence[Observation], pairs: Pairs, middle: int
+    ) -> list[Observation]:
+        """Look at the middle where the faces in dispute may be; settled ones are left out."""
+        places = [between(x, y, middle) for x, y in pairs]
+        paired = {o for pair in pairs for o in pair}
+        places += [o.box for o in (*a, *b) if o not in paired]
+        if not places:
+            return []
+        boxes = np.asarray(places, np.float32)
+        seen = observe(middle, self._looker.around(middle, boxes))
+        return apart(believed(seen, boxes), self._known(middle))
+
+    def _known(self, frame: int) -> Boxes:
+        """Where the settled faces are in a frame, (N, 4)."""
+        inside = [pair for pair in self._settled if pair[0].frame < frame < pair[1].frame]
+        boxes = [between(x, y, frame) for x, y in inside]
+        return np.asarray(boxes, np.float32).reshape(-1, 4)
+
+    def _confirm(self, pairs: Pairs, seen: Sequence[Observation], middle: int) -> set[Observation]:
+        """Link the pairs that a look confirms; returns all observations that are settled."""
+        expected = np.asarray([between(x, y, middle) for x, y in pairs], np.float32).reshape(-1, 4)
+        agreement = iou(expected, boxes_of(seen))
+        settled: set[Observation] = set()
+        for i, j in associate(expected, boxes_of(seen), 1):
+            if agreement[i, j] >= AGREEMENT:
+                x, y = pairs[i]
+                self.links.update([(x, seen[j]), (seen[j], y)])
+                self._settled += [(x, seen[j]), (seen[j], y)]
+                settled.update((x, seen[j], y))
+        return settled

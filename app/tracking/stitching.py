@@ -1,0 +1,58 @@
+"""Join trails of one face inside a shot that a short loss of sight has broken."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from app.tracking.association import FORBIDDEN, costs
+from app.tracking.observations import Trail
+
+Likeness = Callable[[Trail, Trail], float | None]
+"""How much two trails look like one person, in units where 0 is undecided, above is for it and
+below against it; None when it is not known."""
+
+PATIENCE = 1.0
+"""Longest loss of sight in seconds that is bridged. The bridge hides the place where the face was
+last seen, on the way to where it is seen again."""
+
+
+def _cost(early: Trail, late: Trail, patience: int, likeness: Likeness) -> float:
+    gap = late.first - early.last
+    if not 0 < gap <= patience:
+        return FORBIDDEN
+    place = early.predicted(late.first)[None]
+    here = late.observations[0].box[None]
+    last = early.observations[-1].box[None]
+    cost = min(float(costs(place, here, gap)[0, 0]), float(costs(last, here, gap)[0, 0]))
+    alike = likeness(early, late)
+    if alike is None:
+        return cost
+    return FORBIDDEN if alike < -1 else cost - alike
+
+
+def stitch(trails: Sequence[Trail], patience: int, likeness: Likeness) -> list[Trail]:
+    """Join trails of one shot where one ends and another goes on.
+
+    At most ``patience`` frames later, at a place that can be reached, by an optimal assignment of
+    ends to beginnings. A ``likeness`` below -1 forbids a join.
+    """
+    if len(trails) < 2:
+        return list(trails)
+    cost: NDArray[np.float64] = np.array(
+        [[_cost(early, late, patience, likeness) for late in trails] for early in trails]
+    )
+    rows, columns = linear_sum_assignment(cost)
+    following = {
+        int(i): int(j) for i, j in zip(rows, columns, strict=True) if cost[i, j] < FORBIDDEN / 2
+    }
+    heads = set(range(len(trails))) - set(following.values())
+    return [_joined(trails, head, following) for head in sorted(heads)]
+
+
+def _joined(trails: Sequence[Trail], head: int, following: dict[int, int]) -> Trail:
+    observations = list(trails[head].observations)
+    while (head := following.get(head, -1)) >= 0:
+        observations += trails[head].observations
+    return Trail(observations)

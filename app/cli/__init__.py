@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             run(parsed)
     except KeyboardInterrupt:
-        return _fail("interrupted, the work is undone", Interrupted.exit_code)
+        return _fail("interrupted, no output was written", Interrupted.exit_code)
     except FaceBlurError as error:
         return _fail(str(error), error.exit_code)
     except Exception as error:  # noqa: BLE001 - the last resort of the process, and it says so

@@ -9,7 +9,7 @@ from typing import Protocol, Self, TextIO
 
 _BAR_SECONDS = 0.1
 _LINE_SECONDS = 10.0
-_BAR_WIDTH = 30
+_BAR_WIDTH = 20
 _CLEAR = "\r\x1b[K"
 
 Clock = Callable[[], float]
@@ -102,7 +102,7 @@ class Reporter(Silence):
         if self._stage is None:
             return
         seconds = now - self._began
-        text = f"{self._stage}: {self._done} frames in {_duration(seconds)}"
+        text = f"{self._stage}: {_frames(self._done)} in {_duration(seconds)}"
         self._write(f"{text}, {self._rate(now):.1f} fps" if seconds > 0 else text)
         if self._terminal:
             self._stream.write("\n")
@@ -116,10 +116,10 @@ class Reporter(Silence):
         rate, expected = self._rate(now), self._expected
         speed = f", {rate:.1f} fps" if rate else ""
         if expected is None or self._done > expected or not expected:
-            return f"{self._stage}: {self._done} frames{speed}"
+            return f"{self._stage}: {_frames(self._done)}{speed}"
         left = f", {_duration((expected - self._done) / rate)} left" if rate else ""
         bar = _bar(self._done / expected) + " " if self._terminal else ""
-        return f"{self._stage}: {bar}{self._done} of {expected} frames{speed}{left}"
+        return f"{self._stage}: {bar}{self._done} of {_frames(expected)}{speed}{left}"
 
     def _write(self, text: str) -> None:
         if self._terminal:
@@ -134,10 +134,14 @@ def _bar(part: float) -> str:
     """Draw how much is done.
 
     >>> _bar(0.5)
-    '[###############...............]'
+    '[##########..........]'
     """
     done = int(part * _BAR_WIDTH)
     return f"[{'#' * done}{'.' * (_BAR_WIDTH - done)}]"
+
+
+def _frames(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"
 
 
 def _duration(seconds: float) -> str:

@@ -1,0 +1,280 @@
+"""The command itself, on small real clips."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from media.clip import Clip
+
+from app.cli import commands, main
+from app.config import ENV_PREFIX, Settings
+from app.plan import read_plan, write_plan
+from app.video import open_source
+
+ROOT = Path(__file__).parents[2]
+Clips = Callable[[str], Clip]
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(ENV_PREFIX + name.upper(), raising=False)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """A folder for what a command writes, empty."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def plan(clip: Clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The plan of the calm clip, as the command makes it: everybody is made black."""
+    path = tmp_path_factory.mktemp("plan") / "plan.json"
+    assert main(["analyse", str(clip("calm").path), "-o", str(path), "--effect", "solid"]) == 0
+    return path
+
+
+def _start(*arguments: object, **environment: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "app.cli", *map(str, arguments)],
+        cwd=ROOT,
+        env=os.environ | environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def _run(*arguments: object, **environment: str) -> tuple[int, str, str]:
+    process = _start(*arguments, **environment)
+    told, errors = process.communicate(timeout=120)
+    return process.returncode, told, errors
+
+
+def _centre(path: Path, box: np.ndarray) -> np.ndarray:
+    """The colour of the middle of a box in the first frame."""
+    x, y = (box[:2] + box[2:]) // 2
+    return np.asarray(next(iter(open_source(path))).rgb()[int(y), int(x)])
+
+
+def test_blur_tells_what_it_does_and_does_it(clip: Clips, people: Path, out: Path) -> None:
+    source, result, plan = clip("calm").path, out / "hidden.mp4", out / "plan.json"
+    code, told, errors = _run("blur", source, "-o", result, "--people", people, "--plan", plan)
+    assert (code, told) == (0, "")
+    assert errors.splitlines()[0] == "face-blur: analyse"
+    assert errors.splitlines()[-1].startswith(f"face-blur: {result}: ")
+    assert "render: 60 frames" in errors
+    assert sorted(out.iterdir()) == [result, plan]
+    assert [person.name for person in read_plan(plan).people] == ["obama"]
+    assert len(list(open_source(result))) == 60
+
+
+def test_quiet_says_nothing(clip: Clips, out: Path) -> None:
+    result = out / "hidden.mp4"
+    assert _run("blur", clip("calm").path, "-o", result, "--quiet") == (0, "", "")
+    assert list(out.iterdir()) == [result]
+
+
+def test_render_follows_the_plan_and_options_go_first(clip: Clips, plan: Path, out: Path) -> None:
+    source = clip("calm").path
+    black, pixels = out / "black.mp4", out / "pixels.mp4"
+    assert main(["render", str(source), str(plan), "-o", str(black)]) == 0
+    again = ["render", str(source), str(plan), "-o", str(pixels), "--effect", "pixelate"]
+    assert main([*again, "--set", "cells=1"]) == 0
+    box = read_plan(plan).regions_at(0)[0]
+    assert _centre(black, box).max() < 16
+    assert _centre(pixels, box).max() > 40
+
+
+def test_an_edited_decision_is_followed(clip: Clips, plan: Path, out: Path) -> None:
+    data = json.loads(plan.read_text())
+    for track in data["tracks"]:
+        track["decision"] = "keep"
+    edited, result = out / "edited.json", out / "shown.mp4"
+    edited.write_text(json.dumps(data))
+    source = clip("calm").path
+    assert main(["render", str(source), str(edited), "-o", str(result)]) == 0
+    box = read_plan(plan).regions_at(0)[0]
+    before, after = _centre(source, box).astype(int), _centre(result, box).astype(int)
+    assert np.abs(before - after).max() < 16
+
+
+def test_settings_come_from_everywhere(
+    clip: Clips, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = out / "settings.toml"
+    config.write_text('effect = "solid"\nmargin = 0.3\npad = 7\n')
+    monkeypatch.setenv("FACE_BLUR_MARGIN", "0.4")
+    monkeypatch.setenv("FACE_BLUR_PAD", "8")
+    options = ["--config", str(config), "--set", "pad=9", "--set", "sampling=every"]
+    path = out / "plan.json"
+    assert main(["analyse", str(clip("calm").path), "-o", str(path), *options]) == 0
+    settings = read_plan(path).settings
+    assert [settings[key] for key in ("effect", "margin", "pad", "sampling")] == [
+        *("solid", 0.4, 9, "every")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--set", "bogus=1"], "unknown setting bogus; valid are: people, blur"),
+        (["--set", "margin"], "--set takes KEY=VALUE"),
+        (["--set", "margin=9"], "margin: "),
+        (["--set", "effect=solid", "--effect", "solid"], "effect is given by --set and"),
+        (["--blur", "listed"], "needs people or select"),
+        (["--select", "1,2"], "FRAME,X,Y"),
+        (["--people", "{out}/nobody"], "nobody"),
+        (["--config", "{out}/none.toml"], "none.toml: cannot be read"),
+        (["--models", "none"], "no model pack"),
+        (["--plan", "{out}/none/plan.json"], "make it first"),
+        (["--plan", "{out}/hidden.mp4"], "is another file of this command"),
+        (["--plan", "{source}", "--overwrite"], "is another file of this command"),
+        (["-o", "{source}"], ""),
+        (["-o", "{source}", "--overwrite"], ""),
+        (["-o", "{out}"], ""),
+        (["-o", "{out}/none/hidden.mp4"], ""),
+        (["-o", "{plan}"], ""),
+        (["--plan", "{plan}"], "exists"),
+    ],
+)
+def test_wrong_options_are_one_line_and_no_file(
+    clip: Clips,
+    plan: Path,
+    out: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    message: str,
+) -> None:
+    places = {"out": out, "source": clip("calm").path, "plan": plan}
+    before = {path: path.read_bytes() for path in (places["source"], plan)}
+    filled = [option.format(**places) for option in options]
+    command = ["blur", str(places["source"]), "-o", str(out / "hidden.mp4"), *filled]
+    code = main(command)
+    told = capsys.readouterr()
+    assert code == (1 if "--models" in options else 2)
+    assert told.out == ""
+    assert told.err.startswith("face-blur: error: ")
+    assert message in told.err
+    assert told.err.count("\n") == 1
+    assert list(out.iterdir()) == []
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def _bad_inputs(folder: Path, video: Path) -> list[Path]:
+    contents = {
+        "text.mp4": b"hello world\n" * 100,
+        "empty.mp4": b"",
+        "truncated.mp4": video.read_bytes()[:-20_000],
+        "playlist.m3u8": f"#EXTM3U\n#EXTINF:2,\n{video}\n#EXT-X-ENDLIST\n".encode(),
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return [*(folder / name for name in contents), folder / "missing.mp4", folder]
+
+
+def test_bad_inputs_are_one_line_and_no_file(
+    clip: Clips, plan: Path, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inputs = _bad_inputs(tmp_path, clip("calm").path)
+    for path in inputs:
+        commands = (
+            ["blur", str(path), "-o", str(out / "hidden.mp4")],
+            ["analyse", str(path), "-o", str(out / "plan.json")],
+            ["render", str(path), str(plan), "-o", str(out / "hidden.mp4")],
+        )
+        for command in commands:
+            capsys.readouterr()
+            assert main([*command, "--quiet"]) == 2, command
+            told = capsys.readouterr()
+            assert told.out == ""
+            assert told.err.startswith("face-blur: error: "), command
+            assert told.err.count("\n") == 1
+            assert str(path) in told.err
+            assert list(out.iterdir()) == []
+
+
+def test_a_plan_of_another_file_is_refused(
+    clip: Clips, plan: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = clip("cuts").path
+    assert main(["render", str(other), str(plan), "-o", str(out / "hidden.mp4")]) == 2
+    assert "not the file that the plan was made for" in capsys.readouterr().err
+    assert list(out.iterdir()) == []
+
+
+def test_a_plan_is_not_overwritten_by_its_own_video(
+    clip: Clips, plan: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = out / "plan.json"
+    write_plan(read_plan(plan), copy)
+    before = copy.read_bytes()
+    command = ["render", str(clip("calm").path), str(copy), "-o", str(copy), "--overwrite"]
+    assert main(command) == 2
+    assert "is the plan" in capsys.readouterr().err
+    assert copy.read_bytes() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stage", ["analyse", "render"])
+def test_an_interrupted_command_ends_at_once_and_leaves_nothing(
+    clip: Clips, out: Path, number: signal.Signals, stage: str
+) -> None:
+    files = ["-o", out / "hidden.mp4", "--plan", out / "plan.json"]
+    process = _start("blur", clip("edges").path, *files)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line == f"face-blur: {stage}\n":
+            break
+    began = time.monotonic()
+    process.send_signal(number)
+    process.send_signal(number)  # an impatient user must not break into the cleaning up
+    told, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert time.monotonic() - began < 5, "about a second, on a machine that does nothing else"
+    assert (told, errors) == ("", "face-blur: error: interrupted, no output was written\n")
+    assert list(out.iterdir()) == []
+
+
+def test_people_are_listed(people: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["people", str(people)]) == 0
+    assert capsys.readouterr().out == "obama: 2 photos\n"
+
+
+def test_models_are_listed_and_verified(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "list"]) == 0
+    assert "open: ready; " in capsys.readouterr().out
+    assert main(["models", "verify", "open"]) == 0
+    assert capsys.readouterr().out == "open: ready\n"
+    assert main(["models", "verify", "none"]) == 1
+    assert "no model pack 'none'" in capsys.readouterr().err
+
+
+def test_a_bug_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(args: object) -> None:
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr(commands, "run", broken)
+    assert main(["models", "list"]) == 1
+    assert capsys.readouterr().err == (
+        "face-blur: error: RuntimeError: two lines; "
+        "this is a bug, run with --debug for the traceback\n"
+    )
+    assert main(["models", "list", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_the_handlers_of_signals_are_given_back() -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    main(["models", "list"])
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before

@@ -1,0 +1,73 @@
+import argparse
+import re
+
+import pytest
+
+from app.cli import main
+from app.cli.parser import FINDING, HIDING, make_parser
+from app.config import Settings
+from app.errors import UsageError
+
+
+def _options(command: str) -> dict[str, argparse.Action]:
+    (commands,) = (
+        action
+        for action in make_parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
+    parser: argparse.ArgumentParser = commands.choices[command]
+    return {action.dest: action for action in parser._actions}
+
+
+@pytest.mark.parametrize("command", ["blur", "analyse"])
+def test_options_say_what_the_settings_say(command: str) -> None:
+    options = _options(command)
+    for name in (*FINDING, *HIDING):
+        assert str(Settings.model_fields[name].description) in str(options[name].help)
+
+
+def test_help_lists_every_setting_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    told = capsys.readouterr().out
+    for name, field in Settings.model_fields.items():
+        line = next(line for line in told.splitlines() if re.match(rf"  {name} ", line))
+        assert str(field.description) in line
+        if field.default not in {None, (), False}:
+            assert f"(default: {field.default})" in line
+
+
+def test_choices_are_those_of_the_settings() -> None:
+    options = _options("blur")
+    assert options["blur"].choices == ("listed", "others", "everyone")
+    assert options["effect"].choices == ("blur", "pixelate", "solid")
+    assert options["quality"].choices is None
+
+
+def test_an_option_that_is_not_given_is_none() -> None:
+    """Otherwise it would hide what the environment or a file says."""
+    args = make_parser().parse_args(["blur", "in", "-o", "out"])
+    assert [getattr(args, name) for name in (*FINDING, *HIDING)] == [None] * 8
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "hide in -o out",
+        "blur in",
+        "blur in -o",
+        "blur in -o out --effect smudge",
+        "blur in -o out --unknown",
+        "blur in -o out --over",
+        "blur in other -o out",
+        "models steal",
+    ],
+)
+def test_what_is_not_understood_is_one_line(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UsageError):
+        make_parser().parse_args(line.split())
+    assert main(line.split()) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert re.fullmatch(r"face-blur: error: .+ \(see face-blur.* --help\)\n", told.err)

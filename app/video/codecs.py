@@ -22,26 +22,37 @@ _CRF: dict[str, tuple[int, int, int, int]] = {
     "libx265": (42, 29, 17, 10),
     "libvpx-vp9": (60, 38, 20, 8),
     "libsvtav1": (60, 38, 18, 8),
+    "mpeg4": (31, 10, 2, 1),
 }
 _OPTIONS: dict[str, dict[str, str]] = {
     "libx264": {"preset": "faster"},
     "libx265": {"preset": "faster"},
     "libvpx-vp9": {"deadline": "good", "cpu-used": "5", "row-mt": "1"},
     "libsvtav1": {"preset": "8"},
+    "mpeg4": {"flags": "+qscale", "bf": "0"},
 }
+_LAMBDA = 118
+"""``FF_QP2LAMBDA``: what one step of a quantiser is in ``global_quality``."""
 _PARAMS = {"libx264": "x264-params", "libx265": "x265-params", "libsvtav1": "svtav1-params"}
-_OF_CODEC = {"h264": "libx264", "hevc": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
+_OF_CODEC = {
+    "h264": "libx264",
+    "hevc": "libx265",
+    "vp9": "libvpx-vp9",
+    "av1": "libsvtav1",
+    "mpeg4": "mpeg4",
+}
 _OF_MUXER: dict[str, tuple[str, ...]] = {
     "mp4": ("libx264", "libx265", "libvpx-vp9", "libsvtav1"),
     "mov": ("libx264", "libx265"),
     "matroska": ("libx264", "libx265", "libvpx-vp9", "libsvtav1"),
     "webm": ("libvpx-vp9", "libsvtav1"),
-    "avi": ("libx264",),
+    # Times of H.264 are not told in AVI: readers guess them, one frame late.
+    "avi": ("mpeg4",),
     "mpegts": ("libx264", "libx265"),
     "flv": ("libx264",),
 }
 """Encoders whose output a container holds, the preferred one first."""
-_ODD_SIDES = frozenset({"libvpx-vp9", "libsvtav1"})
+_ODD_SIDES = frozenset({"libvpx-vp9", "libsvtav1", "mpeg4"})
 """Encoders that halve the chroma of an odd width or height."""
 CODEC_NAMES = {encoder: codec for codec, encoder in _OF_CODEC.items()}
 
@@ -101,7 +112,7 @@ def _loss(wanted: Layout, name: str) -> tuple[int, int, int, int]:
 
 
 def crf(encoder: str, quality: int) -> int:
-    """Constant rate factor for a quality of 1..100.
+    """Constant rate factor (of MPEG-4: quantiser) for a quality of 1..100.
 
     >>> crf("libx264", 90), crf("libsvtav1", 1)
     (17, 60)
@@ -116,7 +127,9 @@ def crf(encoder: str, quality: int) -> int:
 
 def options(encoder: str, quality: int, picture: av.VideoFrame) -> dict[str, str]:
     """Options of an encoder, with the HDR facts of the first picture where it takes them."""
-    chosen = {**_OPTIONS[encoder], "crf": str(crf(encoder, quality))}
+    factor = crf(encoder, quality)
+    rate = {"global_quality": str(factor * _LAMBDA)} if encoder == "mpeg4" else {"crf": str(factor)}
+    chosen = {**_OPTIONS[encoder], **rate}
     params = [*_quiet(encoder), *_hdr(encoder, mastering(picture), content_light(picture))]
     if params:
         chosen[_PARAMS[encoder]] = ":".join(params)

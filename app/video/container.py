@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EDQUOT, ENOSPC
+from errno import EDQUOT, EFBIG, ENOSPC
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from app.errors import DiskFull, MediaError, UnsupportedMedia
 
 _OPTIONS = {"protocol_whitelist": "file", "enable_drefs": "0"}
 """Nothing but the file: no other protocol, no data references of QuickTime movies."""
+_FULL = frozenset({ENOSPC, EDQUOT, EFBIG})
 _NOT_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
@@ -44,14 +45,14 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except av.error.FFmpegError as error:
-        if error.errno in {ENOSPC, EDQUOT}:
+        if error.errno in _FULL:
             raise DiskFull(f"{path}: no space left on the device; free some and repeat") from error
         reason = error.strerror or type(error).__name__
         raise MediaError(
             f"{path}: damaged or incomplete ({reason}); repair it or export it again"
         ) from error
     except OSError as error:
-        if error.errno in {ENOSPC, EDQUOT}:
+        if error.errno in _FULL:
             raise DiskFull(f"{path}: no space left on the device; free some and repeat") from error
         raise
 

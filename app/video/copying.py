@@ -28,6 +28,8 @@ _ASS_HEADER = (
     b"0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,0\n\n[Events]\nFormat: Layer, Start, End, Style, "
     b"Name, MarginL, MarginR, MarginV, Effect, Text\n"
 )
+EMPTY_TEXT = b"\0\0"
+"""A subtitle of MP4 without words."""
 _LOSSY = frozenset({"aac", "libopus"})
 _BITS_PER_CHANNEL = 96000
 _ASS_OVERRIDE = re.compile(r"\{[^}]*\}")
@@ -136,8 +138,10 @@ class _Copy:
         self.tally = Tally()
 
     def take(self, packet: "av.Packet[Stream]") -> Iterator["av.Packet[Stream]"]:
-        if packet.size:
-            self.tally.add(bytes(packet))
+        data = bytes(packet)
+        # The muxer fills the time between subtitles with empty ones, and does it again.
+        if packet.size and data != EMPTY_TEXT:
+            self.tally.add(data)
             packet.stream = self.target
             yield packet
 

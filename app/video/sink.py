@@ -155,8 +155,6 @@ class VideoSink:
         context.sample_aspect_ratio = video.sample_aspect_ratio or Fraction(0, 1)
         context.gop_size = min(_GOP_FRAMES, max(1, math.floor(rate * _GOP_SECONDS)))
         context.thread_count = self._threads
-        if self._outline.muxer == "avi":
-            context.max_b_frames = 0
         self._tag_colour(stream, picture)
         if picture.interlaced_frame:
             context.flags |= Flags.interlaced_dct | Flags.interlaced_me

@@ -95,10 +95,13 @@ class VideoSource:
 class _Look:
     """What all pictures of a stream have in common."""
 
-    def __init__(self, size: Size, coded: str, shown: str, matrix: Matrix | None) -> None:
+    def __init__(
+        self, size: Size, coded: str, shown: str, matrix: Matrix | None, rotation: int
+    ) -> None:
         self.size = size
         self.coded = coded
         self.matrix = matrix
+        self.rotation = rotation
         self.orientation = Orientation.from_matrix(matrix)
         self.target = full_chroma(shown) if self._halves_chroma(shown) else shown
 
@@ -108,7 +111,8 @@ class _Look:
         shown = planar_format(name)
         if shown is None:
             raise UnsupportedMedia(f"{path}: pixel format {name}; convert it to H.264 first")
-        return cls((picture.width, picture.height), name, shown, display_matrix(picture))
+        size, matrix = (picture.width, picture.height), display_matrix(picture)
+        return cls(size, name, shown, matrix, picture.rotation)
 
     def _halves_chroma(self, name: str) -> bool:
         """Whether mirroring would let a chroma sample begin at an odd pixel."""
@@ -120,9 +124,13 @@ class _Look:
         )
 
     def check(self, picture: av.VideoFrame, path: Path) -> None:
-        """A picture that looks different would not fit the boxes of the others."""
+        """A picture that looks different would not fit the boxes of the others.
+
+        Of its display matrix only the rotation is compared: reading side data ties a frame into
+        a cycle of references, and hundreds of frames would wait for the garbage collector.
+        """
         size, name = (picture.width, picture.height), picture.format.name
-        if size != self.size or name != self.coded or display_matrix(picture) != self.matrix:
+        if size != self.size or name != self.coded or picture.rotation != self.rotation:
             raise MediaError(
                 f"{path}: size, format or rotation of its picture changes at {picture.pts}; "
                 "split it there"

@@ -124,7 +124,11 @@ def planar_format(name: str) -> str | None:
         return None
     if format_.is_planar or name == "rgb24" or name.startswith("gray"):
         return name
-    return "gbrp" if format_.is_rgb else None
+    if not format_.is_rgb:
+        return None
+    alpha = any(part.is_alpha for part in format_.components)
+    deep = max(part.bits for part in format_.components) > 8
+    return ("gbrap" if alpha else "gbrp") + ("16le" if deep else "")
 
 
 def full_chroma(name: str) -> str:
@@ -176,6 +180,7 @@ def _black(format_: VideoFormat, part: VideoFormatComponent) -> tuple[int, int]:
     # P010 and its like keep their bits at the upper end of 16.
     padded = 16 - part.bits if format_.name[:2] in {"p0", "p2", "p4"} and part.bits > 8 else 0
     scale = part.bits - 8 + padded
-    if format_.is_rgb or part.is_alpha:
+    # The scaler, and with it every converter to RGB, takes gray for full range whatever its tag.
+    if format_.is_rgb or part.is_alpha or len(format_.components) == 1:
         return 0, 0
     return (16 << scale, 0) if part.is_luma else (128 << scale, 128 << scale)

@@ -15,6 +15,7 @@ from app.video.orientation import Orientation
 
 _UNSPECIFIED = 2
 _HD_LINES = 720
+_MARGIN = 4
 
 
 class Converters(threading.local):
@@ -135,14 +136,14 @@ def plane_pixels(picture: av.VideoFrame, kind: PlaneLayout) -> NDArray[Any]:
 
 
 def aligned(region: Region, kinds: Layout, size: Size) -> Region:
-    """``region`` grown to whole chroma samples, inside a picture of ``size``."""
+    """``region`` grown to whole chroma samples, and by those that converters look at around it."""
     x1, y1, x2, y2 = region
     step_x, step_y = (1 << shift for shift in kinds.shifts)
     return (
-        x1 - x1 % step_x,
-        y1 - y1 % step_y,
-        min(size[0], -(-x2 // step_x) * step_x),
-        min(size[1], -(-y2 // step_y) * step_y),
+        max(0, (x1 // step_x - _MARGIN) * step_x),
+        max(0, (y1 // step_y - _MARGIN) * step_y),
+        min(size[0], (-(-x2 // step_x) + _MARGIN) * step_x),
+        min(size[1], (-(-y2 // step_y) + _MARGIN) * step_y),
     )
 
 

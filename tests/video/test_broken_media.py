@@ -1,0 +1,186 @@
+"""Files that are damaged, cut off, empty, or something else altogether."""
+
+import shutil
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from video.films import Film, copy_film
+
+from app.errors import MediaError, UnsupportedMedia
+from app.video import check_output, open_source, read_photo
+
+PLAYLISTS = {
+    "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{0}\n#EXT-X-ENDLIST\n",
+    "ffconcat": "ffconcat version 1.0\nfile {0}\n",
+    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n",
+    "dash": '<?xml version="1.0"?><MPD><Period><AdaptationSet/></Period></MPD>',
+    "svg": '<svg xmlns="http://www.w3.org/2000/svg"><image href="{0}"/></svg>',
+    "text": "Not a film.\n",
+}
+
+
+def alias_to(name: str) -> bytes:
+    """A data reference (``alis``) to a file in the same folder."""
+    target = b"/" + name.encode()
+    levels = b"\0\1\0\1"
+    body = bytes(10) + bytes(28) + bytes(12) + bytes(64) + bytes(16) + levels + bytes(16)
+    body += (2).to_bytes(2, "big") + len(target).to_bytes(2, "big") + target
+    body += bytes(len(target) % 2) + b"\xff\xff\0\0"
+    return (len(body) + 12).to_bytes(4, "big") + b"alis" + bytes(4) + body
+
+
+def with_reference(movie: bytes, old: bytes, new: bytes) -> bytes:
+    """``movie`` with another data reference, and its media data gone."""
+    assert movie.count(old) == 1, "one track"
+    changed = movie.replace(old, new)
+    for atom in (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref"):
+        at = changed.index(atom) - 4
+        size = int.from_bytes(changed[at : at + 4], "big") + len(new) - len(old)
+        changed = changed[:at] + size.to_bytes(4, "big") + changed[at + 4 :]
+    start = changed.index(b"mdat") + 4
+    length = int.from_bytes(changed[start - 8 : start - 4], "big") - 8
+    return changed[:start] + bytes(length) + changed[start + length :]
+
+
+@pytest.mark.parametrize("kind", PLAYLISTS)
+def test_playlists_are_refused_whatever_their_name(kind: str, tmp_path: Path) -> None:
+    film = Film().write(tmp_path / "film.mp4")
+    path = tmp_path / "playlist.mp4"
+    path.write_text(PLAYLISTS[kind].format(film))
+    with pytest.raises(UnsupportedMedia, match=r"playlist\.mp4: not a video or image"):
+        open_source(path)
+
+
+def test_a_movie_that_refers_to_another_file_is_refused(tmp_path: Path) -> None:
+    """The data reference of a QuickTime movie: nothing of the other file is shown."""
+    data = Film().write(tmp_path / "film.mov").read_bytes()
+    own = b"\0\0\0\x0curl \0\0\0\1"
+    path = tmp_path / "reference.mov"
+    path.write_bytes(with_reference(data, own, alias_to("film.mov")))
+    with av.open(str(path), container_options={"enable_drefs": "1"}) as container:
+        assert len(list(container.decode(video=0))) == 20, "the movie does refer to the film"
+    with pytest.raises(MediaError, match=r"reference\.mov: "):
+        list(open_source(path))
+
+
+def test_missing_empty_and_folder(tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    for name, reason in {"none.mp4": "no such file", "empty.mp4": "empty", ".": "regular"}.items():
+        with pytest.raises(MediaError, match=reason):
+            open_source(tmp_path / name)
+
+
+def test_sound_alone_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("aac", rate=48000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
+        frame.sample_rate, frame.pts, frame.time_base = 48000, 0, Fraction(1, 48000)
+        output.mux([*stream.encode(frame), *stream.encode(None)])
+    with pytest.raises(UnsupportedMedia, match=r"sound\.mp4: holds no video"):
+        open_source(path)
+
+
+def test_a_film_without_frames_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "none.mkv"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=25)
+        stream.width = stream.height = 64
+        output.start_encoding()
+    with pytest.raises(MediaError, match=r"none\.mkv: "):
+        open_source(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "film"),
+    [
+        ("front.mp4", Film(count=60, muxer_options={"movflags": "+faststart"})),
+        ("back.mp4", Film(count=60)),
+        ("a.mkv", Film(count=60, base=Fraction(1, 1000))),
+        ("a.avi", Film(count=60, codec="mpeg4", base=Fraction(1, 25))),
+        ("fragments.mp4", Film(count=60, muxer_options={"movflags": "+frag_keyframe"})),
+    ],
+)
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+def test_a_file_that_is_cut_off_is_an_error(
+    name: str, film: Film, share: float, tmp_path: Path
+) -> None:
+    path = film.write(tmp_path / name)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(MediaError, match=name.replace(".", r"\.")):
+        list(open_source(path))
+
+
+def test_missing_media_data_is_an_error_although_the_index_is_there(tmp_path: Path) -> None:
+    """Half of the media data is zeros, as a download that was never finished has them."""
+    path = Film(count=60, muxer_options={"movflags": "+faststart"}).write(tmp_path / "a.mp4")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 2 // 3] + bytes(len(data) - len(data) * 2 // 3))
+    with pytest.raises(MediaError, match=r"a\.mp4: "):
+        list(open_source(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "film"),
+    [
+        ("a.mp4", Film(count=40, size=(160, 120))),
+        ("a.ts", Film(count=20, size=(320, 240), base=Fraction(1, 90000), noise=30)),
+        ("a.avi", Film(count=40, size=(160, 120), codec="mpeg4", base=Fraction(1, 25))),
+        ("a.mkv", Film(count=40, size=(160, 120), codec="mpeg2video", base=Fraction(1, 25))),
+    ],
+)
+@pytest.mark.parametrize("threads", [1, 4])
+def test_damage_in_the_middle_is_an_error(
+    name: str, film: Film, threads: int, tmp_path: Path
+) -> None:
+    path = film.write(tmp_path / name)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    for at in range(middle, middle + 400):
+        data[at] ^= 0x5A
+    path.write_bytes(data)
+    with pytest.raises(MediaError, match=name.replace(".", r"\.")):
+        list(open_source(path, threads=threads))
+
+
+def test_a_picture_that_is_dropped_in_silence_is_an_error(tmp_path: Path) -> None:
+    """The header of one coded picture is overwritten: decoders leave it out and go on."""
+    path = Film(count=40, options={"bf": "0"}).write(tmp_path / "a.mp4")
+    with av.open(str(path)) as container:
+        packet = [p for p in container.demux(video=0) if p.size][20]
+    data = bytearray(path.read_bytes())
+    assert packet.pos is not None
+    data[packet.pos + 4] = 0x0C  # a filler unit instead of a slice
+    path.write_bytes(data)
+    for threads in (1, 4):
+        with pytest.raises(MediaError, match=r"a\.mp4: "):
+            list(open_source(path, threads=threads))
+
+
+def test_a_damaged_film_leaves_no_result(tmp_path: Path) -> None:
+    path = Film(count=60).write(tmp_path / "a.mp4")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
+    path.write_bytes(data)
+    with pytest.raises(MediaError):
+        copy_film(path, tmp_path / "out.mp4")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_a_photo_is_not_a_film(tmp_path: Path) -> None:
+    path = Film().write(tmp_path / "a.mp4")
+    shutil.copy(path, tmp_path / "a.jpg")
+    with pytest.raises(UnsupportedMedia, match=r"a\.jpg: not a photo"):
+        read_photo(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("brand", [b"avif", b"heic"])
+def test_still_pictures_in_iso_files_are_refused(brand: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"\0\0\0\x14ftyp" + brand + bytes(8))
+    with pytest.raises(UnsupportedMedia):
+        check_output(path, tmp_path / "b.mp4")

@@ -1,0 +1,170 @@
+"""The frames of files of every kind, in order, at their times."""
+
+import threading
+import time
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from video.films import MIRRORED, ROTATED, Film, number_of, numbers, picture, times
+
+from app.errors import MediaError
+from app.video import open_source
+
+KINDS = {
+    "h264.mp4": Film(),
+    "b-frames.mp4": Film(options={"bf": "3", "b-pyramid": "normal"}),
+    "hevc.mp4": Film(codec="libx265", options={"x265-params": "log-level=none"}),
+    "vp9.webm": Film(codec="libvpx-vp9", base=Fraction(1, 1000)),
+    "vp8.webm": Film(codec="libvpx", base=Fraction(1, 1000)),
+    "h264.mkv": Film(base=Fraction(1, 1000)),
+    "prores.mov": Film(codec="prores_ks", format="yuv422p10le"),
+    "mjpeg.mov": Film(codec="mjpeg", format="yuvj420p"),
+    "mpeg4.avi": Film(codec="mpeg4", base=Fraction(1, 25)),
+    "h264.ts": Film(base=Fraction(1, 90000)),
+    "mpeg2.mpg": Film(codec="mpeg2video", base=Fraction(1, 25)),
+    "mpeg2.mxf": Film(codec="mpeg2video", base=Fraction(1, 25)),
+    "h264.flv": Film(base=Fraction(1, 1000)),
+    "ten.mp4": Film(format="yuv420p10le"),
+    "422.mp4": Film(format="yuv422p"),
+    "444-odd.mp4": Film(format="yuv444p", size=(63, 49)),
+    "420-odd.webm": Film(codec="libvpx-vp9", base=Fraction(1, 1000), size=(63, 49)),
+    "rgb.mkv": Film(codec="ffv1", format="bgr0", base=Fraction(1, 1000)),
+    "packed.avi": Film(codec="rawvideo", format="yuyv422", base=Fraction(1, 25)),
+    "full.mp4": Film(colour={"colorspace": 1, "color_range": 2}),
+    "90.mp4": Film(matrix=ROTATED[90]),
+    "180.mp4": Film(matrix=ROTATED[180]),
+    "270.mp4": Film(matrix=ROTATED[270]),
+    "mirror.mp4": Film(matrix=MIRRORED),
+    "90-odd.mp4": Film(matrix=ROTATED[90], size=(49, 63), format="yuv444p"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_frame_comes_once_in_order_and_upright(name: str, tmp_path: Path) -> None:
+    film = KINDS[name]
+    path = film.write(tmp_path / name)
+    assert open_source(path).info.size == film.size
+    assert numbers(path) == list(range(film.count))
+
+
+@pytest.mark.parametrize(
+    "film",
+    [
+        Film(),
+        Film(pts=[0, 100, 700, 701, 2000, *range(3000, 4000, 77)]),
+        Film(pts=range(12345, 12345 + 3600 * 20, 3600), base=Fraction(1, 90000)),
+        Film(rate=Fraction(30000, 1001), base=Fraction(1, 30000)),
+    ],
+    ids=["constant", "variable", "late", "ntsc"],
+)
+def test_times_are_exact(film: Film, tmp_path: Path) -> None:
+    path = film.write(tmp_path / "a.mp4")
+    source = open_source(path)
+    assert source.info.time_base == film.base
+    assert [frame.pts for frame in source] == film.times()
+
+
+def test_frames_before_an_edit_list_are_not_shown(tmp_path: Path) -> None:
+    film = Film(pts=[-1024 + 512 * number for number in range(20)])
+    assert numbers(film.write(tmp_path / "a.mp4")) == list(range(2, 20))
+
+
+def test_a_source_starts_again(tmp_path: Path) -> None:
+    source = open_source(Film().write(tmp_path / "a.mp4"))
+    first, second = ([(f.index, f.pts) for f in source] for _ in range(2))
+    assert first == second
+    assert [index for index, _ in first] == list(range(20))
+
+
+def test_the_thread_ends_with_the_iteration(tmp_path: Path) -> None:
+    source = open_source(Film(count=100).write(tmp_path / "a.mp4"))
+    before = threading.active_count()
+    frames = iter(source)
+    next(frames)
+    assert threading.active_count() == before + 1
+    frames.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
+
+
+def test_decoding_runs_ahead_but_not_away(tmp_path: Path) -> None:
+    """A slow consumer does not make the queue grow: frames are weighed and counted."""
+    from app.video.ahead import run_ahead
+
+    made: list[int] = []
+
+    def items() -> object:
+        for number in range(100):
+            made.append(number)
+            yield number
+
+    ahead = run_ahead(items(), weigh=lambda _: 10, count=8, weight=35)  # type: ignore[arg-type]
+    assert next(ahead) == 0
+    deadline = time.monotonic() + 5
+    while len(made) < 5 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert made == [0, 1, 2, 3, 4], "three that fit, one that waits, one that was taken"
+    assert list(ahead) == list(range(1, 100))
+
+
+def test_an_error_of_the_thread_keeps_its_traceback() -> None:
+    from app.video.ahead import run_ahead
+
+    def failing() -> object:
+        yield 1
+        raise RuntimeError("deep inside")
+
+    ahead = run_ahead(failing(), weigh=lambda _: 1, count=2, weight=2)  # type: ignore[arg-type]
+    assert next(ahead) == 1
+    with pytest.raises(RuntimeError, match="deep inside") as caught:
+        next(ahead)
+    assert caught.traceback[-1].name == "failing"
+
+
+def test_info_tells_rate_duration_and_count(tmp_path: Path) -> None:
+    info = open_source(
+        Film(rate=Fraction(30000, 1001), base=Fraction(1, 30000)).write(tmp_path / "a.mp4")
+    ).info
+    assert info.rate == Fraction(30000, 1001)
+    assert info.duration == Fraction(20 * 1001, 30000)
+    assert info.frames == 20
+    assert not info.is_image
+
+
+def test_a_film_is_told_by_its_content(tmp_path: Path) -> None:
+    path = Film(base=Fraction(1, 1000)).write(tmp_path / "a.mkv")
+    assert numbers(path.rename(tmp_path / "a.jpg")) == list(range(20))
+
+
+def test_a_name_like_an_address_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Film().write(tmp_path / "a.mp4").rename(tmp_path / "concat:a.mp4")
+    monkeypatch.chdir(tmp_path)
+    assert len(times(Path("concat:a.mp4"))) == 20
+
+
+def test_the_film_is_chosen_not_the_cover(tmp_path: Path) -> None:
+    assert numbers(Film(cover=True).write(tmp_path / "a.mp4")) == list(range(20))
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_change_of_size_is_an_error(threads: int, tmp_path: Path) -> None:
+    """Two streams glued together, as broadcasts are."""
+    small = Film(codec="mpeg2video", base=Fraction(1, 25))
+    large = replace(small, size=(96, 64), pts=range(200, 220))
+    path = tmp_path / "both.mpg"
+    path.write_bytes(
+        small.write(tmp_path / "small.mpg").read_bytes()
+        + large.write(tmp_path / "large.mpg").read_bytes()
+    )
+    with pytest.raises(MediaError, match=r"both\.mpg: .*changes"):
+        list(open_source(path, threads=threads))
+
+
+def test_a_picture_is_what_was_drawn(tmp_path: Path) -> None:
+    film = Film(options={"crf": "1"}, format="yuv444p", colour={"colorspace": 1})
+    frame = next(iter(open_source(film.write(tmp_path / "a.mp4"))))
+    difference = frame.rgb().astype(int) - picture(0, film.size)
+    assert np.abs(difference).mean() < 3
+    assert number_of(frame.rgb((32, 24))) == 0

@@ -1,0 +1,70 @@
+"""How small a face may be and still be found by one look at a whole picture.
+
+    python bench/smallest.py
+
+Ten portraits, each at four places of a picture, one at a time. A face counts as found when a box of
+the detector, with a fifth added on each side as by an effect, covers 95 % of it.
+"""
+
+import sys
+from itertools import product
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "scripts")]
+
+from media.photos import BIDEN, GUESTS, OBAMA, OBAMA_SPEAKING, OBAMA_STANDING, Photo  # noqa: E402
+from media.scene import Actor, Background, Scene, Shot, keys  # noqa: E402
+from media.truth import covered  # noqa: E402
+
+from app.config import Settings  # noqa: E402
+from app.geometry import grow  # noqa: E402
+from app.pipeline import load_parts  # noqa: E402
+from app.types import FaceDetector, Size  # noqa: E402
+
+PHOTOS = (OBAMA, OBAMA_SPEAKING, OBAMA_STANDING, BIDEN, *GUESTS)
+PLACES = ((0.20, 0.30), (0.37, 0.41), (0.54, 0.52), (0.71, 0.63))
+SIZES = ((640, 360), (1280, 720), (1920, 1080))
+WIDTHS = (12, 16, 20, 24, 28, 32, 40, 48)
+LEAST_SCORE = 0.35
+
+
+def found(
+    detector: FaceDetector, photo: Photo, at: tuple[float, float], face: int, size: Size
+) -> bool:
+    """Whether one face is found in a picture."""
+    place = keys({0: (size[0] * at[0], size[1] * at[1])})
+    shot = Shot(1, (Actor(photo, place, face),), Background(seed=int(100 * at[0])))
+    picture, seen = next(Scene(size, (shot,)).pictures())
+    look = detector.input_size(size)
+    small = np.asarray(cv2.resize(picture, look, interpolation=cv2.INTER_AREA), np.uint8)
+    faces = detector.detect([small])[0]
+    clear = faces.take(np.flatnonzero(faces.scores >= LEAST_SCORE))
+    boxes = clear.moved((size[0] / look[0], size[1] / look[1]), (0, 0)).boxes
+    return covered(seen[0].box, grow(boxes, 1.4), size) >= 0.95
+
+
+def main() -> int:
+    """Print a row for each size of picture."""
+    detector = load_parts(Settings()).detector
+    total = len(PHOTOS) * len(PLACES)
+    print(f"faces found of {total}, by their width in pixels")
+    print(f"{'picture':10} {'look':>9}" + "".join(f"{width:5}" for width in WIDTHS))
+    for size in SIZES:
+        look = detector.input_size(size)
+        row = [
+            sum(found(detector, *one, width, size) for one in product(PHOTOS, PLACES))
+            for width in WIDTHS
+        ]
+        print(
+            f"{size[0]:4} x {size[1]:<4} {look[0]:4} x {look[1]:<4}"
+            + "".join(f"{n:5}" for n in row)
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

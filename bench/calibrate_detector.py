@@ -25,7 +25,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+
+from fetch_media import fetch  # noqa: E402
 
 from app.faces.convert_centerface import convert  # noqa: E402
 from app.faces.equalise import equalise, factors, links  # noqa: E402
@@ -36,23 +38,7 @@ from app.faces.registry import download, extract, put  # noqa: E402
 from app.faces.sessions import open_session  # noqa: E402
 from app.types import Image  # noqa: E402
 
-PORTRAITS = (
-    "face_recognition==1.3.0",
-    "5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec",
-    "face_recognition-1.3.0/tests/test_images/",
-    {
-        "biden.jpg": "3c17508bb91554c637a2eabddfae790e5bb1caba93130814fc2ac50be9760c4c",
-        "obama.jpg": "0930e3aa8cae5920329c0c8cbc6a2ab70f47b0e67b432875beaa95cbf7e741f6",
-        "obama2.jpg": "a7efcc907375274796f39646510704aa86672d59f6d5469d69af3c85590976a6",
-        "obama3.jpg": "76ac6bf97c36dc2da0ad16a537d6a5ac1b10f48d49aac29a0cca9a17cdbc3ca3",
-    },
-)
-GROUP = (
-    "insightface==2.1",
-    "dcd58ee79d99d689572477315f3149353afd65a36dc575f597cbb217a7bde399",
-    "insightface/data/images/",
-    {"t1.jpg": "47f682e945b659f93a9e490b9c9c4a2a864abe64dace9e1a2893845ddfd69489"},
-)
+PICTURES = ("biden.jpg", "obama.jpg", "obama2.jpg", "obama3.jpg", "group.jpg")
 WIDTHS = (160, 320, 640)
 DARK = 0.4
 PERCENT = 99.99
@@ -62,17 +48,14 @@ Values = NDArray[np.float32]
 
 def pictures() -> Iterator[Image]:
     """The calibration pictures, RGB, with sides that are multiples of 32."""
-    for requirement, sha256, folder, members in (PORTRAITS, GROUP):
-        archive = download(requirement, sha256)
-        for name, member_sha256 in members.items():
-            data = np.frombuffer(extract(archive, folder + name, member_sha256), np.uint8)
-            decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
-            picture = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
-            for width in WIDTHS:
-                height = round(picture.shape[0] * width / picture.shape[1] / 32) * 32
-                small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-                yield small.astype(np.uint8)
-            yield (small * DARK).astype(np.uint8)
+    for name in PICTURES:
+        decoded = np.asarray(cv2.imread(str(fetch(name))), np.uint8)
+        picture = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+        for width in WIDTHS:
+            height = round(picture.shape[0] * width / picture.shape[1] / 32) * 32
+            small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+            yield small.astype(np.uint8)
+        yield (small * DARK).astype(np.uint8)
 
 
 def activations(model: onnx.ModelProto, names: list[str]) -> Iterator[dict[str, Values]]:

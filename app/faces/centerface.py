@@ -30,7 +30,7 @@ SMALLEST = 64
 SCORE = 0.35
 OVERLAP = 0.3
 """Two boxes of higher intersection over union are one face; as published."""
-BATCH_PIXELS = 1 << 18
+BATCH_PIXELS = 1 << 17
 """Pixels in one run: memory stays bounded, and larger batches are not faster."""
 
 

@@ -1,0 +1,73 @@
+"""One contract for every recogniser."""
+
+import numpy as np
+import pytest
+from faces_media import photograph, ready, scaled
+
+from app.faces import load_detector, load_recogniser
+from app.faces.alignment import align
+from app.faces.packs import Pack, find_packs
+from app.types import FaceRecogniser, Image
+
+
+@pytest.fixture(scope="module", params=find_packs())
+def pack(request: pytest.FixtureRequest) -> Pack:
+    return ready(request.param)
+
+
+@pytest.fixture(scope="module")
+def recogniser(pack: Pack) -> FaceRecogniser:
+    return load_recogniser(pack)
+
+
+def _noise(recogniser: FaceRecogniser, count: int) -> list[Image]:
+    side = recogniser.chip_size
+    generator = np.random.default_rng(3)
+    return list(generator.integers(0, 256, (count, side, side, 3), np.uint8))
+
+
+def test_embeddings_have_unit_length(recogniser: FaceRecogniser) -> None:
+    embeddings = recogniser.embed(_noise(recogniser, 3))
+    assert embeddings.shape == (3, recogniser.dimension)
+    assert embeddings.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
+
+
+def test_no_chips(recogniser: FaceRecogniser) -> None:
+    assert recogniser.embed([]).shape == (0, recogniser.dimension)
+
+
+def test_a_chip_of_another_size_is_refused(recogniser: FaceRecogniser) -> None:
+    side = recogniser.chip_size
+    with pytest.raises(ValueError, match="chip"):
+        recogniser.embed([np.zeros((side, side + 1, 3), np.uint8)])
+
+
+def test_a_large_batch_is_what_its_chips_are_alone(recogniser: FaceRecogniser) -> None:
+    chips = _noise(recogniser, 18)
+    together = recogniser.embed(chips)
+    for index in (0, 15, 16, 17):
+        np.testing.assert_allclose(together[index], recogniser.embed([chips[index]])[0], atol=1e-4)
+
+
+def test_the_template_lies_in_the_chip(recogniser: FaceRecogniser) -> None:
+    template = recogniser.template
+    assert template.shape == (5, 2)
+    assert (template > 0).all()
+    assert (template < recogniser.chip_size).all()
+    assert template[0, 0] < template[2, 0] < template[1, 0]
+
+
+def test_photographs_of_a_person_are_more_alike_than_people(
+    pack: Pack, recogniser: FaceRecogniser
+) -> None:
+    detector = load_detector(pack, precision="float")
+    chips = []
+    for name in ("obama", "obama2", "obama3", "biden"):
+        picture = scaled(photograph(f"{name}.jpg"), 480)
+        faces = detector.detect([picture])[0]
+        chips += align(picture, faces.landmarks[:1], recogniser.template, recogniser.chip_size)
+    embeddings = recogniser.embed(chips)
+    alike = embeddings @ embeddings.T
+    same, other = alike[:3, :3].min(), alike[:3, 3].max()
+    assert same > pack.thresholds.sure > pack.thresholds.doubtful > other

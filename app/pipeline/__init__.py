@@ -10,6 +10,7 @@ from app.effects import make_effect
 from app.errors import MediaError, PlanError
 from app.identity.gallery import Gallery
 from app.pipeline.analysis import Analysis
+from app.pipeline.memory import give_back_memory, share_one_heap
 from app.pipeline.naming import decide
 from app.pipeline.parts import Parts, Progress, load_parts
 from app.pipeline.people import load_people
@@ -17,7 +18,17 @@ from app.plan import Person, Plan, SourceRecord, sha256_of
 from app.types import MediaInfo
 from app.video import check_output, open_sink, open_source
 
-__all__ = ["Parts", "Progress", "analyse", "load_parts", "load_people", "preflight", "render"]
+__all__ = [
+    "Parts",
+    "Progress",
+    "analyse",
+    "give_back_memory",
+    "load_parts",
+    "load_people",
+    "preflight",
+    "render",
+    "share_one_heap",
+]
 
 
 def _silent(stage: str, done: int, expected: int | None) -> None:

@@ -12,7 +12,7 @@ from app.pipeline.looking import PictureLooker
 from app.pipeline.parts import Parts, Progress
 from app.shots import SHOT_DETECTORS
 from app.tracking.cadence import SAMPLERS
-from app.tracking.interpolation import interpolate, pad, smooth
+from app.tracking.interpolation import interpolate, pad, smooth, sweep
 from app.tracking.observations import Trail, boxes_of
 from app.tracking.sampling import NEW_FACE
 from app.tracking.stitching import PATIENCE, stitch
@@ -157,6 +157,6 @@ class Analysis:
 
     def _track(self, trail: Trail, shot: tuple[int, int], chips: Embedded | None) -> FoundTrack:
         frames = np.asarray([o.frame for o in trail.observations], np.int64)
-        boxes = interpolate(frames, smooth(frames, boxes_of(trail.observations)))
+        boxes = sweep(interpolate(frames, smooth(frames, boxes_of(trail.observations))))
         first, padded = pad(trail.first, boxes, self._settings.pad, shot)
         return FoundTrack(len(self._shots), first, padded, (trail.first, trail.last), chips)

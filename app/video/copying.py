@@ -12,6 +12,7 @@ from typing import cast
 import av
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
+from av.codec import Codec
 from av.container import InputContainer, OutputContainer
 from av.stream import AttachmentStream, Discard, Stream
 from av.subtitles.stream import SubtitleStream
@@ -30,6 +31,16 @@ _ASS_HEADER = (
 )
 EMPTY_TEXT = b"\0\0"
 """A subtitle of MP4 without words."""
+_LAYOUTS = {
+    "1 channels": "mono",
+    "2 channels": "stereo",
+    "3 channels": "2.1",
+    "4 channels": "4.0",
+    "5 channels": "5.0",
+    "6 channels": "5.1",
+    "7 channels": "6.1",
+    "8 channels": "7.1",
+}
 _LOSSY = frozenset({"aac", "libopus"})
 _BITS_PER_CHANNEL = 96000
 _ASS_OVERRIDE = re.compile(r"\{[^}]*\}")
@@ -152,10 +163,14 @@ class _Transcode:
     def __init__(self, stream: AudioStream, encoder: str, output: OutputContainer) -> None:
         context = stream.codec_context
         self._source = stream
-        self._rate = 48000 if encoder == "libopus" else context.sample_rate
+        rates = Codec(encoder, "w").audio_rates
+        self._rate = context.sample_rate
+        if rates and self._rate not in rates:
+            self._rate = 48000
         self.target: Stream = output.add_stream(encoder, rate=self._rate)
         self._encoder = cast("AudioStream", self.target)
-        self._layout = context.layout.name
+        # AVI and WAV tell the number of channels only.
+        self._layout = _LAYOUTS.get(context.layout.name, context.layout.name)
         self._encoder.codec_context.layout = self._layout
         if encoder in _LOSSY:
             self._encoder.codec_context.bit_rate = _BITS_PER_CHANNEL * max(1, context.channels)

@@ -43,13 +43,12 @@ _PCM = frozenset(
     | {"pcm_f32be", "pcm_f64le", "pcm_f64be"}
 )
 _COMMON = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "dts"})
-_AUDIO: dict[str, frozenset[str]] = {
+AUDIO: dict[str, frozenset[str]] = {
     "mp4": _COMMON | _PCM | {"alac", "opus", "flac", "vorbis", "truehd"},
     "mov": _COMMON | _PCM | {"alac", "amr_nb", "pcm_mulaw", "pcm_alaw", "pcm_u8", "pcm_s8"},
     "matroska": _COMMON
     | _PCM - {"pcm_s24be", "pcm_s32be", "pcm_f32be", "pcm_f64be"}
-    | {"alac", "opus", "flac", "vorbis", "truehd", "mp1", "pcm_u8", "pcm_mulaw", "pcm_alaw"}
-    | {"wmav1", "wmav2", "wmapro", "wavpack", "tta", "mlp", "adpcm_ms", "adpcm_ima_wav"},
+    | {"alac", "opus", "flac", "vorbis", "truehd", "mp1", "pcm_u8", "wavpack", "tta", "mlp"},
     "webm": frozenset({"opus", "vorbis"}),
     "avi": _COMMON - {"aac", "eac3"}
     | {"pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_u8", "pcm_mulaw", "pcm_alaw", "pcm_f32le"}
@@ -66,7 +65,7 @@ _AUDIO_ENCODERS = {
     "mpegts": "aac",
     "flv": "aac",
 }
-_SUBTITLES: dict[str, frozenset[str]] = {
+SUBTITLES: dict[str, frozenset[str]] = {
     "mp4": frozenset({"mov_text", "dvd_subtitle"}),
     "mov": frozenset({"mov_text"}),
     "matroska": frozenset({"subrip", "ass", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle"})
@@ -178,7 +177,7 @@ def codec_name(stream: Stream) -> str:
 def _carried(stream: Stream, muxer: str, output: Path, warnings: list[str]) -> Carried:
     name = codec_name(stream)
     is_audio = stream.type == "audio"
-    if name in (_AUDIO if is_audio else _SUBTITLES)[muxer]:
+    if name in (AUDIO if is_audio else SUBTITLES)[muxer]:
         return Carried(stream.index, "copy", name)
     target = _AUDIO_ENCODERS[muxer] if is_audio else _TEXT_ENCODERS.get(muxer)
     if target is None or name == "unknown" or not (is_audio or name in _TEXT):

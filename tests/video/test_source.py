@@ -12,6 +12,7 @@ from video.films import MIRRORED, ROTATED, Film, number_of, numbers, picture, ti
 
 from app.errors import MediaError
 from app.video import open_source
+from app.video.ahead import run_ahead
 
 KINDS = {
     "h264.mp4": Film(),
@@ -91,8 +92,6 @@ def test_the_thread_ends_with_the_iteration(tmp_path: Path) -> None:
 
 def test_decoding_runs_ahead_but_not_away(tmp_path: Path) -> None:
     """A slow consumer does not make the queue grow: frames are weighed and counted."""
-    from app.video.ahead import run_ahead
-
     made: list[int] = []
 
     def items() -> object:
@@ -110,8 +109,6 @@ def test_decoding_runs_ahead_but_not_away(tmp_path: Path) -> None:
 
 
 def test_an_error_of_the_thread_keeps_its_traceback() -> None:
-    from app.video.ahead import run_ahead
-
     def failing() -> object:
         yield 1
         raise RuntimeError("deep inside")

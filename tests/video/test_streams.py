@@ -1,0 +1,33 @@
+"""Tables of what containers hold, against the muxers themselves."""
+
+import io
+
+import av
+import pytest
+from av.codec import Codec
+from av.codec.codec import UnknownCodecError
+
+from app.video.streams import AUDIO, SUBTITLES
+
+
+def names_of(canonical: str) -> set[str]:
+    """Names of all encoders and decoders of a coded format."""
+    found = {canonical}
+    for name in av.codecs_available:
+        for mode in ("r", "w"):
+            try:
+                codec = Codec(name, mode)  # type: ignore[call-overload]
+            except UnknownCodecError:
+                continue
+            if codec.canonical_name == canonical:
+                found.add(name)
+    return found
+
+
+@pytest.mark.parametrize("muxer", sorted(AUDIO.keys() - {"mpegts"}))
+def test_a_muxer_takes_what_the_table_says(muxer: str) -> None:
+    """MPEG-TS is left out: its muxer does not tell."""
+    with av.open(io.BytesIO(), "w", format=muxer) as output:
+        supported = output.supported_codecs
+    for canonical in AUDIO[muxer] | SUBTITLES[muxer]:
+        assert names_of(canonical) & supported, canonical

@@ -65,7 +65,7 @@ def sweep(boxes: Boxes) -> Boxes:
     >>> sweep(np.float32([[0, 0, 2, 2], [4, 0, 6, 2]])).tolist()
     [[0.0, 0.0, 4.0, 2.0], [2.0, 0.0, 6.0, 2.0]]
     """
-    halves = (boxes[1:] + boxes[:-1]) / 2
+    halves = np.asarray((boxes[1:] + boxes[:-1]) / 2, np.float32)
     swept = boxes.copy()
     swept[1:] = hull(swept[1:], halves)
     swept[:-1] = hull(swept[:-1], halves)

@@ -11,6 +11,7 @@ Layers as in dlib's own example ``dnn_face_recognition_ex.cpp``, described in it
 http://blog.dlib.net/2017/02/high-quality-face-recognition-with-deep.html.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,7 +109,9 @@ def _layers(pairs: list[tuple[_Array, _Array]]) -> list[Layer]:
         bias = values[-count:] * gain + shift
         if not layers:  # it has no padding, so (x - mean) / 256 is part of it
             kernel = kernel / 256
-            bias = bias - (kernel * np.reshape(MEAN, (1, 3, 1, 1))).sum(axis=(1, 2, 3))
+            products = (kernel * np.reshape(MEAN, (1, 3, 1, 1))).reshape(count, -1)
+            # exactly rounded: the order in which numpy adds depends on the CPU
+            bias = bias - np.array([math.fsum(row) for row in products])
         layers.append(Layer(kernel, bias))
         channels = count
     return layers

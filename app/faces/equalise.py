@@ -71,7 +71,7 @@ def equalise(model: ModelProto, octaves: Octaves) -> ModelProto:
         digits = octaves.get(name, "")
         if len(digits) != len(weights[bias]) or not digits.isdigit():
             raise PackError(f"no calibrated channels for {name}: run bench/calibrate_detector.py")
-        factor = np.exp2(np.array([int(digit) for digit in digits])).astype(np.float32)
+        factor = np.ldexp(np.float32(1), [int(digit) for digit in digits])
         weights[kernel] *= factor[:, None, None, None]
         weights[bias] *= factor
         shape = (-1, 1, 1, 1) if depthwise else (1, -1, 1, 1)

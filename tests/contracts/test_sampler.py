@@ -1,0 +1,154 @@
+"""What every sampler promises: no stretch of frames stays unverified for long."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.tracking.cadence import SAMPLERS, SHORTEST, AdaptiveCadence, Cadence
+from app.types import Image, Plane, Region, Size
+
+Make = Callable[[Fraction, Fraction], Cadence]
+each_sampler = pytest.mark.parametrize("make", SAMPLERS.values(), ids=SAMPLERS)
+MILLISECOND = Fraction(1, 1000)
+LONGEST = Fraction(2, 5)
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A picture at a time."""
+
+    pts: int
+    image: Image
+    index: int = 0
+
+    @property
+    def size(self) -> Size:
+        return self.image.shape[1], self.image.shape[0]
+
+    def rgb(self, size: Size | None = None, region: Region | None = None) -> Image:
+        assert region is None
+        small = cv2.resize(self.image, size or self.size, interpolation=cv2.INTER_AREA)
+        return np.asarray(small, np.uint8)
+
+    def planes(self) -> tuple[Plane, ...]:
+        raise AssertionError("a sampler does not write")
+
+
+def grey(level: int, size: Size = (64, 36)) -> Image:
+    return np.full((size[1], size[0], 3), level, np.uint8)
+
+
+def looks(cadence: Cadence, frames: Sequence[Timed]) -> list[int]:
+    """The numbers of the frames that are looked at, the first among them."""
+    cadence.restart(frames[0])
+    taken = [0]
+    for number, frame in enumerate(frames[1:], start=1):
+        if cadence.due(frame):
+            cadence.restart(frame)
+            taken.append(number)
+    return taken
+
+
+def stills(times: Sequence[int]) -> list[Timed]:
+    return [Timed(pts, grey(90)) for pts in times]
+
+
+@each_sampler
+@settings(deadline=None)
+@given(
+    gaps=st.lists(st.integers(1, 700), min_size=1, max_size=60),
+    start=st.integers(-5000, 5000),
+    longest=st.fractions(Fraction(1, 50), 2, max_denominator=1000),
+)
+def test_no_frame_that_is_passed_over_is_as_late_as_the_longest_wait(
+    make: Make, gaps: list[int], start: int, longest: Fraction
+) -> None:
+    times = [start + sum(gaps[:n]) for n in range(len(gaps) + 1)]
+    taken = looks(make(longest, MILLISECOND), stills(times))
+    for number, pts in enumerate(times):
+        if number not in taken:
+            last = max(n for n in taken if n < number)
+            assert (pts - times[last]) * MILLISECOND < longest
+
+
+@each_sampler
+@pytest.mark.parametrize(
+    ("rate", "base"),
+    [(Fraction(25), Fraction(1, 25)), (Fraction(30000, 1001), Fraction(1, 90000)),
+     (Fraction(60), Fraction(1, 15360)), (Fraction(5), Fraction(1, 1000))],
+)  # fmt: skip
+def test_time_counts_whatever_its_unit_is(make: Make, rate: Fraction, base: Fraction) -> None:
+    times = [round(n / rate / base) for n in range(round(4 * rate))]
+    taken = looks(make(LONGEST, base), stills(times))
+    waits = [(times[b] - times[a]) * base for a, b in pairwise(taken)]
+    assert waits
+    assert max(waits) < LONGEST + 1 / rate
+
+
+@each_sampler
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (1920, 1080)])
+def test_any_size_is_taken(make: Make, size: Size) -> None:
+    frames = [Timed(pts, grey(90, size)) for pts in range(0, 1000, 100)]
+    assert len(looks(make(LONGEST, MILLISECOND), frames)) >= 3
+
+
+def test_every_frame_is_every_frame() -> None:
+    assert looks(SAMPLERS["every"](LONGEST, MILLISECOND), stills(range(0, 400, 10))) == [*range(40)]
+
+
+def adaptive() -> Cadence:
+    return AdaptiveCadence(LONGEST, MILLISECOND)
+
+
+def test_a_still_picture_is_looked_at_no_more_often_than_it_must_be() -> None:
+    assert looks(adaptive(), stills(range(0, 2001, 40))) == [0, 10, 20, 30, 40, 50]
+
+
+def test_a_frame_after_a_long_pause_is_looked_at() -> None:
+    assert looks(adaptive(), stills([0, 40, 3040, 3080, 3480])) == [0, 2, 4]
+
+
+def test_frames_close_in_time_wait_for_their_time_and_not_their_number() -> None:
+    assert looks(adaptive(), stills([*range(0, 400, 4), 400])) == [0, 100]
+
+
+def changing(at: int, part: float, levels: int) -> list[Timed]:
+    """Frames of 20 ms, of which the left ``part`` changes at one frame by some grey levels."""
+    changed = grey(90)
+    changed[:, : round(64 * part)] += np.uint8(levels)
+    return [Timed(20 * n, grey(90) if n < at else changed) for n in range(20)]
+
+
+def test_a_picture_that_changes_is_looked_at_early() -> None:
+    assert looks(adaptive(), changing(12, 0.5, 60)) == [0, 12]
+
+
+def test_a_change_at_once_waits_for_the_shortest_time() -> None:
+    first = int(SHORTEST * 1000) // 20 + 1
+    assert looks(adaptive(), changing(1, 0.5, 60)) == [0, first]
+
+
+@pytest.mark.parametrize(("part", "levels"), [(0.5, 20), (0.2, 100)])
+def test_little_changes_are_no_reason_to_look(part: float, levels: int) -> None:
+    assert looks(adaptive(), changing(12, part, levels)) == [0]
+
+
+def test_a_slow_change_counts_from_the_last_look() -> None:
+    frames = [Timed(20 * n, grey(90 + 2 * n)) for n in range(19)]
+    assert looks(adaptive(), frames) == [0, 13]
+
+
+def test_a_wait_shorter_than_the_shortest_is_kept() -> None:
+    cadence = AdaptiveCadence(Fraction(1, 20), MILLISECOND)
+    assert looks(cadence, stills(range(0, 201, 10))) == [0, 5, 10, 15, 20]
+
+
+def test_what_was_never_looked_at_is_due() -> None:
+    assert adaptive().due(stills([0])[0])

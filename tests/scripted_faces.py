@@ -1,0 +1,122 @@
+"""Faces whose place in every frame is a function, and a looker that sees exactly those."""
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from app.tracking.observations import Observation, Trail
+from app.tracking.tracker import ShotTracker
+from app.types import Boxes, Faces
+
+Place = Callable[[int], tuple[float, float]]
+REACH = 1.25
+"""Half the side of the crop around a box, over the longer side of the box."""
+PATIENCE = 25
+
+
+def straight(x: float, y: float, speed: float = 0.0, down: float = 0.0) -> Place:
+    """A centre that moves ``speed`` and ``down`` pixels a frame."""
+    return lambda frame: (x + speed * frame, y + down * frame)
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """A square face that is in frames [enter, leave).
+
+    ``missed`` are the frames in which no look sees it, ``overlooked`` those in which only a look
+    around its place does; ``distant`` faces are too small for a glance.
+    """
+
+    place: Place
+    enter: int = 0
+    leave: int = 10**6
+    side: float = 60.0
+    score: float = 0.9
+    missed: Collection[int] = ()
+    overlooked: Collection[int] = ()
+    distant: bool = False
+
+    def there(self, frame: int) -> bool:
+        return self.enter <= frame < self.leave and frame not in self.missed
+
+    def box(self, frame: int) -> Boxes:
+        x, y = self.place(frame)
+        half = self.side / 2
+        return np.asarray([x - half, y - half, x + half, y + half], np.float32)
+
+
+@dataclass
+class ScriptedLooker:
+    """Sees the faces of a script and remembers its looks. The first landmark's x is the number
+    of the face in the script."""
+
+    faces: list[Scripted]
+    wholes: list[int] = field(default_factory=list)
+    glances: list[int] = field(default_factory=list)
+    crops: list[int] = field(default_factory=list)
+    """The frame of every crop: a look around three places counts three times."""
+
+    def whole(self, frame: int) -> Faces:
+        self.wholes.append(frame)
+        return self._see(frame, [f for f in self.faces if frame not in f.overlooked])
+
+    def glance(self, frame: int) -> Faces:
+        self.glances.append(frame)
+        clear = [f for f in self.faces if frame not in f.overlooked and not f.distant]
+        return self._see(frame, clear)
+
+    def around(self, frame: int, boxes: Boxes) -> Faces:
+        self.crops += [frame] * len(boxes)
+        near = [f for f in self.faces if any(self._inside(f, frame, box) for box in boxes)]
+        return self._see(frame, near)
+
+    @staticmethod
+    def _inside(face: Scripted, frame: int, box: Boxes) -> bool:
+        middle = (box[:2] + box[2:]) / 2
+        reach = REACH * float((box[2:] - box[:2]).max())
+        return bool((np.abs(np.asarray(face.place(frame)) - middle) < reach).all())
+
+    def _see(self, frame: int, among: Iterable[Scripted]) -> Faces:
+        seen = [f for f in among if f.there(frame)]
+        if not seen:
+            return Faces.empty()
+        landmarks = np.zeros((len(seen), 5, 2), np.float32)
+        landmarks[:, 0, 0] = [self.faces.index(f) for f in seen]
+        return Faces(
+            np.stack([f.box(frame) for f in seen]),
+            np.asarray([f.score for f in seen], np.float32),
+            landmarks,
+        )
+
+
+def follow(
+    faces: list[Scripted], frames: int, step: int, patience: int = PATIENCE
+) -> tuple[list[Trail], ScriptedLooker]:
+    """Track a shot of ``frames`` frames with a whole look at every ``step`` and at the last."""
+    looker = ScriptedLooker(faces)
+    tracker = ShotTracker(looker, 0, patience)
+    for frame in sorted({*range(step, frames, step), frames - 1} - {0}):
+        tracker.advance(frame)
+    return tracker.trails, looker
+
+
+def who(observation: Observation) -> int:
+    """The number of the face that was seen."""
+    return int(observation.landmarks[0, 0])
+
+
+def of(trails: Iterable[Trail], face: int) -> list[Trail]:
+    """The trails that begin with a face of the script, by their first frame."""
+    return sorted((t for t in trails if who(t.observations[0]) == face), key=lambda t: t.first)
+
+
+def trail(*boxes: tuple[int, float, float, float], score: float = 0.9) -> Trail:
+    """A trail of square boxes: frame, x and y of the centre, side."""
+    return Trail([observation(*box, score=score) for box in boxes])
+
+
+def observation(frame: int, x: float, y: float, side: float, *, score: float = 0.9) -> Observation:
+    half = side / 2
+    box = np.asarray([x - half, y - half, x + half, y + half], np.float32)
+    return Observation(frame, box, score, np.zeros((5, 2), np.float32))

@@ -1,0 +1,146 @@
+"""One box for every frame: interpolation, smoothing, padding."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from app.tracking.interpolation import interpolate, pad, smooth
+from app.types import Boxes
+
+Knots = tuple[NDArray[np.int64], Boxes]
+coordinate = st.integers(-200, 4000)
+extent = st.integers(4, 600)
+
+
+@st.composite
+def knots(draw: st.DrawFn, least: int = 1) -> Knots:
+    """Observed frames, rising, with boxes."""
+    gaps = draw(st.lists(st.integers(1, 14), min_size=least, max_size=8))
+    rows = [draw(st.tuples(coordinate, coordinate, extent, extent)) for _ in gaps]
+    boxes = np.asarray([(x, y, x + w, y + h) for x, y, w, h in rows], np.float32)
+    return np.cumsum(gaps), boxes
+
+
+def centre_and_size(boxes: Boxes) -> NDArray[np.float64]:
+    wide = boxes.astype(np.float64)
+    return np.hstack([(wide[:, :2] + wide[:, 2:]) / 2, wide[:, 2:] - wide[:, :2]])
+
+
+def holds(outer: Boxes, inner: Boxes, slack: float = 0.0) -> bool:
+    return bool(
+        (outer[:, :2] <= inner[:, :2] + slack).all()
+        and (outer[:, 2:] >= inner[:, 2:] - slack).all()
+    )
+
+
+@given(knots())
+def test_there_is_one_box_a_frame_through_what_was_seen(seen: Knots) -> None:
+    frames, boxes = seen
+    rows = interpolate(frames, boxes)
+    assert rows.shape == (frames[-1] - frames[0] + 1, 4)
+    assert rows.dtype == np.float32
+    np.testing.assert_allclose(rows[frames - frames[0]], boxes, atol=1e-2)
+
+
+@given(knots(least=2))
+def test_nothing_overshoots_its_neighbours(seen: Knots) -> None:
+    frames, boxes = seen
+    rows, ends = centre_and_size(interpolate(frames, boxes)), centre_and_size(boxes)
+    for i in range(len(frames) - 1):
+        inside = rows[frames[i] - frames[0] : frames[i + 1] - frames[0] + 1]
+        low, high = np.minimum(ends[i], ends[i + 1]), np.maximum(ends[i], ends[i + 1])
+        assert (inside >= low - 1e-2).all()
+        assert (inside <= high + 1e-2).all()
+
+
+@given(knots(least=2))
+def test_two_looks_make_boxes_inside_their_hull(seen: Knots) -> None:
+    frames, boxes = seen[0][:2], seen[1][:2]
+    rows = interpolate(frames, boxes)
+    hull = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])[None]
+    assert holds(np.repeat(hull, len(rows), axis=0), rows, slack=1e-2)
+
+
+@given(knots(least=2), st.integers(-1000, 1000))
+def test_the_same_motion_elsewhere_is_the_same_motion(seen: Knots, shift: int) -> None:
+    frames, boxes = seen
+    moved = interpolate(frames, boxes + np.float32(shift)) - np.float32(shift)
+    np.testing.assert_allclose(moved, interpolate(frames, boxes), atol=1e-2)
+
+
+def test_even_motion_stays_even() -> None:
+    frames = np.asarray([0, 3, 10])
+    boxes = np.asarray([[n, 2 * n, n + 8, 2 * n + 8] for n in frames], np.float32)
+    truth = np.asarray([[n, 2 * n, n + 8, 2 * n + 8] for n in range(11)], np.float32)
+    np.testing.assert_allclose(interpolate(frames, boxes), truth, atol=1e-4)
+
+
+@given(knots(), st.floats(0.5, 8))
+def test_smoothing_hides_all_that_was_seen(seen: Knots, sigma: float) -> None:
+    frames, boxes = seen
+    steady = smooth(frames, boxes, sigma)
+    assert steady.dtype == np.float32
+    assert holds(steady, boxes)
+
+
+@given(knots())
+def test_what_is_smoothed_and_filled_in_hides_all_that_was_seen(seen: Knots) -> None:
+    frames, boxes = seen
+    rows = interpolate(frames, smooth(frames, boxes))
+    assert holds(rows[frames - frames[0]], boxes, slack=1e-2)
+
+
+def test_a_face_at_rest_is_not_enlarged() -> None:
+    boxes = np.repeat(np.asarray([[10, 20, 50, 70]], np.float32), 9, axis=0)
+    np.testing.assert_allclose(smooth(np.arange(9), boxes), boxes, atol=1e-3)
+
+
+def test_jitter_becomes_less() -> None:
+    jitter = np.random.default_rng(1).normal(0, 1.5, (60, 2)).astype(np.float32)
+    boxes = np.hstack([jitter, jitter + 60]).astype(np.float32) + np.float32(100)
+    steady = centre_and_size(smooth(np.arange(60), boxes))[:, :2]
+    before = np.abs(np.diff(centre_and_size(boxes)[:, :2], axis=0)).mean()
+    assert np.abs(np.diff(steady, axis=0)).mean() < 0.7 * before
+
+
+def test_looks_far_apart_do_not_smooth_each_other() -> None:
+    boxes = np.asarray([[0, 0, 40, 40], [90, 0, 130, 40]], np.float32)
+    np.testing.assert_allclose(smooth(np.asarray([0, 30]), boxes), boxes, atol=1e-3)
+
+
+@given(knots(), st.integers(0, 12), st.integers(0, 20), st.integers(0, 20))
+def test_padding_stays_in_the_shot_and_holds_the_outermost_boxes(
+    seen: Knots, frames: int, before: int, after: int
+) -> None:
+    boxes = seen[1]
+    first, end = 100, 100 + len(boxes)
+    start, longer = pad(first, boxes, frames, (first - before, end + after))
+    assert start == first - min(frames, before)
+    assert start + len(longer) == end + min(frames, after)
+    np.testing.assert_array_equal(longer[first - start : end - start], boxes)
+    head, tail = longer[: first - start], longer[end - start :]
+    assert holds(head, np.repeat(boxes[:1], len(head), axis=0))
+    assert holds(tail, np.repeat(boxes[-1:], len(tail), axis=0))
+
+
+@settings(deadline=None)
+@given(st.integers(2, 8), st.integers(-9, 9), st.integers(-9, 9), st.integers(1, 6))
+def test_padding_hides_a_face_that_goes_on_as_it_went(
+    count: int, across: int, down: int, frames: int
+) -> None:
+    assume(across or down)
+    numbers = np.arange(-frames, count + frames, dtype=np.float32)[:, None]
+    way = numbers * [across, down, across, down]
+    truth = np.asarray(way + [100, 100, 160, 160], np.float32)
+    start, longer = pad(50, truth[frames:-frames], frames, (0, 200))
+    assert start == 50 - frames
+    assert holds(longer, truth, slack=1e-2)
+
+
+@pytest.mark.parametrize("frames", [0, 5])
+def test_a_track_as_long_as_its_shot_is_not_padded(frames: int) -> None:
+    boxes = np.repeat(np.asarray([[0, 0, 9, 9]], np.float32), 4, axis=0)
+    start, longer = pad(6, boxes, frames, (6, 10))
+    assert (start, len(longer)) == (6, 4)

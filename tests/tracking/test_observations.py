@@ -1,0 +1,58 @@
+"""Observations, and where a trail is expected to go on."""
+
+import numpy as np
+import pytest
+from scripted_faces import trail
+
+from app.tracking.observations import Trail, boxes_of, observe
+from app.types import Boxes, Faces
+
+
+def middle(box: Boxes) -> float:
+    return float((box[0] + box[2]) / 2)
+
+
+def test_faces_become_observations_in_order() -> None:
+    boxes = np.asarray([[0, 0, 9, 9], [20, 0, 30, 12]], np.float32)
+    faces = Faces(boxes, np.asarray([0.5, 0.75], np.float32), np.ones((2, 5, 2), np.float32))
+    seen = observe(4, faces)
+    assert [(o.frame, o.score) for o in seen] == [(4, 0.5), (4, 0.75)]
+    np.testing.assert_array_equal(boxes_of(seen), boxes)
+
+
+def test_no_observations_have_boxes_of_the_right_shape() -> None:
+    assert boxes_of([]).shape == (0, 4)
+
+
+def test_equal_observations_are_not_the_same() -> None:
+    a, b = trail((0, 5, 5, 10)).observations[0], trail((0, 5, 5, 10)).observations[0]
+    assert len({a, b}) == 2
+
+
+def test_a_trail_knows_its_frames_and_best_score() -> None:
+    one, other = trail((3, 0, 0, 9), score=0.5), trail((8, 0, 0, 9), score=0.7)
+    both = Trail(one.observations + other.observations)
+    assert (both.first, both.last, both.score) == (3, 8, 0.7)
+
+
+def test_a_face_seen_once_is_expected_where_it_was() -> None:
+    assert middle(trail((0, 50, 50, 20)).predicted(9)) == 50
+
+
+@pytest.mark.parametrize(("frame", "x"), [(4, 52), (6, 54), (12, 60)])
+def test_a_face_is_expected_to_keep_half_of_its_speed(frame: int, x: float) -> None:
+    assert middle(trail((0, 46, 50, 20), (2, 50, 50, 20)).predicted(frame)) == x
+
+
+def test_a_prediction_goes_no_further_than_one_face() -> None:
+    fast = trail((0, 0, 50, 20), (1, 15, 50, 20))
+    assert middle(fast.predicted(100)) == 35
+
+
+def test_a_prediction_keeps_the_size() -> None:
+    box = trail((0, 50, 50, 20), (2, 50, 50, 30)).predicted(6)
+    assert (box[2] - box[0], box[3] - box[1]) == (30, 30)
+
+
+def test_looks_long_ago_say_nothing_of_the_speed() -> None:
+    assert middle(trail((0, 0, 50, 20), (13, 13, 50, 20)).predicted(20)) == 13

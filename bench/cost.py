@@ -1,6 +1,6 @@
 """What Face blur costs: CPU seconds and peak memory, against a plain transcode of the same file.
 
-    python bench/cost.py [CLIP] [--people DIR] [--runs N] [--stages] [-- OPTIONS OF face-blur blur]
+    python bench/cost.py [CLIP] [--people DIR] [--runs N] [--stages] [--set NAME=VALUE]...
 
 Each run is a process of its own, and what the kernel counted for it is reported: user and system
 seconds of all its threads, the largest resident set, and the time on the clock. Figures are medians
@@ -66,19 +66,17 @@ def median(costs: Sequence[Cost]) -> Cost:
 
 
 def commands(
-    clip: Path, folder: Path, options: Sequence[str], choice: Sequence[str], *, stages: bool
+    clip: Path, folder: Path, options: Sequence[str], *, stages: bool
 ) -> dict[str, list[str]]:
-    """What is measured: ``options`` are those of ``blur``, ``choice`` those that analyse shares."""
+    """What is measured: each command by its name, ``options`` being settings of Face blur."""
     tool = [sys.executable, "-m", "app.cli"]
-    plan, output = folder / "plan.json", folder / f"out{clip.suffix}"
-    common = ["--quiet", "--overwrite"]
-    out = {
-        "transcode": [sys.executable, str(HERE / "transcode.py"), str(clip), str(folder / "t.mp4")],
-        "blur": [*tool, "blur", str(clip), "-o", str(output), *common, *choice, *options],
-    }
+    plan, output = str(folder / "plan.json"), str(folder / f"out{clip.suffix}")
+    common = ["--quiet", "--overwrite", *options]
+    plain = [sys.executable, str(HERE / "transcode.py"), str(clip), str(folder / "plain.mp4")]
+    out = {"transcode": plain, "blur": [*tool, "blur", str(clip), "-o", output, *common]}
     if stages:
-        out["analyse"] = [*tool, "analyse", str(clip), "-o", str(plan), *common, *choice]
-        out["render"] = [*tool, "render", str(clip), str(plan), "-o", str(output), *common]
+        out["analyse"] = [*tool, "analyse", str(clip), "-o", plan, *common]
+        out["render"] = [*tool, "render", str(clip), plan, "-o", output, *common]
     return out
 
 
@@ -112,24 +110,34 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--people", type=Path, help="folder of reference photos")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--stages", action="store_true", help="measure analyse and render, too")
-    parser.add_argument("options", nargs="*", help="more options of face-blur blur, after --")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="settings")
     return parser.parse_args()
+
+
+def run(arguments: argparse.Namespace, folder: Path) -> str:
+    """Measure what the command line asks for; the text to print."""
+    settings = [f"people={arguments.people}"] if arguments.people else []
+    options = [part for item in settings + arguments.settings for part in ("--set", item)]
+    clip = arguments.clip or make(FRAMES, folder / "made.mp4").path
+    wanted = commands(clip, folder, options, stages=arguments.stages)
+    costs: dict[str, list[Cost]] = {name: [] for name in wanted}
+    for _ in range(arguments.runs):
+        for name, command in wanted.items():
+            costs[name].append(measure(command))
+    frames = count(clip)
+    title = f"{clip.name}: {frames} frames, {arguments.runs} runs, {os.cpu_count()} CPUs"
+    return f"{title}\n{report(costs, frames)}"
 
 
 def main() -> int:
     """Measure, and print the table."""
     arguments = parse()
-    choice = ["--people", str(arguments.people)] if arguments.people else []
     with tempfile.TemporaryDirectory(prefix="face-blur-bench-") as name:
-        folder = Path(name)
-        clip = arguments.clip or make(FRAMES, folder / "made.mp4").path
-        wanted = commands(clip, folder, arguments.options, choice, stages=arguments.stages)
-        costs: dict[str, list[Cost]] = {what: [] for what in wanted}
-        for _ in range(arguments.runs):
-            for what, command in wanted.items():
-                costs[what].append(measure(command))
-        print(f"{clip.name}: {count(clip)} frames, {arguments.runs} runs, {os.cpu_count()} CPUs")
-        print(report(costs, count(clip)))
+        try:
+            print(run(arguments, Path(name)))
+        except RuntimeError as error:
+            print(f"cost: error: {error}", file=sys.stderr)
+            return 1
     return 0
 
 

@@ -15,7 +15,8 @@ from app.video.orientation import Orientation
 
 _UNSPECIFIED = 2
 _HD_LINES = 720
-_MARGIN = 4
+_REACH = 4
+_GRID = 8
 
 
 class Converters(threading.local):
@@ -50,7 +51,9 @@ class DecodedFrame:
         """A copy as (h, w, 3) RGB: of ``region`` (default: all), scaled to ``size``.
 
         Colour matrix and range are those of the stream; where it does not say, BT.709 from 720
-        lines on and BT.601 below, as players do.
+        lines on and BT.601 below, as players do. A region that is not scaled is exactly that part
+        of the whole for 8-bit pictures of even size; deeper ones may differ in their chroma by half
+        a sample, because a cut picture cannot be told where its chroma samples lie.
 
         Raises:
             ValueError: ``region`` is empty or not inside the picture.
@@ -136,14 +139,19 @@ def plane_pixels(picture: av.VideoFrame, kind: PlaneLayout) -> NDArray[Any]:
 
 
 def aligned(region: Region, kinds: Layout, size: Size) -> Region:
-    """``region`` grown to whole chroma samples, and by those that converters look at around it."""
+    """``region`` grown by the pixels that converters look at around it.
+
+    It lies on a grid of eight pixels, which holds whole chroma samples and the pattern that the
+    scaler dithers with, and is even, as its faster ways demand: so its pixels are those of the
+    whole picture (of even size).
+    """
     x1, y1, x2, y2 = region
-    step_x, step_y = (1 << shift for shift in kinds.shifts)
+    reach_x, reach_y = (_REACH << shift for shift in kinds.shifts)
     return (
-        max(0, (x1 // step_x - _MARGIN) * step_x),
-        max(0, (y1 // step_y - _MARGIN) * step_y),
-        min(size[0], (-(-x2 // step_x) + _MARGIN) * step_x),
-        min(size[1], (-(-y2 // step_y) + _MARGIN) * step_y),
+        max(0, (x1 - reach_x) // _GRID * _GRID),
+        max(0, (y1 - reach_y) // _GRID * _GRID),
+        min(size[0], -(-(x2 + reach_x) // _GRID) * _GRID),
+        min(size[1], -(-(y2 + reach_y) // _GRID) * _GRID),
     )
 
 

@@ -53,15 +53,13 @@ def regions(draw: st.DrawFn, size: tuple[int, int]) -> Region:
 
 
 @pytest.mark.parametrize("matrix", MATRICES)
-@pytest.mark.parametrize(
-    "format_", ["yuv420p", "yuv420p10le", "yuv422p10le", "nv12", "gbrp", "gray"]
-)
+@pytest.mark.parametrize("format_", FORMATS)
 def test_a_region_is_exactly_that_part_of_the_whole(format_: str, matrix: str) -> None:
-    frame = frame_of(noise(), format_, MATRICES[matrix])
+    frame = frame_of(noise((96, 72)), format_, MATRICES[matrix])
     whole = frame.rgb()
 
     @given(regions(frame.size))
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=8, deadline=None)
     def check(region: Region) -> None:
         x1, y1, x2, y2 = region
         np.testing.assert_array_equal(frame.rgb(region=region), whole[y1:y2, x1:x2])

@@ -1,5 +1,8 @@
 """The frames of files of every kind, in order, at their times."""
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -165,3 +168,31 @@ def test_a_picture_is_what_was_drawn(tmp_path: Path) -> None:
     difference = frame.rgb().astype(int) - picture(0, film.size)
     assert np.abs(difference).mean() < 3
     assert number_of(frame.rgb((32, 24))) == 0
+
+
+def test_ctrl_c_stops_within_a_second(tmp_path: Path) -> None:
+    """While the consumer waits for a thread that is stuck in decoding."""
+    path = Film(count=60).write(tmp_path / "a.mp4")
+    code = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from app.video import open_source\n"
+        "print('ready', flush=True)\n"
+        "while True:\n"
+        "    for frame in open_source(Path(sys.argv[1])):\n"
+        "        pass\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, path],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    child.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    _, errors = child.communicate(timeout=20)
+    assert time.monotonic() - started < 2
+    assert errors.rstrip().endswith("KeyboardInterrupt")

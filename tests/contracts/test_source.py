@@ -1,0 +1,105 @@
+"""The contract of every frame source: video containers and images."""
+
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+from video.films import ROTATED, Film, picture
+
+from app.types import FrameSource
+from app.video import open_source
+
+SIZE = (64, 48)
+VIDEOS = {
+    "a.mp4": Film(size=SIZE),
+    "turned.mp4": Film(size=SIZE, matrix=ROTATED[90]),
+    "a.webm": Film(size=SIZE, codec="libvpx-vp9", base=Fraction(1, 1000)),
+    "a.ts": Film(size=SIZE, base=Fraction(1, 90000)),
+    "ten.mkv": Film(size=SIZE, format="yuv422p10le", base=Fraction(1, 1000)),
+}
+IMAGES = ("a.jpg", "a.png", "a.webp.img", "gray.png")
+
+
+def make(name: str, folder: Path) -> Path:
+    path = folder / name
+    if name in VIDEOS:
+        return VIDEOS[name].write(path)
+    image = Pillow.fromarray(picture(0, SIZE))
+    kind = {"jpg": "JPEG", "png": "PNG"}.get(path.suffix[1:], "WEBP")
+    (image.convert("L") if "gray" in name else image).save(path, kind)
+    return path
+
+
+@pytest.fixture(params=[*VIDEOS, *IMAGES])
+def source(request: pytest.FixtureRequest, tmp_path: Path) -> FrameSource:
+    return open_source(make(request.param, tmp_path))
+
+
+def test_info_fits_the_frames(source: FrameSource) -> None:
+    frames = list(source)
+    info = source.info
+    assert info.size == SIZE
+    assert info.frames in {None, len(frames)}
+    assert info.is_image == (len(frames) == 1)
+    assert isinstance(info.time_base, Fraction)
+    assert isinstance(info.rate, Fraction)
+    assert info.duration > 0
+
+
+def test_frames_are_counted_from_zero_and_times_increase(source: FrameSource) -> None:
+    frames = [(frame.index, frame.pts) for frame in source]
+    assert [index for index, _ in frames] == list(range(len(frames)))
+    assert all(a < b for (_, a), (_, b) in pairwise(frames))
+
+
+def test_each_iteration_starts_again(source: FrameSource) -> None:
+    first = next(iter(source)).rgb()
+    np.testing.assert_array_equal(next(iter(source)).rgb(), first)
+
+
+def test_what_is_written_to_one_iteration_is_not_seen_in_the_next(source: FrameSource) -> None:
+    frame = next(iter(source))
+    before = frame.rgb()
+    for plane in frame.planes():
+        plane.pixels[:] = plane.black[0]
+    assert not np.array_equal(frame.rgb(), before)
+    np.testing.assert_array_equal(next(iter(source)).rgb(), before)
+
+
+def test_rgb_is_a_writable_copy_of_the_wanted_size(source: FrameSource) -> None:
+    frame = next(iter(source))
+    for size, region in [(None, None), ((32, 20), None), ((20, 10), (4, 6, 44, 26))]:
+        pixels = frame.rgb(size, region)
+        width, height = size or SIZE
+        assert pixels.shape == (height, width, 3)
+        assert pixels.dtype == np.uint8
+        assert pixels.flags.c_contiguous
+        before = frame.rgb(size, region)
+        pixels[:] = 0
+        np.testing.assert_array_equal(frame.rgb(size, region), before)
+
+
+def test_regions_are_parts_of_the_whole(source: FrameSource) -> None:
+    frame = next(iter(source))
+    whole = frame.rgb()
+    part, wanted = frame.rgb(region=(7, 5, 30, 26)).astype(int), whole[5:26, 7:30]
+    assert np.abs(part - wanted).mean() < 0.1
+    if frame.planes()[0].pixels.dtype == np.uint8:
+        np.testing.assert_array_equal(part, wanted)
+    with pytest.raises(ValueError, match="region"):
+        frame.rgb(region=(0, 0, 65, 48))
+
+
+def test_a_plane_covers_the_picture(source: FrameSource) -> None:
+    for frame in source:
+        planes = frame.planes()
+        assert planes[0].shift_x == planes[0].shift_y == 0
+        for plane in planes:
+            height, width = plane.pixels.shape[:2]
+            assert width == -(-SIZE[0] // (1 << plane.shift_x))
+            assert height == -(-SIZE[1] // (1 << plane.shift_y))
+            assert len(plane.black) == (plane.pixels.shape[2] if plane.pixels.ndim == 3 else 1)
+            assert plane.pixels.flags.writeable

@@ -1,0 +1,234 @@
+"""Images as films of one frame, and photos."""
+
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+from PIL import ImageCms
+from PIL.PngImagePlugin import PngInfo
+from video.films import NO_BOXES, copy_film, number_of, picture
+
+from app.errors import MediaError, MediaTooLarge, OutputError, UnsupportedMedia
+from app.video import check_output, natural_suffix, open_sink, open_source, read_photo
+
+SIZE = (64, 48)
+KINDS = {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
+TURNS = {
+    1: None,
+    2: Pillow.Transpose.FLIP_LEFT_RIGHT,
+    3: Pillow.Transpose.ROTATE_180,
+    4: Pillow.Transpose.FLIP_TOP_BOTTOM,
+    5: Pillow.Transpose.TRANSPOSE,
+    6: Pillow.Transpose.ROTATE_90,
+    7: Pillow.Transpose.TRANSVERSE,
+    8: Pillow.Transpose.ROTATE_270,
+}
+"""What a camera does to an upright picture that it then tags so."""
+SECRET = b"48.1371N-SECRET"
+
+
+def drawn(mode: str = "RGB") -> Pillow.Image:
+    return Pillow.fromarray(picture(5, SIZE)).convert(mode)
+
+
+def exif_of(orientation: int, *, secret: bool = False) -> Pillow.Exif:
+    exif = Pillow.Exif()
+    exif[0x0112] = orientation
+    if secret:
+        exif[0x010E] = SECRET.decode()
+        exif.get_ifd(0x8825)[1] = "N"
+        exif.get_ifd(0x8769)[0x927C] = SECRET
+    return exif
+
+
+@pytest.mark.parametrize("suffix", KINDS)
+@pytest.mark.parametrize("orientation", TURNS)
+def test_images_stand_upright_and_lose_their_tag(
+    suffix: str, orientation: int, tmp_path: Path
+) -> None:
+    turn = TURNS[orientation]
+    image = drawn() if turn is None else drawn().transpose(turn)
+    path = tmp_path / f"a{suffix}"
+    image.save(path, KINDS[suffix], exif=exif_of(orientation), quality=95)
+    source = open_source(path)
+    assert source.info.size == SIZE
+    assert number_of(next(iter(source)).rgb()) == 5
+    assert number_of(read_photo(path)) == 5
+    with Pillow.open(copy_film(path, tmp_path / f"b{suffix}")) as output:
+        assert output.size == SIZE
+        assert not output.getexif()
+        assert number_of(np.array(output.convert("RGB"))) == 5
+
+
+@pytest.mark.parametrize("suffix", KINDS)
+def test_nothing_but_the_picture_is_written(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a{suffix}"
+    extra: dict[str, Any] = {"exif": exif_of(1, secret=True), "xmp": b"<x>" + SECRET + b"</x>"}
+    if suffix == ".png":
+        extra["pnginfo"] = PngInfo()
+        extra["pnginfo"].add_text("Comment", SECRET.decode())
+        del extra["xmp"]
+    if suffix == ".jpg":
+        extra["comment"] = SECRET
+    drawn().save(path, KINDS[suffix], **extra)
+    assert SECRET in path.read_bytes()
+    assert SECRET not in copy_film(path, tmp_path / f"b{suffix}").read_bytes()
+
+
+def test_the_thumbnail_is_gone(tmp_path: Path) -> None:
+    """EXIF with a second image, as cameras write it: it would show the face."""
+    path, small = tmp_path / "a.jpg", tmp_path / "small.jpg"
+    Pillow.fromarray(picture(9, (16, 12))).save(small, "JPEG")
+    thumbnail = small.read_bytes()
+    ifd = struct.pack("<2sHIHI", b"II", 42, 8, 0, 14 + 0)
+    ifd = ifd[:10] + struct.pack("<I", 14)
+    entries = struct.pack("<HHII", 0x0201, 4, 1, 44) + struct.pack(
+        "<HHII", 0x0202, 4, 1, len(thumbnail)
+    )
+    exif = b"Exif\0\0" + ifd + struct.pack("<H", 2) + entries + struct.pack("<I", 0) + thumbnail
+    drawn().save(path, "JPEG", exif=exif)
+    assert path.read_bytes().count(b"\xff\xd8\xff") == 2
+    output = copy_film(path, tmp_path / "b.jpg")
+    assert output.read_bytes().count(b"\xff\xd8\xff") == 1
+
+
+@pytest.mark.parametrize("suffix", KINDS)
+def test_the_colour_profile_is_kept(suffix: str, tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path = tmp_path / f"a{suffix}"
+    drawn().save(path, KINDS[suffix], icc_profile=profile)
+    with Pillow.open(copy_film(path, tmp_path / f"b{suffix}")) as output:
+        assert output.info["icc_profile"] == profile
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparency_is_kept(suffix: str, mode: str, tmp_path: Path) -> None:
+    image = drawn("RGBA")
+    image.putalpha(Pillow.linear_gradient("L").resize(SIZE))
+    if mode == "P":
+        image = image.quantize(64)
+    path = tmp_path / "a.png"
+    (image.convert("LA") if mode == "LA" else image).save(path)
+    output = copy_film(path, tmp_path / f"b{suffix}")
+    with Pillow.open(path) as before, Pillow.open(output) as after:
+        np.testing.assert_array_equal(
+            np.array(before.convert("RGBA")), np.array(after.convert("RGBA"))
+        )
+
+
+def test_transparency_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    drawn("RGBA").save(path)
+    (warning,) = check_output(path, tmp_path / "b.jpg")
+    assert "alpha" in warning
+    assert number_of(read_photo(copy_film(path, tmp_path / "b.jpg"))) == 5
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_sixteen_bits_stay_sixteen_bits(channels: int, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(1).integers(0, 65536, (48, 64, channels), np.uint16)
+    path, output = tmp_path / "a.png", tmp_path / "b.png"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = cv2.imencode(".png", pixels)[1].tobytes()
+    body = b"iCCPx\0\0" + zlib.compress(profile)
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    path.write_bytes(data[:33] + chunk + data[33:])
+    frame = next(iter(open_source(path)))
+    assert frame.planes()[0].pixels.dtype == np.uint16
+    wanted = pixels[:, :, 2::-1] if channels > 1 else np.repeat(pixels, 3, axis=2)
+    np.testing.assert_array_equal(frame.rgb(), wanted >> 8)
+    copy_film(path, output)
+    found = cv2.imdecode(np.frombuffer(output.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(found.reshape(pixels.shape), pixels)
+    with Pillow.open(output) as image:
+        assert image.info["icc_profile"] == profile
+    assert any("16 bits" in text for text in check_output(path, tmp_path / "c.jpg"))
+
+
+def test_png_and_lossless_webp_are_exact(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (48, 64, 3), np.uint8)
+    Pillow.fromarray(pixels).save(tmp_path / "a.png")
+    Pillow.fromarray(pixels).save(tmp_path / "a.webp", lossless=True)
+    for name in ("a.png", "a.webp"):
+        path = tmp_path / name
+        np.testing.assert_array_equal(
+            read_photo(copy_film(path, tmp_path / f"b{path.suffix}")), pixels
+        )
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "YCbCr", "RGB"])
+def test_every_kind_of_jpeg_is_read(mode: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    drawn(mode).save(path, "JPEG", quality=95)
+    pixels = read_photo(path)
+    assert pixels.shape == (48, 64, 3)
+    assert (pixels[12, 3].mean() > 125, pixels[12, 11].mean() > 125) == (True, False)
+
+
+def test_animations_are_refused(tmp_path: Path) -> None:
+    frames = [Pillow.fromarray(picture(n, SIZE)) for n in range(3)]
+    for name in ("a.webp", "a.png"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        with pytest.raises(UnsupportedMedia, match="animation"):
+            open_source(tmp_path / name)
+
+
+def test_further_pictures_of_a_photo_are_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    drawn().save(path, "MPO", save_all=True, append_images=[drawn("L").convert("RGB")])
+    assert any("further" in text for text in check_output(path, tmp_path / "b.jpg"))
+    output = copy_film(path, tmp_path / "b.jpg")
+    assert output.read_bytes().count(b"\xff\xd8\xff") == 1
+    assert number_of(read_photo(output)) == 5
+
+
+@pytest.mark.parametrize("suffix", KINDS)
+def test_a_damaged_image_is_an_error(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a{suffix}"
+    drawn().save(path, KINDS[suffix])
+    data = path.read_bytes()
+    for cut in (20, len(data) // 2, len(data) * 3 // 4):
+        path.write_bytes(data[:cut])
+        for attempt in (open_source, read_photo):
+            with pytest.raises(MediaError, match=f"a{suffix}"):
+                attempt(path)
+
+
+def test_a_bomb_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    head = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+    body = b"IHDR" + head
+    header = struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + bytes(4) + b"IDAT")
+    with pytest.raises(MediaTooLarge, match=r"a\.png: too many pixels"):
+        read_photo(path)
+
+
+def test_an_image_becomes_an_image_only(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    drawn().save(path)
+    for attempt in (check_output, open_sink):
+        with pytest.raises(OutputError, match="the input is an image"):
+            attempt(path, tmp_path / "b.mp4")
+
+
+def test_a_second_frame_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    drawn().save(path)
+    frame = next(iter(open_source(path)))
+    with open_sink(path, tmp_path / "b.png") as sink:
+        sink.write(frame, NO_BOXES)
+        with pytest.raises(TypeError):
+            sink.write(frame, NO_BOXES)
+
+
+def test_natural_suffix_of_images(tmp_path: Path) -> None:
+    for suffix, kind in KINDS.items():
+        drawn().save(tmp_path / "upload", kind)
+        assert natural_suffix(tmp_path / "upload") == suffix

@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.tracking.interpolation import interpolate, pad, smooth
+from app.tracking.interpolation import interpolate, pad, smooth, sweep
 from app.types import Boxes
 
 Knots = tuple[NDArray[np.int64], Boxes]
@@ -97,6 +97,11 @@ def test_a_face_at_rest_is_not_enlarged() -> None:
     np.testing.assert_allclose(smooth(np.arange(9), boxes), boxes, atol=1e-3)
 
 
+def test_a_face_at_rest_sweeps_nothing() -> None:
+    boxes = np.repeat(np.asarray([[10, 20, 50, 70]], np.float32), 9, axis=0)
+    np.testing.assert_array_equal(sweep(boxes), boxes)
+
+
 def test_jitter_becomes_less() -> None:
     jitter = np.random.default_rng(1).normal(0, 1.5, (60, 2)).astype(np.float32)
     boxes = np.hstack([jitter, jitter + 60]).astype(np.float32) + np.float32(100)
@@ -108,6 +113,17 @@ def test_jitter_becomes_less() -> None:
 def test_looks_far_apart_do_not_smooth_each_other() -> None:
     boxes = np.asarray([[0, 0, 40, 40], [90, 0, 130, 40]], np.float32)
     np.testing.assert_allclose(smooth(np.asarray([0, 30]), boxes), boxes, atol=1e-3)
+
+
+@given(knots())
+def test_the_way_to_the_neighbours_is_hidden_halfway(seen: Knots) -> None:
+    boxes = seen[1]
+    swept = sweep(boxes)
+    assert swept.dtype == np.float32
+    assert holds(swept, boxes)
+    halves = np.asarray((boxes[1:] + boxes[:-1]) / 2, np.float32)
+    assert holds(swept[1:], halves, slack=1e-2)
+    assert holds(swept[:-1], halves, slack=1e-2)
 
 
 @given(knots(), st.integers(0, 12), st.integers(0, 20), st.integers(0, 20))
@@ -132,8 +148,8 @@ def test_padding_hides_a_face_that_goes_on_as_it_went(
 ) -> None:
     assume(across or down)
     numbers = np.arange(-frames, count + frames, dtype=np.float32)[:, None]
-    way = numbers * [across, down, across, down]
-    truth = np.asarray(way + [100, 100, 160, 160], np.float32)
+    begin, speed = np.asarray([[100, 100, 160, 160], [across, down, across, down]])
+    truth = np.asarray(begin + numbers * speed, np.float32)
     start, longer = pad(50, truth[frames:-frames], frames, (0, 200))
     assert start == 50 - frames
     assert holds(longer, truth, slack=1e-2)

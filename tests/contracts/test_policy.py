@@ -1,0 +1,66 @@
+"""What every policy promises, and what each decides: all matches by all policies."""
+
+import pytest
+
+from app.config import Settings
+from app.identity.matching import Match, Standing
+from app.identity.policies import POLICIES, Policy
+
+each_policy = pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+STANDINGS: tuple[Standing | None, ...] = ("sure", "doubtful", "excluded", None)
+
+TABLE = {
+    ("listed", "sure"): ("blur", False, "matches alice"),
+    ("listed", "doubtful"): ("blur", True, "may be alice"),
+    ("listed", "excluded"): ("keep", True, "like alice, who is somebody else here"),
+    ("listed", None): ("keep", False, "like nobody listed"),
+    ("others", "sure"): ("keep", False, "matches alice"),
+    ("others", "doubtful"): ("blur", True, "not surely alice"),
+    ("others", "excluded"): ("blur", True, "not surely alice"),
+    ("others", None): ("blur", False, "like nobody to keep"),
+    ("everyone", "sure"): ("blur", False, "everyone is hidden"),
+    ("everyone", "doubtful"): ("blur", False, "everyone is hidden"),
+    ("everyone", "excluded"): ("blur", False, "everyone is hidden"),
+    ("everyone", None): ("blur", False, "everyone is hidden"),
+}
+
+
+def found(standing: Standing | None) -> Match | None:
+    return None if standing is None else Match(0, 0.95, standing)
+
+
+def test_the_table_has_every_policy_and_standing() -> None:
+    assert set(TABLE) == {(name, standing) for name in POLICIES for standing in STANDINGS}
+
+
+def test_every_choice_of_the_settings_is_a_policy() -> None:
+    for name in POLICIES:
+        assert Settings(blur=name, select="0,1,1").choice == name
+
+
+@pytest.mark.parametrize(("case", "expected"), TABLE.items(), ids=lambda v: str(v[:2]))
+def test_a_policy_decides(
+    case: tuple[str, Standing | None], expected: tuple[str, bool, str]
+) -> None:
+    name, standing = case
+    verdict = POLICIES[name](found(standing), "" if standing is None else "alice")
+    assert (verdict.decision, verdict.uncertain, verdict.reason) == expected
+
+
+@each_policy
+def test_a_doubt_hides(policy: Policy) -> None:
+    assert policy(found("doubtful"), "alice").decision == "blur"
+
+
+@each_policy
+@pytest.mark.parametrize("standing", STANDINGS)
+def test_the_reason_is_one_line(policy: Policy, standing: Standing | None) -> None:
+    reason = policy(found(standing), "alice").reason
+    assert reason
+    assert reason == " ".join(reason.split())
+
+
+@each_policy
+@pytest.mark.parametrize("standing", STANDINGS)
+def test_a_policy_is_a_pure_function(policy: Policy, standing: Standing | None) -> None:
+    assert policy(found(standing), "alice") == policy(found(standing), "alice")

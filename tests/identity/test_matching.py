@@ -1,0 +1,308 @@
+"""Which track is which person.
+
+People are the axes of the space of embeddings, so a chip's numbers are its similarities.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.identity.gallery import Gallery, Person
+from app.identity.matching import (
+    CLEAR_LEAD,
+    NOBODY,
+    VOUCHING_LOSS,
+    VOUCHING_SIZE,
+    VOUCHING_WEIGHT,
+    Evidence,
+    Match,
+    Thresholds,
+    match,
+    similarity,
+)
+
+DOUBTFUL, SURE = 0.9, 0.94
+THRESHOLDS = Thresholds(DOUBTFUL, SURE)
+SPACE = 8
+"""Dimensions: the first ones are people, the others what chips of a track have in common."""
+
+
+def gallery(people: int) -> Gallery:
+    axes = np.eye(SPACE, dtype=np.float32)
+    return Gallery(tuple(Person(f"person {n}", axes[n : n + 1], 1) for n in range(people)))
+
+
+def track(
+    *chips: Sequence[float],
+    frames: tuple[int, int] = (0, 9),
+    shot: int = 0,
+    weight: float = 1.0,
+    size: float = 30.0,
+    known: int | None = None,
+) -> Evidence:
+    """A track of chips, each told by its first coordinates; too small to vouch unless ``size``."""
+    rows = [[*chip, *[0.0] * (SPACE - len(chip))] for chip in chips]
+    count = len(rows)
+    return Evidence(
+        shot,
+        *frames,
+        np.asarray(rows, np.float32).reshape(count, SPACE),
+        np.full(count, weight, np.float32),
+        np.full(count, size, np.float32),
+        known,
+    )
+
+
+def standings(found: Sequence[Match | None]) -> list[tuple[int, str] | None]:
+    return [None if one is None else (one.person, one.standing) for one in found]
+
+
+def matched(*tracks: Evidence, people: int = 1) -> list[tuple[int, str] | None]:
+    return standings(match(tracks, gallery(people), THRESHOLDS))
+
+
+class TestMeets:
+    @pytest.mark.parametrize(
+        ("frames", "shot", "meets"),
+        [((9, 20), 0, True), ((10, 20), 0, False), ((2, 3), 0, True), ((0, 9), 1, False)],
+    )
+    def test_tracks_meet_in_a_frame_of_one_shot(
+        self, frames: tuple[int, int], shot: int, meets: bool
+    ) -> None:
+        one, other = track([1], frames=(0, 9)), track([1], frames=frames, shot=shot)
+        assert one.meets(other) is meets
+        assert other.meets(one) is meets
+
+
+class TestSimilarity:
+    axis = np.eye(1, SPACE, dtype=np.float32)
+
+    def test_a_good_chip_says_what_it_is(self) -> None:
+        assert similarity(track([0.95]), self.axis) == pytest.approx(0.95)
+
+    def test_it_is_that_to_the_nearest_photo(self) -> None:
+        both = np.eye(2, SPACE, dtype=np.float32)
+        assert similarity(track([0.5, 0.95]), both) == pytest.approx(0.95)
+
+    @pytest.mark.parametrize(
+        ("chips", "expected"), [((0.9, 0.98), 0.98), ((0.9, 0.98, 0.94), 0.96), ((0.9,) * 4, 0.9)]
+    )
+    def test_it_is_the_mean_of_the_better_half(
+        self, chips: tuple[float, ...], expected: float
+    ) -> None:
+        assert similarity(track(*([c] for c in chips)), self.axis) == pytest.approx(expected)
+
+    def test_a_weak_chip_is_drawn_to_nobody(self) -> None:
+        half = similarity(track([0.97], weight=0.5), self.axis)
+        assert half == pytest.approx((0.97 + NOBODY) / 2)
+        assert similarity(track([0.97], weight=0.0), self.axis) == pytest.approx(NOBODY)
+
+    def test_weakness_never_makes_a_chip_more_like_somebody(self) -> None:
+        assert similarity(track([0.3], weight=0.0), self.axis) == pytest.approx(0.3)
+
+    @given(st.floats(-1, 1), st.floats(0, 1), st.floats(0, 1))
+    def test_more_weight_never_helps_a_stranger_or_harms_a_friend(
+        self, value: float, weight: float, more: float
+    ) -> None:
+        low, high = sorted((weight, more))
+        drawn = similarity(track([value], weight=low), self.axis)
+        assert drawn <= similarity(track([value], weight=high), self.axis) + 1e-6
+        assert drawn <= value + 1e-6
+
+    def test_nothing_is_like_nobody(self) -> None:
+        assert similarity(track(), self.axis) == 0
+        assert similarity(track([1]), self.axis[:0]) == 0
+
+
+class TestMatch:
+    def test_no_tracks(self) -> None:
+        assert match([], gallery(2), THRESHOLDS) == []
+
+    @pytest.mark.parametrize(
+        ("value", "expected"),
+        [(0.89, None), (0.91, (0, "doubtful")), (0.93, (0, "doubtful")), (0.95, (0, "sure"))],
+    )
+    def test_one_track_stands_by_its_similarity(
+        self, value: float, expected: tuple[int, str] | None
+    ) -> None:
+        assert matched(track([value])) == [expected]
+
+    def test_the_match_tells_the_similarity_and_the_person(self) -> None:
+        (found,) = match([track([0.2, 0.95])], gallery(3), THRESHOLDS)
+        assert found is not None
+        assert (found.person, found.standing) == (1, "sure")
+        assert found.similarity == pytest.approx(0.95)
+
+    def test_a_track_without_chips_is_nobody(self) -> None:
+        assert matched(track(), track([0.97])) == [None, (0, "sure")]
+
+    def test_two_tracks_of_one_person_at_different_times(self) -> None:
+        later, elsewhere = track([0.96], frames=(10, 19)), track([0.97], shot=1)
+        assert matched(track([0.95]), later, elsewhere) == [(0, "sure")] * 3
+
+    def test_of_two_in_one_frame_the_more_like_one_is_the_person(self) -> None:
+        assert matched(track([0.93]), track([0.97])) == [(0, "excluded"), (0, "sure")]
+
+    def test_who_is_nearly_as_like_is_not_ruled_out(self) -> None:
+        close = 0.935 + CLEAR_LEAD - 0.002
+        assert matched(track([0.935]), track([close])) == [(0, "doubtful"), (0, "sure")]
+
+    def test_who_surely_would_be_the_person_is_never_ruled_out(self) -> None:
+        assert matched(track([0.95]), track([0.99])) == [(0, "doubtful"), (0, "sure")]
+
+    def test_who_is_never_in_the_same_frame_rules_nobody_out(self) -> None:
+        before, after = track([0.93], frames=(0, 4)), track([0.93], frames=(20, 29))
+        assert matched(before, track([0.99], frames=(5, 19)), after) == [
+            (0, "doubtful"), (0, "sure"), (0, "doubtful"),
+        ]  # fmt: skip
+
+    def test_the_best_whole_is_not_the_best_pair(self) -> None:
+        # Track by track, the first would be person 0, and the second nobody.
+        tracks = [track([0.98, 0.97]), track([0.97, 0.5])]
+        assert matched(*tracks, people=2) == [(1, "sure"), (0, "sure")]
+
+    def test_two_short_tracks_are_worth_more_than_the_long_one_they_meet(self) -> None:
+        long = track([0.975], frames=(0, 30))
+        short = [track([0.97], frames=(0, 9)), track([0.97], frames=(20, 29))]
+        assert matched(long, *short) == [(0, "doubtful"), (0, "sure"), (0, "sure")]
+
+    def test_a_track_is_one_person_only(self) -> None:
+        assert matched(track([0.95, 0.97]), people=2) == [(1, "sure")]
+
+
+class TestVouching:
+    """A front view is known from the photo; a profile only by the front view's company."""
+
+    front = (0.97, 0, 0, 0, 0.24)
+    profile = (0.5, 0, 0, 0.866)
+
+    def sure(self, *, size: float = 50.0, weight: float = 1.0) -> Evidence:
+        return track(self.front, self.profile, shot=0, size=size, weight=weight)
+
+    def unlike(self) -> Evidence:
+        return track((0.5, 0, 0, 0.86, 0, 0.1), shot=1)
+
+    def test_alone_it_is_nobody(self) -> None:
+        assert matched(self.unlike()) == [None]
+
+    def test_an_unlike_track_is_recognised_by_the_company_of_a_sure_one(self) -> None:
+        found = match([self.sure(), self.unlike()], gallery(1), THRESHOLDS)
+        assert standings(found) == [(0, "sure"), (0, "sure")]
+        assert found[1] is not None
+        expected = 0.5 * 0.5 + 0.866 * 0.86 - VOUCHING_LOSS
+        assert found[1].similarity == pytest.approx(expected, abs=1e-5)
+
+    @pytest.mark.parametrize(
+        ("size", "weight", "vouches"),
+        [
+            (VOUCHING_SIZE, 1.0, True),
+            (VOUCHING_SIZE - 1, 1.0, False),
+            (50.0, VOUCHING_WEIGHT + 0.05, True),
+            (50.0, VOUCHING_WEIGHT - 0.05, False),
+        ],
+    )
+    def test_small_and_weak_chips_do_not_vouch(
+        self, size: float, weight: float, vouches: bool
+    ) -> None:
+        found = matched(self.sure(size=size, weight=weight), self.unlike())
+        assert found[0] is not None
+        assert (found[1] is not None) is vouches
+
+    def test_a_doubtful_track_does_not_vouch(self) -> None:
+        doubtful = track((0.93,), self.profile, size=50)
+        assert matched(doubtful, self.unlike()) == [(0, "doubtful"), None]
+
+    def test_a_track_does_not_vouch_for_itself(self) -> None:
+        (found,) = match([self.sure()], gallery(1), THRESHOLDS)
+        assert found is not None
+        assert found.similarity == pytest.approx(0.97)
+
+    def test_vouching_is_for_the_person_vouched_for(self) -> None:
+        assert matched(self.sure(), self.unlike(), people=2)[1] == (0, "sure")
+
+
+class TestKnown:
+    """Tracks that were pointed out."""
+
+    def test_who_was_pointed_out_is_that_person_whatever_the_chips_say(self) -> None:
+        assert matched(track([0.1, 0.99], known=0), people=2) == [(0, "sure")]
+        assert matched(track(known=1), people=2) == [(1, "sure")]
+
+    def test_the_others_in_the_frame_are_not(self) -> None:
+        assert matched(track([0.2], known=0), track([0.93])) == [(0, "sure"), (0, "excluded")]
+
+    def test_elsewhere_the_person_is_found_by_likeness(self) -> None:
+        assert matched(track([1.0], known=0), track([0.95], shot=1)) == [(0, "sure"), (0, "sure")]
+
+    def test_who_was_pointed_out_vouches(self) -> None:
+        pointed = track((0, 0, 1.0), size=50, known=0)
+        assert matched(pointed, track((0, 0, 0.99), shot=1)) == [(0, "sure"), (0, "sure")]
+
+    def test_a_person_without_photos_is_found_nowhere_else(self) -> None:
+        nobody = Gallery((Person("pointed", np.zeros((0, SPACE), np.float32), 0),))
+        tracks = [track([0.99], known=0), track([0.99], shot=1)]
+        assert standings(match(tracks, nobody, THRESHOLDS)) == [(0, "sure"), None]
+
+
+likenesses = st.integers(880, 990).map(lambda n: n / 1000 + 0.0005)
+
+
+@st.composite
+def crowds(draw: st.DrawFn) -> tuple[list[Evidence], int]:
+    people = draw(st.integers(1, 3))
+    tracks = []
+    for _ in range(draw(st.integers(1, 5))):
+        first = draw(st.integers(0, 20))
+        chip = [draw(likenesses) for _ in range(people)]
+        tracks.append(track(chip, frames=(first, first + draw(st.integers(0, 12)))))
+    return tracks, people
+
+
+def best_total(tracks: Sequence[Evidence], people: int, threshold: float) -> float:
+    """The largest sum of gains over all assignments in which nobody is in two places at once."""
+
+    def gain(t: int, person: int) -> float:
+        value = float(tracks[t].embeddings[0, person])
+        return value - threshold + 1e-3 if value >= threshold else -1.0
+
+    best = 0.0
+    for choice in product(range(-1, people), repeat=len(tracks)):
+        clash = any(
+            choice[i] == choice[j] >= 0 and tracks[i].meets(tracks[j])
+            for i, j in combinations(range(len(tracks)), 2)
+        )
+        if not clash:
+            best = max(best, sum(gain(t, p) for t, p in enumerate(choice) if p >= 0))
+    return best
+
+
+@settings(deadline=None)
+@given(crowds())
+def test_no_other_assignment_is_better(crowd: tuple[list[Evidence], int]) -> None:
+    tracks, people = crowd
+    threshold = 0.92
+    found = match(tracks, gallery(people), Thresholds(threshold, threshold))
+    chosen = {t: m for t, m in enumerate(found) if m is not None and m.standing == "sure"}
+    for (t, one), (u, other) in combinations(chosen.items(), 2):
+        assert one.person != other.person or not tracks[t].meets(tracks[u])
+    total = sum(m.similarity - threshold + 1e-3 for m in chosen.values())
+    assert total == pytest.approx(best_total(tracks, people, threshold), abs=1e-5)
+
+
+@settings(deadline=None)
+@given(crowds())
+def test_nobody_who_may_be_a_person_is_dropped_in_silence(
+    crowd: tuple[list[Evidence], int],
+) -> None:
+    tracks, people = crowd
+    for evidence, found in zip(tracks, match(tracks, gallery(people), THRESHOLDS), strict=True):
+        likeness = evidence.embeddings[0, :people].max()
+        assert (found is None) == (likeness < DOUBTFUL)
+        if found is not None and found.standing == "excluded":
+            assert found.similarity < SURE
+        if found is not None and found.standing == "sure":
+            assert found.similarity >= SURE

@@ -26,6 +26,7 @@ class Ledger:
         self._waiting: list[tuple[int, bool]] = []
         self._first: int | None = None
         self._last: int | None = None
+        self._interlaced = False
 
     def sent(self, packet: "av.Packet[VideoStream]") -> None:
         """A packet was given to the decoder."""
@@ -43,14 +44,15 @@ class Ledger:
         self._last = pts
         if self._first is None:
             self._first = pts
-        self._cross_off(pts, tolerant=frame.interlaced_frame)
+        self._interlaced |= frame.interlaced_frame
+        self._cross_off(pts)
 
     def finish(self) -> None:
         """The decoder is empty."""
         if self._last is not None:
-            self._cross_off(None, tolerant=False)
+            self._cross_off(None)
 
-    def _cross_off(self, pts: int | None, *, tolerant: bool) -> None:
+    def _cross_off(self, pts: int | None) -> None:
         """Forget packets up to ``pts`` (None: all); one that made no frame is an error.
 
         Pictures before the first one are left out by every player when they refer to pictures
@@ -59,7 +61,7 @@ class Ledger:
         while self._waiting and (pts is None or self._waiting[0][0] <= pts):
             time, is_key = heapq.heappop(self._waiting)
             leading = self._first is not None and time < self._first and not is_key
-            if time != pts and not leading and not tolerant:
+            if time != pts and not leading and not self._interlaced:
                 raise MediaError(
                     f"{self._path}: the frame at {time} cannot be decoded; repair the file"
                 )

@@ -134,7 +134,8 @@ class FrameSource(Protocol):
     """
 
     @property
-    def info(self) -> MediaInfo: ...
+    def info(self) -> MediaInfo:
+        """What is known of the file before its frames are read."""
 
     def __iter__(self) -> Iterator[Frame]: ...
 

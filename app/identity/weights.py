@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 Values = NDArray[np.float32]
 
 SCORE = (0.25, 0.65)
-CONTRAST = (0.012, 0.06)
+CONTRAST = (0.008, 0.025)
 SHARPNESS = (0.08, 0.25)
 SIZE = (8.0, 24.0)
 """Each measure counts nothing below the first value and fully above the second. The values are

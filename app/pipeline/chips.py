@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from app.faces.alignment import align
-from app.faces.quality import chip_quality, frontality
+from app.faces.quality import chip_quality, frontality, lit
 from app.geometry import inside
 from app.identity.weights import Values, chip_weights
 from app.pipeline.looking import face_picture
@@ -116,4 +116,6 @@ def cut(picture: Frame, observation: Observation, recogniser: FaceRecogniser) ->
     (chip,) = align(image, local.landmarks, recogniser.template, recogniser.chip_size)
     quality = chip_quality(face, [chip])
     weights = chip_weights(face.scores, quality.size, quality.contrast, quality.sharpness)
-    return Chip(observation, chip, rank(observation), float(weights[0]), float(quality.size[0]))
+    return Chip(
+        observation, lit(chip), rank(observation), float(weights[0]), float(quality.size[0])
+    )

@@ -16,8 +16,8 @@ CROP = 160
 ROOM = 2.5
 """Side of the crop over the longer side of the box: the face is then about 64 pixels in it, a
 size that the detector is good at whatever the size of the face in the picture."""
-GLANCE = 320
-"""Width of the input of a glance."""
+GLANCE = 2
+"""A glance sees the input of a whole look at this fraction of its size."""
 COARSE = 3
 """Every whole picture is looked at again at this fraction of its size: faces that fill the
 picture are missed at full size."""
@@ -53,8 +53,8 @@ class PictureLooker:
     def glance(self, frame: int) -> Faces:
         """The larger faces of the frame."""
         picture = self._frames[frame]
-        width, height = picture.size
-        size = (min(width, GLANCE), max(1, round(height * min(1.0, GLANCE / width))))
+        width, height = self._detector.input_size(picture.size)
+        size = max(1, width // GLANCE), max(1, height // GLANCE)
         (faces,) = self._detector.detect([picture.rgb(size)])
         return scaled(faces, size, picture.size)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from app.errors import MediaError, PeopleError
 from app.faces.alignment import align
+from app.faces.quality import lit
 from app.identity.gallery import Gallery, Person, choose_face
 from app.pipeline.looking import once, scaled
 from app.pipeline.parts import Parts
@@ -91,7 +92,7 @@ def _embedding(path: Path, parts: Parts) -> Embeddings:
     face = choose_face(faces.boxes, str(path))
     landmarks = _shaken(faces.landmarks[face])
     chips = align(image, landmarks, parts.recogniser.template, parts.recogniser.chip_size)
-    mean = parts.recogniser.embed(chips).mean(axis=0)
+    mean = parts.recogniser.embed([lit(chip) for chip in chips]).mean(axis=0)
     return np.asarray(mean / np.linalg.norm(mean), np.float32)
 
 

@@ -16,7 +16,8 @@ CHANGED_LEVELS = 24
 CHANGED_PART = 0.3
 """Part of the thumbnail that has to change for an early look."""
 SHORTEST = Fraction(3, 20)
-"""Seconds below which no look is early: what comes and goes faster is not recognised either."""
+"""Seconds between comparisons, and below which no look is early: glances see what comes and goes
+faster."""
 
 
 class Cadence(Protocol):
@@ -46,21 +47,21 @@ class AdaptiveCadence:
     def __init__(self, longest: Fraction, time_base: Fraction) -> None:
         self._longest = longest / time_base
         self._shortest = min(SHORTEST, longest) / time_base
-        self._since = 0
+        self._since = self._compared = 0
         self._picture: NDArray[np.uint8] | None = None
 
     def restart(self, frame: Frame) -> None:
         """Compare the next frames with this one."""
-        self._since = frame.pts
+        self._since = self._compared = frame.pts
         self._picture = _thumbnail(frame)
 
     def due(self, frame: Frame) -> bool:
         """Whether ``frame`` is too late after the last look, or too different from it."""
-        waited = frame.pts - self._since
-        if self._picture is None or waited >= self._longest:
+        if self._picture is None or frame.pts - self._since >= self._longest:
             return True
-        if waited < self._shortest:
+        if frame.pts - self._compared < self._shortest:
             return False
+        self._compared = frame.pts
         change = cv2.absdiff(_thumbnail(frame), self._picture)
         return bool(np.mean(change > CHANGED_LEVELS) > CHANGED_PART)
 

@@ -29,6 +29,9 @@ EXPECTED = 0.3
 """IoU with an expected box from which a face is believed at any score that the detector tells:
 half-hidden and turned faces score low, and losing them would show them."""
 
+BLIND = 4
+"""Frames from look to look, at most: a face that shows for five frames is a failure."""
+
 
 class Looker(Protocol):
     """Looks at frames that are still at hand."""
@@ -56,6 +59,11 @@ def between(a: Observation, b: Observation, frame: int) -> Boxes:
     """The box (4,) at ``frame`` on the straight way from one observation to another."""
     part = (frame - a.frame) / (b.frame - a.frame)
     return np.asarray(a.box + (b.box - a.box) * part, np.float32)
+
+
+def _blind(stretch: Stretch) -> bool:
+    """Whether a face could come and go unseen for too long inside."""
+    return stretch[1] - stretch[0] > BLIND
 
 
 def _pairs(
@@ -102,23 +110,9 @@ class Settler:
         if stretch[1] - stretch[0] == 1:
             self.links.update(pairs)
             return
-        middle = sum(stretch) // 2
-        seen = self._around(a, b, pairs, middle)
-        glanced = observe(middle, self._looker.glance(middle))
-        seen += apart(believed(glanced, boxes_of([])), boxes_of(seen))
-        self._halve(a, b, pairs, seen, stretch)
-
-    def _halve(
-        self,
-        a: Sequence[Observation],
-        b: Sequence[Observation],
-        pairs: Pairs,
-        seen: Sequence[Observation],
-        stretch: Stretch,
-    ) -> None:
-        """Keep the pairs that ``seen`` confirms, and treat both halves for all the others."""
-        middle = sum(stretch) // 2
+        seen = self._look(a, b, pairs, stretch)
         self.found += seen
+        middle = sum(stretch) // 2
         settled = self._confirm(pairs, seen, middle)
         rest = [o for o in seen if o not in settled]
         self._dispute([o for o in a if o not in settled], rest, (stretch[0], middle))
@@ -127,27 +121,38 @@ class Settler:
     def _dispute(
         self, a: Sequence[Observation], b: Sequence[Observation], stretch: Stretch
     ) -> None:
-        if not a and not b:
-            return
-        pairs = _pairs(a, b, boxes_of(a), stretch)
-        if stretch[1] - stretch[0] == 1:
-            self.links.update(pairs)
-            return
-        seen = self._around(a, b, pairs, sum(stretch) // 2)
-        self._halve(a, b, pairs, seen, stretch)
+        if a or b or _blind(stretch):
+            self.settle(a, b, stretch, boxes_of(a))
 
-    def _around(
-        self, a: Sequence[Observation], b: Sequence[Observation], pairs: Pairs, middle: int
+    def _look(
+        self, a: Sequence[Observation], b: Sequence[Observation], pairs: Pairs, stretch: Stretch
     ) -> list[Observation]:
-        """Look at the middle where the faces in dispute may be; settled ones are left out."""
-        places = [between(x, y, middle) for x, y in pairs]
+        """Look at the middle, where the faces in dispute may be; settled ones are left out.
+
+        When one is not there, or nobody looked at the picture for a while, all of it is glanced
+        at: faces come and go between two looks, and fast ones leave the crop.
+        """
+        middle = sum(stretch) // 2
+        known = self._known(middle)
+        places = self._places(a, b, pairs, middle)
+        seen: list[Observation] = []
+        if len(places):
+            around = observe(middle, self._looker.around(middle, places))
+            seen = apart(believed(around, places), known)
+        if _blind(stretch) or len(seen) < len(places):
+            glanced = believed(observe(middle, self._looker.glance(middle)), places)
+            seen += apart(glanced, np.concatenate([known, boxes_of(seen)]))
+        return seen
+
+    @staticmethod
+    def _places(
+        a: Sequence[Observation], b: Sequence[Observation], pairs: Pairs, middle: int
+    ) -> Boxes:
+        """Where the faces of both ends may be at the middle, (N, 4)."""
         paired = {o for pair in pairs for o in pair}
+        places = [between(x, y, middle) for x, y in pairs]
         places += [o.box for o in (*a, *b) if o not in paired]
-        if not places:
-            return []
-        boxes = np.asarray(places, np.float32)
-        seen = observe(middle, self._looker.around(middle, boxes))
-        return apart(believed(seen, boxes), self._known(middle))
+        return np.asarray(places, np.float32).reshape(-1, 4)
 
     def _known(self, frame: int) -> Boxes:
         """Where the settled faces are in a frame, (N, 4)."""

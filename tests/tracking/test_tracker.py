@@ -68,6 +68,22 @@ def test_a_face_inside_a_stretch_is_found_from_end_to_end(enter: int, leave: int
     assert (trail.first, trail.last) == (enter, leave - 1)
 
 
+@pytest.mark.parametrize("step", [5, 8, 10, 13, 31])
+@pytest.mark.parametrize("enter", range(1, 26))
+def test_whoever_shows_for_five_frames_is_found(enter: int, step: int) -> None:
+    faces = [STAYING, Scripted(straight(100, 100, speed=2), enter=enter, leave=enter + 5)]
+    trails, _ = follow(faces, 32, step)
+    (trail,) = of(trails, 1)
+    assert (trail.first, trail.last) == (enter, enter + 4)
+
+
+@pytest.mark.parametrize("step", [5, 8, 10, 13, 31])
+def test_never_more_than_four_frames_pass_from_look_to_look(step: int) -> None:
+    _, looker = follow([STAYING], 63, step)
+    looks = sorted(looker.wholes + looker.glances)
+    assert max(b - a for a, b in pairwise(looks)) <= 4
+
+
 def test_a_doubtful_face_is_not_believed_where_none_was() -> None:
     trails, _ = follow([STAYING, Scripted(straight(100, 100), score=0.3)], 31, 10)
     assert of(trails, 1) == []
@@ -125,7 +141,7 @@ def test_no_look_is_wasted_on_calm_faces() -> None:
     trails, looker = follow(faces, 101, 10)
     assert len(trails) == 3
     assert looker.wholes == list(range(0, 101, 10))
-    assert looker.glances == list(range(5, 101, 10))
+    assert len(looker.glances) <= 30
     assert sorted(looker.crops) == sorted([*range(5, 101, 10)] * 3)
 
 
@@ -133,10 +149,11 @@ def test_only_the_face_in_dispute_is_looked_at_again() -> None:
     faces = [STAYING, Scripted(straight(100, 100), leave=17)]
     _, looker = follow(faces, 21, 20)
     assert looker.wholes == [0, 20]
-    assert looker.glances == [10]
+    assert 10 in looker.glances
     # The end is looked at again where the face is missed, and the middle shows both faces. All
     # other crops are of the one who left: its way to the middle, and from there to where it left.
-    assert looker.crops == [20, 10, 10, 5, 15, 12, 17, 16]
+    assert looker.crops[:3] == [20, 10, 10]
+    assert sorted(looker.crops[3:]) == [5, 12, 15, 16, 17]
 
 
 def test_an_empty_shot_costs_no_crops() -> None:

@@ -1,0 +1,232 @@
+"""The first pass over painted films: boxes for every frame, and no more frames held than needed."""
+
+import weakref
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from painted_faces import (
+    BLUE,
+    RED,
+    Colour,
+    ColourRecogniser,
+    Painted,
+    PaintedSource,
+    Square,
+    SquareDetector,
+    paint,
+    parts,
+)
+
+from app.config import Settings
+from app.errors import MediaError
+from app.pipeline import analysis
+from app.pipeline.analysis import Analysis, Found
+from app.types import Boxes, Image
+
+PAD = 3
+
+
+def square(x: float, y: float = 80, side: float = 60) -> Square:
+    return x, y, x + side, y + side
+
+
+def film(*frames: dict[Square, Colour], level: int = 40) -> list[Image]:
+    return [paint(squares, level=level) for squares in frames]
+
+
+def walk(count: int, speed: int = 2, start: int = 20) -> list[dict[Square, Colour]]:
+    """A red face that walks to the right."""
+    return [{square(start + speed * n): RED} for n in range(count)]
+
+
+def run(
+    images: Sequence[Image],
+    *,
+    detector: SquareDetector | None = None,
+    recogniser: ColourRecogniser | None = None,
+    **settings: object,
+) -> Found:
+    source = PaintedSource(images)
+    chosen = Settings(**{"pad": PAD, **settings})
+    whole = parts(detector or SquareDetector(), recogniser)
+    return Analysis(whole, chosen, source.info).run(source, lambda *_: None)
+
+
+def covers(boxes: Boxes, squares: Sequence[Square], slack: float = 2.5) -> bool:
+    truth = np.asarray(squares, np.float32)
+    low, high = boxes[:, :2] <= truth[:, :2] + slack, boxes[:, 2:] >= truth[:, 2:] - slack
+    return bool(low.all() and high.all())
+
+
+@pytest.mark.parametrize("sampling", ["adaptive", "every"])
+def test_a_face_has_a_box_in_every_frame(sampling: str) -> None:
+    script = walk(40)
+    found = run(film(*script), sampling=sampling)
+    (track,) = found.tracks
+    assert (found.frames, found.shots) == (40, ((0, 40),))
+    assert (track.shot, track.first, len(track.boxes), track.seen) == (0, 0, 40, (0, 39))
+    assert covers(track.boxes, [next(iter(squares)) for squares in script])
+    assert track.chips is None
+
+
+def test_boxes_are_not_much_larger_than_faces() -> None:
+    (track,) = run(film(*walk(40))).tracks
+    extents = track.boxes[:, 2:] - track.boxes[:, :2]
+    assert extents.max() < 60 + 2 * 5
+
+
+@pytest.mark.parametrize("sampling", ["adaptive", "every"])
+def test_a_face_that_comes_and_goes_is_padded(sampling: str) -> None:
+    face: dict[Square, Colour] = {square(100): RED}
+    script = [face if 17 <= n < 34 else {} for n in range(60)]
+    (track,) = run(film(*script), sampling=sampling).tracks
+    assert track.seen == (17, 33)
+    assert (track.first, len(track.boxes)) == (17 - PAD, 17 + 2 * PAD)
+
+
+def test_shots_are_kept_apart() -> None:
+    face: dict[Square, Colour] = {square(100): RED}
+    found = run(film(*[face] * 20) + film(*[face] * 25, level=220))
+    assert found.shots == ((0, 20), (20, 45))
+    assert [(t.shot, t.first, len(t.boxes)) for t in found.tracks] == [(0, 0, 20), (1, 20, 25)]
+
+
+def test_padding_does_not_cross_a_cut() -> None:
+    face: dict[Square, Colour] = {square(100): RED}
+    first = [face if n < 18 else {} for n in range(20)]
+    second = [face if n >= 2 else {} for n in range(25)]
+    found = run(film(*first) + film(*second, level=220), sampling="every")
+    assert [(t.shot, t.first, len(t.boxes)) for t in found.tracks] == [(0, 0, 20), (1, 20, 25)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_film_of_few_frames(count: int) -> None:
+    (track,) = run(film(*walk(count))).tracks
+    assert (track.first, len(track.boxes)) == (0, count)
+
+
+def test_a_shot_of_one_frame_is_looked_at() -> None:
+    face: dict[Square, Colour] = {square(100): RED}
+    found = run(film(*[{}] * 20) + film(face, level=220) + film(*[{}] * 20, level=100))
+    assert found.shots == ((0, 20), (20, 21), (21, 41))
+    assert [(t.shot, t.first, len(t.boxes)) for t in found.tracks] == [(1, 20, 1)]
+
+
+def test_without_a_search_for_cuts_there_is_one_shot() -> None:
+    assert run(film(*[{}] * 9) + film(*[{}] * 9, level=220), shots="none").shots == ((0, 18),)
+
+
+def test_nobody_is_no_track() -> None:
+    assert run(film(*[{}] * 30)).tracks == ()
+
+
+def test_what_is_never_sure_is_no_face() -> None:
+    assert run(film(*walk(30)), detector=SquareDetector(score=0.3)).tracks == ()
+
+
+def test_no_frame_at_all_is_an_error() -> None:
+    with pytest.raises(MediaError, match="no frame"):
+        run([])
+
+
+class TestLossOfSight:
+    @staticmethod
+    def script(after: Colour = RED) -> list[Image]:
+        """A face that is hidden for six frames, and one in its place."""
+        return film(
+            *[{square(100): RED}] * 20, *[{}] * 6, *[{square(110): after}] * 20
+        )  # fmt: skip
+
+    def test_it_is_bridged(self) -> None:
+        (track,) = run(self.script()).tracks
+        assert (track.first, len(track.boxes), track.seen) == (0, 46, (0, 45))
+        assert covers(track.boxes, [square(100)] * 20 + [square(105)] * 6 + [square(110)] * 20, 6)
+
+    def test_a_likeness_bridges_it_too(self) -> None:
+        assert len(run(self.script(), recogniser=ColourRecogniser()).tracks) == 1
+
+    def test_somebody_else_in_the_place_is_another_track(self) -> None:
+        found = run(self.script(BLUE), recogniser=ColourRecogniser())
+        assert [t.seen for t in found.tracks] == [(0, 19), (26, 45)]
+
+
+def test_chips_tell_who_each_track_is() -> None:
+    script = [{square(20 + n): RED, square(200 - n): BLUE} for n in range(40)]
+    found = run(film(*script), recogniser=ColourRecogniser())
+    colours = {}
+    for track in found.tracks:
+        assert track.chips is not None
+        assert len(track.chips.weights) > 0
+        colours[int(track.boxes[0, 0] > 100)] = int(track.chips.embeddings[0].argmax())
+    assert colours == {0: 0, 1: 2}
+
+
+def test_adaptive_sampling_looks_at_few_frames() -> None:
+    images = film(*walk(80, speed=1))
+    costs = {}
+    for sampling in ("adaptive", "every"):
+        detector = SquareDetector()
+        run(images, detector=detector, sampling=sampling)
+        costs[sampling] = sum(width * height for width, height in detector.inputs)
+    assert costs["adaptive"] < costs["every"] / 3
+
+
+@dataclass
+class Watched(PaintedSource):
+    """Counts how many of its frames are held at a time."""
+
+    most: int = 0
+    alive: "weakref.WeakSet[Painted]" = field(default_factory=weakref.WeakSet)
+
+    def __iter__(self) -> Iterator[Painted]:
+        for index, image in enumerate(self.images):
+            frame = _Weak(index, image, pts=index)
+            self.alive.add(frame)
+            self.most = max(self.most, len(self.alive))
+            yield frame
+            del frame
+
+
+class _Weak(Painted):
+    __hash__ = object.__hash__
+
+
+def held(images: Sequence[Image]) -> int:
+    source = Watched(images)
+    Analysis(parts(SquareDetector()), Settings(), source.info).run(source, lambda *_: None)
+    return source.most
+
+
+def test_the_frames_held_do_not_grow_with_the_film() -> None:
+    short, long = held(film(*[{square(100): RED}] * 40)), held(film(*[{square(100): RED}] * 160))
+    assert short == long
+    # 0.4 seconds at 25 frames a second, the latency of the cuts, and the frame that comes.
+    assert long <= 10 + 3
+
+
+def test_large_pictures_make_short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(analysis, "STRETCH_BYTES", 4 * 320 * 240 * 3)
+    assert held(film(*[{square(100): RED}] * 40)) <= 4 + 3
+
+
+def test_progress_is_told_for_every_frame() -> None:
+    source = PaintedSource(film(*[{}] * 12))
+    told: list[tuple[str, int, int | None]] = []
+    chosen = Analysis(parts(SquareDetector()), Settings(), source.info)
+    chosen.run(source, lambda *news: told.append(news))
+    assert told == [("analyse", n, 12) for n in range(1, 13)]
+
+
+@dataclass
+class Broken(PaintedSource):
+    def __iter__(self) -> Iterator[Painted]:
+        yield from list(super().__iter__())[:5]
+        raise MediaError("frame 5 cannot be decoded")
+
+
+def test_a_frame_that_cannot_be_decoded_ends_it_all() -> None:
+    source = Broken(film(*walk(10)))
+    with pytest.raises(MediaError, match="frame 5"):
+        Analysis(parts(SquareDetector()), Settings(), source.info).run(source, lambda *_: None)

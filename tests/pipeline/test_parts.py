@@ -1,0 +1,93 @@
+"""Loading what the settings need, and refusing what cannot be loaded."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from app.config import Settings
+from app.errors import PackError
+from app.faces.packs import load_pack
+from app.pipeline.parts import load_parts
+
+LISTED = {"people": "people", "threads": 1}
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of packs with the description of the default one, and no weights anywhere."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "models" / "open"
+    folder.mkdir(parents=True)
+    shutil.copy(load_pack("open").folder / "pack.toml", folder)
+    return folder.parent
+
+
+def link(root: Path, *files: str) -> None:
+    for file in files:
+        (root / "open" / file).symlink_to(load_pack("open").path(file))
+
+
+def test_everyone_needs_no_recogniser(root: Path) -> None:
+    link(root, "centerface.onnx")
+    parts = load_parts(Settings(models_root=root, precision="float", threads=1))
+    assert parts.recogniser is None
+    assert parts.models.recogniser is None
+    assert parts.models.detector.file == "centerface.onnx"
+    assert parts.models.detector.sha256 == load_pack("open").files["centerface.onnx"]
+
+
+def test_telling_people_apart_needs_one(root: Path) -> None:
+    link(root, "centerface-int8.onnx")
+    with pytest.raises(PackError, match=r"dlib-resnet\.onnx: the weights are missing"):
+        load_parts(Settings(models_root=root, precision="int8", **LISTED))
+    link(root, "dlib-resnet.onnx")
+    parts = load_parts(Settings(models_root=root, precision="int8", **LISTED))
+    assert parts.recogniser is not None
+    assert parts.models.recogniser is not None
+    assert parts.models.recogniser.file == "dlib-resnet.onnx"
+    assert parts.models.detector.file == "centerface-int8.onnx"
+    assert parts.models.pack == "open"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, (0.91, 0.935)),
+        ({"sure": 0.97}, (0.91, 0.97)),
+        ({"doubtful": 0.8}, (0.8, 0.935)),
+        ({"doubtful": 0.5, "sure": 0.6}, (0.5, 0.6)),
+    ],
+)
+def test_thresholds_are_those_of_the_pack_unless_given(
+    root: Path, given: dict[str, float], expected: tuple[float, float]
+) -> None:
+    link(root, "centerface-int8.onnx", "dlib-resnet.onnx")
+    toml = (root / "open" / "pack.toml").read_text("utf-8")
+    head, _, _ = toml.partition("[identity]")
+    (root / "open" / "pack.toml").write_text(head + "[identity]\nsure = 0.935\ndoubtful = 0.91\n")
+    parts = load_parts(Settings(models_root=root, precision="int8", people="people", **given))
+    assert (parts.thresholds.doubtful, parts.thresholds.sure) == expected
+
+
+def test_an_unknown_pack_is_named_with_those_there_are(root: Path) -> None:
+    with pytest.raises(PackError, match=r"no model pack 'none'; there are: open"):
+        load_parts(Settings(models_root=root, models="none"))
+
+
+def test_missing_weights_are_named_with_the_way_to_get_them(root: Path) -> None:
+    with pytest.raises(PackError, match=r"centerface\.onnx: .*face-blur models fetch open"):
+        load_parts(Settings(models_root=root, precision="float"))
+
+
+def test_damaged_weights_are_not_used(root: Path) -> None:
+    weights = load_pack("open").path("centerface.onnx").read_bytes()
+    (root / "open" / "centerface.onnx").write_bytes(weights[:-1] + b"?")
+    with pytest.raises(PackError, match=r"centerface\.onnx: the weights are damaged"):
+        load_parts(Settings(models_root=root, precision="float"))
+
+
+def test_a_damaged_description_is_named(root: Path) -> None:
+    (root / "open" / "pack.toml").write_text("summary = ")
+    with pytest.raises(PackError, match=r"open/pack\.toml"):
+        load_parts(Settings(models_root=root))

@@ -232,6 +232,10 @@ class TestKnown:
         assert matched(track([0.1, 0.99], known=0), people=2) == [(0, "sure")]
         assert matched(track(known=1), people=2) == [(1, "sure")]
 
+    def test_who_was_pointed_out_is_nobody_else_even_where_that_would_suit(self) -> None:
+        pointed = track([0.2, 0.99], known=0)
+        assert matched(pointed, track([0.97, 0.2]), people=2) == [(0, "sure"), (0, "doubtful")]
+
     def test_the_others_in_the_frame_are_not(self) -> None:
         assert matched(track([0.2], known=0), track([0.93])) == [(0, "sure"), (0, "excluded")]
 

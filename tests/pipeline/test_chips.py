@@ -108,10 +108,10 @@ class TestCollector:
         assert red.weights[0] > 0.5
 
 
-@pytest.mark.parametrize("side", [24, 60, 200])
+@pytest.mark.parametrize("side", [24, 60, 200, 300])
 def test_a_chip_has_its_landmarks_on_the_template(side: int) -> None:
-    box = np.asarray([20, 20, 20 + side, 20 + side], np.float32)
-    image = paint({}, level=200)
+    box = np.asarray([250, 200, 250 + side, 200 + side], np.float32)
+    image = paint({}, (800, 700), level=200)
     dot = max(2, side // 16)
     colours = (RED, GREEN, BLUE, RED, GREEN)
     for (x, y), colour in zip(landmarks_of(box).round().astype(int), colours, strict=True):

@@ -13,6 +13,7 @@ from app.pipeline.parts import Parts, Progress
 from app.shots import SHOT_DETECTORS
 from app.tracking.cadence import SAMPLERS
 from app.tracking.interpolation import interpolate, pad, smooth, sweep
+from app.tracking.lingering import Lingerer
 from app.tracking.observations import Trail, boxes_of
 from app.tracking.sampling import NEW_FACE
 from app.tracking.stitching import PATIENCE, stitch
@@ -32,7 +33,8 @@ class FoundTrack:
     """A face through a shot: a box for every frame from ``first`` on, padding included.
 
     It was seen in frames ``seen`` (first and last, inclusive); ``chips`` is None where nobody
-    has to be told apart.
+    has to be told apart. ``follows`` is the number of the track that it is a remainder of, after a
+    cut.
     """
 
     shot: int
@@ -40,6 +42,7 @@ class FoundTrack:
     boxes: Boxes
     seen: tuple[int, int]
     chips: Embedded | None
+    follows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Analysis:
         self._stretch = max(2, STRETCH_BYTES // (info.size[0] * info.size[1] * 3))
         self._tracker: ShotTracker | None = None
         self._chips: ChipCollector | None = None
+        self._lingerer: Lingerer | None = None
         self._start = 0
         self._looked = 0
         self._cuts: set[int] = set()
@@ -99,6 +103,8 @@ class Analysis:
         """A frame of which it is known whether a shot begins with it."""
         if index in self._cuts:
             self._end_shot(index)
+        if self._lingerer is not None:
+            self._lingerer.push(self._frames[index])
         if self._tracker is None:
             self._begin_shot(index)
         elif self._cadence.due(self._frames[index]) or index - self._looked >= self._stretch:
@@ -136,12 +142,35 @@ class Analysis:
         trails = stitch(believed, self._patience, self._likeness)
         shot = (self._start, end)
         chips = [None] * len(trails) if self._chips is None else self._chips.embed(trails)
+        self._end_lingering()
         for trail, embedded in zip(trails, chips, strict=True):
             self._tracks.append(self._track(trail, shot, embedded))
+        self._watch(len(self._tracks) - len(trails), end)
         self._shots.append(shot)
         self._tracker = None
         for old in [i for i in self._frames if i < end]:
             del self._frames[old]
+
+    def _watch(self, first: int, end: int) -> None:
+        """Watch the faces that were there at the end of the shot, from track ``first`` on."""
+        alive = [
+            number
+            for number, track in enumerate(self._tracks[first:], first)
+            if track.first + len(track.boxes) == end
+        ]
+        boxes = np.asarray([self._tracks[n].boxes[-1] for n in alive], np.float32).reshape(-1, 4)
+        self._lingerer = Lingerer(self._frames[end - 1], alive, boxes, self._patience)
+
+    def _end_lingering(self) -> None:
+        """Keep what still showed of the previous shot's faces as tracks of this one."""
+        if self._lingerer is None:
+            return
+        for face in self._lingerer.found:
+            seen = (self._lingerer.first, face.last)
+            boxes = np.repeat(face.box[None], face.last - self._lingerer.first + 1, axis=0)
+            self._tracks.append(
+                FoundTrack(len(self._shots), seen[0], boxes, seen, None, follows=face.track)
+            )
 
     def _likeness(self, early: Trail, late: Trail) -> float | None:
         """How alike two trails are: see ``app.tracking.stitching``."""

@@ -1,6 +1,6 @@
 """From tracks to decisions: who is who, and who is hidden."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -31,14 +31,24 @@ def decide(
         gallery.people + tuple(_pointed_out(found.tracks[i], name) for i, name in pointed.items())
     )
     known = {track: len(gallery.people) + i for i, track in enumerate(pointed)}
-    evidence = [_evidence(track, known.get(i)) for i, track in enumerate(found.tracks)]
-    matches: Sequence[Match | None] = (
-        match(evidence, everybody, thresholds) if everybody.people else [None] * len(evidence)
-    )
-    tracks = zip(found.tracks, matches, strict=True)
+    matches = _matches(found.tracks, known, everybody, thresholds)
     return everybody, tuple(
-        _plan_track(i, track, one, everybody, settings) for i, (track, one) in enumerate(tracks)
+        _plan_track(
+            i, track, matches[i if track.follows is None else track.follows], everybody, settings
+        )
+        for i, track in enumerate(found.tracks)
     )
+
+
+def _matches(
+    tracks: Sequence[FoundTrack], known: Mapping[int, int], gallery: Gallery, thresholds: Thresholds
+) -> dict[int, Match | None]:
+    """The match of each track by its number; remainders after a cut are not matched themselves."""
+    whole = [i for i, track in enumerate(tracks) if track.follows is None]
+    if not gallery.people:
+        return dict.fromkeys(whole)
+    evidence = [_evidence(tracks[i], known.get(i)) for i in whole]
+    return dict(zip(whole, match(evidence, gallery, thresholds), strict=True))
 
 
 def at(found: Found, point: Point) -> int:
@@ -55,7 +65,7 @@ def at(found: Found, point: Point) -> int:
             x1, y1, x2, y2 = grow(box, NEAR)[0]
             if x1 <= point.x <= x2 and y1 <= point.y <= y2:
                 distance = np.hypot(*(centres(box)[0] - [point.x, point.y]))
-                candidates.append((float(distance), i))
+                candidates.append((float(distance), i if track.follows is None else track.follows))
     if not candidates:
         where = f"{point.frame},{point.x:g},{point.y:g}"
         raise UsageError(f"select {where}: no face was found there; point at the middle of a face")
@@ -85,6 +95,7 @@ def _plan_track(
 ) -> PlanTrack:
     name = "" if found is None else gallery.names[found.person]
     verdict = POLICIES[settings.choice](found, name)
+    reason = verdict.reason if track.follows is None else f"{verdict.reason}; seen after the cut"
     frames = np.arange(track.first, track.first + len(track.boxes), dtype=np.float32)
     return PlanTrack(
         id=number,
@@ -95,6 +106,6 @@ def _plan_track(
         similarity=None if found is None else round(min(found.similarity, 1.0), 3),
         decision=verdict.decision,
         uncertain=verdict.uncertain,
-        reason=verdict.reason,
+        reason=reason,
         boxes=np.concatenate([frames[:, None], track.boxes], axis=1),
     )

@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Protocol
@@ -114,7 +114,8 @@ class Background:
 class Shot:
     """``frames`` frames without a cut. ``occluders`` are opaque boxes in the picture.
 
-    ``fade_in`` and ``fade_out`` are frames from and to black.
+    ``fade_in`` and ``fade_out`` are frames from and to black. During the first ``dissolve`` frames
+    the shot before goes on and fades away.
     """
 
     frames: int
@@ -123,6 +124,7 @@ class Shot:
     occluders: tuple[Region, ...] = ()
     fade_in: int = 0
     fade_out: int = 0
+    dissolve: int = 0
 
     def light(self, frame: int) -> float:
         """Brightness at a frame of the shot, 0..1."""
@@ -133,11 +135,16 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Shots one after the other, all of one size and rate."""
+    """Shots one after the other, all of one size and rate.
+
+    ``light`` (0..1) darkens all of it, ``noise`` is the deviation, in grey levels, of its grain.
+    """
 
     size: Size
     shots: tuple[Shot, ...]
     rate: Fraction = NTSC
+    light: float = 1.0
+    noise: float = 0.0
 
     @property
     def frames(self) -> int:
@@ -147,10 +154,22 @@ class Scene:
     def pictures(self) -> Iterator[tuple[Image, tuple[Seen, ...]]]:
         """Each frame, (h, w, 3) RGB, with the faces in it."""
         start = 0
-        for shot in self.shots:
+        for number, shot in enumerate(self.shots):
             for frame in range(shot.frames):
-                yield _picture(shot, self.size, frame, start)
+                image, faces = _picture(shot, self.size, frame, start)
+                if frame < shot.dissolve:
+                    before = self.shots[number - 1]
+                    old = _picture(before, self.size, before.frames + frame, start - before.frames)
+                    image, faces = _mixed(old, (image, faces), (frame + 1) / (shot.dissolve + 1))
+                yield self._exposed(image, start + frame), faces
             start += shot.frames
+
+    def _exposed(self, image: Image, frame: int) -> Image:
+        """The picture as a camera would give it in this light."""
+        if self.light == 1 and not self.noise:
+            return image
+        grain = np.random.default_rng(frame).normal(0, self.noise, image.shape)
+        return np.asarray(np.clip(image * self.light + grain, 0, 255), np.uint8)
 
     def truth(self, faces: tuple[Seen, ...] | None = None) -> Truth:
         """What is known of the scene; the frames are drawn unless their ``faces`` are given."""
@@ -158,6 +177,15 @@ class Scene:
             faces = tuple(face for _, seen in self.pictures() for face in seen)
         starts = np.cumsum([shot.frames for shot in self.shots])[:-1]
         return Truth(self.size, self.rate, self.frames, tuple(int(n) for n in starts), faces)
+
+
+def _mixed(
+    old: tuple[Image, tuple[Seen, ...]], new: tuple[Image, tuple[Seen, ...]], part: float
+) -> tuple[Image, tuple[Seen, ...]]:
+    """A frame of a dissolve, ``part`` (0..1) of it new; each face has the light of its part."""
+    image = np.asarray(old[0] * (1 - part) + new[0] * part, np.uint8)
+    faded = tuple(replace(face, light=face.light * (1 - part)) for face in old[1])
+    return image, faded + tuple(replace(face, light=face.light * part) for face in new[1])
 
 
 def _picture(shot: Shot, size: Size, frame: int, start: int) -> tuple[Image, tuple[Seen, ...]]:

@@ -1,6 +1,7 @@
 """The clips that tests and measurements share, each about one way in which a face can be missed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from media.photos import BIDEN, GUESTS, OBAMA, OBAMA_SPEAKING, Photo
 from media.scene import Actor, Background, Scene, Shot, keys, ramp
@@ -122,6 +123,40 @@ def crowd() -> Scene:
     return Scene(HD, (Shot(60, actors, _PALE),))
 
 
+def dark() -> Scene:
+    """Two people in a fifth of the light, with the noise of a sensor."""
+    return replace(calm(), light=0.18, noise=3.0)
+
+
+def dash() -> Scene:
+    """Somebody crosses the picture in nine frames, by more than a face's width each."""
+    obama = _moving(OBAMA, 60, (0, (-100, 160)), (18, (-100, 160)), (30, (760, 160)))
+    return Scene(SMALL, (Shot(50, (obama,), _GREEN),))
+
+
+def blinks() -> Scene:
+    """Somebody shows for five frames at a time, each time elsewhere."""
+    shown = tuple(
+        Actor(OBAMA, keys({0: (100 + 80 * n, 150)}), 60, enter=5 + 14 * n, leave=10 + 14 * n)
+        for n in range(5)
+    )
+    return Scene(SMALL, (Shot(80, shown, _GREEN),))
+
+
+def small() -> Scene:
+    """Faces of 24 pixels, never larger, in 1280 x 720."""
+    obama = _moving(OBAMA, 24, (0, (300, 300)), (39, (370, 320)))
+    biden = _moving(BIDEN, 24, (0, (900, 300)), (39, (830, 330)))
+    return Scene(HD, (Shot(40, (obama, biden), _RED),))
+
+
+def dissolve() -> Scene:
+    """One shot fades into the next over 14 frames."""
+    first = Shot(40, (_moving(OBAMA, 80, (0, (200, 160))),), _RED)
+    both = (_moving(BIDEN, 80, (0, (330, 170))), _moving(OBAMA, 60, (0, (500, 170))))
+    return Scene(SMALL, (first, Shot(40, both, _BLUE, dissolve=14)))
+
+
 SCENES: dict[str, Callable[[], Scene]] = {
     "calm": calm,
     "cuts": cuts,
@@ -133,4 +168,9 @@ SCENES: dict[str, Callable[[], Scene]] = {
     "fades": fades,
     "appears": appears,
     "crowd": crowd,
+    "dark": dark,
+    "dash": dash,
+    "blinks": blinks,
+    "small": small,
+    "dissolve": dissolve,
 }

@@ -33,6 +33,8 @@ OVERLAP = 0.3
 REDUCTION = 2 / 3
 NARROWEST, WIDEST = 640, 1920
 """A whole picture is looked at in this part of its size, between these longer sides in pixels."""
+ENLARGED = 2
+"""A small picture is enlarged by this at most: beyond it nothing more is seen."""
 BATCH_PIXELS = 1 << 17
 """Pixels in one run: memory stays bounded, and larger batches are not faster."""
 
@@ -59,17 +61,18 @@ class CenterFace:
 
         Two thirds of the picture, so that a face of 24 pixels is seen at 16, the least that this
         network finds reliably; the longer side between ``NARROWEST`` and ``WIDEST``. Sides are
-        rounded to multiples of 32; smaller pictures stay as they are.
+        rounded to multiples of 32. Smaller pictures are enlarged, at most ``ENLARGED`` times.
 
         Raises:
             ValueError: the size is not positive.
         """
+        width, height = size
         if min(size) < 1:
             raise ValueError(f"size: expected positive sides, got {size}")
         long = min(max(max(size) * REDUCTION, NARROWEST), WIDEST)
-        scale = long / max(size)
+        scale = min(long / max(size), ENLARGED)
         if scale >= 1:
-            return size
+            return round(width * scale), round(height * scale)
         rounded = [max(1, round(side * scale / SIDE_UNIT)) * SIDE_UNIT for side in size]
         return rounded[0], rounded[1]
 

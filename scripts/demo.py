@@ -2,9 +2,9 @@
 
     python scripts/demo.py FOLDER
 
-The first clip is a real man talking in a car; nobody is listed, so everybody is hidden. The second
-has two people, of whom only the one with reference photos is hidden. It is made of portraits that
-are moved over a background; the reference photos are other photos than the one shown.
+The first clip is a real man talking in a car; his face is pointed at. The second has two people, of
+whom only the one with reference photos is hidden. It is made of portraits that are moved over a
+background; the reference photos are other photos than the one shown.
 """
 
 import argparse
@@ -30,6 +30,8 @@ from media.photos import BIDEN, OBAMA  # noqa: E402
 from media.scene import Actor, Background, Scene, Shot, keys, ramp  # noqa: E402
 
 REFERENCES = ("obama2.jpg", "obama3.jpg")
+MAN = "0,80,70"
+"""Where the man's face is: frame, x, y."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Job:
 
     what: str
     source: Path
-    people: Path | None = None
+    options: tuple[str, ...]
 
     def beside(self, ending: str) -> Path:
         """A file named after the clip."""
@@ -48,7 +50,7 @@ class Job:
         """The command that hides the faces."""
         out = ["face-blur", "blur", str(self.source), "-o", str(self.beside("-hidden.mp4"))]
         out += ["--plan", str(self.beside("-plan.json")), "--overwrite"]
-        return out if self.people is None else [*out, "--people", str(self.people)]
+        return [*out, *self.options]
 
 
 def meeting() -> Scene:
@@ -82,8 +84,12 @@ def prepare(folder: Path) -> list[Job]:
     shutil.copyfile(fetch("carphone.mp4"), carphone)
     write_clip(meeting(), two)
     return [
-        Job("a man in a car: everybody is hidden", carphone),
-        Job("two people: only the one of the reference photos is hidden", two, people),
+        Job("a man in a car: his face was pointed at", carphone, ("--select", MAN)),
+        Job(
+            "two people: only the one of the reference photos is hidden",
+            two,
+            ("--people", str(people)),
+        ),
     ]
 
 

@@ -98,12 +98,12 @@ def match(
     tracks: Sequence[Evidence], gallery: Gallery, thresholds: Thresholds
 ) -> list[Match | None]:
     """The person of each track, or None where it is like nobody."""
+    if not gallery.people:
+        return [None] * len(tracks)
     likeness = _likeness(tracks, [person.embeddings for person in gallery.people])
     _point_out(tracks, likeness)
     sure = _assign(tracks, likeness, thresholds.sure)
-    vouching = _vouching(tracks, sure, len(gallery.people))
-    vouched = _likeness(tracks, vouching) - VOUCHING_LOSS
-    likeness = np.where((sure >= 0)[:, None], likeness, np.maximum(likeness, vouched))
+    likeness = _vouched(tracks, likeness, sure)
     chosen = _assign(tracks, likeness, thresholds.doubtful)
     return [_judge(i, tracks, likeness, chosen, thresholds) for i in range(len(tracks))]
 
@@ -120,6 +120,19 @@ def _point_out(tracks: Sequence[Evidence], likeness: NDArray[np.float64]) -> Non
         if track.known is not None:
             row[:] = 0.0
             row[track.known] = 1.0
+
+
+def _vouched(
+    tracks: Sequence[Evidence], likeness: NDArray[np.float64], sure: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The likeness when sure tracks vouch for those that they do not meet."""
+    chips = _vouching(tracks, sure, likeness.shape[1])
+    vouched = _likeness(tracks, chips) - VOUCHING_LOSS
+    for witness, person in zip(tracks, sure, strict=True):
+        for i, track in enumerate(tracks):
+            if person >= 0 and track.meets(witness):
+                vouched[i, person] = 0.0
+    return np.where((sure >= 0)[:, None], likeness, np.maximum(likeness, vouched))
 
 
 def _vouching(tracks: Sequence[Evidence], sure: NDArray[np.int64], people: int) -> list[Embeddings]:
@@ -145,8 +158,11 @@ def _assign(
     pairs: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for t, p in np.argwhere(likeness >= threshold):
         pairs[tracks[t].shot].append((int(t), int(p)))
+    gain = likeness - threshold + 1e-3
+    for t, track in enumerate(tracks):
+        gain[t] += len(tracks) * (track.known is not None)  # no sum of others outweighs it
     for here in pairs.values():
-        for t, p in _best(here, tracks, likeness - threshold + 1e-3):
+        for t, p in _best(here, tracks, gain):
             chosen[t] = p
     return chosen
 

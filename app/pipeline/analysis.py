@@ -186,6 +186,6 @@ class Analysis:
 
     def _track(self, trail: Trail, shot: tuple[int, int], chips: Embedded | None) -> FoundTrack:
         frames = np.asarray([o.frame for o in trail.observations], np.int64)
-        boxes = sweep(interpolate(frames, smooth(frames, boxes_of(trail.observations))))
+        boxes = interpolate(frames, smooth(frames, boxes_of(trail.observations)))
         first, padded = pad(trail.first, boxes, self._settings.pad, shot)
-        return FoundTrack(len(self._shots), first, padded, (trail.first, trail.last), chips)
+        return FoundTrack(len(self._shots), first, sweep(padded), (trail.first, trail.last), chips)

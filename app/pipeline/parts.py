@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.config import Settings
+from app.errors import ConfigError
 from app.faces import detector_file, load_detector, load_recogniser
 from app.faces.packs import Pack, load_pack
 from app.identity.matching import Thresholds
@@ -36,6 +37,7 @@ def load_parts(settings: Settings) -> Parts:
 
     Raises:
         PackError: the pack or its weights are missing or damaged.
+        ConfigError: the thresholds contradict those of the pack.
     """
     pack = load_pack(settings.models, settings.models_root)
     detector = load_detector(
@@ -55,7 +57,8 @@ def _record(pack: Pack, file: str) -> ModelRecord:
 
 def _thresholds(settings: Settings, pack: Pack) -> Thresholds:
     measured = pack.thresholds
-    return Thresholds(
-        doubtful=measured.doubtful if settings.doubtful is None else settings.doubtful,
-        sure=measured.sure if settings.sure is None else settings.sure,
-    )
+    doubtful = measured.doubtful if settings.doubtful is None else settings.doubtful
+    sure = measured.sure if settings.sure is None else settings.sure
+    if doubtful > sure:
+        raise ConfigError(f"doubtful ({doubtful}) must not be above sure ({sure})")
+    return Thresholds(doubtful=doubtful, sure=sure)

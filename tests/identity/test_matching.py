@@ -4,6 +4,7 @@ People are the axes of the space of embeddings, so a chip's numbers are its simi
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations, product
 
 import numpy as np
@@ -310,3 +311,35 @@ def test_nobody_who_may_be_a_person_is_dropped_in_silence(
             assert found.similarity < SURE
         if found is not None and found.standing == "sure":
             assert found.similarity >= SURE
+
+
+def test_a_chip_does_not_vouch_for_whoever_is_beside_it() -> None:
+    gallery = Gallery((Person("a", np.eye(1, 6, dtype=np.float32), 1),))
+    front = [(0.95, 0, 0, 0.3122, 0, 0), (0.5, 0, 0, 0.866, 0, 0)]
+    beside = [(0.5, 0, 0, 0.86, 0, 0.1)]
+    tracks = [_plain(front), _plain(beside)]
+    first, second = match(tracks, gallery, Thresholds(doubtful=0.7, sure=0.7))
+    assert first is not None
+    assert first.standing == "sure"
+    assert second is None
+
+
+def test_nobody_outweighs_a_track_that_was_pointed_out() -> None:
+    gallery = Gallery((Person("a", np.eye(1, 2, dtype=np.float32), 0),))
+    clicked = replace(_plain([(0.0, 1.0)], 0, 100), known=0)
+    like = [_plain([(0.99, 0.141)], 0, 40), _plain([(0.99, 0.141)], 60, 100)]
+    found = match([clicked, *like], gallery, Thresholds(doubtful=0.9, sure=0.95))
+    assert found[0] is not None
+    assert found[0].standing == "sure"
+    assert all(one is not None and one.standing != "sure" for one in found[1:])
+
+
+def test_an_empty_gallery_matches_nobody() -> None:
+    assert match([_plain([(1.0, 0.0)])], Gallery(()), Thresholds(doubtful=0.9, sure=0.95)) == [None]
+
+
+def _plain(chips: Sequence[tuple[float, ...]], first: int = 0, last: int = 9) -> Evidence:
+    rows = np.asarray(chips, np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    ones = np.ones(len(rows), np.float32)
+    return Evidence(0, first, last, rows, ones, ones * 100)

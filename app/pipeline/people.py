@@ -19,6 +19,8 @@ from app.video import read_photo
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 LEAST = 0.5
 """Score of a face that can serve as a reference."""
+SIDES = (800, 400)
+"""Longer sides in pixels at which a photo is searched: a reference face is large in its photo."""
 MARGIN = 0.25
 """Black around a photo, as a part of its sides: a face that fills the photo is found then too."""
 SHAKES = tuple(
@@ -120,14 +122,11 @@ def _find(photo: Image, detector: FaceDetector) -> tuple[Image, Faces]:
         cv2.copyMakeBorder(photo, down, down, across, across, cv2.BORDER_CONSTANT), np.uint8
     )
     size = image.shape[1], image.shape[0]
-    large = detector.input_size(size)
-    small = max(1, large[0] // 2), max(1, large[1] // 2)
+    scales = [min(1.0, side / max(size)) for side in SIDES]
+    seen = [(max(1, round(size[0] * k)), max(1, round(size[1] * k))) for k in scales]
     inputs = [
-        np.asarray(cv2.resize(image, side, interpolation=cv2.INTER_AREA), np.uint8)
-        for side in (large, small)
+        np.asarray(cv2.resize(image, side, interpolation=cv2.INTER_AREA), np.uint8) for side in seen
     ]
     found = detector.detect(inputs)
     clear = [faces.take(np.flatnonzero(faces.scores >= LEAST)) for faces in found]
-    return image, once(
-        [scaled(f, side, size) for f, side in zip(clear, (large, small), strict=True)]
-    )
+    return image, once([scaled(f, side, size) for f, side in zip(clear, seen, strict=True)])

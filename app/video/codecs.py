@@ -5,6 +5,7 @@ lossless (x264 CRF 17). Presets were chosen by CPU time at equal size and PSNR: 
 needs 63 % of the time of ``medium`` for 0.1 dB less at the same size.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -139,6 +140,15 @@ def options(encoder: str, quality: int, picture: av.VideoFrame) -> dict[str, str
 def _quiet(encoder: str) -> Sequence[str]:
     """x265 writes to standard error whatever the caller's level of logging."""
     return ("log-level=error",) if encoder == "libx265" else ()
+
+
+def silence(encoder: str) -> None:
+    """SVT-AV1 writes to standard error too, and listens to nothing but this variable.
+
+    Whoever has set it wants to see more.
+    """
+    if encoder == "libsvtav1":
+        os.environ.setdefault("SVT_LOG", "1")
 
 
 def _hdr(encoder: str, display: Mastering | None, light: ContentLight | None) -> Sequence[str]:

@@ -1,5 +1,6 @@
 """Whether a file is as long as its own structure says: the cheapest sign of a broken upload."""
 
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,12 @@ from typing import BinaryIO
 from app.errors import MediaError
 
 _UNKNOWN = (1 << 56) - 1
+_ATOMS = frozenset(
+    {b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"mfra", b"free", b"skip", b"wide", b"pnot"}
+    | {b"uuid", b"udta", b"meta", b"meco", b"sidx", b"ssix", b"prft", b"emsg", b"pdin", b"imda"}
+)
+"""What stands at the top. Anything else that reaches beyond the file is the trailer that some
+cameras and programs put behind the last atom."""
 
 
 def check_complete(path: Path, format_: str) -> None:
@@ -33,8 +40,9 @@ def check_complete(path: Path, format_: str) -> None:
 
 def _mov_end(file: BinaryIO) -> int:
     """End of the last top-level atom (ISO/IEC 14496-12, 4.2)."""
-    position = 0
-    while True:
+    position, actual = 0, file.seek(0, os.SEEK_END)
+    # Beyond the file there is nothing to read, and offsets that no seek takes.
+    while position <= actual:
         file.seek(position)
         head = file.read(16)
         if len(head) < 8:
@@ -43,9 +51,10 @@ def _mov_end(file: BinaryIO) -> int:
         if size == 1 and len(head) == 16:
             size = int(struct.unpack(">Q", head[8:])[0])
         # 0: up to the end of the file. Less than a header: padding after the last atom.
-        if size < 8:
+        if size < 8 or (position + size > actual and head[4:8] not in _ATOMS):
             return position
         position += size
+    return position
 
 
 def _avi_end(file: BinaryIO) -> int:

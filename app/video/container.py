@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from app.errors import DiskFull, MediaError, UnsupportedMedia
+from app.errors import DiskFull, MediaError, OutputError, UnsupportedMedia
 
 _OPTIONS = {"protocol_whitelist": "file", "enable_drefs": "0"}
 """Nothing but the file: no other protocol, no data references of QuickTime movies."""
@@ -39,8 +39,12 @@ def open_container(path: Path, format_: str) -> InputContainer:
         )
 
 
+_DAMAGED = "damaged or incomplete ({}); repair it or export it again"
+_UNWRITTEN = "not written ({}); try another container such as .mkv, or another folder"
+
+
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(path: Path, *, writing: bool = False) -> Iterator[None]:
     """Errors of the media library as ours, in one line that names the file."""
     try:
         yield
@@ -48,12 +52,13 @@ def translated(path: Path) -> Iterator[None]:
         if error.errno in _FULL:
             raise DiskFull(f"{path}: no space left on the device; free some and repeat") from error
         reason = error.strerror or type(error).__name__
-        raise MediaError(
-            f"{path}: damaged or incomplete ({reason}); repair it or export it again"
-        ) from error
+        text = f"{path}: {(_UNWRITTEN if writing else _DAMAGED).format(reason)}"
+        raise (OutputError(text) if writing else MediaError(text)) from error
     except OSError as error:
         if error.errno in _FULL:
             raise DiskFull(f"{path}: no space left on the device; free some and repeat") from error
+        if writing:
+            raise OutputError(f"{path}: {_UNWRITTEN.format(error.strerror)}") from error
         raise
 
 

@@ -82,7 +82,9 @@ class Carrier:
         self._output = output
         self.tallies: dict[int, Tally] = {}
         self._handlers = {
-            carried.index: _handler(source.streams[carried.index], carried, output, keep_location)
+            carried.index: _handler(
+                source.streams[carried.index], carried, output, path, keep_location
+            )
             for carried in outline.carried
         }
         for handler in self._handlers.values():
@@ -127,11 +129,11 @@ def _attach(stream: Stream, output: OutputContainer) -> None:
 
 
 def _handler(
-    stream: Stream, carried: Carried, output: OutputContainer, keep_location: bool
+    stream: Stream, carried: Carried, output: OutputContainer, path: Path, keep_location: bool
 ) -> "_Copy | _Transcode | _Text":
     handler: _Copy | _Transcode | _Text
     if carried.action == "audio" and isinstance(stream, AudioStream):
-        handler = _Transcode(stream, carried.codec, output)
+        handler = _Transcode(stream, carried.codec, output, path)
     elif carried.action == "text" and isinstance(stream, SubtitleStream):
         handler = _Text(stream, carried.codec, output)
     else:
@@ -147,6 +149,11 @@ class _Copy:
     def __init__(self, stream: Stream, output: OutputContainer) -> None:
         self.target = output.add_stream_from_template(stream)
         self.tally = Tally()
+        context = stream.codec_context
+        if isinstance(stream, AudioStream) and context.layout.name in _LAYOUTS:
+            # PCM in MP4 must say which channel is which.
+            target = cast("AudioStream", self.target)
+            target.codec_context.layout = _LAYOUTS[context.layout.name]
 
     def take(self, packet: "av.Packet[Stream]") -> Iterator["av.Packet[Stream]"]:
         data = bytes(packet)
@@ -160,9 +167,11 @@ class _Copy:
 class _Transcode:
     """Sound in another codec, with the same start and no gap."""
 
-    def __init__(self, stream: AudioStream, encoder: str, output: OutputContainer) -> None:
+    def __init__(
+        self, stream: AudioStream, encoder: str, output: OutputContainer, path: Path
+    ) -> None:
         context = stream.codec_context
-        self._source = stream
+        self._source, self._path = stream, path
         rates = Codec(encoder, "w").audio_rates
         self._rate = context.sample_rate
         if rates and self._rate not in rates:
@@ -177,7 +186,9 @@ class _Transcode:
         self._resampler: AudioResampler | None = None
 
     def take(self, packet: "av.Packet[Stream]") -> "Iterator[av.Packet[AudioStream]]":
-        for frame in self._source.decode(cast("av.Packet[AudioStream]", packet)):
+        with translated(self._path):
+            frames = self._source.decode(cast("av.Packet[AudioStream]", packet))
+        for frame in frames:
             yield from self._encode(frame)
         if not packet.size:
             yield from self._encode(None)

@@ -7,6 +7,9 @@ from uuid import uuid4
 
 from app.errors import OutputError
 
+_NAME = 50
+"""Characters: in UTF-8 up to 200 of the 255 bytes that a name may have."""
+
 
 def check_place(source: Path, output: Path, *, overwrite: bool) -> None:
     """Whether ``output`` may and can be written.
@@ -38,7 +41,9 @@ class PendingFile:
 
     def __init__(self, output: Path, *, overwrite: bool) -> None:
         self.output = output
-        self.path = output.absolute().with_name(f".{output.name}.{uuid4().hex}.part")
+        # Cut, as it is longer than the name, which may be as long as names can be.
+        name = f".{output.name[:_NAME]}.{uuid4().hex}.part"
+        self.path = output.absolute().with_name(name)
         self._overwrite = overwrite
 
     def commit(self) -> None:

@@ -100,7 +100,7 @@ class ImageSink:
         """Encode the frame."""
         if not isinstance(frame, ImageFrame) or self._written is not None:
             raise TypeError("expected the one frame of an image source")
-        with translated(self._name):
+        with translated(self._name, writing=True):
             data = encode(frame.picture, self._format, self._quality)
             self._pending.path.write_bytes(data)
         self._written = frame.size
@@ -112,7 +112,8 @@ class ImageSink:
         found = read_picture(self._pending.path, sniff(self._pending.path).format)
         if found.size != self._written:
             raise MediaError(f"{self._name}: not written, its size would change")
-        self._pending.commit()
+        with translated(self._name, writing=True):
+            self._pending.commit()
 
     def __enter__(self) -> Self:
         return self

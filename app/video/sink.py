@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from app.errors import MediaError
 from app.types import Boxes, Frame
-from app.video.codecs import options
+from app.video.codecs import options, silence
 from app.video.container import frame_rate, main_video, open_container, translated
 from app.video.copying import Carrier
 from app.video.files import PendingFile, check_place
@@ -75,7 +75,7 @@ class VideoSink:
         """Encode ``frame``, a frame of the source, in which ``boxes`` have been hidden already."""
         if not isinstance(frame, DecodedFrame):
             raise TypeError(f"expected a frame of a video source, got {type(frame).__name__}")
-        with translated(self._name):
+        with translated(self._name, writing=True):
             if self._writing is None:
                 self._writing = self._start(frame.picture)
             picture = self._fitting(frame.picture, frame.pts)
@@ -87,7 +87,7 @@ class VideoSink:
         """Finish the file, look through it, and move it to its name."""
         if self._writing is None:
             raise MediaError(f"{self._source}: no frame was written; nothing to put in place")
-        with translated(self._name):
+        with translated(self._name, writing=True):
             self._mux(self._writing, self._writing.stream.encode(None))
             self._writing.carrier.pump(None)
             self._writing.output.close()
@@ -98,7 +98,8 @@ class VideoSink:
             self._writing.carrier.tallies,
             self._name,
         )
-        self._pending.commit()
+        with translated(self._name, writing=True):
+            self._pending.commit()
 
     def __enter__(self) -> Self:
         return self
@@ -143,6 +144,7 @@ class VideoSink:
         self, output: OutputContainer, video: VideoStream, picture: av.VideoFrame
     ) -> VideoStream:
         encoding, rate = self._outline.encoding, frame_rate(video)
+        silence(encoding.encoder)
         stream = output.add_stream(
             encoding.encoder, rate, options(encoding.encoder, self._quality, picture)
         )

@@ -23,6 +23,8 @@ Weights = NDArray[np.float32]
 NOBODY = 0.87
 """Similarity of chips that carry no information with anybody (dlib's ResNet: 0.86 to 0.90 for
 dark and soft faces): the weaker a chip, the nearer its similarity is drawn to this."""
+LEAST_WEIGHT = 1e-3
+"""Keeps means defined where no chip says anything."""
 VOUCHING_WEIGHT = 0.7
 VOUCHING_SIZE = 40.0
 """Chips that vouch for others must be good ones, of faces of 40 pixels and more."""
@@ -82,16 +84,23 @@ class Match:
 def similarity(evidence: Evidence, known: Embeddings) -> float:
     """Likeness of a track to a person of embeddings (n, D).
 
-    The mean, over the better half of the track's chips, of the similarity to the nearest
-    embedding, drawn to ``NOBODY`` by the weakness of the chip. Not the best chip alone: one odd
-    chip of a long track is like anybody.
+    The weighted mean, over the better half of the track's chips, of the similarity to the nearest
+    embedding; drawn to ``NOBODY`` as far as even the best of these chips is weak. Not the best chip
+    alone: one odd chip of a long track is like anybody.
     """
     if not len(evidence.embeddings) or not len(known):
         return 0.0
-    nearest = (evidence.embeddings @ known.T).max(axis=1)
-    drawn = np.minimum(nearest, NOBODY + (nearest - NOBODY) * evidence.weights)
-    best = np.sort(drawn)[::-1][: (len(drawn) + 1) // 2]
-    return float(best.mean())
+    nearest = (evidence.embeddings @ known.T).max(axis=1).astype(np.float64)
+    weights = evidence.weights.astype(np.float64)
+    order = np.argsort(-_drawn(nearest, weights), kind="stable")
+    best = order[: (len(order) + 1) // 2]
+    mean = np.average(nearest[best], weights=np.maximum(weights[best], LEAST_WEIGHT))
+    return float(_drawn(np.asarray(mean), weights[best].max(keepdims=True))[0])
+
+
+def _drawn(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Similarities, those above ``NOBODY`` drawn to it by the lack of weight."""
+    return np.minimum(values, NOBODY + (values - NOBODY) * weights)
 
 
 def match(

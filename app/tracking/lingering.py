@@ -18,15 +18,21 @@ PATCH = (24, 24)
 ALIKE = 0.4
 """Correlation with the last patch of the old shot from which the face still shows. Half faded it is
 about 0.7; after a hard cut it is about 0."""
+STEADY = 0.8
+"""Correlation from frame to frame: what fades changes little at each step, what is cut does not."""
 
 
 @dataclass(slots=True)
 class Lingering:
-    """A face of the previous shot (``track``) that was alike up to frame ``last``."""
+    """A face of the previous shot (``track``) that was alike up to frame ``last``.
+
+    ``patch`` is how it looked in the old shot, ``newest`` how its place looked last.
+    """
 
     track: int
     box: Boxes
     patch: NDArray[np.float32]
+    newest: NDArray[np.float32]
     last: int
     ended: bool = False
 
@@ -41,7 +47,7 @@ class Lingerer:
         self.first = frame.index + 1
         self._until = frame.index + patience
         self._watched = [
-            Lingering(track, box, patch, frame.index)
+            Lingering(track, box, patch, patch, frame.index)
             for track, box in zip(tracks, boxes, strict=True)
             if (patch := _patch(frame, box)) is not None
         ]
@@ -52,8 +58,8 @@ class Lingerer:
             if face.ended or frame.index > self._until:
                 continue
             patch = _patch(frame, face.box)
-            if patch is not None and float((patch * face.patch).mean()) >= ALIKE:
-                face.last = frame.index
+            if patch is not None and _shows(patch, face):
+                face.newest, face.last = patch, frame.index
             else:
                 face.ended = True
 
@@ -61,6 +67,11 @@ class Lingerer:
     def found(self) -> list[Lingering]:
         """The faces that showed in at least one frame of the new shot."""
         return [face for face in self._watched if face.last >= self.first]
+
+
+def _shows(patch: NDArray[np.float32], face: Lingering) -> bool:
+    steady = float((patch * face.newest).mean()) >= STEADY
+    return steady and float((patch * face.patch).mean()) >= ALIKE
 
 
 def _patch(frame: Frame, box: Boxes) -> NDArray[np.float32] | None:

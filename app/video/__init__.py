@@ -9,7 +9,7 @@ from app.video.images import ImageSink, ImageSource, image_warnings, read_photo
 from app.video.sink import VideoSink
 from app.video.sniff import sniff
 from app.video.source import VideoSource
-from app.video.streams import output_suffix, plan_streams
+from app.video.streams import UPRIGHT, check_rotation, output_suffix, plan_streams
 
 __all__ = ["check_output", "natural_suffix", "open_sink", "open_source", "read_photo"]
 
@@ -44,7 +44,11 @@ def check_output(source: Path, output: Path, *, overwrite: bool = False) -> list
     if kind.is_image:
         return image_warnings(source, kind.format, output)
     with open_container(source, kind.format) as container:
-        return list(plan_streams(container, source, output).warnings)
+        outline = plan_streams(container, source, output)
+    # Only frames tell how they are turned; few containers need to know.
+    if outline.muxer in UPRIGHT:
+        check_rotation(VideoSource(source, kind.format).matrix, outline.muxer, output)
+    return list(outline.warnings)
 
 
 def open_sink(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.errors import MediaError
+from app.video.sniff import TS_PACKETS
 
 _UNKNOWN = (1 << 56) - 1
 _ATOMS = frozenset(
@@ -20,8 +21,8 @@ cameras and programs put behind the last atom."""
 def check_complete(path: Path, format_: str) -> None:
     """Compare the sizes that the container declares with the size of the file.
 
-    Only MP4/MOV, Matroska and AVI declare them; frames missing from the others show when they
-    are decoded, or not at all.
+    MP4/MOV, Matroska and AVI declare them; FLV and MPEG-TS consist of tags and packets whose last
+    one must be whole. Frames missing from the others show when they are decoded, or not at all.
 
     Raises:
         MediaError: the file ends before its content does.
@@ -90,8 +91,30 @@ def _ebml_size(file: BinaryIO) -> int:
     return _UNKNOWN if value == (1 << (7 * length)) - 1 else value
 
 
+def _flv_end(file: BinaryIO) -> int:
+    """End of the last tag: a header of 11 bytes, the data, and 4 bytes of its length."""
+    actual = file.seek(0, os.SEEK_END)
+    file.seek(5)
+    position = int.from_bytes(file.read(4), "big") + 4
+    while position < actual:
+        file.seek(position)
+        position += 15 + int.from_bytes(file.read(4)[1:], "big")
+    return position
+
+
+def _ts_end(file: BinaryIO) -> int:
+    """End of the last packet of 188 bytes, or of 192 or 204 with something added to each."""
+    head, actual = file.read(1024), file.seek(0, os.SEEK_END)
+    for first, length in TS_PACKETS:
+        if set(head[first::length]) == {0x47}:
+            return -(-actual // length) * length
+    return actual
+
+
 _MEASURES: dict[str, Callable[[BinaryIO], int]] = {
     "mov": _mov_end,
     "avi": _avi_end,
+    "flv": _flv_end,
+    "mpegts": _ts_end,
     "matroska": _matroska_end,
 }

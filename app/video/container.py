@@ -16,6 +16,7 @@ from app.errors import DiskFull, MediaError, OutputError, UnsupportedMedia
 _OPTIONS = {"protocol_whitelist": "file", "enable_drefs": "0"}
 """Nothing but the file: no other protocol, no data references of QuickTime movies."""
 _FULL = frozenset({ENOSPC, EDQUOT, EFBIG})
+_PICTURE_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "webp"})
 _NOT_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
@@ -68,7 +69,7 @@ def is_picture_stream(stream: VideoStream) -> bool:
 
 
 def main_video(container: InputContainer, path: Path) -> VideoStream:
-    """The video stream that is shown: the default one, else the largest.
+    """The video stream that is shown: the default one, else the largest; pictures come last.
 
     Raises:
         UnsupportedMedia: there is none, or there is no decoder for it.
@@ -82,10 +83,12 @@ def main_video(container: InputContainer, path: Path) -> VideoStream:
     return best
 
 
-def _prominence(stream: VideoStream) -> tuple[bool, int, int]:
+def _prominence(stream: VideoStream) -> tuple[bool, bool, int, int]:
+    """Some muxers make a video of one frame of cover art, larger than the film."""
     context = stream.codec_context
+    film = context is not None and context.name not in _PICTURE_CODECS
     area = context.width * context.height if context is not None else 0
-    return bool(stream.disposition & Disposition.default), area, -stream.index
+    return film, bool(stream.disposition & Disposition.default), area, -stream.index
 
 
 def frame_rate(stream: VideoStream) -> Fraction:

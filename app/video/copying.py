@@ -18,7 +18,7 @@ from av.stream import AttachmentStream, Discard, Stream
 from av.subtitles.stream import SubtitleStream
 
 from app.video.container import translated
-from app.video.metadata import kept
+from app.video.metadata import kept, spelt
 from app.video.streams import Carried, Outline
 
 _ASS_HEADER = (
@@ -138,7 +138,8 @@ def _handler(
         handler = _Text(stream, carried.codec, output)
     else:
         handler = _Copy(stream, output)
-    handler.target.metadata.update(kept(stream.metadata, keep_location=keep_location))
+    facts = kept(stream.metadata, keep_location=keep_location)
+    handler.target.metadata.update(spelt(facts, output.format.name))
     handler.target.disposition = stream.disposition
     return handler
 
@@ -149,11 +150,10 @@ class _Copy:
     def __init__(self, stream: Stream, output: OutputContainer) -> None:
         self.target = output.add_stream_from_template(stream)
         self.tally = Tally()
-        context = stream.codec_context
-        if isinstance(stream, AudioStream) and context.layout.name in _LAYOUTS:
+        if isinstance(stream, AudioStream) and stream.codec_context.layout.name in _LAYOUTS:
             # PCM in MP4 must say which channel is which.
-            target = cast("AudioStream", self.target)
-            target.codec_context.layout = _LAYOUTS[context.layout.name]
+            layout = _LAYOUTS[stream.codec_context.layout.name]
+            cast("AudioStream", self.target).codec_context.layout = layout
 
     def take(self, packet: "av.Packet[Stream]") -> Iterator["av.Packet[Stream]"]:
         data = bytes(packet)

@@ -18,13 +18,21 @@ def check_place(source: Path, output: Path, *, overwrite: bool) -> None:
         OutputError: it is the input, exists (without ``overwrite``), or its folder is missing or
             not writable.
     """
+    try:
+        _check(source, output, overwrite=overwrite)
+    except (OSError, ValueError) as error:  # names that are too long, or hold a zero
+        raise OutputError(f"{output}: cannot be written ({error}); choose another name") from error
+
+
+def _check(source: Path, output: Path, *, overwrite: bool) -> None:
     folder = output.absolute().parent
     if not folder.is_dir():
         raise OutputError(f"{output}: the folder {folder} does not exist; create it first")
     if output.is_dir():
         raise OutputError(f"{output}: is a folder; give the name of a file")
-    if output.exists():
-        if source.exists() and output.samefile(source):
+    # A link that leads nowhere has the name, too.
+    if output.exists() or output.is_symlink():
+        if output.exists() and source.exists() and output.samefile(source):
             raise OutputError(f"{output}: is the input itself; choose another name")
         if not overwrite:
             raise OutputError(f"{output}: exists already; choose another name or overwrite it")

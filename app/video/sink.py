@@ -24,9 +24,9 @@ from app.video.copying import Carrier
 from app.video.files import PendingFile, check_place
 from app.video.formats import FULL_RANGE, layout
 from app.video.frame import DecodedFrame
-from app.video.metadata import kept
+from app.video.metadata import kept, spelt
 from app.video.source import display_matrix
-from app.video.streams import plan_streams
+from app.video.streams import check_rotation, plan_streams
 from app.video.verify import Times, check_file
 
 _GOP_SECONDS = 10
@@ -161,8 +161,11 @@ class VideoSink:
         if picture.interlaced_frame:
             context.flags |= Flags.interlaced_dct | Flags.interlaced_me
             context.field_order = video.codec_context.field_order
-        stream.set_display_matrix(display_matrix(picture))
-        stream.metadata.update(kept(video.metadata, keep_location=self._keep_location))
+        matrix = display_matrix(picture)
+        check_rotation(matrix, self._outline.muxer, self._name)
+        stream.set_display_matrix(matrix)
+        facts = kept(video.metadata, keep_location=self._keep_location)
+        stream.metadata.update(spelt(facts, self._outline.muxer))
         stream.disposition = video.disposition & ~Disposition.attached_pic
         return stream
 

@@ -18,7 +18,7 @@ _MAGIC = {
     b"OggS": "ogg",
     b"\x00\x00\x01\xba": "mpeg",
 }
-_TS_PACKETS = ((0, 188), (4, 192), (0, 204))
+TS_PACKETS = ((0, 188), (4, 192), (0, 204))
 """Offset of the first sync byte and packet length: plain, with a time code, with error codes."""
 
 
@@ -92,7 +92,7 @@ def _demuxer(head: bytes) -> str | None:
 
 def _is_transport_stream(head: bytes) -> bool:
     """Whether sync bytes recur at the distance of packets, at least twice."""
-    for offset, length in _TS_PACKETS:
+    for offset, length in TS_PACKETS:
         syncs = head[offset::length]
         if len(syncs) >= 2 and set(syncs) == {0x47}:
             return True

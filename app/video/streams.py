@@ -13,6 +13,7 @@ from app.errors import OutputError
 from app.video.codecs import Encoding, choose
 from app.video.container import frame_rate, is_picture_stream, main_video
 from app.video.formats import layout, planar_format
+from app.video.orientation import Matrix, Orientation
 
 _MUXERS = {
     ".mp4": "mp4",
@@ -37,6 +38,8 @@ _SUFFIXES = {
     "png": ".png",
     "webp": ".webp",
 }
+UPRIGHT = frozenset({"mpegts", "avi", "flv"})
+"""Containers that cannot hold a display matrix."""
 _HEAD = 64
 _PCM = frozenset(
     {"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le"}
@@ -163,9 +166,23 @@ def _video(stream: VideoStream, muxer: str, warnings: list[str]) -> Encoding:
     wanted, given = layout(shown), layout(encoding.pixel_format)
     if given.depth < wanted.depth or any(a < b for a, b in zip(wanted.shifts, given.shifts)):  # noqa: B905
         warnings.append(f"video: {coded} is reduced to {encoding.pixel_format}")
-    if any(plane.is_alpha for plane in wanted.planes):
+    # VP8 and VP9 hold it beside the picture, where decoders do not look.
+    beside = stream.metadata.get("alpha_mode") == "1"
+    if beside or any(plane.is_alpha for plane in wanted.planes):
         warnings.append("video: the alpha channel is dropped")
     return encoding
+
+
+def check_rotation(matrix: Matrix | None, muxer: str, output: Path) -> None:
+    """Whether the container can say that its picture is turned.
+
+    Raises:
+        OutputError: it cannot, and every player would show the picture lying on its side.
+    """
+    if muxer in UPRIGHT and Orientation.from_matrix(matrix) != Orientation():
+        raise OutputError(
+            f"{output}: {output.suffix} cannot hold the rotation of the picture; write to .mkv"
+        )
 
 
 def codec_name(stream: Stream) -> str:

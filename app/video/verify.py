@@ -8,8 +8,9 @@ from app.errors import MediaError
 from app.video.container import main_video, open_container
 from app.video.copying import EMPTY_TEXT, Tally
 
-_NO_NEGATIVE = frozenset({"mpegts", "flv"})
-"""Containers without negative decoding times: their muxers move all streams alike instead."""
+_NO_NEGATIVE = frozenset({"mpegts", "flv", "matroska", "webm"})
+"""Containers without negative times: their muxers move all streams alike instead, so that what
+starts before zero (the priming of AAC in MP4) is kept and nothing moves against the rest."""
 _MAX_SHIFT = Fraction(1)
 _DEMUXERS = {"mp4": "mov", "webm": "matroska"}
 

@@ -8,12 +8,14 @@ from typing import Any
 
 from app.cli.parser import FINDING, HIDING
 from app.cli.progress import Progress, make_progress, tell, warn
+from app.cli.results import together
 from app.config import Settings
-from app.errors import OutputError, UsageError
+from app.errors import ConfigError, OutputError, PeopleError, PlanError, UsageError
 from app.faces.fetch import fetch, state, verify
 from app.faces.packs import find_packs, load_pack
 from app.pipeline import (
     analyse,
+    check_people,
     give_back_memory,
     load_parts,
     load_people,
@@ -45,9 +47,8 @@ def _blur(args: Namespace) -> None:
     with make_progress(quiet=args.quiet) as progress:
         plan = _plan(args.input, settings, progress)
         give_back_memory()
-        _render(args, plan, settings, progress)
-    if args.plan is not None:
-        write_plan(plan, args.plan)
+        with together(args.output, plan, args.plan):
+            _render(args, plan, settings, progress)
     _summarise(args, plan)
 
 
@@ -61,21 +62,27 @@ def _analyse(args: Namespace) -> None:
 
 
 def _render_only(args: Namespace) -> None:
-    plan = read_plan(args.plan)
-    settings = _settings_of(plan, _settings(args, blur=None))
+    plan = read_plan(_regular(args.plan))
+    settings = _settings_of(plan, _settings(args, blur=None), args.plan)
     if _same(args.plan, args.output):
         raise OutputError(f"{args.output}: is the plan; choose another output")
     _preflight(args)
-    with make_progress(quiet=args.quiet) as progress:
+    with make_progress(quiet=args.quiet) as progress, together(args.output, plan, None):
         _render(args, plan, settings, progress)
     _summarise(args, plan)
 
 
 def _people(args: Namespace) -> None:
     settings = _settings(args, blur="listed")
-    gallery = load_people(args.people, load_parts(settings))
+    gallery, faults = check_people(args.people, load_parts(settings))
     for person in gallery.people:
         print(f"{person.name}: {person.photos} {'photo' if person.photos == 1 else 'photos'}")
+    if len(faults) == 1:
+        raise faults[0]
+    for fault in faults:
+        tell(f"error: {fault}", quiet=False)
+    if faults:
+        raise PeopleError(f"{args.people}: {len(faults)} of its files cannot be used; see above")
 
 
 def _models(args: Namespace) -> None:
@@ -116,13 +123,28 @@ def _settings(args: Namespace, **fixed: Any) -> Settings:
     options = {name: value for name, value in given.items() if value is not None}
     for twice in sorted(values.keys() & options.keys()):
         raise UsageError(f"{twice} is given by --set and by an option of its own; which one is it?")
-    return Settings.load(args.config, **values | options | fixed)
+    config = None if args.config is None else _regular(args.config)
+    return Settings.load(config, **values | options | fixed)
 
 
-def _settings_of(plan: Plan, asked: Settings) -> Settings:
+def _settings_of(plan: Plan, asked: Settings, path: Path) -> Settings:
     """What was asked for now, over what the plan was made with."""
     recorded = {key: plan.settings[key] for key in _FROM_PLAN if key in plan.settings}
-    return Settings(**recorded | asked.model_dump(exclude_unset=True))
+    try:
+        return Settings(**recorded | asked.model_dump(exclude_unset=True))
+    except ConfigError as error:
+        raise PlanError(f"{path}: settings: {error}; correct it, or analyse again") from error
+
+
+def _regular(path: Path) -> Path:
+    """The path, unless reading from it might never end.
+
+    Raises:
+        UsageError: it is a pipe or a device.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise UsageError(f"{path}: is not a regular file; give the name of one")
+    return path
 
 
 def _plan(path: Path, settings: Settings, progress: Progress) -> Plan:

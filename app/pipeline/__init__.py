@@ -13,7 +13,7 @@ from app.pipeline.analysis import Analysis
 from app.pipeline.memory import give_back_memory, share_one_heap
 from app.pipeline.naming import decide
 from app.pipeline.parts import Parts, Progress, load_parts
-from app.pipeline.people import load_people
+from app.pipeline.people import check_people, load_people
 from app.plan import Person, Plan, SourceRecord, sha256_of
 from app.types import MediaInfo
 from app.video import check_output, open_sink, open_source
@@ -22,6 +22,7 @@ __all__ = [
     "Parts",
     "Progress",
     "analyse",
+    "check_people",
     "give_back_memory",
     "load_parts",
     "load_people",

@@ -1,7 +1,7 @@
 """Reference photos: a folder of them becomes a gallery."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -46,40 +46,65 @@ def load_people(folder: Path, parts: Parts) -> Gallery:
     return Gallery(tuple(people))
 
 
+def check_people(folder: Path, parts: Parts) -> tuple[Gallery, tuple[PeopleError, ...]]:
+    """The people of ``folder`` as far as their photos can be used, and what is wrong with the rest.
+
+    Raises:
+        PeopleError: no folder, or nothing in it.
+    """
+    faults: list[PeopleError] = []
+    people = []
+    for name, paths in sorted(_find_photos(folder, faults.append).items()):
+        found = []
+        for path in paths:
+            try:
+                found.append(_embedding(path, parts))
+            except PeopleError as error:
+                faults.append(error)
+        if found:
+            people.append(Person(name, np.stack(found), len(found)))
+    return Gallery(tuple(people)), tuple(faults)
+
+
 def find_photos(folder: Path) -> dict[str, list[Path]]:
     """The photos of each person by name.
 
     Raises:
         PeopleError: no folder, nobody in it, a person without a photo, or a file that is no photo.
     """
+    return _find_photos(folder, _refuse)
+
+
+def _refuse(fault: PeopleError) -> None:
+    raise fault
+
+
+def _find_photos(folder: Path, report: Callable[[PeopleError], None]) -> dict[str, list[Path]]:
+    """As ``find_photos``; what is wrong inside the folder goes to ``report``, and is left out."""
     if not folder.is_dir():
         raise PeopleError(f"{folder}: no such folder; give one with a folder of photos per person")
     photos: defaultdict[str, list[Path]] = defaultdict(list)
-    for entry in _visible(folder):
-        if entry.is_dir():
-            photos[entry.name] += _photos(entry)
-        else:
-            photos[entry.stem].append(_photo(entry))
-    if not photos:
+    entries = list(_visible(folder))
+    for entry in entries:
+        inside = list(_visible(entry)) if entry.is_dir() else [entry]
+        if not inside:
+            report(PeopleError(f"{entry}: has no photos; add one or remove the folder"))
+        for path in inside:
+            if path.is_dir() or path.suffix.lower() not in SUFFIXES:
+                report(PeopleError(f"{path}: is not a photo (JPEG, PNG or WebP); remove it"))
+            else:
+                photos[entry.name if entry.is_dir() else entry.stem].append(path)
+    if not entries:
         raise PeopleError(f"{folder}: is empty; put NAME.jpg or a folder NAME with photos into it")
     return dict(photos)
 
 
 def _visible(folder: Path) -> Iterator[Path]:
-    return (entry for entry in sorted(folder.iterdir()) if not entry.name.startswith("."))
-
-
-def _photos(folder: Path) -> list[Path]:
-    photos = [_photo(entry) for entry in _visible(folder)]
-    if not photos:
-        raise PeopleError(f"{folder}: has no photos; add one or remove the folder")
-    return photos
-
-
-def _photo(path: Path) -> Path:
-    if path.is_dir() or path.suffix.lower() not in SUFFIXES:
-        raise PeopleError(f"{path}: is not a photo (JPEG, PNG or WebP); remove it")
-    return path
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise PeopleError(f"{folder}: cannot be read: {error.strerror}") from error
+    return (entry for entry in entries if not entry.name.startswith("."))
 
 
 def _embedding(path: Path, parts: Parts) -> Embeddings:

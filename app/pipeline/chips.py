@@ -17,6 +17,8 @@ MOST = 6
 """Chips of a track that are kept: enough for every pose it shows for some time."""
 APART = 8
 """Frames between two chips of a track: neighbours show the same."""
+WORTHLESS = 0.1
+"""Weight below which a chip is not embedded: whatever it is like, it says nothing."""
 SIDE = 240
 """Pixels that a face is reduced to before its chip is cut."""
 
@@ -80,7 +82,9 @@ class ChipCollector:
 
     def embed(self, trails: Iterable[Trail]) -> list[Embedded]:
         """The best chips of each trail, embedded; each chip is embedded once."""
-        chosen = [self.of(trail)[:MOST] for trail in trails]
+        chosen = [
+            [chip for chip in self.of(trail)[:MOST] if chip.weight >= WORTHLESS] for trail in trails
+        ]
         missing = [chip for chips in chosen for chip in chips if chip.embedding is None]
         for chip, row in zip(
             missing, self.recogniser.embed([c.image for c in missing]), strict=True

@@ -8,7 +8,6 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from app.cli.parser import make_parser
 from app.cli.signals import stoppable
 from app.errors import FaceBlurError, Interrupted
 
@@ -20,6 +19,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     try:
         with stoppable():
+            # Not before: an interruption while libraries are loaded is one like any other.
+            from app.cli.parser import make_parser  # noqa: PLC0415
+
             parsed = make_parser().parse_args(arguments)
             # Help and wrong options need not wait for the libraries of models and media.
             from app.cli.commands import run  # noqa: PLC0415

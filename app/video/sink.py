@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -88,7 +89,8 @@ class VideoSink:
         if self._writing is None:
             raise MediaError(f"{self._source}: no frame was written; nothing to put in place")
         with translated(self._name, writing=True):
-            self._mux(self._writing, self._writing.stream.encode(None))
+            # One by one: what encoders hold back is seconds of work that Ctrl-C must not wait for.
+            self._mux(self._writing, self._writing.stream.encode_lazy(None))
             self._writing.carrier.pump(None)
             self._writing.output.close()
         check_file(
@@ -200,7 +202,7 @@ class VideoSink:
         picture.pict_type = 0
         return picture
 
-    def _mux(self, writing: "_Writing", packets: "list[Packet[VideoStream]]") -> None:
+    def _mux(self, writing: "_Writing", packets: "Iterable[Packet[VideoStream]]") -> None:
         for packet in packets:
             if packet.pts is not None:
                 packet.duration = self._durations.pop(packet.pts, 0)

@@ -140,9 +140,13 @@ def _regular(path: Path) -> Path:
     """The path, unless reading from it might never end.
 
     Raises:
-        UsageError: it is a pipe or a device.
+        UsageError: it is a pipe or a device, or cannot be looked at.
     """
-    if path.exists() and not (path.is_file() or path.is_dir()):
+    try:
+        endless = path.exists() and not (path.is_file() or path.is_dir())
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    if endless:
         raise UsageError(f"{path}: is not a regular file; give the name of one")
     return path
 
@@ -171,6 +175,13 @@ def _check_new(path: Path, overwrite: bool, *others: Path) -> None:
         OutputError: it exists and is not to be replaced, is one of the ``others``, or its folder
             is missing or cannot be written.
     """
+    try:
+        _check_place(path, overwrite, *others)
+    except (OSError, RuntimeError) as error:  # names that are too long, links in a circle
+        raise OutputError(f"{path}: cannot be written ({error}); choose another name") from error
+
+
+def _check_place(path: Path, overwrite: bool, *others: Path) -> None:
     if any(_same(path, other) for other in others):
         raise OutputError(f"{path}: is another file of this command; choose another name")
     if path.is_dir():

@@ -2,19 +2,27 @@
 
 import json
 import os
+import pty
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from media.clip import Clip
+from PIL import Image
 
 from app.cli import commands, main
+from app.cli.results import together
 from app.config import ENV_PREFIX, Settings
+from app.errors import DiskFull
 from app.plan import read_plan, write_plan
 from app.video import open_source
 
@@ -278,3 +286,173 @@ def test_the_handlers_of_signals_are_given_back() -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     main(["models", "list"])
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+@pytest.fixture
+def alarm() -> Iterator[None]:
+    """An error after ten seconds in a test that would wait for ever."""
+
+    def wake(*_: object) -> None:
+        raise TimeoutError("it waits")
+
+    before = signal.signal(signal.SIGALRM, wake)
+    signal.alarm(10)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("alarm")
+@pytest.mark.parametrize("name", ["pipe", "n" * 300])
+def test_what_cannot_be_read_to_an_end_is_not_waited_for(
+    clip: Clips,
+    plan: Path,
+    out: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    source, odd, hidden = clip("calm").path, tmp_path / name, out / "hidden.mp4"
+    for command in (
+        ("blur", odd, "-o", hidden),
+        ("render", odd, plan, "-o", hidden),
+        ("render", source, odd, "-o", hidden),
+        ("blur", source, "-o", hidden, "--config", odd),
+        ("blur", source, "-o", out / ("n" * 300 + ".mp4")),
+        ("analyse", source, "-o", out / ("n" * 300)),
+    ):
+        assert main([str(word) for word in command]) == 2, command
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert told.err.count("\n") == 1
+        assert told.err.startswith("face-blur: error: ")
+        assert list(out.iterdir()) == []
+
+
+def test_wrong_settings_of_a_plan_name_the_plan(
+    clip: Clips, plan: Path, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = json.loads(plan.read_text())
+    data["settings"]["margin"] = "wide"
+    edited = tmp_path / "edited.json"
+    edited.write_text(json.dumps(data))
+    assert main(["render", str(clip("calm").path), str(edited), "-o", str(out / "h.mp4")]) == 2
+    assert f"{edited}: settings: margin" in capsys.readouterr().err
+    assert list(out.iterdir()) == []
+
+
+def test_the_plan_is_there_before_the_video_and_goes_with_it(
+    clip: Clips, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure of the second pass leaves neither, also not the plan's temporary file."""
+    seen: list[str] = []
+
+    def failing(*_: object, **__: object) -> None:
+        seen.extend(path.name for path in out.iterdir())
+        raise DiskFull("no room")
+
+    monkeypatch.setattr(commands, "render", failing)
+    plan, video = str(out / "plan.json"), str(out / "hidden.mp4")
+    command = ["blur", str(clip("calm").path), "-o", video, "--plan", plan, "--quiet"]
+    assert main(command) == 1
+    (staged,) = seen
+    assert staged.startswith(".plan.json.")
+    assert staged.endswith(".part")
+    assert list(out.iterdir()) == []
+
+
+def test_an_interruption_after_the_video_is_named_comes_too_late(plan: Path, out: Path) -> None:
+    video, place = out / "hidden.mp4", out / "plan.json"
+    with together(video, read_plan(plan), place):
+        video.write_text("finished")
+        raise KeyboardInterrupt
+    assert sorted(out.iterdir()) == [video, place]
+    with pytest.raises(KeyboardInterrupt), together(video, read_plan(plan), out / "other.json"):
+        raise KeyboardInterrupt
+    assert sorted(out.iterdir()) == [video, place]
+
+
+def test_a_plan_renders_to_the_picture_it_was_written_with(clip: Clips, out: Path) -> None:
+    source, plan = clip("calm").path, out / "plan.json"
+    at_once, later = out / "at_once.mp4", out / "later.mp4"
+    assert main(["blur", str(source), "-o", str(at_once), "--plan", str(plan)]) == 0
+    assert main(["render", str(source), str(plan), "-o", str(later)]) == 0
+    for one, other in zip(open_source(at_once), open_source(later), strict=True):
+        difference = np.abs(one.rgb().astype(int) - other.rgb())
+        assert difference.mean() < 1, "but for what the encoder decides anew"
+
+
+@pytest.mark.parametrize("at", ["last", "middle"])
+def test_damage_anywhere_leaves_nothing(clip: Clips, out: Path, tmp_path: Path, at: str) -> None:
+    data = bytearray(clip("calm").path.read_bytes())
+    with av.open(str(clip("calm").path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        chosen = max(packets, key=lambda packet: packet.pts or 0)
+        if at == "middle":
+            chosen = packets[len(packets) // 2]
+        start, size = chosen.pos, chosen.size
+    assert start is not None
+    data[start : start + size] = bytes(size)
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(data)
+    files = ["-o", str(out / "hidden.mp4"), "--plan", str(out / "plan.json")]
+    assert main(["blur", str(path), *files, "--quiet"]) == 2
+    assert list(out.iterdir()) == []
+
+
+def test_every_bad_photo_is_named(
+    people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "people"
+    shutil.copytree(people, folder)
+    (folder / "obama" / "broken.jpg").write_text("not a photo")
+    (folder / "notes.txt").write_text("not a photo")
+    (folder / "nobody").mkdir()
+    Image.fromarray(np.full((300, 300, 3), 90, np.uint8)).save(folder / "grey.png")
+    assert main(["people", str(folder)]) == 2
+    told = capsys.readouterr()
+    assert told.out == "obama: 2 photos\n"
+    bad = ("broken.jpg", "notes.txt", "nobody", "grey.png")
+    assert all(told.err.count(f"{name}: ") == 1 for name in bad)
+    assert told.err.splitlines()[-1].startswith(f"face-blur: error: {folder}: 4 of its files")
+    assert all(line.startswith("face-blur: error: ") for line in told.err.splitlines())
+
+
+def test_a_signal_while_libraries_are_loaded_is_no_traceback(out: Path) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from app.cli import main\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'app.cli.parser':\n"
+        "            os.kill(os.getpid(), signal.SIGTERM)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "sys.exit(main(['blur', 'a.mp4', '-o', 'b.mp4']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 130
+    assert done.stderr == "face-blur: error: interrupted, no output was written\n"
+
+
+def test_a_terminal_sees_a_bar(clip: Clips, out: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.cli", "blur", clip("calm").path, "-o", out / "hidden.mp4"],
+        cwd=ROOT,
+        stderr=theirs,
+        env=os.environ | {"COLUMNS": "100"},
+    )
+    os.close(theirs)
+    seen = b""
+    with suppress(OSError):  # what a terminal says when nobody writes to it any more
+        while part := os.read(ours, 4096):
+            seen += part
+    os.close(ours)
+    assert process.wait() == 0
+    text = seen.decode()
+    assert re.search(r"\r\x1b\[Kanalyse: \[[#.]{20}\] \d+ of 60 frames", text)
+    assert "\r\x1b[Krender: 60 frames in " in text
+    assert "fps" in text

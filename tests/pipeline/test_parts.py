@@ -1,6 +1,7 @@
 """Loading what the settings need, and refusing what cannot be loaded."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,13 +24,29 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder.parent
 
 
-def link(root: Path, *files: str) -> None:
-    for file in files:
-        (root / "open" / file).symlink_to(load_pack("open").path(file))
+@pytest.fixture(scope="session")
+def weights() -> dict[str, Path]:
+    """Where the weights are, looked up before a test moves the cache."""
+    pack = load_pack("open")
+    return {file: pack.path(file) for file in pack.files}
 
 
-def test_everyone_needs_no_recogniser(root: Path) -> None:
-    link(root, "centerface.onnx")
+Link = Callable[..., None]
+
+
+@pytest.fixture
+def link(weights: dict[str, Path], root: Path) -> Link:
+    """Puts some of the weights into the folder of packs."""
+
+    def put(*files: str) -> None:
+        for file in files:
+            (root / "open" / file).symlink_to(weights[file])
+
+    return put
+
+
+def test_everyone_needs_no_recogniser(root: Path, link: Link) -> None:
+    link("centerface.onnx")
     parts = load_parts(Settings(models_root=root, precision="float", threads=1))
     assert parts.recogniser is None
     assert parts.models.recogniser is None
@@ -37,11 +54,11 @@ def test_everyone_needs_no_recogniser(root: Path) -> None:
     assert parts.models.detector.sha256 == load_pack("open").files["centerface.onnx"]
 
 
-def test_telling_people_apart_needs_one(root: Path) -> None:
-    link(root, "centerface-int8.onnx")
+def test_telling_people_apart_needs_one(root: Path, link: Link) -> None:
+    link("centerface-int8.onnx")
     with pytest.raises(PackError, match=r"dlib-resnet\.onnx: the weights are missing"):
         load_parts(Settings(models_root=root, precision="int8", **LISTED))
-    link(root, "dlib-resnet.onnx")
+    link("dlib-resnet.onnx")
     parts = load_parts(Settings(models_root=root, precision="int8", **LISTED))
     assert parts.recogniser is not None
     assert parts.models.recogniser is not None
@@ -60,9 +77,9 @@ def test_telling_people_apart_needs_one(root: Path) -> None:
     ],
 )
 def test_thresholds_are_those_of_the_pack_unless_given(
-    root: Path, given: dict[str, float], expected: tuple[float, float]
+    root: Path, link: Link, given: dict[str, float], expected: tuple[float, float]
 ) -> None:
-    link(root, "centerface-int8.onnx", "dlib-resnet.onnx")
+    link("centerface-int8.onnx", "dlib-resnet.onnx")
     toml = (root / "open" / "pack.toml").read_text("utf-8")
     head, _, _ = toml.partition("[identity]")
     (root / "open" / "pack.toml").write_text(head + "[identity]\nsure = 0.935\ndoubtful = 0.91\n")
@@ -80,9 +97,9 @@ def test_missing_weights_are_named_with_the_way_to_get_them(root: Path) -> None:
         load_parts(Settings(models_root=root, precision="float"))
 
 
-def test_damaged_weights_are_not_used(root: Path) -> None:
-    weights = load_pack("open").path("centerface.onnx").read_bytes()
-    (root / "open" / "centerface.onnx").write_bytes(weights[:-1] + b"?")
+def test_damaged_weights_are_not_used(root: Path, weights: dict[str, Path]) -> None:
+    good = weights["centerface.onnx"].read_bytes()
+    (root / "open" / "centerface.onnx").write_bytes(good[:-1] + b"?")
     with pytest.raises(PackError, match=r"centerface\.onnx: the weights are damaged"):
         load_parts(Settings(models_root=root, precision="float"))
 

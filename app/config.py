@@ -1,5 +1,7 @@
 """Every setting and its default, once: overrides > environment > TOML file > defaults.
 
+``Settings`` are those of a run, ``ServiceSettings`` those that only the HTTP service has.
+
 The environment names a setting in capitals after ``FACE_BLUR_``, as in ``FACE_BLUR_MARGIN``; TOML
 spells it as it is here. A name that is not a setting is an error wherever it stands: a misspelt
 option of a tool that hides faces would show some.
@@ -8,7 +10,7 @@ option of a tool that hides faces would show some.
 import math
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias
 
@@ -52,7 +54,31 @@ Points: TypeAlias = Annotated[
 ]
 
 
-class Settings(BaseSettings):
+class _Checked(BaseSettings):
+    """Settings that are checked when made, and take only what they are given."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=ENV_PREFIX)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError(_explain(error)) from error
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the names are those of the base class
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take only what is passed: what comes from outside is the business of ``load``."""
+        return (init_settings,)
+
+
+class Settings(_Checked):
     """The effective settings of one run, checked when made.
 
     ``Settings(...)`` takes only what it is given; ``Settings.load`` also looks at the environment
@@ -62,8 +88,6 @@ class Settings(BaseSettings):
         ConfigError: an unknown name, a value out of range, or two settings that contradict.
 
     """
-
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=ENV_PREFIX)
 
     people: Path | None = Field(
         None, description="folder with reference photos: NAME/*.jpg or NAME.jpg for each person"
@@ -123,22 +147,8 @@ class Settings(BaseSettings):
     )
 
     def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise ConfigError(_explain(error)) from error
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the names are those of the base class
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take only what is passed: what comes from outside is the business of ``load``."""
-        return (init_settings,)
+        # In each class of its own: type checkers would make one from the fields.
+        super().__init__(**values)
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -158,7 +168,7 @@ class Settings(BaseSettings):
         """
         values: dict[str, Any] = {} if config is None else _read_toml(config)
         _known(values, f"{config}: unknown setting")
-        values |= _from_environment(os.environ)
+        values |= _from_environment(os.environ, cls)
         _known(overrides, "unknown setting")
         return cls(**values | overrides)
 
@@ -180,16 +190,64 @@ class Settings(BaseSettings):
         return values | {"blur": self.choice, "select": [list(point) for point in self.select]}
 
 
-def _known(values: Mapping[str, Any], message: str, prefix: str = "") -> None:
-    unknown = sorted(values.keys() - Settings.model_fields.keys())
-    if unknown:
-        valid = ", ".join(_spelt(name, prefix) for name in Settings.model_fields)
-        wrong = ", ".join(_spelt(name, prefix) for name in unknown)
-        raise ConfigError(f"{message} {wrong}; valid are: {valid}")
+class ServiceSettings(_Checked):
+    """What the HTTP service needs besides: where it works, and the bounds of what it takes.
+
+    Raises:
+        ConfigError: an unknown name, or a value out of range.
+
+    """
+
+    host: str = Field("0.0.0.0", min_length=1, description="address to listen at")  # noqa: S104
+    spool: Path | None = Field(
+        None, description="folder for uploads and results (default: the one for temporary files)"
+    )
+    max_bytes: int = Field(16 * 2**30, ge=1, description="size of a request, at most")
+    max_seconds: float = Field(14_400, gt=0, description="duration of a video, at most")
+    max_pixels: int = Field(2**26, ge=1, description="width times height of a picture, at most")
+    max_frames: int = Field(1_000_000, ge=1, description="frames of a video, at most")
+    min_free: int = Field(
+        256 * 2**20, ge=0, description="bytes that must stay free where the spool is"
+    )
+    queue: int = Field(
+        1, ge=0, le=64, description="requests that may wait while another one is worked on"
+    )
+    queue_seconds: float = Field(
+        60, ge=0, le=3600, description="how long a request waits for its turn, at most"
+    )
+    idle_seconds: float = Field(
+        60, gt=0, le=3600, description="how long a client may send or take nothing"
+    )
+    stop_seconds: float = Field(
+        20, ge=0, le=23, description="how long running work may go on after SIGTERM"
+    )
+    embeddings: bool = Field(
+        False, description="answer the embeddings of the faces of an image to those who ask"
+    )
+    metrics: bool = Field(False, description="answer /metrics, for Prometheus")
+
+    def __init__(self, **values: Any) -> None:
+        # In each class of its own: type checkers would make one from the fields.
+        super().__init__(**values)
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """Merge ``overrides`` > environment > defaults.
+
+        Raises:
+            ConfigError: a name or a value of either source is wrong.
+
+        """
+        return cls(**_from_environment(os.environ, cls) | overrides)
 
 
-def _spelt(name: str, prefix: str) -> str:
-    return prefix + name.upper() if prefix else name
+def _known(values: Mapping[str, Any], message: str) -> None:
+    _refuse_others(values, tuple(Settings.model_fields), message)
+
+
+def _refuse_others(values: Collection[str], valid: Collection[str], message: str) -> None:
+    if unknown := sorted(set(values) - set(valid)):
+        raise ConfigError(f"{message} {', '.join(unknown)}; valid are: {', '.join(valid)}")
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -201,14 +259,19 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not TOML: {' '.join(str(error).split())}") from error
 
 
-def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Read the environment's settings; an empty variable is one that is not set."""
-    values = {
-        name.removeprefix(ENV_PREFIX).lower(): value
-        for name, value in environment.items()
-        if name.startswith(ENV_PREFIX)
-    }
-    _known(values, "unknown environment variable", ENV_PREFIX)
+def _from_environment(environment: Mapping[str, str], kind: type[_Checked]) -> dict[str, str]:
+    """Read the settings of a kind; an empty variable is one that is not set.
+
+    The other kind's variables are left alone: one environment serves all commands of a container.
+    """
+    valid = [
+        ENV_PREFIX + name.upper()
+        for one in (Settings, ServiceSettings)
+        for name in one.model_fields
+    ]
+    given = [name for name in environment if name.startswith(ENV_PREFIX)]
+    _refuse_others(given, valid, "unknown environment variable")
+    values = {name: environment.get(ENV_PREFIX + name.upper()) for name in kind.model_fields}
     return {name: value for name, value in values.items() if value}
 
 

@@ -1,0 +1,180 @@
+"""The routes: parse, call, answer, and map errors to statuses."""
+
+import logging
+import secrets
+import tempfile
+import time
+from pathlib import Path
+from typing import IO
+
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wsgi import wrap_file
+
+from app.errors import FaceBlurError, UsageError
+from app.web import options
+from app.web.errors import public
+from app.web.form import Upload, receive_form
+from app.web.intake import Intake, save_media
+from app.web.logs import LOGGER, describe
+from app.web.options import Wanted
+from app.web.runner import Caller
+from app.web.service import Service
+from app.web.work import Account, Answer, Work
+
+_FORM = "multipart/form-data"
+_RETRY_SECONDS = 10
+_EXECUTION = {"MaxConcurrentTransforms": 1, "MaxPayloadInMB": 0}
+"""Without BatchStrategy: it says nothing where objects are not split, and the SDK's local mode
+stumbles over it."""
+
+
+def make_app(service: Service) -> Flask:
+    """The WSGI application."""
+    app = Flask("face_blur", static_folder=None)
+    app.add_url_rule("/ping", view_func=lambda: _ping(service), endpoint="ping")
+    app.add_url_rule(
+        "/execution-parameters", view_func=lambda: jsonify(_EXECUTION), endpoint="execution"
+    )
+    app.add_url_rule(
+        "/invocations", methods=["POST"], endpoint="invocations",
+        view_func=lambda: Invocation(service).answer(),
+    )  # fmt: skip
+    if service.limits.metrics:
+        app.add_url_rule("/metrics", view_func=lambda: _metrics(service), endpoint="metrics")
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unforeseen)
+    app.extensions["face_blur"] = service
+    return app
+
+
+def _ping(service: Service) -> Response:
+    return Response(status=503 if service.runner.stopping else 200)
+
+
+def _metrics(service: Service) -> Response:
+    return Response(service.metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _http_error(error: HTTPException) -> Response:
+    code = error.name.lower().replace(" ", "_").replace("'", "")
+    return failure(error.code or 500, code, f"{error.name}; see the description of the service")
+
+
+def _unforeseen(error: Exception) -> Response:
+    LOGGER.error("bug", extra={"fields": describe(error)})
+    return failure(500, FaceBlurError.code, "a fault of Face blur; its log tells where")
+
+
+def failure(status: int, code: str, message: str) -> Response:
+    """The answer to a request that failed."""
+    response = jsonify({"error": {"code": code, "message": message}})
+    response.status_code = status
+    if status == 503:
+        response.headers["Retry-After"] = str(_RETRY_SECONDS)
+    return response
+
+
+class Invocation:
+    """One request to ``/invocations``, from its first byte to its line in the log."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._id = secrets.token_hex(8)
+        self._account = Account()
+        self._labels: dict[Path, str] = {}
+
+    def answer(self) -> Response:
+        """Do what the request asks for."""
+        began = time.monotonic()
+        code, fields = "ok", {}
+        with self._service.metrics.busy.track_inprogress():
+            try:
+                response = self._work()
+            except FaceBlurError as error:
+                code = error.code
+                response = failure(error.http_status, code, public(str(error), self._labels))
+            except Exception as error:  # noqa: BLE001 - the last resort; the log says where
+                code, fields = FaceBlurError.code, describe(error)
+                response = failure(
+                    500, code, f"a fault of Face blur; see request {self._id} in its log"
+                )
+        self._account.seconds["total"] = round(time.monotonic() - began, 3)
+        self._service.metrics.count(code, self._account.seconds, self._account.counts)
+        self._log(response.status_code, code, fields)
+        response.headers["X-Request-Id"] = self._id
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    def _work(self) -> Response:
+        service = self._service
+        wanted = self._wanted()
+        asked = options.parse_attributes(request.headers.get(options.HEADER, ""))
+        options.apply(service.settings, asked)  # before the body: bad options cost nothing
+        caller = Caller(request.environ.get("gunicorn.socket"), service.limits.idle_seconds)
+        with (
+            service.runner.admitted(),
+            tempfile.TemporaryDirectory(dir=service.spool, prefix="request-") as folder,
+        ):
+            with self._account.stage("receive"):
+                upload = self._receive(Path(folder), caller)
+            for key, value in upload.options.items():
+                options.add(asked, key, value)
+            people = {} if upload.people is None else {"people": upload.people}
+            settings = options.apply(service.settings, asked | people)
+            began = time.monotonic()
+            with service.runner.turn(caller) as check:
+                self._account.seconds["wait"] = round(time.monotonic() - began, 3)
+                work = Work(service.parts, service.known, service.limits, self._account, check)
+                made = work.do(upload, settings, wanted)
+            return self._send(made)
+
+    def _wanted(self) -> Wanted:
+        wanted = options.wanted(request.accept_mimetypes)
+        if wanted == "faces" and not self._service.limits.embeddings:
+            raise UsageError("embeddings are turned off in this service")
+        return wanted
+
+    def _receive(self, folder: Path, caller: Caller) -> Upload:
+        limits = self._service.limits
+        with self._service.runner.receiving(caller) as check:
+            intake = Intake(request.stream, request.content_length, folder, limits, check)
+            try:
+                if request.mimetype == _FORM:
+                    boundary = request.mimetype_params.get("boundary", "")
+                    upload = receive_form(intake.blocks(), boundary, folder)
+                else:
+                    upload = Upload(folder / "media", labels={folder / "media": "media"})
+                    save_media(intake.blocks(), upload.media)
+            finally:
+                self._account.counts["received_bytes"] = intake.received
+        self._labels |= upload.labels
+        return upload
+
+    def _send(self, answer: Answer) -> Response:
+        """The file as the body. Its name may go before it has been read: the open file stays."""
+        file: IO[bytes] = answer.path.open("rb")
+        size = answer.path.stat().st_size
+        self._account.counts["sent_bytes"] = size
+        response = Response(
+            wrap_file(request.environ, file, 1 << 16),
+            content_type=answer.content_type,
+            direct_passthrough=True,
+        )
+        response.content_length = size
+        counts = self._account.counts
+        told = (
+            f"{key}={counts[key]}"
+            for key in ("frames", "tracks", "hidden", "uncertain")
+            if key in counts
+        )
+        response.headers["X-Face-Blur-Summary"] = " ".join(told)
+        return response
+
+    def _log(self, status: int, code: str, fields: dict[str, object]) -> None:
+        line = {"request": self._id, "status": status, "code": code}
+        line |= {"seconds": self._account.seconds} | self._account.counts | fields
+        level = (
+            logging.ERROR if status == 500 else logging.INFO if status < 400 else logging.WARNING
+        )
+        LOGGER.log(level, "invocation", extra={"fields": line})

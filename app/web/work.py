@@ -1,0 +1,177 @@
+"""What is done with an upload once it has the device: a few calls of the library."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+
+from app.config import ServiceSettings, Settings
+from app.errors import MediaTooLarge, OutputError
+from app.identity.gallery import Gallery
+from app.pipeline import Parts, Progress, analyse, give_back_memory, preflight, render
+from app.plan import Plan, write_plan
+from app.types import MediaInfo
+from app.video import natural_suffix, open_source
+from app.web.faces import write_faces
+from app.web.form import Upload
+from app.web.options import Wanted
+from app.web.people import request_gallery
+from app.web.runner import Check
+
+CONTENT_TYPES = {
+    ".mp4": "video/mp4",
+    ".mov": "video/quicktime",
+    ".mkv": "video/x-matroska",
+    ".webm": "video/webm",
+    ".avi": "video/x-msvideo",
+    ".ts": "video/mp2t",
+    ".flv": "video/x-flv",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".json": "application/json",
+}
+"""Of the files that are answered, by their suffix."""
+_ANYTHING = ".mkv"
+"""For films that their own container could not hold again; it holds nearly everything."""
+
+
+@dataclass(slots=True)
+class Account:
+    """What a request took: seconds of its stages, and counts of what there was."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure how long something takes."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.monotonic() - began, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A finished file."""
+
+    path: Path
+
+    @property
+    def content_type(self) -> str:
+        """Of the file, told by its suffix."""
+        return CONTENT_TYPES[self.path.suffix]
+
+
+class Work:
+    """The work on one upload.
+
+    Args:
+        parts: the models, recogniser included.
+        known: whom the service knows by itself.
+        limits: of what is taken.
+        check: called for every frame; raises what stops the work.
+    """
+
+    def __init__(
+        self, parts: Parts, known: Gallery, limits: ServiceSettings, account: Account, check: Check
+    ) -> None:
+        self._parts, self._known = parts, known
+        self._limits, self._account, self._check = limits, account, check
+
+    def do(self, upload: Upload, settings: Settings, wanted: Wanted) -> Answer:
+        """Make what is wanted of the upload, beside it.
+
+        Raises:
+            FaceBlurError: whatever goes wrong on purpose; nothing may be answered then.
+        """
+        info = open_source(upload.media, threads=settings.threads).info
+        self._check_limits(info)
+        self._check()
+        if wanted == "faces":
+            target = upload.media.with_name("faces.json")
+            with self._account.stage("analyse"):
+                self._account.counts |= write_faces(upload.media, info, self._parts, target)
+            return Answer(target)
+        output = None if wanted == "plan" else _output(upload.media, info)
+        plan = self._plan(upload, settings, self._progress(info))
+        give_back_memory()
+        if output is None:
+            target = upload.media.with_name("plan.json")
+            write_plan(plan, target)
+            return Answer(target)
+        with self._account.stage("render"):
+            render(upload.media, plan, output, settings, self._progress(info))
+        return Answer(output)
+
+    def _plan(self, upload: Upload, settings: Settings, progress: Progress) -> Plan:
+        parts = parts_for(self._parts, settings)
+        gallery = Gallery(())
+        if settings.choice != "everyone":
+            gallery = self._known
+            if upload.people is not None:
+                with self._account.stage("people"):
+                    gallery = request_gallery(upload.people, upload.names, parts)
+        with self._account.stage("analyse"):
+            plan = analyse(upload.media, settings, parts, gallery, progress)
+        self._account.counts |= {
+            "frames": plan.source.frames,
+            "people": len(plan.people),
+            "tracks": len(plan.tracks),
+            "hidden": sum(track.decision == "blur" for track in plan.tracks),
+            "uncertain": sum(track.uncertain for track in plan.tracks),
+        }
+        return plan
+
+    def _check_limits(self, info: MediaInfo) -> None:
+        width, height = info.size
+        if width * height > self._limits.max_pixels:
+            raise MediaTooLarge(
+                f"{width} x {height} are more than the {self._limits.max_pixels} pixels that are "
+                "allowed; make it smaller"
+            )
+        self._check_length(info, info.frames or 0)
+        if info.duration > Fraction(self._limits.max_seconds):
+            raise MediaTooLarge(f"longer than the {self._limits.max_seconds:g} s that are allowed")
+
+    def _check_length(self, info: MediaInfo, frames: int) -> None:
+        """What has been seen of a file counts too: the duration that it declares may be none."""
+        if frames > self._limits.max_frames:
+            raise MediaTooLarge(f"more than the {self._limits.max_frames} frames that are allowed")
+        if not info.duration and frames / info.rate > Fraction(self._limits.max_seconds):
+            raise MediaTooLarge(f"longer than the {self._limits.max_seconds:g} s that are allowed")
+
+    def _progress(self, info: MediaInfo) -> Progress:
+        def progress(stage: str, done: int, expected: int | None) -> None:  # noqa: ARG001
+            self._check()
+            self._check_length(info, done)
+
+        return progress
+
+
+def parts_for(parts: Parts, settings: Settings) -> Parts:
+    """The models that a request needs: none that tells people apart where everybody is hidden."""
+    if settings.choice != "everyone":
+        return parts
+    return replace(parts, recogniser=None, models=replace(parts.models, recogniser=None))
+
+
+def _output(media: Path, info: MediaInfo) -> Path:
+    """Where the result goes: of the same kind as the input, or of one that holds everything.
+
+    Raises:
+        OutputError: it cannot be written at all.
+    """
+    own = media.with_name("result" + natural_suffix(media))
+    try:
+        preflight(media, own)
+    except OutputError:
+        if info.is_image or own.suffix == _ANYTHING:
+            raise
+        own = own.with_suffix(_ANYTHING)
+        preflight(media, own)
+    return own

@@ -7,12 +7,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes \
-	--allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+	--strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+# What the image has in another package already: these two would write over its files.
+COLLIDING := --unsafe-package onnxruntime --unsafe-package opencv-python
 
-.PHONY: help setup demo test check bench lock clean
+.PHONY: help setup demo test check bench lock image image-gpu run smoke clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/ready  ## Make .venv, fetch the default models and the media of demo and tests
 
@@ -26,13 +28,32 @@ check: $(VENV)/installed  ## Check style, format and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/shellcheck scripts/*.sh .ci/run
 
 bench: setup  ## Measure CPU time and memory against a plain transcode
 	$(BIN)/python bench/cost.py
 
 lock: $(VENV)/installed  ## Solve the dependencies anew, after a change of pyproject.toml
-	$(COMPILE) --output-file requirements.txt pyproject.toml
-	$(COMPILE) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+	$(COMPILE) --allow-unsafe --output-file requirements.txt pyproject.toml
+	$(COMPILE) --allow-unsafe --extra dev --constraint requirements.txt \
+		--output-file requirements-dev.txt pyproject.toml
+	$(COMPILE) $(COLLIDING) --constraint requirements.txt \
+		--output-file requirements-gpu.txt pyproject.toml requirements-gpu.in
+	$(COMPILE) $(COLLIDING) --constraint requirements.txt \
+		--output-file requirements-insightface.txt requirements-insightface.in
+
+image:  ## Build the image for CPUs, face-blur:cpu
+	scripts/image.sh build cpu
+
+image-gpu:  ## Build the image for NVIDIA GPUs, face-blur:cuda
+	scripts/image.sh build cuda
+
+run:  ## Serve on port 8080 out of the image for CPUs
+	scripts/image.sh run cpu
+
+smoke: setup  ## Build the image for CPUs, and use it as its users would
+	scripts/image.sh smoke cpu
 
 clean:  ## Remove what make made; downloads stay in the cache
 	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

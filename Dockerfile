@@ -1,0 +1,95 @@
+# The image: `docker build .` for NVIDIA GPUs, `docker build --build-arg VARIANT=cpu .` without.
+# docs/image.md says how to use it. No "# syntax" line: it would have to be fetched.
+ARG BASE_IMAGE=debian:bookworm-slim
+ARG VARIANT=cuda
+
+FROM ${BASE_IMAGE} AS python
+# The newest fixes of a stable release are wanted, not pinned versions.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends python3 \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
+
+FROM python AS tools
+# hadolint ignore=DL3008,DL3009
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends python3-pip \
+    && python3 -m venv --without-pip /opt/venv
+# An index other than the default one; read by pip.
+ARG PIP_INDEX_URL
+
+FROM tools AS lock-cpu
+COPY requirements.txt /lock/requirements.txt
+
+FROM tools AS lock-cuda
+COPY requirements-gpu.txt /lock/requirements.txt
+
+# hadolint ignore=DL3006
+FROM lock-${VARIANT} AS packages
+COPY requirements-insightface.txt /lock/
+# Wheels only: nothing is compiled. --no-deps: the locks are whole, but for packages that collide.
+# A proxy with a certificate of its own is let through by --secret id=ca_bundle,src=FILE.
+RUN --mount=type=secret,id=ca_bundle --mount=type=cache,target=/root/.cache/pip \
+    if [ -s /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi; \
+    for lock in requirements.txt requirements-insightface.txt; do \
+        python3 -m pip --python /opt/venv install --quiet --disable-pip-version-check \
+            --no-deps --only-binary :all: --require-hashes -r "/lock/$lock" || exit 1; \
+    done
+
+FROM packages AS program
+WORKDIR /opt
+COPY app app
+COPY models models
+COPY scripts/entrypoint.sh scripts/
+COPY serve ./
+# The pack that is baked in. Weights that lie in the checkout are used if their hash is right.
+ARG MODELS=open
+# Runs with the system's Python, which has pip; the packages are those of the image.
+RUN --mount=type=secret,id=ca_bundle --mount=type=cache,target=/root/.cache/pip \
+    if [ -s /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi; \
+    export PYTHONDONTWRITEBYTECODE=1; \
+    PYTHONPATH=$(echo /opt/venv/lib/python3*/site-packages) python3 -m app.cli models fetch "$MODELS" \
+    && find models -mindepth 1 -maxdepth 1 ! -name "$MODELS" -exec rm -rf {} + \
+    && python3 -m compileall -q --invalidation-mode unchecked-hash app \
+    && chmod -R a+rX,go-w app models scripts serve
+
+FROM python AS base-cpu
+
+FROM python AS base-cuda
+ENV NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility,video
+
+# hadolint ignore=DL3006
+FROM base-${VARIANT} AS image
+COPY --from=packages /opt/venv /opt/venv
+# CUDA and cuDNN are wheels: make their libraries known to the loader.
+RUN find /opt/venv -type d -path '*/nvidia/*/lib' >/etc/ld.so.conf.d/face-blur.conf \
+    && ldconfig \
+    && useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin face-blur
+COPY --from=program /opt/models /opt/models
+COPY --from=program /opt/app /opt/app
+COPY --from=program /opt/scripts /opt/scripts
+COPY --from=program /opt/serve /opt/serve
+ARG MODELS=open
+ARG REVISION=unknown
+# ONNX Runtime would send telemetry, and SVT-AV1 writes to stderr whatever happens.
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONPATH=/opt \
+    PYTHONSAFEPATH=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    HOME=/tmp \
+    ORT_DISABLE_TELEMETRY=1 \
+    SVT_LOG=1 \
+    FACE_BLUR_MODELS=${MODELS}
+LABEL org.opencontainers.image.title="face-blur" \
+      org.opencontainers.image.description="Hide chosen people's faces in video" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${REVISION}" \
+      com.amazonaws.sagemaker.capabilities.accept-bind-to-port="true"
+USER 10001:10001
+EXPOSE 8080
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD ["python3", "-c", \
+    "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('SAGEMAKER_BIND_TO_PORT', '8080') + '/ping', timeout=4)"]
+ENTRYPOINT ["/opt/scripts/entrypoint.sh"]
+CMD ["--help"]

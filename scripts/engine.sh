@@ -1,0 +1,158 @@
+# shellcheck shell=bash
+# Finds what can build and run an image here, to be sourced: `start_engine` sets
+#   ENGINE       docker, dockerd or podman (preset it to insist on one)
+#   engine       the command of the engine
+#   build_flags  what its `build` needs here
+# and fails with a reason in $no_engine. `stop_engine` ends what it has started.
+#
+# docker   an engine that answers `docker info`: all that is needed on an ordinary machine
+# dockerd  as root on Debian: a private one out of Debian's packages, unpacked but not installed
+# podman   as root on Debian: installed, when the private dockerd does not start
+# The last two take a base made by debootstrap, as no image registry may be in reach.
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/face-blur/container
+engine=() build_flags=() no_engine='' daemon=''
+suite=bookworm
+
+say() { printf '[%4ds] %s\n' "$SECONDS" "$*" >&2; }
+
+# quietly LOG COMMAND...: the end of what it prints is shown when it fails.
+quietly() {
+    local log=$cache/$1.log
+    shift
+    "$@" >"$log" 2>&1 || { tail -n 20 "$log" >&2; return 1; }
+}
+
+start_engine() {
+    mkdir -p "$cache"
+    exec 9>"$cache/lock"
+    if ! flock --nonblock 9; then
+        say 'another build is running; waiting for it'
+        flock 9
+    fi
+    if [ "${ENGINE:-docker}" = docker ] && timeout 20 docker info >/dev/null 2>&1; then
+        ENGINE=docker engine=(docker)
+        export DOCKER_BUILDKIT=1
+    elif [ "${ENGINE:-}" = docker ]; then
+        no_engine='docker info does not answer'
+    elif [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        no_engine='docker info does not answer, and this is not root on Debian'
+    elif [ "${ENGINE:-dockerd}" = dockerd ] && start_dockerd; then
+        ENGINE=dockerd
+    elif [ "${ENGINE:-podman}" = podman ] && start_podman; then
+        ENGINE=podman
+    else
+        no_engine='neither a private dockerd nor podman could be started'
+    fi
+    if [ -z "$no_engine" ] && [ "$ENGINE" != docker ] && ! make_base; then
+        no_engine='the base image could not be made'
+    fi
+    [ -z "$no_engine" ] || return 1
+    if [ -s "${SSL_CERT_FILE:-}" ]; then
+        build_flags+=(--secret "id=ca_bundle,src=$SSL_CERT_FILE")
+    fi
+    say "engine: $ENGINE ($("${engine[@]}" --version))"
+}
+
+stop_engine() {
+    if [ -n "$daemon" ]; then
+        kill "$daemon" 2>/dev/null || true
+        wait "$daemon" 2>/dev/null || true
+        daemon=''
+    fi
+}
+
+# unpack FOLDER PACKAGE...: Debian packages, without installing them.
+unpack() {
+    local folder=$cache/$1 package
+    shift
+    [ ! -e "$folder/done" ] || return 0
+    rm -rf "$folder"
+    mkdir -p "$folder/packages"
+    quietly apt apt-get update || return 1
+    (cd "$folder/packages" && quietly apt apt-get download "$@") || return 1
+    for package in "$folder"/packages/*.deb; do
+        dpkg -x "$package" "$folder" || return 1
+    done
+    rm -rf "$folder/packages"
+    touch "$folder/done"
+}
+
+start_dockerd() {
+    local home=$cache/dockerd
+    unpack docker docker.io containerd runc || return 1
+    mkdir -p "$home"
+    export PATH=$cache/docker/usr/bin:$cache/docker/usr/sbin:$PATH:/usr/sbin
+    export DOCKER_HOST=unix://$home/socket DOCKER_CONFIG=$home/client DOCKER_BUILDKIT=1
+    echo '{}' >"$home/daemon.json"
+    dockerd --config-file "$home/daemon.json" --host "$DOCKER_HOST" --pidfile "$home/pid" \
+        --data-root "$home/data" --exec-root "$home/exec" --storage-driver overlay2 \
+        --bridge none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false \
+        --default-ulimit nofile=4096:4096 >"$cache/dockerd.log" 2>&1 9>&- &
+    daemon=$!
+    for _ in $(seq 150); do
+        if docker info >/dev/null 2>&1; then
+            engine=(docker) build_flags=(--network host)
+            return 0
+        fi
+        kill -0 "$daemon" 2>/dev/null || break
+        sleep 0.2
+    done
+    tail -n 5 "$cache/dockerd.log" >&2
+    stop_engine
+    unset DOCKER_HOST DOCKER_CONFIG
+    return 1
+}
+
+start_podman() {
+    local home=$cache/podman
+    if ! command -v podman >/dev/null || ! command -v runc >/dev/null; then
+        quietly apt apt-get update || return 1
+        DEBIAN_FRONTEND=noninteractive quietly apt \
+            apt-get install --yes --no-install-recommends podman runc || return 1
+    fi
+    mkdir -p "$home"
+    # Without these podman asks for limits and control groups that a container may not have.
+    printf '%s\n' '[containers]' 'default_ulimits = []' 'default_sysctls = []' \
+        '[engine]' 'cgroup_manager = "cgroupfs"' 'events_logger = "file"' 'runtime = "runc"' \
+        >"$home/containers.conf"
+    printf '%s\n' '[storage]' 'driver = "overlay"' "graphroot = \"$home/store\"" \
+        "runroot = \"$home/run\"" >"$home/storage.conf"
+    export CONTAINERS_CONF=$home/containers.conf CONTAINERS_STORAGE_CONF=$home/storage.conf
+    # The format keeps HEALTHCHECK.
+    engine=(podman) build_flags=(--format docker --isolation chroot --network host --layers)
+    podman info >/dev/null 2>&1
+}
+
+# What debian:bookworm-slim has, as localhost/debian-stand-in; made anew after two weeks.
+make_base() {
+    local tar=$cache/base-$suite.tar image=localhost/debian-stand-in:$suite made
+    if [ -z "$(find "$tar" -mtime -14 2>/dev/null)" ]; then
+        say 'making a base image with debootstrap'
+        bootstrap "$tar" || return 1
+    fi
+    made=$(stat -c %Y "$tar")
+    if [ "$("${engine[@]}" image inspect -f '{{.Config.Labels.made}}' "$image" 2>/dev/null)" != "$made" ]; then
+        quietly import "${engine[@]}" import -c "LABEL made=$made" "$tar" "$image" || return 1
+    fi
+    build_flags+=(--build-arg "BASE_IMAGE=$image")
+}
+
+bootstrap() {
+    local tar=$1 root=$cache/root mirror
+    unpack debootstrap debootstrap || return 1
+    # The words in dollars are apt's.
+    # shellcheck disable=SC2016
+    mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' |
+        awk -v suite="$suite" '$1 == suite {print $2; exit}')
+    rm -rf "$root"
+    DEBOOTSTRAP_DIR=$cache/debootstrap/usr/share/debootstrap quietly debootstrap \
+        "$cache/debootstrap/usr/sbin/debootstrap" --variant=minbase --include=ca-certificates \
+        "$suite" "$root" "${mirror:-http://deb.debian.org/debian}" || return 1
+    printf 'path-exclude=/usr/share/%s/*\n' doc man locale >"$root/etc/dpkg/dpkg.cfg.d/slim"
+    rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/usr/share/{doc,man,locale}/*
+    # The mirror with the fixes of the release, which an image of the registry has, too.
+    printf 'deb %s %s main\n' "${mirror:-http://deb.debian.org/debian}" "$suite" \
+        http://deb.debian.org/debian-security "$suite-security" >"$root/etc/apt/sources.list"
+    tar -C "$root" --numeric-owner -cf "$tar.new" . && mv "$tar.new" "$tar" && rm -rf "$root"
+}

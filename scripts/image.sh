@@ -1,0 +1,159 @@
+#!/usr/bin/env bash
+# Builds, runs and tries out the image; engine.sh finds what can do that here.
+#
+#   scripts/image.sh build cpu|cuda
+#   scripts/image.sh run   cpu|cuda [ARGUMENTS]     here, in this folder; default: serve
+#   scripts/image.sh smoke cpu|cuda                 builds it, then uses it as users do
+#
+# Where no engine can run, smoke says so and tries the same entry points without an image.
+# IMAGE names the image (default face-blur:VARIANT), MODELS the pack that is baked in.
+set -euo pipefail
+folder=$PWD
+cd "$(dirname "$0")/.."
+. scripts/engine.sh
+
+verb=${1:-} variant=${2:-}
+case $verb:$variant in
+build:cpu | build:cuda | run:cpu | run:cuda | smoke:cpu | smoke:cuda) shift 2 ;;
+*)
+    sed -n '4,6s/^# *//p' "$0" >&2
+    exit 2
+    ;;
+esac
+image=${IMAGE:-face-blur:$variant}
+container='' media='' server=''
+
+finish() {
+    [ -z "$container" ] || "${engine[@]}" rm --force "$container" >/dev/null 2>&1 || true
+    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    [ -z "$media" ] || rm -rf "$media"
+    stop_engine
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+die() {
+    echo "image.sh: $*" >&2
+    exit 1
+}
+
+build() {
+    local revision begin=$SECONDS
+    revision=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
+    say "building $image"
+    local command=("${engine[@]}" build "${build_flags[@]}" --build-arg "VARIANT=$variant")
+    command+=(--build-arg "MODELS=${MODELS:-open}" --build-arg "REVISION=$revision" --tag "$image" .)
+    if ! quietly build "${command[@]}"; then
+        # Podman fails once in a while in sealing a file of its own; nothing of ours is wrong then.
+        grep -q 'sealing memfd' "$cache/build.log" || die "the build failed; see $cache/build.log"
+        quietly build "${command[@]}" || die "the build failed twice; see $cache/build.log"
+    fi
+    local size
+    size=$("${engine[@]}" image inspect -f '{{.Size}}' "$image")
+    say "built $image: $((size / 1000000)) MB in $((SECONDS - begin)) s"
+    # By age: layers that no image names are the cache of the next build.
+    "${engine[@]}" image prune --force --filter until=336h >/dev/null 2>&1 || true
+}
+
+make_media() {
+    media=$(mktemp -d)
+    chmod 755 "$media"
+    .venv/bin/python scripts/smoke_media.py "$media"
+    cp scripts/smoke.py "$media"
+    mkdir -m 777 "$media/out"
+}
+
+# The way the image is meant to run: no network, nothing to write to but a spool, no privilege.
+locked=(--network none --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges)
+
+in_image() { "${engine[@]}" run --rm "${locked[@]}" -v "$media:/smoke:ro" -v "$media/out:/out" "$@"; }
+inside() { "${engine[@]}" exec "$container" "$@"; }
+
+smoke_commands() {
+    in_image "$image" models verify "${MODELS:-open}" || die 'models verify failed'
+    in_image --entrypoint python3 "$image" /smoke/smoke.py contents "$variant" ||
+        die 'the image has what it should not, or lacks what it should have'
+    in_image "$image" blur /smoke/clip.mp4 -o /out/hidden.mp4 --people /smoke/people --quiet ||
+        die 'blur failed'
+    in_image --entrypoint python3 "$image" /smoke/smoke.py hidden /out/hidden.mp4 ||
+        die 'blur has not hidden who it should, or not only them'
+    say 'commands: models verify, blur'
+}
+
+smoke_service() {
+    local health=(--health-interval 1s) state='' code begin
+    container=$("${engine[@]}" run -d "${locked[@]}" "${health[@]}" --memory 3g \
+        -v "$media:/smoke:ro" "$image" serve)
+    if ! inside python3 /smoke/smoke.py service http://127.0.0.1:8080; then
+        "${engine[@]}" logs "$container" >&2
+        die 'the service is not as it should be'
+    fi
+    if [ "$ENGINE" != podman ]; then # whose health checks need a timer of systemd
+        for _ in $(seq 50); do
+            state=$("${engine[@]}" inspect -f '{{.State.Health.Status}}' "$container")
+            [ "$state" != healthy ] || break
+            sleep 0.2
+        done
+        [ "$state" = healthy ] || die "the health check says: $state"
+    fi
+    [ -z "$(inside find /tmp -type f -size +64k)" ] || die 'a request has left files in the spool'
+    begin=$(date +%s%N)
+    "${engine[@]}" stop --time 30 "$container" >/dev/null
+    code=$("${engine[@]}" inspect -f '{{.State.ExitCode}}' "$container")
+    [ "$code" = 0 ] || die "after SIGTERM the exit code is $code"
+    say "service: ping, video, plan, people; ended by SIGTERM in $((($(date +%s%N) - begin) / 1000000)) ms"
+}
+
+unpackaged() {
+    local bar='=====================================================================' port code=0
+    printf '%s\n' "$bar" "NO IMAGE WAS BUILT OR TRIED: $no_engine." \
+        'The same entry points are tried without an image. Run this where an engine is.' "$bar" >&2
+    export PATH=$PWD/.venv/bin:$PATH TMPDIR=$media/out ORT_DISABLE_TELEMETRY=1 SVT_LOG=1
+    local entry=scripts/entrypoint.sh
+    "$entry" models verify "${MODELS:-open}"
+    "$entry" blur "$media/clip.mp4" -o "$media/hidden.mp4" --people "$media/people" --quiet
+    python3 "$media/smoke.py" hidden "$media/hidden.mp4"
+    port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    SAGEMAKER_BIND_TO_PORT=$port "$entry" serve >"$media/serve.log" 2>&1 &
+    server=$!
+    if ! python3 "$media/smoke.py" service "http://127.0.0.1:$port"; then
+        cat "$media/serve.log" >&2
+        die 'the service is not as it should be'
+    fi
+    kill -TERM "$server"
+    wait "$server" || code=$?
+    server=''
+    [ "$code" = 0 ] || die "after SIGTERM the exit code is $code"
+}
+
+run() {
+    local flags=(--publish 127.0.0.1:8080:8080)
+    [ "$ENGINE" = docker ] || flags=(--network host) # the network that a private engine has
+    [ "$variant" = cpu ] || flags+=(--gpus all)
+    if [ -t 0 ]; then flags+=(--interactive --tty); fi
+    flags+=(--read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges)
+    flags+=(--user "$(id -u):$(id -g)" --volume "$folder:/data" --workdir /data)
+    "${engine[@]}" run --rm "${flags[@]}" "$image" "${@:-serve}"
+}
+
+case $verb in
+smoke)
+    make_media
+    if start_engine; then
+        build
+        smoke_commands
+        smoke_service
+        say "$image: all well"
+    else
+        unpackaged
+    fi
+    ;;
+*)
+    start_engine || die "no image can be built here: $no_engine"
+    if [ "$verb" = build ] || ! "${engine[@]}" image inspect "$image" >/dev/null 2>&1; then
+        build
+    fi
+    [ "$verb" = build ] || run "$@"
+    ;;
+esac

@@ -1,0 +1,215 @@
+"""Tries the image out as its users would, with nothing but what is in the image.
+
+    python smoke.py contents cpu|cuda     what is installed, and what is not
+    python smoke.py hidden VIDEO          does it play, is the listed person hidden, nobody else?
+    python smoke.py service URL           the same of the answers of the web service
+
+Reads clip.mp4, truth.json and people/ beside itself, as smoke_media.py has made them.
+"""
+
+import ctypes.util
+import http.client
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Collection, Iterator
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+HERE = Path(__file__).resolve().parent
+READY = 60.0
+"""Seconds until the service must answer /ping."""
+HIDDEN, SHOWN = 0.5, 0.8
+"""Of the detail of a face, less than the first is left when hidden, more than the second if not."""
+_BLOCK = 1 << 16
+
+
+class Fault(Exception):
+    """Something is not as it should be."""
+
+
+def expect(true: bool, message: str) -> None:
+    """Raise ``Fault`` unless it is true."""
+    if not true:
+        raise Fault(message)
+
+
+def contents(variant: str) -> None:
+    """Check what is in the image, and that it runs without rights."""
+    compilers = [name for name in ("gcc", "cc", "g++", "make", "pip", "pip3") if shutil.which(name)]
+    expect(not compilers, f"there are tools to build with: {', '.join(compilers)}")
+    expect(os.geteuid() != 0, "it runs as root")
+    expect(not os.access("/opt", os.W_OK), "the program can be written")
+    expect(os.environ.get("ORT_DISABLE_TELEMETRY") == "1", "telemetry is not switched off")
+    wanted = {"cpu": "onnxruntime", "cuda": "onnxruntime-gpu"}[variant]
+    found = {one.name for one in metadata.distributions()}
+    runtimes = found & {"onnxruntime", "onnxruntime-gpu"}
+    expect(runtimes == {wanted}, f"the runtimes are {runtimes}")
+    expect("opencv-python" not in found, "there are two packages of OpenCV")
+    import_module("insightface.model_zoo")
+    if variant == "cuda":
+        _cuda_libraries()
+
+
+def _cuda_libraries() -> None:
+    """Check that all but the driver is there: with that and a GPU, CUDA can be used."""
+    runtime = import_module("onnxruntime")
+    expect("CUDAExecutionProvider" in runtime.get_available_providers(), "no CUDA provider")
+    provider = Path(str(runtime.__file__)).parent / "capi" / "libonnxruntime_providers_cuda.so"
+    listed = subprocess.run(["/usr/bin/ldd", provider], capture_output=True, text=True, check=True)  # noqa: S603
+    lines = [line.split()[0] for line in listed.stdout.splitlines() if "not found" in line]
+    missing = set(lines) - {"libcuda.so.1"}
+    expect(not missing, f"libraries are missing: {', '.join(sorted(missing))}")
+    expect(ctypes.util.find_library("cudnn_graph") is not None, "cuDNN is not known to the loader")
+
+
+def hidden(data: bytes, people: Collection[str]) -> None:
+    """Check a video: all frames, sound, and who is hidden in every frame.
+
+    Args:
+        data: the file.
+        people: the names of those who must be hidden; the others of the clip must not be.
+    """
+    truth = json.loads((HERE / "truth.json").read_text("utf-8"))
+    before, after = frames((HERE / "clip.mp4").read_bytes()), frames(data)
+    expect(len(after) == truth["frames"], f"{len(after)} frames instead of {truth['frames']}")
+    expect(before[0].shape == after[0].shape, f"the size has become {after[0].shape}")
+    with av.open(io.BytesIO(data), "r") as container:
+        expect(len(container.streams.audio) == 1, "the sound is missing")
+    for frame, person, *box in truth["faces"]:
+        left = detail(after[frame], box) / detail(before[frame], box)
+        where = f"frame {frame}: {person}: {left:.0%} of the detail is left"
+        expect(left < HIDDEN if person in people else left > SHOWN, where)
+
+
+def frames(data: bytes) -> list[NDArray[np.float32]]:
+    """Every frame of a video as (h, w) light, 0..255."""
+    with av.open(io.BytesIO(data), "r") as container:
+        pictures = container.decode(video=0)
+        return [picture.to_ndarray(format="gray").astype(np.float32) for picture in pictures]
+
+
+def detail(light: NDArray[np.float32], box: list[float]) -> float:
+    """Mean difference of neighbouring pixels in the middle of a box, which is what makes a face."""
+    x1, y1, x2, y2 = box
+    x, y, w, h = (x1 + x2) / 2, (y1 + y2) / 2, (x2 - x1) * 0.35, (y2 - y1) * 0.35
+    part = light[int(y - h) : int(y + h), int(x - w) : int(x + w)]
+    return float(np.abs(np.diff(part, axis=0)).mean() + np.abs(np.diff(part, axis=1)).mean())
+
+
+class Service:
+    """The web service at a URL."""
+
+    def __init__(self, url: str) -> None:
+        self._address = urlsplit(url).netloc
+
+    def ask(
+        self, method: str, path: str, body: Any = None, **headers: str
+    ) -> tuple[int, str, bytes]:
+        """Status, type and body of the answer; a body that is no bytes is sent in chunks."""
+        connection = http.client.HTTPConnection(self._address, timeout=300)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        try:
+            connection.request(method, path, body, named)
+            answer = connection.getresponse()
+            data = answer.read()
+        finally:
+            connection.close()
+        if answer.status == 200 and data:
+            expect(answer.getheader("Content-Length") == str(len(data)), "no Content-Length")
+        return answer.status, answer.getheader("Content-Type", ""), data
+
+    def wait(self) -> None:
+        """Wait until it answers /ping with 200."""
+        end = time.monotonic() + READY
+        while True:
+            try:
+                status = self.ask("GET", "/ping")[0]
+            except OSError:
+                status = 0
+            if status == 200:
+                return
+            expect(time.monotonic() < end, f"/ping has not answered 200 but {status}")
+            time.sleep(0.2)
+
+    def invoke(self, body: Any, kind: str, accept: str, **headers: str) -> bytes:
+        """The body of the answer of /invocations, which must be good and of the accepted kind."""
+        headers |= {"Content_Type": kind, "Accept": accept}
+        status, got, data = self.ask("POST", "/invocations", body, **headers)
+        expect(status == 200, f"/invocations has answered {status}: {data[:300]!r}")
+        expect(got.partition(";")[0] == accept, f"the answer is {got}, not {accept}")
+        return data
+
+
+def service(url: str) -> None:
+    """Check the service: the three ways to ask, and a body that is no video."""
+    one = Service(url)
+    one.wait()
+    status, _, data = one.ask("GET", "/execution-parameters")
+    expect(status == 200 and "MaxConcurrentTransforms" in json.loads(data), "execution-parameters")
+    clip = (HERE / "clip.mp4").read_bytes()
+    truth = json.loads((HERE / "truth.json").read_text("utf-8"))
+    everyone = {face[1] for face in truth["faces"]}
+    # as SageMaker sends it, in chunks, and with the length that curl gives
+    hidden(one.invoke(blocks(clip), "video/mp4", "video/mp4"), everyone)
+    plan = json.loads(one.invoke(clip, "video/mp4", "application/json"))
+    expect(plan["source"]["frames"] == truth["frames"], "the plan has other frames")
+    expect([track["decision"] for track in plan["tracks"]] == ["blur"] * 2, "the plan is wrong")
+    kind, form = multipart(clip)
+    hidden(one.invoke(form, kind, "video/mp4"), {truth["listed"]})
+    status, _, data = one.ask("POST", "/invocations", b"no video", Content_Type="video/mp4")
+    expect(400 <= status < 500 and "code" in json.loads(data)["error"], f"no video: {status}")
+
+
+def blocks(data: bytes) -> Iterator[bytes]:
+    """The data in pieces."""
+    return (data[start : start + _BLOCK] for start in range(0, len(data), _BLOCK))
+
+
+def multipart(clip: bytes) -> tuple[str, bytes]:
+    """Content type and body of a form with the clip and the photos of the listed person."""
+    border = uuid.uuid4().hex
+    photos = sorted((HERE / "people").rglob("*.jpg"))
+    parts = [("media", "clip.mp4", "video/mp4", clip)]
+    for photo in photos:
+        name = f"{photo.parent.name}/{photo.name}"
+        parts.append(("people", name, "image/jpeg", photo.read_bytes()))
+    body = b""
+    for field, name, kind, data in parts:
+        head = (
+            f'--{border}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n'
+        )
+        body += f"{head}Content-Type: {kind}\r\n\r\n".encode() + data + b"\r\n"
+    return f"multipart/form-data; boundary={border}", body + f"--{border}--\r\n".encode()
+
+
+def main() -> int:
+    """Do what is asked for; 1 when something is not as it should be."""
+    what, argument = sys.argv[1:]
+    listed = {json.loads((HERE / "truth.json").read_text("utf-8"))["listed"]}
+    try:
+        if what == "contents":
+            contents(argument)
+        elif what == "hidden":
+            hidden(Path(argument).read_bytes(), listed)
+        else:
+            service(argument)
+    except Fault as fault:
+        print(f"smoke: {what}: {fault}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -154,7 +154,7 @@ def test_a_wheel_has_the_code_and_the_packs_and_no_weights(tmp_path: Path) -> No
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         points = next(name for name in names if name.endswith("entry_points.txt"))
-        assert "face-blur = app.cli:main" in archive.read(points).decode()
+        assert "face-blur = app.cli:process" in archive.read(points).decode()
     code = {path.relative_to(ROOT).as_posix() for path in (ROOT / "app").rglob("*.py")}
     packs = {path.relative_to(ROOT).as_posix() for path in (ROOT / "models").glob("*/pack.toml")}
     data = {path.relative_to(ROOT).as_posix() for path in (ROOT / "models").glob("*/*.json")}

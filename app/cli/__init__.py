@@ -4,14 +4,30 @@ Exit codes: 0 done, 1 failed, 2 usage or bad input, 130 interrupted. Nothing but
 goes to stdout; progress, warnings and errors go to stderr, an error as one line.
 """
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
 
 from app.cli.signals import stoppable
 from app.errors import FaceBlurError, Interrupted
 
-__all__ = ["main"]
+__all__ = ["main", "process"]
+
+
+def process() -> NoReturn:
+    """Be the process ``face-blur``: as ``main``, and then out at once.
+
+    Nothing is left to do then, but encoders that were interrupted go on with what they have for
+    seconds before they can be taken down in order.
+    """
+    code = main()
+    with suppress(OSError):  # nobody reads any more
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

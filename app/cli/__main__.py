@@ -1,7 +1,5 @@
 """``python -m app.cli`` is ``face-blur``."""
 
-import sys
+from app.cli import process
 
-from app.cli import main
-
-sys.exit(main())
+process()

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -375,8 +376,9 @@ def test_a_file_of_another_length_is_not_put_in_place(
     source = Film(sounds=[("aac", "deu")]).write(tmp_path / "a.mp4")
     original = sink_module.VideoSink._mux
 
-    def losing(self: object, writing: object, packets: list[object]) -> None:
-        original(self, writing, packets[:-1] if len(packets) > 5 else packets)  # type: ignore[arg-type]
+    def losing(self: object, writing: object, packets: Iterable[object]) -> None:
+        kept = list(packets)
+        original(self, writing, kept[:-1] if len(kept) > 5 else kept)  # type: ignore[arg-type]
 
     monkeypatch.setattr(sink_module.VideoSink, "_mux", losing)
     with pytest.raises(MediaError, match="19 of 20 frames"):

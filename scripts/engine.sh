@@ -25,11 +25,6 @@ quietly() {
 
 start_engine() {
     mkdir -p "$cache"
-    exec 9>"$cache/lock"
-    if ! flock --nonblock 9; then
-        say 'another build is running; waiting for it'
-        flock 9
-    fi
     if [ "${ENGINE:-docker}" = docker ] && timeout 20 docker info >/dev/null 2>&1; then
         ENGINE=docker engine=(docker)
         export DOCKER_BUILDKIT=1
@@ -78,8 +73,18 @@ unpack() {
     touch "$folder/done"
 }
 
+# A private engine has its store for itself until this script ends.
+lock() {
+    exec 9>"$cache/lock"
+    if ! flock --nonblock 9; then
+        say 'another build is running; waiting for it'
+        flock 9
+    fi
+}
+
 start_dockerd() {
     local home=$cache/dockerd
+    lock
     unpack docker docker.io containerd runc || return 1
     mkdir -p "$home"
     export PATH=$cache/docker/usr/bin:$cache/docker/usr/sbin:$PATH:/usr/sbin
@@ -106,6 +111,7 @@ start_dockerd() {
 
 start_podman() {
     local home=$cache/podman
+    lock
     if ! command -v podman >/dev/null || ! command -v runc >/dev/null; then
         quietly apt apt-get update || return 1
         DEBIAN_FRONTEND=noninteractive quietly apt \

@@ -156,6 +156,7 @@ def service(url: str) -> None:
     """Check the service: the three ways to ask, and a body that is no video."""
     one = Service(url)
     one.wait()
+    expect(reachable(urlsplit(url).port or 80), "it listens only to this machine")
     status, _, data = one.ask("GET", "/execution-parameters")
     expect(status == 200 and "MaxConcurrentTransforms" in json.loads(data), "execution-parameters")
     clip = (HERE / "clip.mp4").read_bytes()
@@ -170,6 +171,22 @@ def service(url: str) -> None:
     hidden(one.invoke(form, kind, "video/mp4"), {truth["listed"]})
     status, _, data = one.ask("POST", "/invocations", b"no video", Content_Type="video/mp4")
     expect(400 <= status < 500 and "code" in json.loads(data)["error"], f"no video: {status}")
+
+
+def reachable(port: int, root: Path = Path("/")) -> bool:
+    """Whether something listens to a port on every address, as the kernel under ``root`` tells.
+
+    Source: https://docs.kernel.org/networking/proc_net_tcp.html; 0A is the state of listening.
+    """
+    tables = [root / "proc/net" / name for name in ("tcp", "tcp6")]
+    rows = [
+        line.split()
+        for table in tables
+        if table.exists()
+        for line in table.read_text("ascii").splitlines()
+    ]
+    listening = [row[1].split(":") for row in rows if row[3] == "0A"]
+    return any(int(one, 16) == port and not int(address, 16) for address, one in listening)
 
 
 def blocks(data: bytes) -> Iterator[bytes]:

@@ -1,0 +1,81 @@
+"""The entry point of the image, and the script that builds it, without an engine."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A place like that in the image, whose programs say how they were called."""
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts" / "entrypoint.sh", tmp_path / "scripts")
+    (tmp_path / "bin").mkdir()
+    for program in (tmp_path / "serve", tmp_path / "bin" / "python3"):
+        program.write_text(f'#!/bin/sh\necho {program.name} "$@" "$PYTHONPATH"\nexit 7\n')
+        program.chmod(0o755)
+    return tmp_path
+
+
+def enter(home: Path, *arguments: str) -> tuple[int, str]:
+    path = f"{home / 'bin'}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [home / "scripts" / "entrypoint.sh", *arguments],
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def test_serve_is_the_service(home: Path) -> None:
+    assert enter(home, "serve") == (7, f"serve {home}\n")
+
+
+def test_all_else_is_a_command_of_face_blur(home: Path) -> None:
+    told = f"python3 -m app.cli blur a b.mp4 {home}\n"
+    assert enter(home, "blur", "a b.mp4") == (7, told)
+    assert enter(home) == (7, f"python3 -m app.cli {home}\n")
+
+
+def test_the_working_folder_is_not_taken_for_the_program(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "__init__.py").write_text("raise SystemExit('the wrong program')\n")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [ROOT / "scripts" / "entrypoint.sh", "models", "verify", "open"],
+        env=os.environ | {"PATH": path},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "open: ready\n"), done.stderr
+
+
+def test_the_build_says_why_there_is_no_engine(tmp_path: Path) -> None:
+    environment = {"ENGINE": "docker", "DOCKER_HOST": f"unix://{tmp_path}/none"}
+    environment |= {"XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [ROOT / "scripts" / "image.sh", "build", "cpu"],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "docker info does not answer" in done.stderr
+
+
+def test_the_build_says_how_it_is_used() -> None:
+    script = ROOT / "scripts" / "image.sh"
+    done = subprocess.run([script, "smok"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "scripts/image.sh smoke cpu|cuda" in done.stderr

@@ -148,7 +148,7 @@ class Film:
         stream.disposition = av.stream.Disposition.attached_pic
         return stream
 
-    def _chapter(self, number: int, title: str, start: int, end: int) -> dict[str, Any]:
+    def _chapter(self, number: int, title: str, start: int, end: int) -> Any:
         return {
             "id": number + 1,
             "start": start,
@@ -245,9 +245,9 @@ def payloads(path: Path, kind: str, index: int = 0) -> list[tuple[Any, ...]]:
     """(time, duration, bytes) of each packet of the audio or subtitle stream ``index``."""
     with av.open(str(path)) as container:
         stream = [s for s in container.streams if s.type == kind][index]
-        base = stream.time_base
+        base = stream.time_base or Fraction(1)
         return [
-            (p.pts * base, p.duration * base, bytes(p))
+            (p.pts * base, (p.duration or 0) * base, bytes(p))
             for p in container.demux(stream)
             if p.size and p.pts is not None
         ]
@@ -255,4 +255,4 @@ def payloads(path: Path, kind: str, index: int = 0) -> list[tuple[Any, ...]]:
 
 def pixels_of(frame: Any) -> NDArray[Any]:
     """A copy of the first plane."""
-    return frame.planes()[0].pixels.copy()
+    return np.asarray(frame.planes()[0].pixels).copy()

@@ -145,6 +145,7 @@ def test_sixteen_bits_stay_sixteen_bits(channels: int, tmp_path: Path) -> None:
     np.testing.assert_array_equal(frame.rgb(), wanted >> 8)
     copy_film(path, output)
     found = cv2.imdecode(np.frombuffer(output.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert found is not None
     np.testing.assert_array_equal(found.reshape(pixels.shape), pixels)
     with Pillow.open(output) as image:
         assert image.info["icc_profile"] == profile

@@ -16,7 +16,7 @@ def names_of(canonical: str) -> set[str]:
     for name in av.codecs_available:
         for mode in ("r", "w"):
             try:
-                codec = Codec(name, mode)  # type: ignore[call-overload]
+                codec = Codec(name, mode)
             except UnknownCodecError:
                 continue
             if codec.canonical_name == canonical:

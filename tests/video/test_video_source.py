@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -97,12 +98,12 @@ def test_decoding_runs_ahead_but_not_away(tmp_path: Path) -> None:
     """A slow consumer does not make the queue grow: frames are weighed and counted."""
     made: list[int] = []
 
-    def items() -> object:
+    def items() -> Iterator[int]:
         for number in range(100):
             made.append(number)
             yield number
 
-    ahead = run_ahead(items(), weigh=lambda _: 10, count=8, weight=35)  # type: ignore[arg-type]
+    ahead = run_ahead(items(), weigh=lambda _: 10, count=8, weight=35)
     assert next(ahead) == 0
     deadline = time.monotonic() + 5
     while len(made) < 5 and time.monotonic() < deadline:
@@ -112,11 +113,11 @@ def test_decoding_runs_ahead_but_not_away(tmp_path: Path) -> None:
 
 
 def test_an_error_of_the_thread_keeps_its_traceback() -> None:
-    def failing() -> object:
+    def failing() -> Iterator[int]:
         yield 1
         raise RuntimeError("deep inside")
 
-    ahead = run_ahead(failing(), weigh=lambda _: 1, count=2, weight=2)  # type: ignore[arg-type]
+    ahead = run_ahead(failing(), weigh=lambda _: 1, count=2, weight=2)
     assert next(ahead) == 1
     with pytest.raises(RuntimeError, match="deep inside") as caught:
         next(ahead)

@@ -56,8 +56,10 @@ RUN --mount=type=secret,id=ca_bundle --mount=type=cache,target=/root/.cache/pip 
 FROM python AS base-cpu
 
 FROM python AS base-cuda
+# 8-bit weights are for CPUs: CUDA has no kernels for them, and this older runtime cannot load them.
 ENV NVIDIA_VISIBLE_DEVICES=all \
-    NVIDIA_DRIVER_CAPABILITIES=compute,utility,video
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility,video \
+    FACE_BLUR_PRECISION=float
 
 # hadolint ignore=DL3006
 FROM base-${VARIANT} AS image

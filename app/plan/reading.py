@@ -71,7 +71,7 @@ def read_plan(path: Path) -> Plan:
     except OSError as error:
         raise PlanError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, OverflowError) as error:  # also of JSON and of UTF-8
-        raise PlanError(f"{path}: {error}") from error
+        raise PlanError(f"{path}: {error}; undo the change, or analyse the video again") from error
     except RecursionError as error:
         raise PlanError(f"{path}: is nested too deeply for a plan") from error
 

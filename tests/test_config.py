@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from app.config import ENV_PREFIX, Settings
+from app.config import ENV_PREFIX, ServiceSettings, Settings
 from app.errors import ConfigError
 
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Settings.model_fields:
+    for name in Settings.model_fields | ServiceSettings.model_fields:
         monkeypatch.delenv(ENV_PREFIX + name.upper(), raising=False)
 
 
@@ -136,5 +136,29 @@ def test_the_record_is_json_and_names_no_folder(tmp_path: Path) -> None:
     assert (record["blur"], record["select"], record["cells"]) == ("listed", [[0, 1.0, 2.0]], 4)
 
 
-def test_every_setting_is_described() -> None:
-    assert all(field.description for field in Settings.model_fields.values())
+def test_one_environment_serves_both_kinds_of_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACE_BLUR_QUEUE", "7")
+    monkeypatch.setenv("FACE_BLUR_MARGIN", "0.4")
+    monkeypatch.setenv("FACE_BLUR_SPOOL", "")
+    assert (Settings.load().margin, Settings().margin) == (0.4, 0.2)
+    service = ServiceSettings.load(queue_seconds=5)
+    assert (service.queue, service.queue_seconds, service.spool) == (7, 5, None)
+    monkeypatch.setenv("FACE_BLUR_QUEUES", "7")
+    for load in (Settings.load, ServiceSettings.load):
+        with pytest.raises(ConfigError, match=r"FACE_BLUR_QUEUES; .*MARGIN,.*FACE_BLUR_QUEUE,"):
+            load()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"queue": -1}, {"max_bytes": 0}, {"stop_seconds": 25}, {"metrics": "x"}, {"margin": 1}],
+)
+def test_bad_values_of_the_service_are_one_line(values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(values))):
+        ServiceSettings(**values)
+
+
+def test_every_setting_is_described_and_belongs_to_one_kind() -> None:
+    fields = Settings.model_fields | ServiceSettings.model_fields
+    assert all(field.description for field in fields.values())
+    assert len(fields) == len(Settings.model_fields) + len(ServiceSettings.model_fields)

@@ -15,7 +15,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from app.config import ENV_PREFIX, Settings
+from app.config import ENV_PREFIX, ServiceSettings, Settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -131,7 +131,7 @@ def test_the_readme_lists_every_setting() -> None:
     }
     wanted = {
         name: (ENV_PREFIX + name.upper(), _shown(field.default))
-        for name, field in Settings.model_fields.items()
+        for name, field in (Settings.model_fields | ServiceSettings.model_fields).items()
     }
     assert rows == wanted
 

@@ -13,6 +13,7 @@ from app.pipeline import Parts
 from app.pipeline.looking import PictureLooker
 from app.types import Embeddings, Faces, Frame, Image, MediaInfo
 from app.video import open_source
+from app.web.intake import saving
 
 LEAST = 0.5
 """Score from which a face is told."""
@@ -24,6 +25,7 @@ def write_faces(media: Path, info: MediaInfo, parts: Parts, target: Path) -> dic
     Raises:
         UsageError: it is a video.
         MediaError: it cannot be read.
+        DiskFull: there is no room for the answer.
     """
     if not info.is_image:
         raise UsageError("embeddings are told of images only; ask for the plan of a video")
@@ -35,7 +37,8 @@ def write_faces(media: Path, info: MediaInfo, parts: Parts, target: Path) -> dic
         "models": {"pack": parts.models.pack},
         "faces": [_told(faces, embeddings, number) for number in range(len(faces))],
     }
-    target.write_text(json.dumps(told, allow_nan=False), encoding="utf-8")
+    with saving(target) as file:
+        file.write(json.dumps(told, allow_nan=False).encode())
     return {"frames": 1, "faces": len(faces)}
 
 

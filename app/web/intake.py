@@ -3,8 +3,9 @@
 import errno
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO
 
 from app.config import ServiceSettings
@@ -105,15 +106,33 @@ def save_media(blocks: Iterable[bytes], path: Path) -> None:
 
 
 @contextmanager
+def request_folder(spool: Path) -> Iterator[Path]:
+    """A folder for one request, gone with all that is in it afterwards.
+
+    Raises:
+        DiskFull: there is no room for it.
+    """
+    with ExitStack() as stack:
+        with _full_told():
+            folder = stack.enter_context(TemporaryDirectory(dir=spool, prefix="request-"))
+        yield Path(folder)
+
+
+@contextmanager
 def saving(path: Path) -> Iterator[IO[bytes]]:
     """A new file to write to.
 
     Raises:
         DiskFull: there is no room for it.
     """
+    with _full_told(), path.open("xb") as file:
+        yield file
+
+
+@contextmanager
+def _full_told() -> Iterator[None]:
     try:
-        with path.open("xb") as file:
-            yield file
+        yield
     except OSError as error:
         if error.errno in _FULL:
             raise DiskFull("no room left on the disk for this request; free some") from error

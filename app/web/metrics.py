@@ -22,8 +22,11 @@ class Metrics:
         self._counts = Counter(
             "face_blur_items", "Frames, tracks and bytes", ["kind"], registry=self._registry
         )
-        self.busy = Gauge(
-            "face_blur_invocations_in_progress", "Invocations now", registry=self._registry
+        self.present = Gauge(
+            "face_blur_invocations_present", "Invocations now", registry=self._registry
+        )
+        self.working = Gauge(
+            "face_blur_invocations_working", "Those that have the device", registry=self._registry
         )
 
     def count(self, code: str, seconds: Mapping[str, float], counts: Mapping[str, int]) -> None:

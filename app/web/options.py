@@ -33,7 +33,8 @@ def parse_attributes(text: str) -> dict[str, str]:
     {'effect': 'solid', 'select': '1,20,30;2,20,30', 'blur': 'listed'}
     """
     options: dict[str, str] = {}
-    for pair in _SEPARATOR.split(text.strip(" \t,;&")) if text.strip() else ():
+    text = text.strip(" \t,;&")
+    for pair in _SEPARATOR.split(text) if text else ():
         key, found, value = pair.partition("=")
         if not found:
             raise ConfigError(f"options are given as KEY=VALUE; {_valid()}")

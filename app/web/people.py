@@ -81,8 +81,10 @@ def _reason(error: Exception) -> str:
 
 def photo_labels(folder: Path) -> dict[Path, str]:
     """What to call the photos of a folder in logs: their names are those of people."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file())
-    labels = {path: f"photo {number} of people" for number, path in enumerate(found, 1)}
+    found = sorted(folder.rglob("*"))
+    labels = {path: "someone's folder" for path in found if path.is_dir()}
+    photos = (path for path in found if path not in labels)
+    labels |= {path: f"photo {number} of people" for number, path in enumerate(photos, 1)}
     return labels | {folder: "the folder of people"}
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import secrets
-import tempfile
 import time
 from pathlib import Path
 from typing import IO
@@ -15,7 +14,7 @@ from app.errors import FaceBlurError, UsageError
 from app.web import options
 from app.web.errors import public
 from app.web.form import Upload, receive_form
-from app.web.intake import Intake, save_media
+from app.web.intake import Intake, request_folder, save_media
 from app.web.logs import LOGGER, describe
 from app.web.options import Wanted
 from app.web.runner import Caller
@@ -88,7 +87,7 @@ class Invocation:
         """Do what the request asks for."""
         began = time.monotonic()
         code, fields = "ok", {}
-        with self._service.metrics.busy.track_inprogress():
+        with self._service.metrics.present.track_inprogress():
             try:
                 response = self._work()
             except FaceBlurError as error:
@@ -114,16 +113,19 @@ class Invocation:
         caller = Caller(request.environ.get("gunicorn.socket"), service.limits.idle_seconds)
         with (
             service.runner.admitted(),
-            tempfile.TemporaryDirectory(dir=service.spool, prefix="request-") as folder,
+            request_folder(service.spool) as folder,
         ):
             with self._account.stage("receive"):
-                upload = self._receive(Path(folder), caller)
+                upload = self._receive(folder, caller)
             for key, value in upload.options.items():
                 options.add(asked, key, value)
             people = {} if upload.people is None else {"people": upload.people}
             settings = options.apply(service.settings, asked | people)
             began = time.monotonic()
-            with service.runner.turn(caller) as check:
+            with (
+                service.runner.turn(caller) as check,
+                service.metrics.working.track_inprogress(),
+            ):
                 self._account.seconds["wait"] = round(time.monotonic() - began, 3)
                 work = Work(service.parts, service.known, service.limits, self._account, check)
                 made = work.do(upload, settings, wanted)

@@ -97,7 +97,7 @@ class Work:
             with self._account.stage("analyse"):
                 self._account.counts |= write_faces(upload.media, info, self._parts, target)
             return Answer(target)
-        output = None if wanted == "plan" else _output(upload.media, info)
+        output = None if wanted == "plan" else output_for(upload.media, info)
         plan = self._plan(upload, settings, self._progress(info))
         give_back_memory()
         if output is None:
@@ -160,7 +160,7 @@ def parts_for(parts: Parts, settings: Settings) -> Parts:
     return replace(parts, recogniser=None, models=replace(parts.models, recogniser=None))
 
 
-def _output(media: Path, info: MediaInfo) -> Path:
+def output_for(media: Path, info: MediaInfo) -> Path:
     """Where the result goes: of the same kind as the input, or of one that holds everything.
 
     Raises:

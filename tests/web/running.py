@@ -1,0 +1,209 @@
+"""The service as its users meet it: the real process, on a port of the loopback that is free."""
+
+import http.client
+import json
+import os
+import queue
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 30.0
+OPTIONS = "X-Amzn-SageMaker-Custom-Attributes"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer, whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        return str(self.json["error"]["code"])
+
+
+def environment(spool: Path, **settings: object) -> dict[str, str]:
+    """An environment with these settings of ours, and no others."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("FACE_BLUR_")}
+    ours = {"host": "127.0.0.1", "spool": spool} | settings
+    named = {f"FACE_BLUR_{key.upper()}": str(value) for key, value in ours.items()}
+    return kept | {"SAGEMAKER_BIND_TO_PORT": "0", "PYTHONUNBUFFERED": "1"} | named
+
+
+class Running:
+    """The process ``serve``; ended when its context is left."""
+
+    def __init__(
+        self, spool: Path, extra: Mapping[str, str] | None = None, **settings: object
+    ) -> None:
+        self.spool = spool
+        self.log: list[dict[str, Any]] = []
+        self._lines: queue.Queue[str] = queue.Queue()
+        began = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, str(ROOT / "serve")],
+            env=environment(spool, **settings) | dict(extra or {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        try:
+            listening = self.wait_for_log(lambda line: "Listening" in line["event"])
+            self.port = int(re.findall(r":(\d+) ", listening["event"])[0])
+            self.wait_for_log(lambda line: line["event"] == "ready")
+            assert self.ask("GET", "/ping").status == 200
+        except BaseException:
+            self.close()
+            raise
+        self.seconds_to_ping = time.monotonic() - began
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.log.append(json.loads(line))
+
+    def wait_for_log(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The first line of the log that is wanted."""
+
+        def found() -> dict[str, Any] | None:
+            assert self.process.poll() is None or not self._reader.is_alive(), self.log
+            return next((line for line in tuple(self.log) if wanted(line)), None)
+
+        return until(found)
+
+    def ask(
+        self, method: str, path: str, body: bytes | Iterable[bytes] | None = None, **headers: str
+    ) -> Answered:
+        """One request; a body that is no bytes is sent in chunks."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        named = {key.replace("_", "-"): value for key, value in headers.items()}
+        try:
+            connection.request(method, path, body, named)
+            answer = connection.getresponse()
+            return Answered(answer.status, dict(answer.headers), answer.read())
+        finally:
+            connection.close()
+
+    def invoke(self, body: bytes | Iterable[bytes], options: str = "", **headers: str) -> Answered:
+        return self.ask("POST", "/invocations", body, **{OPTIONS: options}, **headers)
+
+    def begin(self, body: bytes, options: str = "", length: int | None = None) -> socket.socket:
+        """A request whose answer is not waited for; ``length`` is what it says of its body."""
+        connection = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        head = f"POST /invocations HTTP/1.1\r\nHost: x\r\n{OPTIONS}: {options}\r\n"
+        head += f"Content-Length: {len(body) if length is None else length}\r\n\r\n"
+        connection.sendall(head.encode() + body)
+        return connection
+
+    def begin_chunks(self) -> socket.socket:
+        """A request whose body comes in chunks, which the caller sends."""
+        connection = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.sendall(head)
+        return connection
+
+    def line_of(self, answer: Answered) -> dict[str, Any]:
+        """The line of the log about the request of an answer."""
+        number = answer.headers["X-Request-Id"]
+        return self.wait_for_log(lambda line: line.get("request") == number)
+
+    def metric(self, name: str) -> float:
+        found = re.search(
+            rf"^{re.escape(name)} (\S+)$", self.ask("GET", "/metrics").body.decode(), re.MULTILINE
+        )
+        return float(found[1]) if found else 0.0
+
+    def wait_for_work(self) -> None:
+        until(lambda: self.metric("face_blur_invocations_working") == 1)
+
+    def spooled(self) -> list[Path]:
+        """What lies in the spool."""
+        return [path for folder in self.spool.iterdir() for path in folder.iterdir()]
+
+    def wait_until_clean(self) -> None:
+        until(lambda: not self.spooled())
+
+    @property
+    def worker(self) -> int:
+        """The process that has the models."""
+        pid = self.process.pid
+        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+    def stop(self) -> int:
+        """Ask it to end; returns its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+    def kill_worker(self) -> None:
+        """End the worker as the kernel does when memory runs out."""
+        os.kill(self.worker, signal.SIGKILL)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self._reader.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+T = TypeVar("T")
+
+
+def until(found: Callable[[], T | None], patience: float = PATIENCE) -> T:
+    """What ``found`` gives as soon as it gives something."""
+    end = time.monotonic() + patience
+    while not (result := found()):
+        assert time.monotonic() < end, "it has not come about"
+        time.sleep(0.02)
+    return result
+
+
+def read_answer(connection: socket.socket) -> Answered:
+    """The answer to a request of ``begin``."""
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    return Answered(answer.status, dict(answer.headers), answer.read())
+
+
+def form(*parts: tuple[str, str | None, bytes], boundary: str = "xXx") -> bytes:
+    """A form of parts: name, file name, content."""
+    out = b""
+    for name, file, content in parts:
+        named = "" if file is None else f'; filename="{file}"'
+        out += (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{named}\r\n\r\n'.encode()
+        )
+        out += content + b"\r\n"
+    return out + f"--{boundary}--\r\n".encode()
+
+
+FORM = "multipart/form-data; boundary=xXx"

@@ -1,0 +1,99 @@
+"""Forms: any division into blocks, and everything that may not be in them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fetch_media import fetch
+from web.running import form
+
+from app.errors import FaceBlurError, MediaTooLarge, PeopleError, UnsupportedMedia, UsageError
+from app.web.form import receive_form
+
+
+def _blocks(body: bytes, size: int) -> Iterator[bytes]:
+    return (body[at : at + size] for at in range(0, len(body), size))
+
+
+@pytest.fixture(scope="module")
+def image() -> bytes:
+    return fetch("obama2.jpg").read_bytes()
+
+
+@pytest.mark.parametrize("size", [61, 4096, 2**20])
+def test_the_parts_arrive_whole_however_they_are_cut(
+    tmp_path: Path, image: bytes, size: int
+) -> None:
+    tricky = b"\r\n--xX\r\n--xXX\r\r\n--" + bytes(range(256)) * 20
+    body = form(
+        ("people", "alice/1.jpg", tricky),
+        ("blur", None, b"others"),
+        ("people", "bob.PNG", b""),
+        ("media", "../../etc/passwd", image),
+        ("people", "alice/2.jpg", tricky[::-1]),
+    )
+    upload = receive_form(_blocks(body, size), "xXx", tmp_path)
+    assert upload.media.read_bytes() == image
+    assert upload.people is not None
+    assert upload.options == {"blur": "others"}
+    found = {p.relative_to(upload.people).as_posix(): p for p in upload.people.rglob("*.*")}
+    assert upload.names == {"0000": "alice", "0001": "bob"}
+    assert [name.partition("/")[0] for name in sorted(found)] == ["0000", "0000", "0001"]
+    assert [found[name].read_bytes() for name in sorted(found)] == [tricky, tricky[::-1], b""]
+    assert {"photo 1 of the form", "photo 3 of the form"} <= set(upload.labels.values())
+
+
+def test_without_photos_there_are_no_people(tmp_path: Path, image: bytes) -> None:
+    assert receive_form([form(("media", "x", image))], "xXx", tmp_path).people is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".jpg", ".alice.jpg", "a/b/c.jpg", "../a.jpg", "a/..", "/a.jpg", "a\\\\b.jpg", "x" * 101],
+)
+def test_names_that_are_none(tmp_path: Path, image: bytes, name: str) -> None:
+    body = form(("media", "x", image), ("people", name, b""))
+    with pytest.raises(PeopleError, match="NAME"):
+        receive_form([body], "xXx", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", UsageError),
+        (b"no form at all", UsageError),
+        (form(("media", "x", b"x"))[:-8], FaceBlurError),
+        (form(("media", "x", b"text, no media")), UnsupportedMedia),
+        (form(("media", None, b"x")), UsageError),
+        (form(("file", "x", b"x")), UsageError),
+        (form(("bogus", None, b"x")), UsageError),
+        (form(("blur", None, b"x"), ("blur", None, b"x")), UsageError),
+        (form(("blur", None, b"x" * 5000)), MediaTooLarge),
+        (b"--xXx\r\nContent-Disposition: form-data\r\n\r\nx\r\n--xXx--", UsageError),
+        (b"--xXx\r\nX: y\r\n\r\nx\r\n--xXx--", UsageError),
+        (b"--xXx\r\n" + b"X: y\r\n" * 500_000, UsageError),
+    ],
+)
+def test_forms_that_are_refused(tmp_path: Path, body: bytes, kind: type[Exception]) -> None:
+    with pytest.raises(kind):
+        receive_form(_blocks(body, 2**20), "xXx", tmp_path)
+
+
+def test_media_only_once(tmp_path: Path, image: bytes) -> None:
+    with pytest.raises(UsageError, match="several"):
+        receive_form([form(("media", "x", image), ("media", "y", image))], "xXx", tmp_path)
+
+
+def test_a_photo_may_not_be_endless(tmp_path: Path, image: bytes) -> None:
+    head, _, tail = form(("media", "x", image), ("people", "a.jpg", b"<photo>")).partition(
+        b"<photo>"
+    )
+
+    def body() -> Iterator[bytes]:
+        yield head
+        for _ in range(40):
+            yield b"x" * 2**20
+        yield tail
+
+    with pytest.raises(MediaTooLarge, match="photo"):
+        receive_form(body(), "xXx", tmp_path)

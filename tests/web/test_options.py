@@ -1,0 +1,72 @@
+"""What a request may ask for."""
+
+import pytest
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
+
+from app.config import Settings
+from app.errors import ConfigError
+from app.web.options import OPTIONS, apply, parse_attributes, wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", {}),
+        (" , ", {}),
+        ("effect=solid", {"effect": "solid"}),
+        ("effect=solid&shape=rectangle", {"effect": "solid", "shape": "rectangle"}),
+        ("effect=solid;shape=rectangle;", {"effect": "solid", "shape": "rectangle"}),
+        ("select=1,2,3;4,5,6 margin=0.5,", {"select": "1,2,3;4,5,6", "margin": "0.5"}),
+    ],
+)
+def test_attributes(text: str, expected: dict[str, str]) -> None:
+    assert parse_attributes(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["solid", "=solid", "effect=solid, effect=blur", "people=/x", "models=x", "EFFECT=solid"],
+)
+def test_attributes_that_are_refused_list_the_valid_ones(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_attributes(text)
+    assert str(caught.value).endswith("valid are: " + ", ".join(OPTIONS))
+
+
+def test_what_a_client_made_up_is_not_repeated() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_attributes("<script>alice@example.com</script>=1")
+    assert "alice" not in str(caught.value)
+
+
+def test_every_option_is_a_setting_and_each_setting_is_decided() -> None:
+    kept = {"people", "models", "models_root", "precision", "threads", "sure", "doubtful"}
+    assert set(OPTIONS) | kept == Settings.model_fields.keys(), (
+        "a new setting: for requests, or not?"
+    )
+    assert not set(OPTIONS) & kept
+
+
+def test_options_come_before_the_settings_of_the_service() -> None:
+    settings = apply(Settings(effect="solid", pad=9), {"effect": "pixelate", "cells": "2"})
+    assert (settings.effect, settings.cells, settings.pad) == ("pixelate", 2, 9)
+    with pytest.raises(ConfigError, match=r"cells: .*valid are: blur"):
+        apply(settings, {"cells": "9"})
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("", "media"),
+        ("*/*", "media"),
+        ("video/mp4", "media"),
+        ("application/json", "plan"),
+        ("video/mp4, application/json;q=0.5", "media"),
+        ("application/json, */*;q=0.1", "plan"),
+        ("application/json; embeddings=1", "faces"),
+        ("application/json;embeddings=0", "plan"),
+    ],
+)
+def test_accept(accept: str, expected: str) -> None:
+    assert wanted(parse_accept_header(accept, MIMEAccept)) == expected

@@ -1,0 +1,135 @@
+"""Faults that no client can cause, and words that may not leave the service."""
+
+import json
+import logging
+import resource
+from io import BytesIO
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from fetch_media import fetch
+
+from app.config import ServiceSettings, Settings
+from app.errors import DiskFull, OutputError
+from app.identity.gallery import Gallery
+from app.pipeline import Parts, preflight
+from app.video import open_source
+from app.web import work
+from app.web.errors import IncompleteUpload, public
+from app.web.intake import Intake, saving
+from app.web.logs import JsonFormatter
+from app.web.metrics import Metrics
+from app.web.routes import make_app
+from app.web.runner import Runner
+from app.web.service import Service
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What the service logs."""
+    found: list[dict[str, Any]] = []
+
+    def keep(record: logging.LogRecord) -> None:
+        found.append(json.loads(JsonFormatter().format(record)))
+
+    monkeypatch.setattr(logging.getLogger("face_blur"), "handle", keep)
+    return found
+
+
+def test_a_bug_is_answered_as_one_and_tells_nothing(
+    tmp_path: Path, lines: list[dict[str, Any]]
+) -> None:
+    broken = cast(Parts, "not the models of alice")
+    service = Service(
+        Settings(),
+        ServiceSettings(min_free=0),
+        broken,
+        Gallery(()),
+        tmp_path,
+        Runner(0, 0),
+        Metrics(),
+    )
+    client = make_app(service).test_client()
+    answer = client.post("/invocations", data=fetch("obama.jpg").read_bytes())
+    assert answer.status_code == 500
+    error = answer.get_json()["error"]
+    assert error["code"] == "internal_error"
+    (line,) = lines
+    assert line["request"] in error["message"]
+    assert (line["level"], line["status"], line["error"]) == ("error", 500, "AttributeError")
+    assert any("work.py" in place for place in line["where"])
+    assert "alice" not in str(lines) + answer.get_data(as_text=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+class _Cut(BytesIO):
+    def read(self, size: int | None = -1) -> bytes:
+        raise ConnectionResetError
+
+
+def test_a_cut_connection_is_an_incomplete_upload(tmp_path: Path) -> None:
+    intake = Intake(_Cut(), None, tmp_path, ServiceSettings(min_free=0), lambda: None)
+    with pytest.raises(IncompleteUpload):
+        list(intake.blocks())
+
+
+def _write(path: Path) -> None:
+    with saving(path) as file:
+        file.write(b"x" * 2**20)
+
+
+def test_a_disk_that_fills_up_is_told_as_such(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(DiskFull):
+            _write(tmp_path / "x")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_film_that_its_own_container_cannot_hold_becomes_matroska(
+    carphone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, output: Path) -> list[str]:
+        if output.suffix != ".mkv":
+            raise OutputError("cannot hold it; write to .mkv")
+        return preflight(path, output)
+
+    info = open_source(carphone).info
+    assert work.output_for(carphone, info).suffix == ".mp4"
+    monkeypatch.setattr(work, "preflight", refuse)
+    assert work.output_for(carphone, info).suffix == ".mkv"
+    with pytest.raises(OutputError):
+        work.output_for(fetch("obama.jpg"), open_source(fetch("obama.jpg")).info)
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("/opt/ml/alice.jpg: no face found; use another", "no face found; use another"),
+        ("bad: /a/b c: (/x/y) s3://bucket/alice.jpg", "bad: a file c: (a file) a file"),
+        ("/spool/alice smith/x: no; /spool/alice smith: bad", "photo 1: no; a person: bad"),
+        ("1/2 and and/or\nhttps://x.y/z stay", "1/2 and and/or https://x.y/z stay"),
+        ("x" * 900, "x" * 500),
+    ],
+)
+def test_no_path_is_told(message: str, told: str) -> None:
+    labels = {Path("/spool/alice smith"): "a person", Path("/spool/alice smith/x"): "photo 1"}
+    assert public(message, labels) == told
+
+
+def test_a_log_line_of_an_exception_has_no_words_of_it() -> None:
+    error = ValueError("alice")
+    info = (ValueError, error, None)
+    record = logging.LogRecord("gunicorn.error", 40, "x", 1, "Error in %s", ("/alice",), info)
+    line = json.loads(JsonFormatter().format(record))
+    assert (line["event"], line["error"]) == ("Error in %s", "ValueError")
+    assert "alice" not in str(line)
+    record = logging.LogRecord(
+        "gunicorn.error", 30, "x", 1, "Invalid from ip=10.1.2.3: y", (), None
+    )
+    assert json.loads(JsonFormatter().format(record))["event"] == "Invalid from ip=- y"
+    record = logging.LogRecord("botocore.x", 30, "x", 1, "alice of %s", ("x",), None)
+    assert json.loads(JsonFormatter().format(record))["event"] == "botocore.x"

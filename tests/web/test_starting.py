@@ -1,0 +1,206 @@
+"""Starts that fail at once, with one line that says why; and what a start brings with it."""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+import pytest
+from fetch_media import fetch
+from PIL import Image
+from web.running import FORM, ROOT, Running, environment, form
+
+from app.errors import PeopleError
+from app.web.people import people_folder
+
+
+def _start(
+    spool: Path, extra: dict[str, str], **settings: object
+) -> tuple[int, list[dict[str, str]]]:
+    """Exit code and log of a start that is expected to fail."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "serve")],
+        env=environment(spool, **settings) | extra,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stderr == ""
+    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({"FACE_BLUR_MARGINS": "1"}, "unknown environment variable FACE_BLUR_MARGINS; valid are:"),
+        ({"FACE_BLUR_MARGIN": "7"}, "margin: "),
+        ({"FACE_BLUR_QUEUE": "-1"}, "queue: "),
+        ({"FACE_BLUR_DEVICE": "cuda"}, "FACE_BLUR_DEVICE"),
+        ({"SAGEMAKER_BIND_TO_PORT": "http"}, "SAGEMAKER_BIND_TO_PORT"),
+        ({"SAGEMAKER_BIND_TO_PORT": "70000"}, "SAGEMAKER_BIND_TO_PORT"),
+        ({"FACE_BLUR_SPOOL": "/nowhere/spool"}, "spool"),
+    ],
+)
+def test_wrong_settings(tmp_path: Path, extra: dict[str, str], message: str) -> None:
+    code, log = _start(tmp_path, extra)
+    assert code == 2
+    (line,) = log
+    assert (line["level"], line["event"]) == ("critical", "not started")
+    assert message in line["message"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def _packs(folder: Path, content: bytes | None) -> Path:
+    pack = folder / "open"
+    pack.mkdir(parents=True)
+    shutil.copy(ROOT / "models" / "open" / "pack.toml", pack)
+    if content is not None:
+        for name in ("centerface.onnx", "centerface-int8.onnx", "dlib-resnet.onnx"):
+            (pack / name).write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("no pack", "there is no model pack 'none'"),
+        ("missing", "weights are missing; run: face-blur models fetch open"),
+        ("damaged", "weights are damaged; run: face-blur models fetch open"),
+        ("alice", "photo 1 of people: no face found"),
+    ],
+)
+def test_what_cannot_be_loaded(tmp_path: Path, fault: str, message: str) -> None:
+    spool, cache = tmp_path / "spool", tmp_path / "cache"
+    spool.mkdir()
+    settings: dict[str, object] = {}
+    if fault == "no pack":
+        settings = {"models": "none"}
+    elif fault == "alice":
+        (tmp_path / "people").mkdir()
+        Image.new("RGB", (200, 200)).save(tmp_path / "people" / "alice.jpg")
+        settings = {"people": tmp_path / "people"}
+    else:
+        content = b"damaged" if fault == "damaged" else None
+        settings = {"models_root": _packs(tmp_path / "models", content)}
+    extra = {} if fault == "alice" else {"XDG_CACHE_HOME": str(cache)}
+    code, log = _start(spool, extra, **settings)
+    assert code == 3
+    (line,) = [line for line in log if line["level"] in {"critical", "error"}]
+    assert line["event"] == "not started"
+    assert message in line["message"]
+    assert not any(secret in str(log) for secret in ("alice", str(tmp_path)))
+    assert list(spool.iterdir()) == []
+
+
+class _Bucket(BaseHTTPRequestHandler):
+    """As much of S3 as is asked for: a bucket with some objects."""
+
+    objects: ClassVar[dict[str, bytes]] = {}
+
+    def _body(self) -> tuple[int, bytes]:
+        url = urlsplit(self.path)
+        bucket, _, key = unquote(url.path).lstrip("/").partition("/")
+        if bucket != "bucket":
+            return 403, b"<Error><Code>AccessDenied</Code><Message>arn of alice</Message></Error>"
+        if key:
+            return (200, self.objects[key]) if key in self.objects else (404, b"")
+        prefix = parse_qs(url.query).get("prefix", [""])[0]
+        found = "".join(
+            f"<Contents><Key>{escape(name)}</Key><Size>{len(content)}</Size></Contents>"
+            for name, content in self.objects.items()
+            if name.startswith(prefix)
+        )
+        return (
+            200,
+            f"<ListBucketResult><IsTruncated>false</IsTruncated>{found}</ListBucketResult>".encode(),
+        )
+
+    def do_GET(self) -> None:
+        status, body = self._body()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    do_HEAD = do_GET  # noqa: N815 - the name that the base class calls
+
+    def log_message(self, *args: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
+    """The objects of the bucket ``bucket``, which the environment leads to."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Bucket)
+    monkeypatch.setattr(_Bucket, "objects", {})
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    variables = {"ENDPOINT_URL_S3": f"http://127.0.0.1:{server.server_port}", "MAX_ATTEMPTS": "1"}
+    variables |= {"ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "x", "DEFAULT_REGION": "us-east-1"}
+    for name, value in variables.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    yield _Bucket.objects
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_people_of_s3_are_known_and_their_photos_gone(
+    tmp_path: Path, bucket: dict[str, bytes]
+) -> None:
+    bucket["cast/obama/1.jpg"] = fetch("obama2.jpg").read_bytes()
+    bucket["cast/obama/2.jpg"] = fetch("obama3.jpg").read_bytes()
+    bucket["cast/biden.jpg"] = fetch("biden.jpg").read_bytes()
+    bucket["cast/"] = b""
+    bucket["castle/other.jpg"] = b"no photo"
+    portrait = fetch("obama.jpg").read_bytes()
+    with Running(tmp_path, people="s3://bucket/cast", embeddings="true", min_free=0) as service:
+        assert service.spooled() == []
+        ready = service.wait_for_log(lambda line: line["event"] == "ready")
+        assert ready["people"] == 2
+        plan = service.invoke(portrait, Accept="application/json").json
+        assert [person["name"] for person in plan["people"]] == ["biden", "obama"]
+        assert [(t["person"], t["decision"]) for t in plan["tracks"]] == [("obama", "blur")]
+        # Those of a request stand in for those of the service.
+        body = form(("media", "x.jpg", portrait), ("people", "biden.jpg", bucket["cast/biden.jpg"]))
+        plan = service.invoke(body, Content_Type=FORM, Accept="application/json").json
+        assert [person["name"] for person in plan["people"]] == ["biden"]
+        assert [track["decision"] for track in plan["tracks"]] == ["keep"]
+        told = service.invoke(portrait, Accept="application/json; embeddings=1").json
+        (face,) = told["faces"]
+        assert sum(value**2 for value in face["embedding"]) == pytest.approx(1, abs=1e-3)
+        assert face["box"] == pytest.approx([373, 85, 615, 431], abs=30)
+        assert service.ask("GET", "/metrics").status == 404
+        assert "obama" not in str(service.log)
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("s3://bucket/none", "has 0 photos"),
+        ("s3://other/cast", "cannot be read from S3: AccessDenied"),
+        ("s3://bucket/deep", "is not NAME.jpg"),
+        ("s3://bucket/up", "is not NAME.jpg"),
+    ],
+)
+def test_people_that_s3_does_not_give(
+    tmp_path: Path, bucket: dict[str, bytes], place: str, message: str
+) -> None:
+    bucket["deep/alice/x/y.jpg"] = bucket["up/../alice.jpg"] = b"x"
+    with pytest.raises(PeopleError, match=message) as caught, people_folder(place, tmp_path):
+        pass
+    assert "alice" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_room_on_the_disk(tmp_path: Path) -> None:
+    with Running(tmp_path, min_free=10**18) as service:
+        answer = service.invoke(fetch("obama.jpg").read_bytes())
+        assert (answer.status, answer.code) == (507, "disk_full")
+        assert service.spooled() == []

@@ -257,7 +257,6 @@ def test_a_client_that_sends_no_more_is_given_up(service: Running, portrait: byt
 def test_work_for_a_client_that_is_gone_is_dropped(
     service: Running, film: bytes, *, working: bool
 ) -> None:
-    seen = len(service.log)
     connection = service.begin(film, SLOW, length=None if working else 2 * len(film))
     if working:
         service.wait_for_work()
@@ -265,9 +264,11 @@ def test_work_for_a_client_that_is_gone_is_dropped(
         until(lambda: bool(service.spooled()))
     connection.close()
     service.wait_until_clean()
-    line = until(lambda: next((x for x in service.log[seen:] if x["event"] == "invocation"), None))
-    assert line["code"] == ("interrupted" if working else "incomplete_upload")
-    assert line["seconds"].get("render") is None
+    code = "interrupted" if working else "incomplete_upload"
+    line = service.wait_for_log(
+        lambda line: line.get("received_bytes") == len(film) and line["code"] == code
+    )
+    assert "render" not in line["seconds"]
 
 
 def test_one_works_one_waits_and_the_next_is_told_to_come_again(

@@ -67,7 +67,7 @@ make_media() {
 # The way the image is meant to run: no network, nothing to write to but a spool, no privilege.
 locked=(--network none --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges)
 
-in_image() { "${engine[@]}" run --rm "${locked[@]}" -v "$media:/smoke:ro" -v "$media/out:/out" "$@"; }
+in_image() { "${engine[@]}" run --rm --no-healthcheck "${locked[@]}" -v "$media:/smoke:ro" -v "$media/out:/out" "$@"; }
 inside() { "${engine[@]}" exec "$container" "$@"; }
 
 smoke_commands() {
@@ -83,13 +83,14 @@ smoke_commands() {
 
 smoke_service() {
     local health=(--health-interval 1s) state='' code begin
+    [ "$ENGINE" != podman ] || health=(--no-healthcheck) # its own need a timer of systemd
     container=$("${engine[@]}" run -d "${locked[@]}" "${health[@]}" --memory 3g \
         -v "$media:/smoke:ro" "$image" serve)
     if ! inside python3 /smoke/smoke.py service http://127.0.0.1:8080; then
         "${engine[@]}" logs "$container" >&2
         die 'the service is not as it should be'
     fi
-    if [ "$ENGINE" != podman ]; then # whose health checks need a timer of systemd
+    if [ "$ENGINE" != podman ]; then
         for _ in $(seq 50); do
             state=$("${engine[@]}" inspect -f '{{.State.Health.Status}}' "$container")
             [ "$state" != healthy ] || break

@@ -67,7 +67,10 @@ make_media() {
 # The way the image is meant to run: no network, nothing to write to but a spool, no privilege.
 locked=(--network none --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges)
 
-in_image() { "${engine[@]}" run --rm --no-healthcheck "${locked[@]}" -v "$media:/smoke:ro" -v "$media/out:/out" "$@"; }
+in_image() {
+    "${engine[@]}" run --rm --no-healthcheck "${locked[@]}" \
+        -v "$media:/smoke:ro" -v "$media/out:/out" "$@"
+}
 inside() { "${engine[@]}" exec "$container" "$@"; }
 
 smoke_commands() {
@@ -78,6 +81,11 @@ smoke_commands() {
         die 'blur failed'
     in_image --entrypoint python3 "$image" /smoke/smoke.py hidden /out/hidden.mp4 ||
         die 'blur has not hidden who it should, or not only them'
+    # A pack of another name, where SageMaker unpacks a model archive.
+    mkdir "$media/model"
+    cp -R "models/${MODELS:-open}" "$media/model/given"
+    in_image -v "$media/model:/opt/ml/model:ro" "$image" models verify given ||
+        die 'a pack given at run time is not found'
     say 'commands: models verify, blur'
 }
 

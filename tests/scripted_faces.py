@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
+from app.geometry import iou
 from app.tracking.observations import Observation, Trail
 from app.tracking.tracker import ShotTracker
 from app.types import Boxes, Faces
@@ -66,16 +69,28 @@ class ScriptedLooker:
         clear = [f for f in self.faces if frame not in f.overlooked and not f.distant]
         return self._see(frame, clear)
 
-    def around(self, frame: int, boxes: Boxes) -> Faces:
+    def around(self, frame: int, boxes: Boxes, reach: float = 1.0) -> Faces:
         self.crops += [frame] * len(boxes)
-        near = [f for f in self.faces if any(self._inside(f, frame, box) for box in boxes)]
+        near = [f for f in self.faces if any(self._inside(f, frame, box, reach) for box in boxes)]
         return self._see(frame, near)
 
+    def likeness(self, first: int, boxes: Boxes) -> NDArray[np.float32]:
+        """1 where neighbouring boxes show faces of one path, or none both times; else 0."""
+        shown = [self._shown(frame, box) for frame, box in enumerate(boxes, first)]
+        return np.asarray([a is b for a, b in pairwise(shown)], np.float32)
+
+    def _shown(self, frame: int, box: Boxes) -> Place | None:
+        there = [f for f in self.faces if f.enter <= frame < f.leave]
+        if not there:
+            return None
+        shared = iou(box[None], np.stack([f.box(frame) for f in there]))[0]
+        return there[int(shared.argmax())].place if shared.max() > 0.5 else None
+
     @staticmethod
-    def _inside(face: Scripted, frame: int, box: Boxes) -> bool:
+    def _inside(face: Scripted, frame: int, box: Boxes, reach: float) -> bool:
         middle = (box[:2] + box[2:]) / 2
-        reach = REACH * float((box[2:] - box[:2]).max())
-        return bool((np.abs(np.asarray(face.place(frame)) - middle) < reach).all())
+        side = reach * REACH * float((box[2:] - box[:2]).max())
+        return bool((np.abs(np.asarray(face.place(frame)) - middle) < side).all())
 
     def _see(self, frame: int, among: Iterable[Scripted]) -> Faces:
         seen = [f for f in among if f.there(frame)]

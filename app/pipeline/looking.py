@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from app.errors import FaceBlurError
 from app.faces.centerface import distinct
 from app.geometry import grow, inside
+from app.tracking.patches import correlation, patch
 from app.types import Boxes, FaceDetector, Faces, Frame, Image, Size
 
 CROP = 160
@@ -58,10 +61,19 @@ class PictureLooker:
         (faces,) = self._detector.detect([picture.rgb(size)])
         return scaled(faces, size, picture.size)
 
-    def around(self, frame: int, boxes: Boxes) -> Faces:
-        """Faces near the (N, 4) boxes, each once."""
+    def likeness(self, first: int, boxes: Boxes) -> NDArray[np.float32]:
+        """How alike the places of neighbouring boxes are: see ``app.tracking.sampling``."""
+        patches = [
+            patch(self._frames[frame], box) if frame in self._frames else None
+            for frame, box in enumerate(boxes, first)
+        ]
+        alike = [1.0 if a is None or b is None else correlation(a, b) for a, b in pairwise(patches)]
+        return np.asarray(alike, np.float32)
+
+    def around(self, frame: int, boxes: Boxes, reach: float = 1.0) -> Faces:
+        """Faces near the (N, 4) boxes, each once; ``reach`` widens the crops."""
         picture = self._frames[frame]
-        crops = [crop for box in boxes if (crop := Crop.around(picture, box)) is not None]
+        crops = [crop for box in boxes if (crop := Crop.around(picture, box, reach)) is not None]
         found = self._detector.detect([crop.image for crop in crops])
         return once([c.in_picture(f) for c, f in zip(crops, found, strict=True)])
 
@@ -75,9 +87,9 @@ class Crop:
         self._corner = corner
 
     @classmethod
-    def around(cls, picture: Frame, box: Boxes) -> "Crop | None":
+    def around(cls, picture: Frame, box: Boxes, reach: float = 1.0) -> "Crop | None":
         """The crop around a (4,) box, or None when it lies outside the picture."""
-        side = max(float((box[2:] - box[:2]).max()), 4.0) * ROOM
+        side = max(float((box[2:] - box[:2]).max()), 4.0) * ROOM * reach
         middle = (box[:2] + box[2:]) / 2
         corner = (float(middle[0]) - side / 2, float(middle[1]) - side / 2)
         square = np.asarray([*corner, corner[0] + side, corner[1] + side], np.float32)

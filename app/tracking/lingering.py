@@ -7,14 +7,9 @@ place where a face was at the end of a shot is watched for as long as it still l
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from app.geometry import inside
+from app.tracking.patches import Patch, correlation, patch
 from app.types import Boxes, Frame
 
-PATCH = (24, 24)
 ALIKE = 0.4
 """Correlation with the last patch of the old shot from which the face still shows. Half faded it is
 about 0.7; after a hard cut it is about 0."""
@@ -31,8 +26,8 @@ class Lingering:
 
     track: int
     box: Boxes
-    patch: NDArray[np.float32]
-    newest: NDArray[np.float32]
+    patch: Patch
+    newest: Patch
     last: int
     ended: bool = False
 
@@ -47,9 +42,9 @@ class Lingerer:
         self.first = frame.index + 1
         self._until = frame.index + patience
         self._watched = [
-            Lingering(track, box, patch, patch, frame.index)
+            Lingering(track, box, old, old, frame.index)
             for track, box in zip(tracks, boxes, strict=True)
-            if (patch := _patch(frame, box)) is not None
+            if (old := patch(frame, box)) is not None
         ]
 
     def push(self, frame: Frame) -> None:
@@ -57,9 +52,9 @@ class Lingerer:
         for face in self._watched:
             if face.ended or frame.index > self._until:
                 continue
-            patch = _patch(frame, face.box)
-            if patch is not None and _shows(patch, face):
-                face.newest, face.last = patch, frame.index
+            new = patch(frame, face.box)
+            if new is not None and _shows(new, face):
+                face.newest, face.last = new, frame.index
             else:
                 face.ended = True
 
@@ -69,15 +64,5 @@ class Lingerer:
         return [face for face in self._watched if face.last >= self.first]
 
 
-def _shows(patch: NDArray[np.float32], face: Lingering) -> bool:
-    steady = float((patch * face.newest).mean()) >= STEADY
-    return steady and float((patch * face.patch).mean()) >= ALIKE
-
-
-def _patch(frame: Frame, box: Boxes) -> NDArray[np.float32] | None:
-    """The place of a (4,) box, small, grey, of mean 0 and deviation 1; None outside the picture."""
-    region = inside(box, frame.size)
-    if region is None:
-        return None
-    grey = cv2.cvtColor(frame.rgb(PATCH, region), cv2.COLOR_RGB2GRAY).astype(np.float32)
-    return np.asarray((grey - grey.mean()) / max(float(grey.std()), 1.0), np.float32)
+def _shows(new: Patch, face: Lingering) -> bool:
+    return correlation(new, face.newest) >= STEADY and correlation(new, face.patch) >= ALIKE

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.geometry import iou
 from app.tracking.association import associate
@@ -29,6 +30,11 @@ EXPECTED = 0.3
 """IoU with an expected box from which a face is believed at any score that the detector tells:
 half-hidden and turned faces score low, and losing them would show them."""
 
+STEADY = 0.6
+"""Likeness of a face with itself one frame later, below which it is not where it was expected, or
+is somebody else: shaking in step with the looks, or a cut in front of the same background."""
+WIDE = 2.0
+"""A face that is not in its crop is looked for once more in one so much wider."""
 BLIND = 4
 """Frames from look to look, at most: a face that shows for five frames is a failure."""
 
@@ -42,8 +48,15 @@ class Looker(Protocol):
     def glance(self, frame: int) -> Faces:
         """The larger faces of the frame, at a fraction of the cost of ``whole``."""
 
-    def around(self, frame: int, boxes: Boxes) -> Faces:
-        """Faces near the (N, 4) boxes, each face once."""
+    def around(self, frame: int, boxes: Boxes, reach: float = 1.0) -> Faces:
+        """Faces near the (N, 4) boxes, each face once; ``reach`` widens the places."""
+
+    def likeness(self, first: int, boxes: Boxes) -> NDArray[np.float32]:
+        """How alike the places of neighbouring boxes are, (n - 1,) correlations.
+
+        ``boxes`` (n, 4) has one box for each frame from ``first`` on; frames that are not at
+        hand any more count as alike.
+        """
 
 
 Links = dict[Observation, Observation]
@@ -136,9 +149,10 @@ class Settler:
         known = self._known(middle)
         places = self._places(a, b, pairs, middle)
         seen: list[Observation] = []
-        if len(places):
-            around = observe(middle, self._looker.around(middle, places))
-            seen = apart(believed(around, places), known)
+        for reach in (1.0, WIDE):
+            if len(seen) < len(places):
+                around = observe(middle, self._looker.around(middle, places, reach))
+                seen += apart(believed(around, places), np.concatenate([known, boxes_of(seen)]))
         if _blind(stretch) or len(seen) < len(places):
             glanced = believed(observe(middle, self._looker.glance(middle)), places)
             seen += apart(glanced, np.concatenate([known, boxes_of(seen)]))
@@ -160,13 +174,23 @@ class Settler:
         boxes = [between(x, y, frame) for x, y in inside]
         return np.asarray(boxes, np.float32).reshape(-1, 4)
 
+    def _steady(self, x: Observation, y: Observation, middle: Observation) -> bool:
+        """Whether the face stays alike in all frames between three looks."""
+        for a, b in ((x, middle), (middle, y)):
+            if b.frame - a.frame > 1:
+                way = [between(a, b, frame) for frame in range(a.frame, b.frame + 1)]
+                alike = self._looker.likeness(a.frame, np.asarray(way, np.float32))
+                if alike.min() < STEADY:
+                    return False
+        return True
+
     def _confirm(self, pairs: Pairs, seen: Sequence[Observation], middle: int) -> set[Observation]:
         """Link the pairs that a look confirms; returns all observations that are settled."""
         expected = np.asarray([between(x, y, middle) for x, y in pairs], np.float32).reshape(-1, 4)
         agreement = iou(expected, boxes_of(seen))
         settled: set[Observation] = set()
         for i, j in associate(expected, boxes_of(seen), 1):
-            if agreement[i, j] >= AGREEMENT:
+            if agreement[i, j] >= AGREEMENT and self._steady(*pairs[i], seen[j]):
                 x, y = pairs[i]
                 self.links.update([(x, seen[j]), (seen[j], y)])
                 self._settled += [(x, seen[j]), (seen[j], y)]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.tracking.association import associate
+from app.tracking.breaks import breaks
 from app.tracking.observations import Observation, Trail, boxes_of, observe
 from app.tracking.sampling import Links, Looker, Settler, apart, believed
 from app.types import Boxes
@@ -57,6 +58,8 @@ class ShotTracker:
 
     def _take(self, settler: Settler, seen: Sequence[Observation]) -> list[Trail]:
         """Continue the open trails along the links and begin trails of new faces."""
+        for last in breaks(settler.links, self._looker):
+            del settler.links[last]
         linked = set(settler.links.values())
         fresh = [Trail([o]) for o in (*settler.found, *seen) if o not in linked]
         grown = [t for t in self._open if t.observations[-1] in settler.links]

@@ -1,10 +1,11 @@
 """The clips that tests and measurements share, each about one way in which a face can be missed."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
 from media.photos import BIDEN, GUESTS, OBAMA, OBAMA_SPEAKING, Photo
-from media.scene import Actor, Background, Scene, Shot, keys, ramp
+from media.scene import Actor, Background, Path2, Scene, Shot, keys, ramp
 
 SMALL = (640, 360)
 HD = (1280, 720)
@@ -157,6 +158,40 @@ def dissolve() -> Scene:
     return Scene(SMALL, (first, Shot(40, both, _BLUE, dissolve=14)))
 
 
+def jump() -> Scene:
+    """Cuts in front of a background that stays: two people swap places, one comes for five frames."""
+    wall = Background((120, 120, 120), (0.0, 0.0), seed=7)
+    left, right = {0: (200, 160)}, {0: (440, 160)}
+    first = (Actor(OBAMA, keys(left), 70), Actor(BIDEN, keys(right), 70))
+    swapped = (Actor(BIDEN, keys(left), 70), Actor(OBAMA, keys(right), 70))
+    short = (Actor(OBAMA, keys(left), 70),)
+    alone = (Actor(BIDEN, keys(left), 70),)
+    return Scene(
+        SMALL,
+        (
+            Shot(25, first, wall),
+            Shot(25, swapped, wall),
+            Shot(20, alone, wall),
+            Shot(5, short, wall),
+            Shot(20, alone, wall),
+        ),
+    )
+
+
+def shake() -> Scene:
+    """A camera that shakes in step with the looks: the faces are elsewhere in between."""
+
+    def sway(x: float, y: float) -> Path2:
+        def path(frame: float) -> tuple[float, float]:
+            phase = frame * math.tau / 6
+            return x + 30 * math.sin(phase + 0.3), y + 12 * math.cos(phase)
+
+        return path
+
+    actors = (Actor(OBAMA, sway(220, 160), 70), Actor(BIDEN, sway(450, 160), 70))
+    return Scene(SMALL, (Shot(48, actors, _RED),))
+
+
 SCENES: dict[str, Callable[[], Scene]] = {
     "calm": calm,
     "cuts": cuts,
@@ -173,4 +208,6 @@ SCENES: dict[str, Callable[[], Scene]] = {
     "blinks": blinks,
     "small": small,
     "dissolve": dissolve,
+    "jump": jump,
+    "shake": shake,
 }

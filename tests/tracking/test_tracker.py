@@ -151,9 +151,20 @@ def test_only_the_face_in_dispute_is_looked_at_again() -> None:
     assert looker.wholes == [0, 20]
     assert 10 in looker.glances
     # The end is looked at again where the face is missed, and the middle shows both faces. All
-    # other crops are of the one who left: its way to the middle, and from there to where it left.
+    # other crops are of the one who left: its way to the middle, and from there to where it left,
+    # where it is looked for once more in a wider crop.
     assert looker.crops[:3] == [20, 10, 10]
-    assert sorted(looker.crops[3:]) == [5, 12, 15, 16, 17]
+    assert sorted(looker.crops[3:]) == [5, 12, 15, 16, 17, 17]
+
+
+@pytest.mark.parametrize("change", [7, 10, 13])
+def test_a_trail_does_not_go_over_to_somebody_else_in_the_same_place(change: int) -> None:
+    faces = [
+        Scripted(straight(100, 100), leave=change),
+        Scripted(straight(100, 100), enter=change),
+    ]
+    trails, _ = follow(faces, 31, 10)
+    assert sorted((t.first, t.last) for t in trails) == [(0, change - 1), (change, 30)]
 
 
 def test_an_empty_shot_costs_no_crops() -> None:

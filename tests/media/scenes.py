@@ -159,7 +159,7 @@ def dissolve() -> Scene:
 
 
 def jump() -> Scene:
-    """Cuts in front of a background that stays: two people swap places, one comes for five frames."""
+    """Cuts before a background that stays: two swap places, and one comes for five frames."""
     wall = Background((120, 120, 120), (0.0, 0.0), seed=7)
     left, right = {0: (200, 160)}, {0: (440, 160)}
     first = (Actor(OBAMA, keys(left), 70), Actor(BIDEN, keys(right), 70))

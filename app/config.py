@@ -121,6 +121,9 @@ class Settings(_Checked):
     precision: Literal["auto", "float", "int8"] = Field(
         "auto", description="arithmetic of the models"
     )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where the models run; auto takes a GPU where one works"
+    )
     threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads (default: as many as there are cores)"
     )

@@ -8,28 +8,28 @@ from app.errors import PackError
 from app.faces.centerface import SCORE, CenterFace
 from app.faces.dlib_resnet import DlibResnet
 from app.faces.packs import Pack, Part
-from app.faces.sessions import prefers_int8
+from app.faces.sessions import Device, prefers_int8
 from app.types import FaceDetector, FaceRecogniser
 
 Precision = Literal["auto", "float", "int8"]
 
 
-def _centerface(model: Path, threads: int | None, score: float) -> FaceDetector:
-    return CenterFace(model, threads=threads, score=score)
+def _centerface(model: Path, threads: int | None, device: Device, score: float) -> FaceDetector:
+    return CenterFace(model, threads=threads, score=score, device=device)
 
 
-def _dlib_resnet(model: Path, threads: int | None) -> FaceRecogniser:
-    return DlibResnet(model, threads=threads, mirror=True)
+def _dlib_resnet(model: Path, threads: int | None, device: Device) -> FaceRecogniser:
+    return DlibResnet(model, threads=threads, mirror=True, device=device)
 
 
-DETECTORS: dict[str, Callable[[Path, int | None, float], FaceDetector]] = {
+DETECTORS: dict[str, Callable[[Path, int | None, Device, float], FaceDetector]] = {
     "centerface": _centerface,
 }
-"""Detectors by the ``kind`` of a pack: from file, threads and least score."""
-RECOGNISERS: dict[str, Callable[[Path, int | None], FaceRecogniser]] = {
+"""Detectors by the ``kind`` of a pack: from file, threads, device and least score."""
+RECOGNISERS: dict[str, Callable[[Path, int | None, Device], FaceRecogniser]] = {
     "dlib-resnet": _dlib_resnet,
 }
-"""Recognisers by the ``kind`` of a pack: from file and threads."""
+"""Recognisers by the ``kind`` of a pack: from file, threads and device."""
 
 
 def load_detector(
@@ -38,6 +38,7 @@ def load_detector(
     threads: int | None = None,
     precision: Precision = "auto",
     score: float = SCORE,
+    device: Device = "cpu",
 ) -> FaceDetector:
     """The detector of a pack, its weights checked.
 
@@ -46,27 +47,33 @@ def load_detector(
         threads: at most; default: the CPUs this process may use.
         precision: ``auto`` takes the 8-bit file where the CPU is faster with it.
         score: faces of lower score are not returned, 0..1.
+        device: where to run; on a GPU 8-bit files are not faster.
 
     Raises:
         PackError: weights are missing or damaged, or nothing here reads them.
+        DeviceError: the GPU that was asked for cannot be used.
         ModelError: the runtime cannot load them.
     """
     if pack.detector.kind not in DETECTORS:
         raise PackError(f"{pack.name}: there is no detector {pack.detector.kind!r}")
     model = pack.checked(detector_file(pack.detector, precision))
-    return DETECTORS[pack.detector.kind](model, threads, score)
+    return DETECTORS[pack.detector.kind](model, threads, device, score)
 
 
-def load_recogniser(pack: Pack, *, threads: int | None = None) -> FaceRecogniser:
+def load_recogniser(
+    pack: Pack, *, threads: int | None = None, device: Device = "cpu"
+) -> FaceRecogniser:
     """The recogniser of a pack, its weights checked.
 
     Raises:
         PackError: weights are missing or damaged, or nothing here reads them.
+        DeviceError: the GPU that was asked for cannot be used.
         ModelError: the runtime cannot load them.
     """
     if pack.recogniser.kind not in RECOGNISERS:
         raise PackError(f"{pack.name}: there is no recogniser {pack.recogniser.kind!r}")
-    return RECOGNISERS[pack.recogniser.kind](pack.checked(pack.recogniser.files["float"]), threads)
+    model = pack.checked(pack.recogniser.files["float"])
+    return RECOGNISERS[pack.recogniser.kind](model, threads, device)
 
 
 def detector_file(part: Part, precision: Precision = "auto") -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ModelError
-from app.faces.sessions import open_session
+from app.faces.sessions import Device, open_session
 from app.geometry import iou
 from app.types import Boxes, Faces, Image, Scores, Size
 
@@ -46,14 +46,20 @@ class CenterFace:
         model: the file of weights, or its bytes.
         threads: at most; default: the CPUs this process may use.
         score: faces of lower score are not returned, 0..1.
+        device: where to run.
     """
 
     def __init__(
-        self, model: Path | bytes, *, threads: int | None = None, score: float = SCORE
+        self,
+        model: Path | bytes,
+        *,
+        threads: int | None = None,
+        score: float = SCORE,
+        device: Device = "cpu",
     ) -> None:
         if not 0 < score < 1:
             raise ValueError(f"score: expected between 0 and 1, got {score}")
-        self._session = open_session(model, threads)
+        self._session = open_session(model, threads, device)
         self._score = score
 
     def input_size(self, size: Size) -> Size:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ModelError
-from app.faces.sessions import open_session
+from app.faces.sessions import Device, open_session
 from app.types import Embeddings, Image, Landmarks
 
 CHIP = 150
@@ -32,9 +32,14 @@ class DlibResnet:
     """
 
     def __init__(
-        self, model: Path | bytes, *, threads: int | None = None, mirror: bool = False
+        self,
+        model: Path | bytes,
+        *,
+        threads: int | None = None,
+        mirror: bool = False,
+        device: Device = "cpu",
     ) -> None:
-        self._session = open_session(model, threads)
+        self._session = open_session(model, threads, device)
         self._mirror = mirror
 
     @property

@@ -33,7 +33,7 @@ class GraphWriter:
 
     def constant(self, name: str, values: NDArray[Any]) -> str:
         """Store a constant once; return its name."""
-        self.weights.setdefault(name, numpy_helper.from_array(np.ascontiguousarray(values), name))
+        self.weights.setdefault(name, numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
 
     def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:

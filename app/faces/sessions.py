@@ -1,14 +1,18 @@
-"""ONNX Runtime on the CPU: quiet, bounded, and without telemetry."""
+"""ONNX Runtime: quiet, bounded, without telemetry, and on the device that was asked for."""
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from app.errors import ModelError
+from app.errors import DeviceError, ModelError
 
 if TYPE_CHECKING:
     import onnxruntime  # type: ignore[import-untyped]
+
+Device: TypeAlias = Literal["auto", "cpu", "cuda"]
+CUDA = "CUDAExecutionProvider"
 
 _SYSTEM = Path("/")
 
@@ -66,15 +70,19 @@ def prefers_int8(root: Path = _SYSTEM) -> bool:
     return bool({"avx512_vnni", "avx_vnni", "asimddp"} & set(" ".join(lines[:1]).split()))
 
 
-def open_session(model: Path | bytes, threads: int | None = None) -> "onnxruntime.InferenceSession":
-    """A session on the CPU over a file or the bytes of one.
+def open_session(
+    model: Path | bytes, threads: int | None = None, device: Device = "cpu"
+) -> "onnxruntime.InferenceSession":
+    """A session over a file or the bytes of one.
 
     Args:
         model: an ONNX file, or what is in one.
         threads: at most; default ``available_cpus()``.
+        device: ``auto`` takes a GPU where there is one that works.
 
     Raises:
         ModelError: ONNX Runtime cannot load it.
+        DeviceError: a GPU was asked for and cannot be used.
     """
     # ONNX Runtime sends telemetry from 1.29 on, unless told so before it is loaded
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -91,9 +99,30 @@ def open_session(model: Path | bytes, threads: int | None = None) -> "onnxruntim
     options.enable_cpu_mem_arena = True
     options.enable_mem_pattern = False
     source = model if isinstance(model, bytes) else str(model)
+    providers = _providers(onnxruntime.get_available_providers(), device)
+    if CUDA in providers:
+        onnxruntime.preload_dlls()
     try:
-        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(source, options, providers=providers)
     except Exception as error:
         name = "the model" if isinstance(model, bytes) else str(model)
         reason = str(error).splitlines()[0]
         raise ModelError(f"{name}: ONNX Runtime cannot load it: {reason}") from error
+    if device == "cuda" and CUDA not in session.get_providers():
+        # ONNX Runtime only warns, and runs on the CPU
+        raise DeviceError(
+            "the GPU that was asked for cannot be used; see its driver, or use the CPU"
+        )
+    return session
+
+
+def _providers(available: Sequence[str], device: Device) -> list[str]:
+    """What a session may run on, best first.
+
+    Raises:
+        DeviceError: a GPU was asked for, and this ONNX Runtime has no support for one.
+    """
+    if device == "cuda" and CUDA not in available:
+        raise DeviceError("a GPU was asked for, but onnxruntime-gpu is not installed; use the CPU")
+    with_gpu = device != "cpu" and CUDA in available
+    return [CUDA, "CPUExecutionProvider"] if with_gpu else ["CPUExecutionProvider"]

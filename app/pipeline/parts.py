@@ -37,14 +37,23 @@ def load_parts(settings: Settings) -> Parts:
 
     Raises:
         PackError: the pack or its weights are missing or damaged.
+        DeviceError: the GPU that was asked for cannot be used.
         ConfigError: the thresholds contradict those of the pack.
     """
     pack = load_pack(settings.models, settings.models_root)
     detector = load_detector(
-        pack, threads=settings.threads, precision=settings.precision, score=LEAST_SCORE
+        pack,
+        threads=settings.threads,
+        precision=settings.precision,
+        score=LEAST_SCORE,
+        device=settings.device,
     )
     telling_apart = settings.choice != "everyone"
-    recogniser = load_recogniser(pack, threads=settings.threads) if telling_apart else None
+    recogniser = (
+        load_recogniser(pack, threads=settings.threads, device=settings.device)
+        if telling_apart
+        else None
+    )
     found = _record(pack, detector_file(pack.detector, settings.precision))
     told = _record(pack, pack.recogniser.files["float"]) if telling_apart else None
     models = ModelsRecord(pack.name, found, told)

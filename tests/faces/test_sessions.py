@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import ModelError
-from app.faces.packs import models_folder
+from app.errors import DeviceError, ModelError
+from app.faces.packs import load_pack, models_folder
 from app.faces.sessions import available_cpus, open_session, prefers_int8
 
 MODEL = models_folder() / "open/centerface-int8.onnx"
@@ -118,3 +118,13 @@ def test_what_is_no_model(tmp_path: Path) -> None:
         with pytest.raises(ModelError, match="cannot load") as caught:
             open_session(model)
         assert "\n" not in str(caught.value)
+
+
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    with pytest.raises(DeviceError, match="GPU was asked for"):
+        open_session(load_pack("open").path("centerface.onnx"), device="cuda")
+
+
+def test_auto_runs_on_the_cpu_where_there_is_no_gpu() -> None:
+    session = open_session(load_pack("open").path("centerface.onnx"), device="auto")
+    assert session.get_providers() == ["CPUExecutionProvider"]

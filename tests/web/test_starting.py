@@ -40,7 +40,7 @@ def _start(
         ({"FACE_BLUR_MARGINS": "1"}, "unknown environment variable FACE_BLUR_MARGINS; valid are:"),
         ({"FACE_BLUR_MARGIN": "7"}, "margin: "),
         ({"FACE_BLUR_QUEUE": "-1"}, "queue: "),
-        ({"FACE_BLUR_DEVICE": "cuda"}, "FACE_BLUR_DEVICE"),
+        ({"FACE_BLUR_DEVISE": "cuda"}, "FACE_BLUR_DEVISE"),
         ({"SAGEMAKER_BIND_TO_PORT": "http"}, "SAGEMAKER_BIND_TO_PORT"),
         ({"SAGEMAKER_BIND_TO_PORT": "70000"}, "SAGEMAKER_BIND_TO_PORT"),
         ({"FACE_BLUR_SPOOL": "/nowhere/spool"}, "spool"),
@@ -72,6 +72,7 @@ def _packs(folder: Path, content: bytes | None) -> Path:
         ("missing", "weights are missing; run: face-blur models fetch open"),
         ("damaged", "weights are damaged; run: face-blur models fetch open"),
         ("alice", "photo 1 of people: no face found"),
+        ("no gpu", "a GPU was asked for, but onnxruntime-gpu is not installed"),
     ],
 )
 def test_what_cannot_be_loaded(tmp_path: Path, fault: str, message: str) -> None:
@@ -80,6 +81,8 @@ def test_what_cannot_be_loaded(tmp_path: Path, fault: str, message: str) -> None
     settings: dict[str, object] = {}
     if fault == "no pack":
         settings = {"models": "none"}
+    elif fault == "no gpu":
+        settings = {"device": "cuda"}
     elif fault == "alice":
         (tmp_path / "people").mkdir()
         Image.new("RGB", (200, 200)).save(tmp_path / "people" / "alice.jpg")
@@ -87,7 +90,7 @@ def test_what_cannot_be_loaded(tmp_path: Path, fault: str, message: str) -> None
     else:
         content = b"damaged" if fault == "damaged" else None
         settings = {"models_root": _packs(tmp_path / "models", content)}
-    extra = {} if fault == "alice" else {"XDG_CACHE_HOME": str(cache)}
+    extra = {} if fault in {"alice", "no gpu"} else {"XDG_CACHE_HOME": str(cache)}
     code, log = _start(spool, extra, **settings)
     assert code == 3
     (line,) = [line for line in log if line["level"] in {"critical", "error"}]

@@ -74,7 +74,7 @@ def fetch(pack: Pack, report: Report) -> None:
     """
     for source in pack.sources:
         file = source.produces
-        if _file_state(pack, file) is State.READY:
+        if _file_state(pack, file) is State.READY and pack.path(file) == pack.folder / file:
             report(f"{file}: is there")
             continue
         data = _cached(pack.spare(file), pack.files[file])

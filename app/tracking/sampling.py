@@ -149,11 +149,14 @@ class Settler:
         known = self._known(middle)
         places = self._places(a, b, pairs, middle)
         seen: list[Observation] = []
+        missed = places
         for reach in (1.0, WIDE):
-            if len(seen) < len(places):
-                around = observe(middle, self._looker.around(middle, places, reach))
-                seen += apart(believed(around, places), np.concatenate([known, boxes_of(seen)]))
-        if _blind(stretch) or len(seen) < len(places):
+            if len(missed):
+                around = observe(middle, self._looker.around(middle, missed, reach))
+                seen += apart(believed(around, missed), np.concatenate([known, boxes_of(seen)]))
+                found = {i for i, _ in associate(places, boxes_of(seen), 1)}
+                missed = places[[i for i in range(len(places)) if i not in found]]
+        if _blind(stretch) or len(missed):
             glanced = believed(observe(middle, self._looker.glance(middle)), places)
             seen += apart(glanced, np.concatenate([known, boxes_of(seen)]))
         return seen

@@ -89,6 +89,17 @@ smoke_commands() {
     say 'commands: models verify, blur'
 }
 
+# Where there is no GPU, asking for one must stop the service at once, with one line.
+smoke_device() {
+    [ ! -e /dev/nvidiactl ] || return 0
+    local said code=0
+    said=$(in_image -e FACE_BLUR_DEVICE=cuda "$image" serve 2>&1) || code=$?
+    case "$code$said" in
+    3*'a GPU was asked for'*) say 'a GPU that is not there is refused' ;;
+    *) die "a GPU that is not there: exit code $code: $said" ;;
+    esac
+}
+
 smoke_service() {
     local health=(--health-interval 1s) state='' code begin
     [ "$ENGINE" != podman ] || health=(--no-healthcheck) # its own need a timer of systemd
@@ -152,6 +163,7 @@ smoke)
     if start_engine; then
         build
         smoke_commands
+        smoke_device
         smoke_service
         say "$image: all well"
     else

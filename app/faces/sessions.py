@@ -99,30 +99,46 @@ def open_session(
     options.enable_cpu_mem_arena = True
     options.enable_mem_pattern = False
     source = model if isinstance(model, bytes) else str(model)
-    providers = _providers(onnxruntime.get_available_providers(), device)
-    if CUDA in providers:
-        onnxruntime.preload_dlls()
+    if device == "cuda" or (device == "auto" and _has_gpu(onnxruntime.get_available_providers())):
+        try:
+            return _on_gpu(source, options)
+        except DeviceError:
+            if device == "cuda":
+                raise
     try:
-        session = onnxruntime.InferenceSession(source, options, providers=providers)
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         name = "the model" if isinstance(model, bytes) else str(model)
         reason = str(error).splitlines()[0]
         raise ModelError(f"{name}: ONNX Runtime cannot load it: {reason}") from error
-    if device == "cuda" and CUDA not in session.get_providers():
-        # ONNX Runtime only warns, and runs on the CPU
-        raise DeviceError(
-            "the GPU that was asked for cannot be used; see its driver, or use the CPU"
-        )
-    return session
 
 
-def _providers(available: Sequence[str], device: Device) -> list[str]:
-    """What a session may run on, best first.
+def _has_gpu(providers: Sequence[str], root: Path = _SYSTEM) -> bool:
+    """Whether there is a GPU with its driver, and an ONNX Runtime that can use one."""
+    return CUDA in providers and (root / "dev/nvidiactl").exists()
+
+
+def _on_gpu(
+    source: bytes | str, options: "onnxruntime.SessionOptions"
+) -> "onnxruntime.InferenceSession":
+    """A session that surely runs on the GPU.
 
     Raises:
-        DeviceError: a GPU was asked for, and this ONNX Runtime has no support for one.
+        DeviceError: it cannot.
     """
-    if device == "cuda" and CUDA not in available:
+    import onnxruntime  # noqa: PLC0415 - see open_session
+
+    if CUDA not in onnxruntime.get_available_providers():
         raise DeviceError("a GPU was asked for, but onnxruntime-gpu is not installed; use the CPU")
-    with_gpu = device != "cpu" and CUDA in available
-    return [CUDA, "CPUExecutionProvider"] if with_gpu else ["CPUExecutionProvider"]
+    onnxruntime.preload_dlls()
+    try:
+        # without its fallback: ONNX Runtime would print a page and go on with the CPU
+        session = onnxruntime.InferenceSession(
+            source, options, providers=[CUDA, "CPUExecutionProvider"], enable_fallback=0
+        )
+    except Exception as error:
+        reason = str(error).splitlines()[0][:200]
+        raise DeviceError(f"a GPU was asked for, but cannot be used: {reason}") from error
+    if CUDA not in session.get_providers():
+        raise DeviceError("a GPU was asked for, but cannot be used; see its driver, or use the CPU")
+    return session

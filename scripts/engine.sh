@@ -144,21 +144,33 @@ make_base() {
     build_flags+=(--build-arg "BASE_IMAGE=$image")
 }
 
-bootstrap() {
-    local tar=$1 root=$cache/root mirror
-    unpack debootstrap debootstrap || return 1
+# Where apt takes a suite from; apt is configured for what can be reached.
+mirror_of() {
     # The words in dollars are apt's.
     # shellcheck disable=SC2016
-    mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' |
-        awk -v suite="$suite" '$1 == suite {print $2; exit}')
+    apt-get indextargets --format '$(CODENAME) $(REPO_URI)' |
+        awk -v suite="$1" '$1 == suite {print $2; exit}'
+}
+
+bootstrap() {
+    local tar=$1 root=$cache/root mirror security
+    unpack debootstrap debootstrap || return 1
+    mirror=$(mirror_of "$suite")
+    security=$(mirror_of "$suite-security")
+    if [ -z "$mirror" ]; then
+        say "apt knows no mirror of $suite"
+        return 1
+    fi
     rm -rf "$root"
     DEBOOTSTRAP_DIR=$cache/debootstrap/usr/share/debootstrap quietly debootstrap \
         "$cache/debootstrap/usr/sbin/debootstrap" --variant=minbase --include=ca-certificates \
-        "$suite" "$root" "${mirror:-http://deb.debian.org/debian}" || return 1
+        "$suite" "$root" "$mirror" || return 1
     printf 'path-exclude=/usr/share/%s/*\n' doc man locale >"$root/etc/dpkg/dpkg.cfg.d/slim"
     rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/usr/share/{doc,man,locale}/*
-    # The mirror with the fixes of the release, which an image of the registry has, too.
-    printf 'deb %s %s main\n' "${mirror:-http://deb.debian.org/debian}" "$suite" \
-        http://deb.debian.org/debian-security "$suite-security" >"$root/etc/apt/sources.list"
+    printf 'deb %s %s main\n' "$mirror" "$suite" >"$root/etc/apt/sources.list"
+    # The fixes of the release, which an image of a registry has, too.
+    if [ -n "$security" ]; then
+        printf 'deb %s %s main\n' "$security" "$suite-security" >>"$root/etc/apt/sources.list"
+    fi
     tar -C "$root" --numeric-owner -cf "$tar.new" . && mv "$tar.new" "$tar" && rm -rf "$root"
 }

@@ -88,7 +88,8 @@ def tracked() -> list[Path]:
 def test_no_machine_and_no_registry_is_named() -> None:
     places = ("/" + "work", "/" + "root", "/" + "home")
     own = "|".join(rf"(?<![\w.:/}}]){place}/\w" for place in places)
-    hosts = "|".join(rf"{host}\.org" for host in ("pypi", "pythonhosted", "registry.npmjs"))
+    registries = ("pypi", "pythonhosted", "registry.npmjs", "deb.debian")
+    hosts = "|".join(rf"{host}\.org" for host in registries)
     found = [
         f"{path.relative_to(ROOT)}: {match[0]}"
         for path in tracked()

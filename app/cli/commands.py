@@ -202,4 +202,4 @@ def _summarise(args: Namespace, plan: Plan) -> None:
     hidden = sum(track.decision == "blur" for track in plan.tracks)
     doubtful = sum(track.uncertain for track in plan.tracks)
     text = f"{args.output}: {hidden} of {len(plan.tracks)} tracks of faces hidden"
-    tell(f"{text}, {doubtful} of them uncertain" if doubtful else text, quiet=args.quiet)
+    tell(f"{text}; uncertain: {doubtful}" if doubtful else text, quiet=args.quiet)

@@ -88,7 +88,7 @@ def tracked() -> list[Path]:
 def test_no_machine_and_no_registry_is_named() -> None:
     places = ("/" + "work", "/" + "root", "/" + "home")
     own = "|".join(rf"(?<![\w.:/}}]){place}/\w" for place in places)
-    registries = ("pypi", "pythonhosted", "registry.npmjs", "deb.debian")
+    registries = ("pypi", "pythonhosted", "registry.npmjs", "deb" + ".debian")
     hosts = "|".join(rf"{host}\.org" for host in registries)
     found = [
         f"{path.relative_to(ROOT)}: {match[0]}"

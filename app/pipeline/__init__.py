@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.config import Settings
 from app.effects import make_effect
-from app.errors import MediaError, PlanError
+from app.errors import MediaError, PlanError, UsageError
 from app.identity.gallery import Gallery
 from app.pipeline.analysis import Analysis
 from app.pipeline.memory import give_back_memory, share_one_heap
@@ -57,8 +57,10 @@ def analyse(
 
     Raises:
         MediaError: the file cannot be read to its end.
-        UsageError: nobody is where the settings point at.
+        UsageError: nobody is where the settings point at, or nobody can be told apart although
+            the settings want it: no face may be shown for want of a gallery.
     """
+    _check_people(settings, parts, gallery)
     source = open_source(path, threads=settings.threads)
     sha256 = sha256_of(path)
     found = Analysis(parts, settings, source.info).run(source, progress or _silent)
@@ -71,6 +73,15 @@ def analyse(
         shots=found.shots,
         tracks=tracks,
     )
+
+
+def _check_people(settings: Settings, parts: Parts, gallery: Gallery | None) -> None:
+    if settings.choice == "everyone":
+        return
+    if parts.recogniser is None:
+        raise UsageError("the parts were loaded for everyone; load them for these settings")
+    if not settings.select and (gallery is None or not gallery.people):
+        raise UsageError("no people were given; pass the gallery that load_people makes")
 
 
 def _record(path: Path, sha256: str, info: MediaInfo, frames: int) -> SourceRecord:

@@ -10,6 +10,7 @@ from media.scenes import SCENES
 from media.truth import leaked, spilled
 
 from app.config import Settings
+from app.errors import UsageError
 from app.identity.gallery import Gallery
 from app.pipeline import Parts, analyse, load_parts, load_people
 from app.plan import Plan
@@ -103,6 +104,18 @@ def test_a_clicked_person_is_hidden_wherever_she_is(
     plan = analyse(clip("cuts").path, settings, load_parts(settings))
     assert not leaked(truth, plan, ["obama"], share=COVERED, margin=MARGIN)
     assert not spilled(truth, plan, ["obama"])
+
+
+def test_without_a_gallery_nothing_is_analysed(
+    clip: Callable[[str], Clip], people: Path, parts: Parts, gallery: Gallery
+) -> None:
+    path, settings = clip("calm").path, Settings(people=people)
+    with pytest.raises(UsageError, match="load_people"):
+        analyse(path, settings, parts)
+    with pytest.raises(UsageError, match="load_people"):
+        analyse(path, settings, parts, Gallery(()))
+    with pytest.raises(UsageError, match="loaded for everyone"):
+        analyse(path, settings, load_parts(Settings()), gallery)
 
 
 def test_every_frame_and_adaptive_sampling_agree(

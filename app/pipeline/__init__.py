@@ -12,13 +12,15 @@ from app.identity.gallery import Gallery
 from app.pipeline.analysis import Analysis
 from app.pipeline.memory import give_back_memory, share_one_heap
 from app.pipeline.naming import decide
-from app.pipeline.parts import Parts, Progress, load_parts
+from app.pipeline.outputs import CONTENT_TYPES, output_for
+from app.pipeline.parts import Parts, Progress, load_parts, parts_for
 from app.pipeline.people import check_people, load_people
 from app.plan import Person, Plan, SourceRecord, sha256_of
 from app.types import MediaInfo
 from app.video import check_output, open_sink, open_source
 
 __all__ = [
+    "CONTENT_TYPES",
     "Parts",
     "Progress",
     "analyse",
@@ -26,6 +28,8 @@ __all__ = [
     "give_back_memory",
     "load_parts",
     "load_people",
+    "output_for",
+    "parts_for",
     "preflight",
     "render",
     "share_one_heap",

@@ -1,7 +1,7 @@
 """The interchangeable parts of one run, chosen by the settings."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.config import Settings
 from app.errors import ConfigError
@@ -58,6 +58,13 @@ def load_parts(settings: Settings) -> Parts:
     told = _record(pack, pack.recogniser.files["float"]) if telling_apart else None
     models = ModelsRecord(pack.name, found, told)
     return Parts(pack, detector, recogniser, _thresholds(settings, pack), models)
+
+
+def parts_for(parts: Parts, settings: Settings) -> Parts:
+    """Take what the settings need: nothing that tells people apart where everybody is hidden."""
+    if settings.choice != "everyone":
+        return parts
+    return replace(parts, recogniser=None, models=replace(parts.models, recogniser=None))
 
 
 def _record(pack: Pack, file: str) -> ModelRecord:

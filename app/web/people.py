@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -33,12 +33,9 @@ def people_folder(place: str, spool: Path) -> Iterator[Path]:
 
 def _fetch(place: str, folder: Path) -> None:
     # Slow to import, and needed by few.
-    import boto3  # type: ignore[import-untyped]  # noqa: PLC0415
-    from boto3.exceptions import Boto3Error  # type: ignore[import-untyped]  # noqa: PLC0415
-    from botocore.exceptions import (  # type: ignore[import-untyped]  # noqa: PLC0415
-        BotoCoreError,
-        ClientError,
-    )
+    import boto3  # noqa: PLC0415
+    from boto3.exceptions import Boto3Error  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
     bucket, _, prefix = place.removeprefix(_S3).partition("/")
     prefix = prefix.rstrip("/") + "/" if prefix.strip("/") else ""
@@ -55,7 +52,7 @@ def _fetch(place: str, folder: Path) -> None:
         raise PeopleError(f"the photos cannot be read from S3: {_reason(error)}") from error
 
 
-def _checked(photos: list[dict[str, object]], prefix: str) -> Iterator[str]:
+def _checked(photos: Sequence[Mapping[str, object]], prefix: str) -> Iterator[str]:
     """The names below the prefix, if they can be names of photos of people.
 
     Raises:

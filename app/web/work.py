@@ -3,39 +3,31 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 from app.config import ServiceSettings, Settings
-from app.errors import MediaTooLarge, OutputError
+from app.errors import MediaTooLarge
 from app.identity.gallery import Gallery
-from app.pipeline import Parts, Progress, analyse, give_back_memory, preflight, render
+from app.pipeline import (
+    CONTENT_TYPES,
+    Parts,
+    Progress,
+    analyse,
+    give_back_memory,
+    output_for,
+    parts_for,
+    render,
+)
 from app.plan import Plan, write_plan
 from app.types import MediaInfo
-from app.video import natural_suffix, open_source
+from app.video import open_source
 from app.web.faces import write_faces
 from app.web.form import Upload
 from app.web.options import Wanted
 from app.web.people import request_gallery
 from app.web.runner import Check
-
-CONTENT_TYPES = {
-    ".mp4": "video/mp4",
-    ".mov": "video/quicktime",
-    ".mkv": "video/x-matroska",
-    ".webm": "video/webm",
-    ".avi": "video/x-msvideo",
-    ".ts": "video/mp2t",
-    ".flv": "video/x-flv",
-    ".jpg": "image/jpeg",
-    ".png": "image/png",
-    ".webp": "image/webp",
-    ".json": "application/json",
-}
-"""Of the files that are answered, by their suffix."""
-_ANYTHING = ".mkv"
-"""For films that their own container could not hold again; it holds nearly everything."""
 
 
 @dataclass(slots=True)
@@ -151,27 +143,3 @@ class Work:
             self._check_length(info, done)
 
         return progress
-
-
-def parts_for(parts: Parts, settings: Settings) -> Parts:
-    """The models that a request needs: none that tells people apart where everybody is hidden."""
-    if settings.choice != "everyone":
-        return parts
-    return replace(parts, recogniser=None, models=replace(parts.models, recogniser=None))
-
-
-def output_for(media: Path, info: MediaInfo) -> Path:
-    """Where the result goes: of the same kind as the input, or of one that holds everything.
-
-    Raises:
-        OutputError: it cannot be written at all.
-    """
-    own = media.with_name("result" + natural_suffix(media))
-    try:
-        preflight(media, own)
-    except OutputError:
-        if info.is_image or own.suffix == _ANYTHING:
-            raise
-        own = own.with_suffix(_ANYTHING)
-        preflight(media, own)
-    return own

@@ -11,11 +11,9 @@ import pytest
 from fetch_media import fetch
 
 from app.config import ServiceSettings, Settings
-from app.errors import DiskFull, OutputError
+from app.errors import DiskFull
 from app.identity.gallery import Gallery
-from app.pipeline import Parts, preflight
-from app.video import open_source
-from app.web import work
+from app.pipeline import Parts
 from app.web.errors import IncompleteUpload, public
 from app.web.intake import Intake, saving
 from app.web.logs import JsonFormatter
@@ -87,22 +85,6 @@ def test_a_disk_that_fills_up_is_told_as_such(tmp_path: Path) -> None:
             _write(tmp_path / "x")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def test_a_film_that_its_own_container_cannot_hold_becomes_matroska(
-    carphone: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(path: Path, output: Path) -> list[str]:
-        if output.suffix != ".mkv":
-            raise OutputError("cannot hold it; write to .mkv")
-        return preflight(path, output)
-
-    info = open_source(carphone).info
-    assert work.output_for(carphone, info).suffix == ".mp4"
-    monkeypatch.setattr(work, "preflight", refuse)
-    assert work.output_for(carphone, info).suffix == ".mkv"
-    with pytest.raises(OutputError):
-        work.output_for(fetch("obama.jpg"), open_source(fetch("obama.jpg")).info)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,41 @@
+"""What can go wrong on the way to AWS and back; each error is one line and has an exit code."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from app.errors import FaceBlurError, UsageError
+
+
+class CloudError(FaceBlurError):
+    """AWS refused, failed, or could not be reached."""
+
+
+class JobFailed(FaceBlurError):
+    """A job ended without having done everything."""
+
+
+class LimitError(UsageError):
+    """A request would be beyond a limit of the API, or is not of the form that it wants."""
+
+
+class NotOurs(UsageError):
+    """Something would have to be changed or deleted that does not carry our tag."""
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Errors of boto3 as ours: what was tried, and the code and message of AWS.
+
+    Raises:
+        CloudError: in place of those.
+    """
+    try:
+        yield
+    except ClientError as error:
+        told = error.response.get("Error", {})
+        text = f"{what}: {told.get('Code', 'unknown')}: {told.get('Message', '')}"
+        raise CloudError(" ".join(text.split())) from error
+    except BotoCoreError as error:
+        raise CloudError(f"{what}: {' '.join(str(error).split())}") from error

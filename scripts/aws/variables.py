@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import runpy
 from collections.abc import Mapping
 from pathlib import Path
@@ -80,8 +81,9 @@ class Variables(BaseModel):
     def _paired(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        pairs = [pair.partition("=") for pair in value.split(",") if pair]
-        return {key.strip(): text for key, _, text in pairs}
+        # Values have commas too: those of FACE_BLUR_SELECT.
+        pairs = [pair.partition("=") for pair in re.split(r",(?=\s*\w+=)", value) if pair]
+        return {key.strip(): text.strip() for key, _, text in pairs}
 
     @field_validator("options")
     @classmethod

@@ -1,0 +1,129 @@
+"""Calls of AWS: what a dry run prints, what an error says, and whose stack is believed."""
+
+import io
+import json
+
+import boto3
+import pytest
+from aws.cloud import Cloud
+from aws.command import main as run_main
+from aws.command import make_parser
+from aws.errors import CloudError
+from aws.tags import our_tags
+from aws.variables import Variables
+
+from app.errors import Interrupted, UsageError
+
+STACK = json.dumps(
+    {
+        "Resources": {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "films"}}},
+        "Outputs": {"Bucket": {"Value": {"Ref": "Bucket"}}, "RoleArn": {"Value": "arn:of:role"}},
+    }
+)
+
+
+def make_stack(cloud: Cloud, *, tagged: bool) -> None:
+    tags = our_tags("face-blur") if tagged else []
+    cloud.client("cloudformation").create_stack(
+        StackName="face-blur", TemplateBody=STACK, Tags=tags
+    )
+
+
+def test_a_dry_run_prints_the_request_and_does_not_make_it(cloud: Cloud) -> None:
+    out = io.StringIO()
+    dry = Cloud(cloud.variables, dry_run=True, out=out)
+    request = {"Bucket": "films", "CreateBucketConfiguration": {"LocationConstraint": "eu-north-1"}}
+    assert dry.change("s3", "create_bucket", **request) == {}
+    printed = {"service": "s3", "operation": "create_bucket", "request": request}
+    assert json.loads(out.getvalue()) == printed
+    assert cloud.read("s3", "list_buckets")["Buckets"] == []
+    cloud.change("s3", "create_bucket", **request)
+    assert [bucket["Name"] for bucket in cloud.read("s3", "list_buckets")["Buckets"]] == ["films"]
+
+
+def test_a_listing_is_followed_over_its_pages(cloud: Cloud) -> None:
+    models = cloud.client("sagemaker")
+    role = "arn:aws:iam::123456789012:role/x"
+    for number in range(5):
+        models.create_model(ModelName=f"m{number}", ExecutionRoleArn=role)
+    found = cloud.pages("sagemaker", "list_models", "Models", MaxResults=2)
+    assert sorted(model["ModelName"] for model in found) == ["m0", "m1", "m2", "m3", "m4"]
+
+
+def test_what_aws_refuses_is_one_line_with_its_code(cloud: Cloud) -> None:
+    for attempt in (cloud.read, cloud.change):
+        with pytest.raises(CloudError, match=r"^s3 list_objects_v2: NoSuchBucket: .+") as caught:
+            attempt("s3", "list_objects_v2", Bucket="nobodys-bucket")
+        assert "\n" not in str(caught.value)
+    with pytest.raises(CloudError, match=r"^s3 list_objects_v2: NoSuchBucket: "):
+        list(cloud.pages("s3", "list_objects_v2", "Contents", Bucket="nobodys-bucket"))
+    with pytest.raises(CloudError, match=r"^s3 list_buckets: Parameter validation failed"):
+        cloud.read("s3", "list_buckets", Colour="red")
+
+
+def test_missing_credentials_are_one_line(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(CloudError, match=r"^s3 list_buckets: Unable to locate credentials$"):
+        Cloud(cloud.variables).read("s3", "list_buckets")
+
+
+def test_the_stack_tells_what_the_variables_do_not(cloud: Cloud) -> None:
+    make_stack(cloud, tagged=True)
+    assert (cloud.bucket, cloud.role_arn) == ("films", "arn:of:role")
+    given = Cloud(Variables(bucket="mine", role_arn="arn:aws:iam::123456789012:role/r"))
+    assert (given.bucket, given.role_arn) == ("mine", "arn:aws:iam::123456789012:role/r")
+    with pytest.raises(CloudError, match=r"^REPOSITORY is not given.+infrastructure\.py"):
+        _ = cloud.repository
+
+
+def test_a_stack_that_is_not_ours_is_not_believed(cloud: Cloud) -> None:
+    make_stack(cloud, tagged=False)
+    with pytest.raises(CloudError, match=r"does not carry our tag; choose another PROJECT"):
+        _ = cloud.outputs
+    with pytest.raises(CloudError, match=r"^BUCKET is not given.+does not carry our tag"):
+        _ = cloud.bucket
+
+
+def test_without_a_stack_the_command_that_makes_it_is_named(cloud: Cloud) -> None:
+    with pytest.raises(CloudError, match=r"does not exist.+run scripts/infrastructure\.py"):
+        _ = cloud.bucket
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (CloudError("s3 x: Denied: no\nnever"), 1, "error: s3 x: Denied: no never\n"),
+        (UsageError("no such film"), 2, "error: no such film\n"),
+        (Interrupted("stopped"), 130, "error: stopped\n"),
+        (KeyboardInterrupt(), 130, "error: interrupted\n"),
+    ],
+)
+def test_a_command_ends_with_one_line_and_the_code_of_its_error(
+    error: BaseException, code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    assert run_main(make_parser("Fails."), fail, []) == code
+    assert capsys.readouterr().err.endswith(said)
+
+
+def test_a_command_passes_its_options_on(moto: str) -> None:
+    seen: list[Cloud] = []
+    argv = ["--dry-run", "--region", "us-east-1", "--subnets", "a,b"]
+    assert run_main(make_parser("Looks."), lambda cloud, _: seen.append(cloud), argv) == 0
+    assert seen[0].dry_run
+    assert (seen[0].variables.region, seen[0].variables.subnets) == ("us-east-1", ("a", "b"))
+
+
+def test_bad_variables_end_a_command_before_it_begins(capsys: pytest.CaptureFixture[str]) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    assert run_main(make_parser("Nothing."), never, ["--region", "north"]) == 2
+    assert "error: REGION: " in capsys.readouterr().err
+
+
+def test_nothing_of_these_tests_leaves_the_machine() -> None:
+    assert boto3.client("s3", "eu-north-1").meta.endpoint_url == "http://127.0.0.1:9"

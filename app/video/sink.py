@@ -18,13 +18,14 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from app.errors import MediaError
-from app.types import Boxes, Frame
+from app.types import Boxes, Frame, MediaFile
 from app.video.codecs import options, silence
 from app.video.container import frame_rate, main_video, open_container, translated
 from app.video.copying import Carrier
 from app.video.files import PendingFile, check_place
 from app.video.formats import FULL_RANGE, layout
 from app.video.frame import DecodedFrame
+from app.video.marks import handed_on, mark_of
 from app.video.metadata import kept, spelt
 from app.video.source import display_matrix
 from app.video.streams import check_rotation, plan_streams
@@ -48,7 +49,7 @@ class VideoSink:
 
     def __init__(
         self,
-        source: Path,
+        source: MediaFile,
         format_: str,
         output: Path,
         *,
@@ -138,14 +139,16 @@ class VideoSink:
             container_options=muxer_options(self._outline.muxer, self._input, video),
             metadata_errors="surrogateescape",
         )
-        output.metadata.update(kept(self._input.metadata, keep_location=self._keep_location))
+        facts = kept(self._input.metadata, keep_location=self._keep_location)
+        output.metadata.update(handed_on(facts))
         output.set_chapters(self._input.chapters())
         return output
 
     def _add_video(
         self, output: OutputContainer, video: VideoStream, picture: av.VideoFrame
     ) -> VideoStream:
-        encoding, rate = self._outline.encoding, frame_rate(video)
+        encoding, mark = self._outline.encoding, mark_of(self._input.metadata)
+        rate = mark.rate if mark is not None else frame_rate(video)
         silence(encoding.encoder)
         stream = output.add_stream(
             encoding.encoder, rate, options(encoding.encoder, self._quality, picture)

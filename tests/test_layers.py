@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    {"types", "errors", "geometry"},
+    {"types", "errors", "geometry", "logs", "signals"},
     {"video", "shots", "faces", "tracking", "identity", "effects", "storage", "config"},
     {"pipeline", "plan", "report", "pieces"},
     {"cli", "web", "job"},

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from app.cli.signals import stoppable
 from app.errors import FaceBlurError, Interrupted
+from app.signals import stoppable
 
 __all__ = ["main", "process"]
 

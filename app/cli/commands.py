@@ -8,7 +8,6 @@ from typing import Any
 
 from app.cli.parser import FINDING, HIDING
 from app.cli.progress import Progress, make_progress, tell, warn
-from app.cli.results import together
 from app.config import Settings
 from app.errors import ConfigError, OutputError, PeopleError, PlanError, UsageError
 from app.faces.fetch import fetch, state, verify
@@ -23,7 +22,7 @@ from app.pipeline import (
     render,
     share_one_heap,
 )
-from app.plan import Plan, read_plan, write_plan
+from app.plan import Plan, read_plan, together, write_plan
 
 _FROM_PLAN = ("effect", "shape", "margin", "feather", "cells", "quality", "keep_location")
 """Settings of a plan that ``render`` follows where nothing else is asked for."""

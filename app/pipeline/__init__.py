@@ -14,9 +14,9 @@ from app.pipeline.memory import give_back_memory, share_one_heap
 from app.pipeline.naming import decide
 from app.pipeline.outputs import CONTENT_TYPES, output_for
 from app.pipeline.parts import Parts, Progress, load_parts, parts_for
-from app.pipeline.people import check_people, load_people
+from app.pipeline.people import check_people, load_people, photo_labels
 from app.plan import Person, Plan, SourceRecord, sha256_of
-from app.types import MediaInfo
+from app.types import MediaFile, MediaInfo
 from app.video import check_output, open_sink, open_source
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "load_people",
     "output_for",
     "parts_for",
+    "photo_labels",
     "preflight",
     "render",
     "share_one_heap",
@@ -40,7 +41,7 @@ def _silent(stage: str, done: int, expected: int | None) -> None:
     """Report to nobody."""
 
 
-def preflight(path: Path, output: Path, *, overwrite: bool = False) -> list[str]:
+def preflight(path: MediaFile, output: Path, *, overwrite: bool = False) -> list[str]:
     """Find out before any work whether the result can be written; returns warnings.
 
     Raises:
@@ -51,7 +52,7 @@ def preflight(path: Path, output: Path, *, overwrite: bool = False) -> list[str]
 
 
 def analyse(
-    path: Path,
+    path: MediaFile,
     settings: Settings,
     parts: Parts,
     gallery: Gallery | None = None,
@@ -88,13 +89,13 @@ def _check_people(settings: Settings, parts: Parts, gallery: Gallery | None) -> 
         raise UsageError("no people were given; pass the gallery that load_people makes")
 
 
-def _record(path: Path, sha256: str, info: MediaInfo, frames: int) -> SourceRecord:
+def _record(path: MediaFile, sha256: str, info: MediaInfo, frames: int) -> SourceRecord:
     width, height = info.size
     return SourceRecord(sha256, path.name, frames, width, height, round(float(info.duration), 3))
 
 
 def render(
-    path: Path,
+    path: MediaFile,
     plan: Plan,
     output: Path,
     settings: Settings,

@@ -107,6 +107,15 @@ def _visible(folder: Path) -> Iterator[Path]:
     return (entry for entry in entries if not entry.name.startswith("."))
 
 
+def photo_labels(folder: Path) -> dict[Path, str]:
+    """What to call the photos of a folder in logs: their names are those of people."""
+    found = sorted(folder.rglob("*"))
+    labels = {path: "someone's folder" for path in found if path.is_dir()}
+    photos = (path for path in found if path not in labels)
+    labels |= {path: f"photo {number} of people" for number, path in enumerate(photos, 1)}
+    return labels | {folder: "the folder of people"}
+
+
 def _embedding(path: Path, parts: Parts) -> Embeddings:
     """The embedding (D,) of the person whom a photo shows."""
     try:

@@ -5,7 +5,6 @@ upright picture and may overhang it. Embeddings are never part of it: they are b
 """
 
 import hashlib
-from pathlib import Path
 
 from app.errors import MediaError
 from app.plan.reading import read_plan
@@ -20,7 +19,9 @@ from app.plan.records import (
     Rows,
     SourceRecord,
 )
+from app.plan.together import together
 from app.plan.writing import write_plan
+from app.types import MediaFile
 
 __all__ = [
     "VERSION",
@@ -34,11 +35,12 @@ __all__ = [
     "SourceRecord",
     "read_plan",
     "sha256_of",
+    "together",
     "write_plan",
 ]
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: MediaFile) -> str:
     """Hash a file without holding it in memory.
 
     Raises:

@@ -76,15 +76,6 @@ def _reason(error: Exception) -> str:
     return str(response.get("Error", {}).get("Code") or type(error).__name__)
 
 
-def photo_labels(folder: Path) -> dict[Path, str]:
-    """What to call the photos of a folder in logs: their names are those of people."""
-    found = sorted(folder.rglob("*"))
-    labels = {path: "someone's folder" for path in found if path.is_dir()}
-    photos = (path for path in found if path not in labels)
-    labels |= {path: f"photo {number} of people" for number, path in enumerate(photos, 1)}
-    return labels | {folder: "the folder of people"}
-
-
 def request_gallery(folder: Path, names: Mapping[str, str], parts: Parts) -> Gallery:
     """The people of a request, whose folders are numbers.
 

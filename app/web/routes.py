@@ -11,11 +11,10 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import wrap_file
 
 from app.errors import FaceBlurError, UsageError
+from app.logs import LOGGER, describe, public
 from app.web import options
-from app.web.errors import public
 from app.web.form import Upload, receive_form
 from app.web.intake import Intake, request_folder, save_media
-from app.web.logs import LOGGER, describe
 from app.web.options import Wanted
 from app.web.runner import Caller
 from app.web.service import Service

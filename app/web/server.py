@@ -19,8 +19,7 @@ from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped
 
 from app.config import ServiceSettings, Settings
 from app.errors import ConfigError, FaceBlurError
-from app.web.errors import public
-from app.web.logs import LOGGER, LOGGING, start_logging
+from app.logs import LOGGER, LOGGING, public, start_logging
 
 if TYPE_CHECKING:
     from flask import Flask

@@ -7,10 +7,10 @@ from pathlib import Path
 from app.config import Point, ServiceSettings, Settings
 from app.errors import PeopleError
 from app.identity.gallery import Gallery
-from app.pipeline import Parts, load_parts, load_people
-from app.web.errors import public
+from app.logs import public
+from app.pipeline import Parts, load_parts, load_people, photo_labels
 from app.web.metrics import Metrics
-from app.web.people import people_folder, photo_labels
+from app.web.people import people_folder
 from app.web.runner import Runner
 
 

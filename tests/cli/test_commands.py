@@ -20,10 +20,9 @@ from media.clip import Clip
 from PIL import Image
 
 from app.cli import commands, main
-from app.cli.results import together
 from app.config import ENV_PREFIX, Settings
 from app.errors import DiskFull
-from app.plan import read_plan, write_plan
+from app.plan import read_plan, together, write_plan
 from app.video import open_source
 
 ROOT = Path(__file__).parents[2]

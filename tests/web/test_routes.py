@@ -13,10 +13,10 @@ from fetch_media import fetch
 from app.config import ServiceSettings, Settings
 from app.errors import DiskFull
 from app.identity.gallery import Gallery
+from app.logs import JsonFormatter, public
 from app.pipeline import Parts
-from app.web.errors import IncompleteUpload, public
+from app.web.errors import IncompleteUpload
 from app.web.intake import Intake, saving
-from app.web.logs import JsonFormatter
 from app.web.metrics import Metrics
 from app.web.routes import make_app
 from app.web.runner import Runner

@@ -6,7 +6,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from app.errors import DiskFull, OutputError
-from app.plan import Plan, write_plan
+from app.plan.records import Plan
+from app.plan.writing import write_plan
 
 _NAME = 50
 """Characters of a name that are kept in that of its temporary file."""

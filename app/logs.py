@@ -1,4 +1,4 @@
-"""Logs as lines of JSON, without anything that came from a client.
+"""Logs as lines of JSON, and words of errors that may be told: without names and paths.
 
 What an exception says may name files, and files are named after people: of an exception only its
 type and the lines of code that it passed are told.
@@ -8,12 +8,17 @@ import json
 import logging
 import re
 import traceback
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from logging.config import dictConfig
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 LOGGER = logging.getLogger("face_blur")
 
+_LONGEST = 500
+_PATH = re.compile(r"(?<![\w.:/])(?:s3:/)?/[^\s;,()'\"]*[^\s;,()'\":]")
 _ADDRESS = re.compile(r"\bip=\S+")
 _BOOT_NOISE = re.compile(r"Reason: Worker failed to boot|Shutting down: Master|exited with code 3")
 """What gunicorn adds after the line that already says why nothing was started."""
@@ -78,3 +83,19 @@ LOGGING: dict[str, Any] = {
 def start_logging() -> None:
     """Send all logs to stdout as JSON."""
     dictConfig(LOGGING)
+
+
+def public(message: str, labels: Mapping[Path, str] = MappingProxyType({})) -> str:
+    """One line of a message in which no path is left: paths tell names of people.
+
+    Args:
+        message: of an error.
+        labels: what to call the files that the caller knows by other names.
+
+    >>> public("/spool/x/media: damaged; see /data/alice", {Path("/spool/x/media"): "the media"})
+    'the media: damaged; see a file'
+    """
+    # The longer ones first: a folder's path is the beginning of those in it.
+    for path in sorted(labels, key=lambda path: len(str(path)), reverse=True):
+        message = message.replace(str(path), labels[path])
+    return _PATH.sub("a file", " ".join(message.split()))[:_LONGEST].removeprefix("a file: ")

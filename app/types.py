@@ -8,8 +8,9 @@ Time is exact: integer pts in units of a ``Fraction`` time base.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from io import BufferedReader
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, Literal, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +78,27 @@ class Faces:
             self.scores,
             self.landmarks * factor + shift,
         )
+
+
+class MediaFile(Protocol):
+    """A file to read from, as often as needed: a ``Path``, or one that lies elsewhere.
+
+    ``str`` of it is what messages call it. What reading from elsewhere raises is an error of
+    ours, never an ``OSError``.
+    """
+
+    @property
+    def name(self) -> str:
+        """What a plan calls it."""
+
+    def exists(self) -> bool:
+        """Whether it is there."""
+
+    def is_file(self) -> bool:
+        """Whether reading from it comes to an end."""
+
+    def open(self, mode: Literal["rb"], /) -> BufferedReader:
+        """A reader of its own, at the first byte."""
 
 
 @dataclass(frozen=True, slots=True)

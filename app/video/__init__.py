@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from app.types import FrameSink, FrameSource
+from app.types import FrameSink, FrameSource, MediaFile
 from app.video.container import open_container
 from app.video.files import check_place
 from app.video.images import ImageSink, ImageSource, image_warnings, read_photo
@@ -14,7 +14,7 @@ from app.video.streams import UPRIGHT, check_rotation, output_suffix, plan_strea
 __all__ = ["check_output", "natural_suffix", "open_sink", "open_source", "read_photo"]
 
 
-def open_source(path: Path, *, threads: int | None = None) -> FrameSource:
+def open_source(path: MediaFile, *, threads: int | None = None) -> FrameSource:
     """The frames of a video or image, told by its content, never by its name.
 
     ``threads`` bounds those of the decoder (default: as many as CPUs may be used).
@@ -29,7 +29,7 @@ def open_source(path: Path, *, threads: int | None = None) -> FrameSource:
     return VideoSource(path, kind.format, threads=threads)
 
 
-def check_output(source: Path, output: Path, *, overwrite: bool = False) -> list[str]:
+def check_output(source: MediaFile, output: Path, *, overwrite: bool = False) -> list[str]:
     """Whether ``output`` can be written from ``source``, before any work.
 
     The container is told by the suffix of ``output``. Returned are warnings, one line each, of
@@ -52,7 +52,7 @@ def check_output(source: Path, output: Path, *, overwrite: bool = False) -> list
 
 
 def open_sink(
-    source: Path,
+    source: MediaFile,
     output: Path,
     *,
     quality: int = 90,
@@ -82,7 +82,7 @@ def open_sink(
     )
 
 
-def natural_suffix(path: Path) -> str:
+def natural_suffix(path: MediaFile) -> str:
     """The suffix of an output of the same kind as ``path``, told by its content.
 
     Kinds that are read but not written (MPEG-PS, MXF, Ogg) become ``.mkv``.

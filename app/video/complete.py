@@ -3,10 +3,10 @@
 import os
 import struct
 from collections.abc import Callable
-from pathlib import Path
 from typing import BinaryIO
 
 from app.errors import MediaError
+from app.types import MediaFile
 from app.video.sniff import TS_PACKETS
 
 _UNKNOWN = (1 << 56) - 1
@@ -18,7 +18,7 @@ _ATOMS = frozenset(
 cameras and programs put behind the last atom."""
 
 
-def check_complete(path: Path, format_: str) -> None:
+def check_complete(path: MediaFile, format_: str) -> None:
     """Compare the sizes that the container declares with the size of the file.
 
     MP4/MOV, Matroska and AVI declare them; FLV and MPEG-TS consist of tags and packets whose last
@@ -32,7 +32,7 @@ def check_complete(path: Path, format_: str) -> None:
         return
     with path.open("rb") as file:
         declared = measure(file)
-    actual = path.stat().st_size
+        actual = file.seek(0, os.SEEK_END)
     if declared > actual:
         raise MediaError(
             f"{path}: cut off ({actual} of {declared} bytes are there); copy it again completely"

@@ -12,6 +12,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from app.errors import DiskFull, MediaError, OutputError, UnsupportedMedia
+from app.types import MediaFile
 
 _OPTIONS = {"protocol_whitelist": "file", "enable_drefs": "0"}
 """Nothing but the file: no other protocol, no data references of QuickTime movies."""
@@ -20,7 +21,7 @@ _PICTURE_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "webp"})
 _NOT_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
-def open_container(path: Path, format_: str) -> InputContainer:
+def open_container(path: MediaFile, format_: str) -> InputContainer:
     """Open ``path`` for reading with the demuxer ``format_``.
 
     Raises:
@@ -32,7 +33,7 @@ def open_container(path: Path, format_: str) -> InputContainer:
     with translated(path):
         # An absolute name, so that no part of it is taken for a protocol.
         return av.open(
-            str(path.absolute()),
+            str(path.absolute()) if isinstance(path, Path) else path.open("rb"),
             "r",
             format=format_,
             container_options=options,
@@ -45,7 +46,7 @@ _UNWRITTEN = "not written ({}); try another container such as .mkv, or another f
 
 
 @contextmanager
-def translated(path: Path, *, writing: bool = False) -> Iterator[None]:
+def translated(path: MediaFile, *, writing: bool = False) -> Iterator[None]:
     """Errors of the media library as ours, in one line that names the file."""
     try:
         yield
@@ -68,7 +69,7 @@ def is_picture_stream(stream: VideoStream) -> bool:
     return not stream.disposition & _NOT_PICTURES
 
 
-def main_video(container: InputContainer, path: Path) -> VideoStream:
+def main_video(container: InputContainer, path: MediaFile) -> VideoStream:
     """The video stream that is shown: the default one, else the largest; pictures come last.
 
     Raises:

@@ -6,7 +6,6 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import cast
 
 import av
@@ -17,6 +16,7 @@ from av.container import InputContainer, OutputContainer
 from av.stream import AttachmentStream, Discard, Stream
 from av.subtitles.stream import SubtitleStream
 
+from app.types import MediaFile
 from app.video.container import translated
 from app.video.metadata import kept, spelt
 from app.video.streams import Carried, Outline
@@ -72,7 +72,7 @@ class Carrier:
     def __init__(
         self,
         source: InputContainer,
-        path: Path,
+        path: MediaFile,
         output: OutputContainer,
         outline: Outline,
         *,
@@ -129,7 +129,7 @@ def _attach(stream: Stream, output: OutputContainer) -> None:
 
 
 def _handler(
-    stream: Stream, carried: Carried, output: OutputContainer, path: Path, keep_location: bool
+    stream: Stream, carried: Carried, output: OutputContainer, path: MediaFile, keep_location: bool
 ) -> "_Copy | _Transcode | _Text":
     handler: _Copy | _Transcode | _Text
     if carried.action == "audio" and isinstance(stream, AudioStream):
@@ -168,7 +168,7 @@ class _Transcode:
     """Sound in another codec, with the same start and no gap."""
 
     def __init__(
-        self, stream: AudioStream, encoder: str, output: OutputContainer, path: Path
+        self, stream: AudioStream, encoder: str, output: OutputContainer, path: MediaFile
     ) -> None:
         context = stream.codec_context
         self._source, self._path = stream, path

@@ -6,12 +6,13 @@ from pathlib import Path
 from uuid import uuid4
 
 from app.errors import OutputError
+from app.types import MediaFile
 
 _NAME = 50
 """Characters: in UTF-8 up to 200 of the 255 bytes that a name may have."""
 
 
-def check_place(source: Path, output: Path, *, overwrite: bool) -> None:
+def check_place(source: MediaFile, output: Path, *, overwrite: bool) -> None:
     """Whether ``output`` may and can be written.
 
     Raises:
@@ -24,7 +25,7 @@ def check_place(source: Path, output: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{output}: cannot be written ({error}); choose another name") from error
 
 
-def _check(source: Path, output: Path, *, overwrite: bool) -> None:
+def _check(source: MediaFile, output: Path, *, overwrite: bool) -> None:
     folder = output.absolute().parent
     if not folder.is_dir():
         raise OutputError(f"{output}: the folder {folder} does not exist; create it first")
@@ -32,12 +33,16 @@ def _check(source: Path, output: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{output}: is a folder; give the name of a file")
     # A link that leads nowhere has the name, too.
     if output.exists() or output.is_symlink():
-        if output.exists() and source.exists() and output.samefile(source):
+        if isinstance(source, Path) and source.exists() and _same(output, source):
             raise OutputError(f"{output}: is the input itself; choose another name")
         if not overwrite:
             raise OutputError(f"{output}: exists already; choose another name or overwrite it")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"{output}: the folder {folder} is not writable; choose another one")
+
+
+def _same(output: Path, source: Path) -> bool:
+    return output.exists() and output.samefile(source)
 
 
 class PendingFile:

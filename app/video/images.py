@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from app.errors import MediaError, OutputError, UnsupportedMedia
-from app.types import Boxes, Frame, Image, MediaInfo, Plane, Region, Size
+from app.types import Boxes, Frame, Image, MediaFile, MediaInfo, Plane, Region, Size
 from app.video.container import translated
 from app.video.files import PendingFile, check_place
 from app.video.frame import Converters, check_region, scaled
@@ -62,7 +62,7 @@ class ImageSource:
         UnsupportedMedia: it is animated.
     """
 
-    def __init__(self, path: Path, format_: str) -> None:
+    def __init__(self, path: MediaFile, format_: str) -> None:
         self.path = path
         self._format = format_
         size = read_picture(path, format_).size
@@ -87,7 +87,7 @@ class ImageSink:
         DiskFull: there is no room.
     """
 
-    def __init__(self, source: Path, output: Path, *, quality: int, overwrite: bool) -> None:
+    def __init__(self, source: MediaFile, output: Path, *, quality: int, overwrite: bool) -> None:
         check_place(source, output, overwrite=overwrite)
         if not 1 <= quality <= 100:
             raise ValueError(f"quality must be 1..100, got {quality}")
@@ -140,7 +140,7 @@ def image_format(output: Path) -> str:
         raise OutputError(f"{output}: the input is an image; use one of {known}") from error
 
 
-def image_warnings(source: Path, format_: str, output: Path) -> list[str]:
+def image_warnings(source: MediaFile, format_: str, output: Path) -> list[str]:
     """What ``output`` cannot hold of the image ``source``, one line each."""
     target, picture = image_format(output), read_picture(source, format_)
     found = []
@@ -153,7 +153,7 @@ def image_warnings(source: Path, format_: str, output: Path) -> list[str]:
     return found
 
 
-def read_photo(path: Path) -> Image:
+def read_photo(path: MediaFile) -> Image:
     """A photo as upright (h, w, 3) uint8 RGB.
 
     Raises:

@@ -1,12 +1,12 @@
 """Checks that every picture that went into a decoder comes out of it, in order."""
 
 import heapq
-from pathlib import Path
 
 import av
 from av.video.stream import VideoStream
 
 from app.errors import MediaError
+from app.types import MediaFile
 
 ONE_TO_ONE = frozenset({"h264", "hevc", "vvc", "vp9", "av1", "libdav1d", "prores", "dnxhd", "ffv1"})
 """Decoders that make one picture of each packet. (MPEG-4 part 2 and VP8 may make none.)"""
@@ -20,7 +20,7 @@ class Ledger:
     from what a plan says, so a missing picture is an error.
     """
 
-    def __init__(self, path: Path, codec: str) -> None:
+    def __init__(self, path: MediaFile, codec: str) -> None:
         self._path = path
         self._one_to_one = codec in ONE_TO_ONE
         self._waiting: list[tuple[int, bool]] = []

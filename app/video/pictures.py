@@ -8,8 +8,7 @@ import warnings
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from app.errors import MediaError, MediaTooLarge, UnsupportedMedia
-from app.types import Image, Size
+from app.types import Image, MediaFile, Size
 from app.video.orientation import Orientation
 
 _MAX_PIXELS = 178_956_970
@@ -62,7 +61,7 @@ def to_rgb8(pixels: NDArray[Any]) -> Image:
     return np.array(wide, np.uint8, order="C")
 
 
-def read_picture(path: Path, format_: str) -> Picture:
+def read_picture(path: MediaFile, format_: str) -> Picture:
     """Upright pixels of an image of the given format (``jpeg``, ``png``, ``webp``).
 
     Raises:
@@ -71,11 +70,7 @@ def read_picture(path: Path, format_: str) -> Picture:
         UnsupportedMedia: it is animated.
     """
     try:
-        with warnings.catch_warnings():
-            # The library warns of half of what it allows; we have a limit of our own.
-            warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
-            image = Pillow.open(path, formats=[format_.upper()])
-        with image:
+        with path.open("rb") as file, _opened(file, format_) as image:
             return _content(image, path)
     except Pillow.DecompressionBombError as error:
         raise MediaTooLarge(f"{path}: too many pixels; make it smaller") from error
@@ -83,7 +78,14 @@ def read_picture(path: Path, format_: str) -> Picture:
         raise MediaError(f"{path}: damaged image ({error}); export it again") from error
 
 
-def _content(image: Pillow.Image, path: Path) -> Picture:
+def _opened(file: BinaryIO, format_: str) -> Pillow.Image:
+    with warnings.catch_warnings():
+        # The library warns of half of what it allows; we have a limit of our own.
+        warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
+        return Pillow.open(file, formats=[format_.upper()])
+
+
+def _content(image: Pillow.Image, path: MediaFile) -> Picture:
     if image.width * image.height > _MAX_PIXELS:
         raise MediaTooLarge(f"{path}: too many pixels; make it smaller")
     frames = getattr(image, "n_frames", 1)
@@ -116,24 +118,25 @@ def _read8(image: Pillow.Image) -> tuple[NDArray[Any], NDArray[Any] | None]:
     return np.array(image.convert("RGB")), None
 
 
-def _head(path: Path) -> bytes:
+def _head(path: MediaFile) -> bytes:
     with path.open("rb") as file:
         return file.read(26)
 
 
-def _is_deep(path: Path) -> bool:
+def _is_deep(path: MediaFile) -> bool:
     """Whether it is a PNG of 16 bits (ISO/IEC 15948, 11.2.2)."""
     head = _head(path)
     return head[12:16] == b"IHDR" and head[24] == 16
 
 
-def _is_lossless(path: Path) -> bool:
+def _is_lossless(path: MediaFile) -> bool:
     return _head(path)[12:16] != b"VP8 "
 
 
-def _read16(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def _read16(path: MediaFile) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Pillow has no RGB of 16 bits; OpenCV has."""
-    data = np.frombuffer(path.read_bytes(), np.uint8)
+    with path.open("rb") as file:
+        data = np.frombuffer(file.read(), np.uint8)
     pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise ValueError("cannot be decoded")

@@ -5,9 +5,9 @@ are playlists (HLS, DASH, ffconcat, SDP), which make the library open other file
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from app.errors import MediaError, UnsupportedMedia
+from app.types import MediaFile
 
 _HEAD = 2048
 _MOV_ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp"})
@@ -30,7 +30,7 @@ class Kind:
     is_image: bool
 
 
-def sniff(path: Path) -> Kind:
+def sniff(path: MediaFile) -> Kind:
     """What ``path`` holds.
 
     Raises:
@@ -49,7 +49,7 @@ def sniff(path: Path) -> Kind:
     return kind
 
 
-def _read_head(path: Path) -> bytes:
+def _read_head(path: MediaFile) -> bytes:
     try:
         if not path.exists():
             raise MediaError(f"{path}: no such file; check the name")

@@ -5,7 +5,6 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from pathlib import Path
 
 import av
 from av.codec.context import ThreadType
@@ -15,7 +14,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from app.errors import MediaError, UnsupportedMedia
-from app.types import MediaInfo, Size
+from app.types import MediaFile, MediaInfo, Size
 from app.video.ahead import run_ahead
 from app.video.complete import check_complete
 from app.video.container import frame_rate, main_video, open_container, translated
@@ -40,7 +39,7 @@ class VideoSource:
         UnsupportedMedia: it holds no video that can be decoded and shown.
     """
 
-    def __init__(self, path: Path, format_: str, *, threads: int | None = None) -> None:
+    def __init__(self, path: MediaFile, format_: str, *, threads: int | None = None) -> None:
         self.path = path
         self.format = format_
         self._threads = threads if threads is not None else len(os.sched_getaffinity(0))
@@ -106,7 +105,7 @@ class _Look:
         self.target = full_chroma(shown) if self._halves_chroma(shown) else shown
 
     @classmethod
-    def of(cls, picture: av.VideoFrame, path: Path) -> "_Look":
+    def of(cls, picture: av.VideoFrame, path: MediaFile) -> "_Look":
         name = picture.format.name
         shown = planar_format(name)
         if shown is None:
@@ -123,7 +122,7 @@ class _Look:
             flip and side % step for flip, side, step in zip(flips, self.size, steps, strict=True)
         )
 
-    def check(self, picture: av.VideoFrame, path: Path) -> None:
+    def check(self, picture: av.VideoFrame, path: MediaFile) -> None:
         """A picture that looks different would not fit the boxes of the others.
 
         Of its display matrix only the rotation is compared: reading side data ties a frame into
@@ -157,7 +156,7 @@ def _weight(picture: av.VideoFrame) -> int:
 
 @contextmanager
 def _open(
-    path: Path, format_: str, *, threads: int
+    path: MediaFile, format_: str, *, threads: int
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The container and its main video, made ready to decode; closed at the end."""
     with open_container(path, format_) as container:
@@ -172,7 +171,9 @@ def _open(
         yield container, stream
 
 
-def _decoded(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[av.VideoFrame]:
+def _decoded(
+    container: InputContainer, stream: VideoStream, path: MediaFile
+) -> Iterator[av.VideoFrame]:
     """Decode all frames, and account for every packet."""
     ledger = Ledger(path, stream.codec_context.name)
     expected, packets = _indexed(container, stream), 0
@@ -193,7 +194,7 @@ def _indexed(container: InputContainer, stream: VideoStream) -> int:
     return len(stream.index_entries) if container.format.name.startswith("mov") else 0
 
 
-def _checked(frame: av.VideoFrame, ledger: Ledger, path: Path) -> av.VideoFrame:
+def _checked(frame: av.VideoFrame, ledger: Ledger, path: MediaFile) -> av.VideoFrame:
     if frame.is_corrupt:
         raise MediaError(f"{path}: the frame at {frame.pts} is damaged; repair the file")
     if frame.pts is None:

@@ -10,6 +10,7 @@ from av.stream import AttachmentStream, Discard, Stream
 from av.video.stream import VideoStream
 
 from app.errors import OutputError
+from app.types import MediaFile
 from app.video.codecs import Encoding, choose
 from app.video.container import frame_rate, is_picture_stream, main_video
 from app.video.formats import layout, planar_format
@@ -105,7 +106,7 @@ class Outline:
     warnings: tuple[str, ...]
 
 
-def output_suffix(format_: str, path: Path) -> str:
+def output_suffix(format_: str, path: MediaFile) -> str:
     """The suffix that names the kind of a file, given the name of its demuxer or image format."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
@@ -132,7 +133,7 @@ def muxer_of(output: Path) -> str:
     return muxer
 
 
-def plan_streams(container: InputContainer, source: Path, output: Path) -> Outline:
+def plan_streams(container: InputContainer, source: MediaFile, output: Path) -> Outline:
     """Decide what becomes of each stream of ``container``.
 
     Raises:

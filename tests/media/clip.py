@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import cycle, islice
 from pathlib import Path
 
 import av
@@ -35,22 +36,23 @@ def _tone(duration: Fraction) -> Iterator[av.AudioFrame]:
         yield frame
 
 
-def write_clip(scene: Scene, path: Path, *, crf: int = 18, preset: str = "veryfast") -> Clip:
+def write_clip(scene: Scene, path: Path, *, preset: str = "veryfast") -> Clip:
     """Write a scene as H.264 with a sine as its sound; ``path`` names the container."""
     faces: list[Seen] = []
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=scene.rate)
         video.width, video.height = scene.size
         video.pix_fmt = "yuv420p"
-        video.options = {"crf": str(crf), "preset": preset}
+        video.options = {"crf": str(scene.crf), "preset": preset}
         sound = container.add_stream("aac", rate=SOUND_RATE, layout="mono")
-        tone = _tone(Fraction(scene.frames) / scene.rate)
-        for number, (picture, seen) in enumerate(scene.pictures()):
+        length = sum(islice(cycle(scene.durations), scene.frames))
+        tone = _tone(length / scene.rate)
+        for time, (picture, seen) in zip(scene.times(), scene.pictures(), strict=True):
             faces.extend(seen)
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = number, 1 / scene.rate
+            frame.pts, frame.time_base = time, 1 / scene.rate
             container.mux(video.encode(frame))
-            until = Fraction(number + 1) / scene.rate * SOUND_RATE
+            until = Fraction(time + 1) / scene.rate * SOUND_RATE
             for piece in tone:
                 container.mux(sound.encode(piece))
                 if piece.pts is not None and piece.pts + 1024 >= until:

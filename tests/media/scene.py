@@ -25,6 +25,8 @@ Path2 = Callable[[float], tuple[float, float]]
 Curve = Callable[[float], float]
 Box = tuple[float, float, float, float]
 NTSC = Fraction(30000, 1001)
+EXPOSURES = 9
+"""Pictures that make up one that is blurred by motion."""
 
 
 def keys(points: Mapping[int, tuple[float, float]]) -> Path2:
@@ -53,9 +55,10 @@ def ramp(points: Mapping[int, float]) -> Curve:
 class Actor:
     """A person of a shot.
 
-    ``path`` gives the centre of the face and ``size`` its width, in pixels, by frame of the shot.
-    The person is there from frame ``enter`` up to, not including, ``leave`` (None: to the end).
-    Later actors stand before earlier ones, and those with ``in_front`` before the occluders.
+    ``path`` gives the centre of the face and ``size`` its width, in pixels, by frame of the shot;
+    ``turn`` is by how many degrees the head leans to the right. The person is there from frame
+    ``enter`` up to, not including, ``leave`` (None: to the end). Later actors stand before earlier
+    ones, and those with ``in_front`` before the occluders.
     """
 
     photo: Photo
@@ -64,14 +67,19 @@ class Actor:
     enter: int = 0
     leave: int | None = None
     in_front: bool = False
+    turn: float | Curve = 0.0
 
     def present(self, frame: int) -> bool:
         """Whether the person is in the shot at its frame ``frame``."""
         return self.enter <= frame and (self.leave is None or frame < self.leave)
 
-    def width(self, frame: int) -> float:
+    def width(self, frame: float) -> float:
         """Width of the face in pixels."""
         return self.size(frame) if callable(self.size) else self.size
+
+    def angle(self, frame: float) -> float:
+        """How far the head leans to the right, degrees."""
+        return self.turn(frame) if callable(self.turn) else self.turn
 
 
 class Backdrop(Protocol):
@@ -129,7 +137,8 @@ class Shot:
     def light(self, frame: int) -> float:
         """Brightness at a frame of the shot, 0..1."""
         begin = (frame + 1) / (self.fade_in + 1)
-        end = (self.frames - frame) / (self.fade_out + 1)
+        # A shot that dissolves into the next goes on beyond its end.
+        end = (self.frames - frame) / (self.fade_out + 1) if self.fade_out else 1.0
         return min(1.0, begin, end)
 
 
@@ -138,6 +147,9 @@ class Scene:
     """Shots one after the other, all of one size and rate.
 
     ``light`` (0..1) darkens all of it, ``noise`` is the deviation, in grey levels, of its grain.
+    ``shutter`` is the share of a frame's time in which it is exposed: what moves is blurred.
+    ``durations`` are those of frames, in units of 1 / ``rate``, over and over. ``crf`` is how
+    coarsely it is compressed.
     """
 
     size: Size
@@ -145,24 +157,43 @@ class Scene:
     rate: Fraction = NTSC
     light: float = 1.0
     noise: float = 0.0
+    shutter: float = 0.0
+    durations: tuple[int, ...] = (1,)
+    crf: int = 18
 
     @property
     def frames(self) -> int:
         """Number of frames."""
         return sum(shot.frames for shot in self.shots)
 
+    def times(self) -> Iterator[int]:
+        """When each frame is shown, in units of 1 / ``rate``."""
+        time = 0
+        for number in range(self.frames):
+            yield time
+            time += self.durations[number % len(self.durations)]
+
     def pictures(self) -> Iterator[tuple[Image, tuple[Seen, ...]]]:
         """Each frame, (h, w, 3) RGB, with the faces in it."""
         start = 0
         for number, shot in enumerate(self.shots):
             for frame in range(shot.frames):
-                image, faces = _picture(shot, self.size, frame, start)
+                image, faces = self._shown(shot, frame, start)
                 if frame < shot.dissolve:
                     before = self.shots[number - 1]
-                    old = _picture(before, self.size, before.frames + frame, start - before.frames)
+                    old = self._shown(before, before.frames + frame, start - before.frames)
                     image, faces = _mixed(old, (image, faces), (frame + 1) / (shot.dissolve + 1))
                 yield self._exposed(image, start + frame), faces
             start += shot.frames
+
+    def _shown(self, shot: Shot, frame: int, start: int) -> tuple[Image, tuple[Seen, ...]]:
+        """A frame of a shot: the mean of what moved past while the shutter was open."""
+        image, faces = _picture(shot, self.size, frame, start)
+        if not self.shutter:
+            return image, faces
+        offsets = np.linspace(-self.shutter / 2, self.shutter / 2, EXPOSURES)
+        views = [_picture(shot, self.size, frame, start, float(by))[0] for by in offsets]
+        return np.asarray(np.mean(views, axis=0), np.uint8), faces
 
     def _exposed(self, image: Image, frame: int) -> Image:
         """The picture as a camera would give it in this light."""
@@ -188,19 +219,21 @@ def _mixed(
     return image, faded + tuple(replace(face, light=face.light * part) for face in new[1])
 
 
-def _picture(shot: Shot, size: Size, frame: int, start: int) -> tuple[Image, tuple[Seen, ...]]:
-    """One frame of a shot that begins at frame ``start`` of the scene."""
+def _picture(
+    shot: Shot, size: Size, frame: int, start: int, by: float = 0.0
+) -> tuple[Image, tuple[Seen, ...]]:
+    """One frame of a shot that begins at frame ``start`` of the scene, ``by`` frames later."""
     image = shot.background.picture(size, frame)
     owner = np.full(image.shape[:2], -1, np.int8)
     present = [(n, actor) for n, actor in enumerate(shot.actors) if actor.present(frame)]
     boxes: dict[int, Box] = {}
     for number, actor in (pair for pair in present if not pair[1].in_front):
-        boxes[number] = _draw(image, owner, actor, number, frame)
+        boxes[number] = _draw(image, owner, actor, number, frame + by)
     for x1, y1, x2, y2 in shot.occluders:
         image[y1:y2, x1:x2] = 255 - shot.background.picture(size, 0)[y1:y2, x1:x2]
         owner[y1:y2, x1:x2] = -2
     for number, actor in (pair for pair in present if pair[1].in_front):
-        boxes[number] = _draw(image, owner, actor, number, frame)
+        boxes[number] = _draw(image, owner, actor, number, frame + by)
     light = shot.light(frame)
     if light < 1:
         image = np.asarray(image * light, np.uint8)
@@ -216,32 +249,43 @@ def _draw(
     owner: NDArray[np.int8],
     actor: Actor,
     number: int,
-    frame: int,
+    frame: float,
 ) -> Box:
-    """Draw an actor and mark what of the picture is theirs; returns the box of the face."""
+    """Draw an actor and mark what of the picture is theirs.
+
+    Returned is the box of the face: that of the ellipse in the rectangle that the photo has.
+    """
     width = actor.width(frame)
     cut = cutout(actor.photo, width)
-    x1, y1, x2, y2 = cut.face
-    scale = width / (x2 - x1)
-    x, y = actor.path(frame)
-    left, top = x - scale * (x1 + x2) / 2, y - scale * (y1 + y2) / 2
-    box = (left + scale * x1, top + scale * y1, left + scale * x2, top + scale * y2)
-    height, wide = image.shape[:2]
-    low = np.maximum(0, np.floor((left, top))).astype(int)
-    far = np.ceil((left + scale * cut.pixels.shape[1], top + scale * cut.pixels.shape[0]))
-    high = np.minimum((wide, height), far).astype(int)
-    if (high <= low).any():
+    face = np.asarray(cut.face).reshape(2, 2)
+    scale = width / (face[1, 0] - face[0, 0])
+    turned = scale * _rotation(actor.angle(frame))
+    middle, place = face.mean(axis=0), np.asarray(actor.path(frame))
+    high, wide = cut.pixels.shape[:2]
+    corners = np.asarray([(0, 0), (wide, 0), (wide, high), (0, high)])
+    spots = (corners - middle) @ turned.T + place
+    low = np.maximum(0, np.floor(spots.min(axis=0))).astype(int)
+    far = np.minimum(image.shape[1::-1], np.ceil(spots.max(axis=0))).astype(int)
+    half = np.sqrt((turned**2) @ ((face[1] - face[0]) / 2) ** 2)
+    box = (*(place - half).tolist(), *(place + half).tolist())
+    if (far <= low).any():
         return box
     # Pixels are squares, not points: the centre of the pixel (0, 0) lies at (0.5, 0.5).
-    move = np.asarray([left - low[0], top - low[1]]) + (scale - 1) / 2
-    matrix = np.asarray([[scale, 0, move[0]], [0, scale, move[1]]], np.float32)
-    size = (int(high[0] - low[0]), int(high[1] - low[1]))
+    move = turned @ (0.5 - middle) + place - 0.5 - low
+    matrix = np.asarray(np.column_stack([turned, move]), np.float32)
+    size = (int(far[0] - low[0]), int(far[1] - low[1]))
     drawn = cv2.warpAffine(cut.pixels, matrix, size, flags=cv2.INTER_LINEAR)
-    part = (slice(low[1], high[1]), slice(low[0], high[0]))
+    part = (slice(low[1], far[1]), slice(low[0], far[0]))
     opacity = drawn[..., 3:].astype(np.float32) / 255
     image[part] = np.asarray(drawn[..., :3] * opacity + image[part] * (1 - opacity) + 0.5, np.uint8)
     owner[part][opacity[..., 0] > 0.5] = number
     return box
+
+
+def _rotation(degrees: float) -> NDArray[np.float64]:
+    """(2, 2): clockwise on the screen, as y points down."""
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.asarray([[cos, -sin], [sin, cos]])
 
 
 def _visible(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 
 from media.photos import BIDEN, GUESTS, OBAMA, OBAMA_SPEAKING, Photo
 from media.scene import Actor, Background, Path2, Scene, Shot, keys, ramp
@@ -192,6 +193,66 @@ def shake() -> Scene:
     return Scene(SMALL, (Shot(48, actors, _RED),))
 
 
+def leans() -> Scene:
+    """Heads that lean to one side and to the other, up to 35 degrees."""
+    sway = ramp({0: -35, 20: 35, 40: -35, 49: 0})
+    obama = Actor(OBAMA, keys({0: (200, 170), 49: (230, 160)}), 80, turn=sway)
+    biden = Actor(BIDEN, keys({0: (450, 170)}), 70, turn=lambda frame: -sway(frame))
+    return Scene(SMALL, (Shot(50, (obama, biden), _PALE),))
+
+
+def smeared() -> Scene:
+    """Two people who cross fast, blurred by their motion: up to half a face's width a frame."""
+    obama = _moving(OBAMA, 64, (0, (60, 130)), (20, (580, 130)), (39, (100, 130)))
+    biden = _moving(BIDEN, 64, (0, (600, 250)), (39, (80, 250)))
+    return Scene(SMALL, (Shot(40, (obama, biden), _BLUE),), shutter=0.8)
+
+
+def pressed() -> Scene:
+    """Compressed so much that faces are blocks and smears at times."""
+    return replace(crossing(), crf=34)
+
+
+def squeezed() -> Scene:
+    """Compressed as much as anybody would watch."""
+    return replace(calm(), crf=40)
+
+
+def film() -> Scene:
+    """24 frames a second, with larger steps from frame to frame."""
+    return replace(comes_back(), rate=Fraction(24))
+
+
+def sport() -> Scene:
+    """60 frames a second, a fast entry and a fast exit."""
+    obama = _moving(
+        OBAMA, 90, (0, (-80, 300)), (12, (640, 340)), (60, (700, 320)), (70, (1400, 300))
+    )
+    biden = _moving(BIDEN, 70, (0, (1000, 500)), (89, (900, 520)))
+    return Scene(HD, (Shot(90, (biden, obama), _GREEN),), rate=Fraction(60))
+
+
+def uneven() -> Scene:
+    """Frames that are shown for different times, as phones and screen recorders write them."""
+    return replace(edges(), durations=(1, 1, 3, 2, 1, 5))
+
+
+def overlap() -> Scene:
+    """Three people who cross at once, one of them listed and never wholly in front."""
+    obama = _moving(OBAMA, 70, (0, (100, 170)), (69, (540, 180)))
+    biden = _moving(BIDEN, 80, (0, (560, 175)), (69, (90, 170)))
+    guest = _moving(GUESTS[1], 64, (0, (330, 90)), (35, (320, 200)), (69, (340, 300)))
+    return Scene(SMALL, (Shot(70, (guest, obama, biden), _RED),))
+
+
+def melts() -> Scene:
+    """Shots that fade into each other over 6 and over 25 frames."""
+    first = Shot(30, (_moving(OBAMA, 80, (0, (200, 160))),), _RED)
+    second = Shot(40, (_moving(BIDEN, 80, (0, (430, 170))),), _BLUE, dissolve=6)
+    third = Shot(50, (_moving(OBAMA, 70, (0, (320, 170))),), _PALE, dissolve=25)
+    return Scene(SMALL, (first, second, third))
+
+
 SCENES: dict[str, Callable[[], Scene]] = {
     "calm": calm,
     "cuts": cuts,
@@ -210,4 +271,13 @@ SCENES: dict[str, Callable[[], Scene]] = {
     "dissolve": dissolve,
     "jump": jump,
     "shake": shake,
+    "leans": leans,
+    "smeared": smeared,
+    "pressed": pressed,
+    "squeezed": squeezed,
+    "film": film,
+    "sport": sport,
+    "uneven": uneven,
+    "overlap": overlap,
+    "melts": melts,
 }

@@ -16,6 +16,7 @@ from aws.variables import Variables
 _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60
 )
+_PATIENCE = 3600.0
 
 
 class Cloud:
@@ -80,6 +81,18 @@ class Cloud:
         with translated(f"{service} {operation}"):
             answer: dict[str, Any] = getattr(self.client(service), operation)(**request)
         return answer
+
+    def wait(self, service: str, waiter: str, seconds: float = 5, **request: Any) -> None:
+        """Wait until a waiter of boto3 is content, asking every so many seconds; not in dry runs.
+
+        Raises:
+            CloudError: it has failed, or it took longer than an hour.
+        """
+        if self.dry_run:
+            return
+        config = {"Delay": seconds, "MaxAttempts": int(_PATIENCE / seconds)}
+        with translated(f"{service} {waiter}"):
+            self.client(service).get_waiter(waiter).wait(WaiterConfig=config, **request)
 
     def show(self, service: str, operation: str, request: Mapping[str, Any]) -> None:
         """Print a request as a line of JSON: exactly what would be sent."""

@@ -9,7 +9,16 @@ from app.errors import FaceBlurError, UsageError
 
 
 class CloudError(FaceBlurError):
-    """AWS refused, failed, or could not be reached."""
+    """AWS refused, failed, or could not be reached.
+
+    Args:
+        message: one line for the user.
+        reason: the code of AWS, such as ``NoSuchBucket``; empty where it has told none.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class JobFailed(FaceBlurError):
@@ -36,6 +45,6 @@ def translated(what: str) -> Iterator[None]:
     except ClientError as error:
         told = error.response.get("Error", {})
         text = f"{what}: {told.get('Code', 'unknown')}: {told.get('Message', '')}"
-        raise CloudError(" ".join(text.split())) from error
+        raise CloudError(" ".join(text.split()), told.get("Code", "")) from error
     except BotoCoreError as error:
         raise CloudError(f"{what}: {' '.join(str(error).split())}") from error

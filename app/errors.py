@@ -7,7 +7,8 @@
     │   ├── ConfigError           2   400   bad_option
     │   ├── PeopleError           2   400   bad_people
     │   ├── PlanError             2   400   bad_plan
-    │   └── OutputError           2   400   bad_output
+    │   ├── OutputError           2   400   bad_output
+    │   └── PlaceError            2   400   bad_place
     ├── MediaError                2   422   broken_media
     │   ├── UnsupportedMedia      2   415   unsupported_media
     │   └── MediaTooLarge         2   413   too_large
@@ -15,6 +16,7 @@
     │   ├── PackError             1   503   not_ready
     │   └── DeviceError           1   503   not_ready
     ├── DiskFull                  1   507   disk_full
+    ├── StorageError              1   503   storage_failed
     └── Interrupted             130   503   interrupted
 
 Errors of third-party libraries are translated where they are raised, with ``from``. A message is
@@ -62,6 +64,12 @@ class OutputError(UsageError):
     code = "bad_output"
 
 
+class PlaceError(UsageError):
+    """A place in S3 is none, is not there, may not be used, or changed while it was read."""
+
+    code = "bad_place"
+
+
 class MediaError(FaceBlurError):
     """The media file is damaged: some frame of it cannot be decoded."""
 
@@ -104,6 +112,13 @@ class DiskFull(FaceBlurError):
 
     http_status = 507
     code = "disk_full"
+
+
+class StorageError(FaceBlurError):
+    """S3 failed, or was out of reach; another time it may work."""
+
+    http_status = 503
+    code = "storage_failed"
 
 
 class Interrupted(FaceBlurError):

@@ -9,8 +9,8 @@ from app.errors import PeopleError
 from app.identity.gallery import Gallery
 from app.logs import public
 from app.pipeline import Parts, load_parts, load_people, photo_labels
+from app.storage import people_folder
 from app.web.metrics import Metrics
-from app.web.people import people_folder
 from app.web.runner import Runner
 
 

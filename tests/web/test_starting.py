@@ -18,7 +18,7 @@ from PIL import Image
 from web.running import FORM, ROOT, Running, environment, form
 
 from app.errors import PeopleError
-from app.web.people import people_folder
+from app.storage import people_folder
 
 
 def _start(
@@ -187,7 +187,7 @@ def test_people_of_s3_are_known_and_their_photos_gone(
     ("place", "message"),
     [
         ("s3://bucket/none", "has 0 photos"),
-        ("s3://other/cast", "cannot be read from S3: AccessDenied"),
+        ("s3://other/cast", "the photos of people: access is denied"),
         ("s3://bucket/deep", "is not NAME.jpg"),
         ("s3://bucket/up", "is not NAME.jpg"),
     ],

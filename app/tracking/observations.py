@@ -75,3 +75,19 @@ class Trail:
         limit = float(np.max(newest.box[2:] - newest.box[:2]))
         middle = np.clip((shift[:2] + shift[2:]) / 2, -limit, limit)
         return np.asarray(newest.box + np.tile(middle, 2), np.float32)
+
+    def coasting(self, frame: int) -> Boxes | None:
+        """Where the box (4,) would be at a frame before or after at an unchanging speed.
+
+        None where the speed is not known: two observations that are near each other tell it.
+        """
+        if len(self.observations) < 2:
+            return None
+        near, far = self.observations[-1], self.observations[-2]
+        if frame < self.first:
+            near, far = self.observations[0], self.observations[1]
+        gap = near.frame - far.frame
+        if abs(gap) > STEADY:
+            return None
+        shift = (near.box - far.box) * ((frame - near.frame) / gap)
+        return np.asarray(near.box + np.tile((shift[:2] + shift[2:]) / 2, 2), np.float32)

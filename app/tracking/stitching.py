@@ -25,11 +25,24 @@ def _cost(early: Trail, late: Trail, patience: int, likeness: Likeness) -> float
     place = early.predicted(late.first)[None]
     here = late.observations[0].box[None]
     last = early.observations[-1].box[None]
-    cost = min(float(costs(place, here, gap)[0, 0]), float(costs(last, here, gap)[0, 0]))
+    ways = (costs(place, here, gap), costs(last, here, gap), _coasting(early, late, gap))
+    cost = min(float(way[0, 0]) for way in ways)
     alike = likeness(early, late)
     if alike is None:
         return cost
     return FORBIDDEN if alike < -1 else cost - alike
+
+
+def _coasting(early: Trail, late: Trail, gap: int) -> NDArray[np.float32]:
+    """Cost (1, 1) of a face that keeps its speed: what is too smeared to be found moves fast.
+
+    Both must be on the way of the other, as a guess so far from where it was seen is a bold one.
+    """
+    ahead, back = early.coasting(late.first), late.coasting(early.last)
+    if ahead is None or back is None:
+        return np.full((1, 1), FORBIDDEN, np.float32)
+    here, last = late.observations[0].box[None], early.observations[-1].box[None]
+    return np.maximum(costs(ahead[None], here, gap), costs(back[None], last, gap))
 
 
 def stitch(trails: Sequence[Trail], patience: int, likeness: Likeness) -> list[Trail]:

@@ -47,6 +47,14 @@ def test_a_trail_goes_on_where_it_was_heading_or_where_it_was() -> None:
     assert ends(stitch([resting, trail((6, 125, 50, 40))], PATIENCE, unknown)) == [(0, 1), (6, 6)]
 
 
+def test_a_fast_trail_goes_on_where_its_speed_leads() -> None:
+    fast, gone_on = trail((0, 40, 50, 40), (2, 90, 50, 40)), ((12, 340, 50, 40), (14, 390, 50, 40))
+    assert ends(stitch([fast, trail(*gone_on)], PATIENCE, unknown)) == [(0, 14)]
+    coming_back = trail((12, 340, 50, 40), (14, 290, 50, 40))
+    assert len(stitch([fast, coming_back], PATIENCE, unknown)) == 2
+    assert len(stitch([fast, trail(gone_on[0])], PATIENCE, unknown)) == 2
+
+
 def test_several_losses_of_sight_become_one_trail_in_order_of_time() -> None:
     pieces = [trail((n, 50, 50, 40), (n + 3, 50, 50, 40)) for n in (20, 0, 10)]
     (whole,) = stitch(pieces, PATIENCE, unknown)

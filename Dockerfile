@@ -89,7 +89,9 @@ LABEL org.opencontainers.image.title="face-blur" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${REVISION}" \
       com.amazonaws.sagemaker.capabilities.accept-bind-to-port="true"
-USER 10001:10001
+# 0 for Processing jobs, whose folders belong to root: docs/decisions/processing-user.md
+ARG USER_ID=10001
+USER ${USER_ID}:${USER_ID}
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD ["python3", "-c", \
     "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('SAGEMAKER_BIND_TO_PORT', '8080') + '/ping', timeout=4)"]

@@ -1,5 +1,6 @@
 #!/bin/sh
-# What the image runs: `serve` for the web service, otherwise any command of face-blur.
+# What the image runs: `serve` for the web service, `process` for a Processing job, otherwise any
+# command of face-blur.
 set -eu
 home=$(dirname "$(dirname "$(readlink -f "$0")")")
 
@@ -14,8 +15,14 @@ fi
 
 # Python is not to look into the working folder, which may be anything's.
 export PYTHONPATH="$home" PYTHONSAFEPATH=1
-if [ "${1:-}" = serve ]; then
+case "${1:-}" in
+serve)
     shift
     exec "$home/serve" "$@"
-fi
+    ;;
+process)
+    shift
+    exec python3 -m app.job "$@"
+    ;;
+esac
 exec python3 -m app.cli "$@"

@@ -39,6 +39,11 @@ def test_serve_is_the_service(home: Path) -> None:
     assert enter(home, "serve") == (7, f"serve {home}\n")
 
 
+def test_process_is_the_processing_job(home: Path) -> None:
+    told = f"python3 -m app.job --input a b {home}\n"
+    assert enter(home, "process", "--input", "a b") == (7, told)
+
+
 def test_all_else_is_a_command_of_face_blur(home: Path) -> None:
     told = f"python3 -m app.cli blur a b.mp4 {home}\n"
     assert enter(home, "blur", "a b.mp4") == (7, told)

@@ -1,0 +1,5 @@
+"""``python -m app.job`` is ``process`` of the image."""
+
+from app.job import process
+
+process()

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from textwrap import shorten
 
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from app.errors import FaceBlurError, UsageError
 
@@ -46,5 +49,6 @@ def translated(what: str) -> Iterator[None]:
         told = error.response.get("Error", {})
         text = f"{what}: {told.get('Code', 'unknown')}: {told.get('Message', '')}"
         raise CloudError(" ".join(text.split()), told.get("Code", "")) from error
-    except BotoCoreError as error:
-        raise CloudError(f"{what}: {' '.join(str(error).split())}") from error
+    # Neither an answer that is not understood nor a transfer that fails is a BotoCoreError.
+    except (BotoCoreError, Boto3Error, ResponseParserError) as error:
+        raise CloudError(f"{what}: {shorten(str(error), 300, placeholder=' ...')}") from error

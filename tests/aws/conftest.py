@@ -23,6 +23,12 @@ ACCOUNT = "123456789012"
 PATIENCE = 120
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """What moto says of our stack in its own thread: it makes all of it but this."""
+    unknown = "Tried to parse AWS..S3..BucketPolicy but it's not supported by moto"
+    config.addinivalue_line("filterwarnings", f"ignore:{unknown}:UserWarning")
+
+
 class Ran(NamedTuple):
     """A command that has ended."""
 

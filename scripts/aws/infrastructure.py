@@ -1,0 +1,138 @@
+"""The stack that all else needs: a bucket, an image repository and a role."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aws.cloud import Cloud
+from aws.errors import CloudError, NotOurs
+from aws.tags import is_ours, our_tags
+from aws.variables import Variables
+
+TEMPLATE = Path(__file__).resolve().parents[1] / "infrastructure.yaml"
+KEEP = {"KeepDays": 30, "KeepRestDays": 365}
+"""Days, where neither a command nor the stack says other ones."""
+_BUSY = "_IN_PROGRESS"
+_NOTHING_TO_DO = "No updates are to be performed"
+_NO_STACK = "does not exist"
+
+
+def set_up(cloud: Cloud, keep: Mapping[str, int | None]) -> dict[str, str]:
+    """Make the stack, or bring it up to date; returns its outputs (in a dry run: those it has).
+
+    Args:
+        cloud: where.
+        keep: days by the parameter of the template, those of ``KEEP``; None is what the stack
+            has, or what ``KEEP`` has.
+
+    Raises:
+        CloudError: AWS refuses, or the stack cannot be made; the message has the reasons.
+        NotOurs: there is a stack of this name without our tag.
+    """
+    stack = find_stack(cloud)
+    request = {
+        "StackName": cloud.variables.project,
+        "TemplateBody": TEMPLATE.read_text(encoding="utf-8"),
+        "Parameters": _parameters(cloud, keep, stack or {}),
+        "Capabilities": ["CAPABILITY_IAM"],
+        "Tags": our_tags(cloud.variables.project),
+    }
+    if stack is None:
+        _create(cloud, request)
+    else:
+        _update(cloud, request)
+    found = stack if cloud.dry_run else find_stack(cloud)
+    return outputs_of(found or {})
+
+
+def find_stack(cloud: Cloud) -> dict[str, Any] | None:
+    """Our stack, or None where there is none of its name.
+
+    Raises:
+        NotOurs: there is one that does not carry our tag.
+    """
+    name = cloud.variables.project
+    try:
+        (stack,) = cloud.read("cloudformation", "describe_stacks", StackName=name)["Stacks"]
+    except CloudError as error:
+        if error.reason == "ValidationError" and _NO_STACK in str(error):
+            return None
+        raise
+    if not is_ours(stack.get("Tags", ()), name):
+        raise NotOurs(f"the stack {name} does not carry our tag; choose another PROJECT")
+    return dict(stack)
+
+
+def outputs_of(stack: Mapping[str, Any]) -> dict[str, str]:
+    """What a stack tells: ``Bucket``, ``Repository``, ``RepositoryUri``, ``RoleArn``."""
+    return {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", ())}
+
+
+def _parameters(
+    cloud: Cloud, keep: Mapping[str, int | None], stack: Mapping[str, Any]
+) -> list[dict[str, str]]:
+    variables = cloud.variables
+    values = {
+        "Project": variables.project,
+        "InputPrefix": variables.input_prefix,
+        "OutputPrefix": variables.output_prefix,
+        "KmsKeyArn": _key_arn(cloud, variables),
+        "UseNetwork": "true" if variables.subnets else "false",
+    }
+    has = {item["ParameterKey"]: item["ParameterValue"] for item in stack.get("Parameters", ())}
+    values |= {name: str(keep[name] or has.get(name, KEEP[name])) for name in KEEP}
+    return [{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()]
+
+
+def _key_arn(cloud: Cloud, variables: Variables) -> str:
+    """The key by its ARN, as a policy wants it: an alias does not do there."""
+    if not variables.kms_key or ":key/" in variables.kms_key:
+        return variables.kms_key
+    answer = cloud.read("kms", "describe_key", KeyId=variables.kms_key)
+    return str(answer["KeyMetadata"]["Arn"])
+
+
+def _create(cloud: Cloud, request: Mapping[str, Any]) -> None:
+    # A stack that was made in part could only be deleted by hand.
+    made = cloud.change("cloudformation", "create_stack", OnFailure="DELETE", **request)
+    _wait(cloud, "stack_create_complete", str(made.get("StackId", request["StackName"])))
+
+
+def _update(cloud: Cloud, request: Mapping[str, Any]) -> None:
+    name = str(request["StackName"])
+    stack = find_stack(cloud) or {}
+    status = str(stack.get("StackStatus", ""))
+    if status.endswith(_BUSY):
+        raise CloudError(f"the stack {name} is being changed ({status}); try again later")
+    try:
+        cloud.change("cloudformation", "update_stack", **request)
+    except CloudError as error:
+        if _NOTHING_TO_DO not in str(error):
+            raise
+        cloud.say(f"the stack {name} is up to date")
+        return
+    _wait(cloud, "stack_update_complete", str(stack.get("StackId", name)))
+
+
+def _wait(cloud: Cloud, waiter: str, stack: str) -> None:
+    if not cloud.dry_run:
+        cloud.say("waiting for CloudFormation; this takes a minute or two")
+    try:
+        cloud.wait("cloudformation", waiter, StackName=stack)
+    except CloudError as error:
+        reasons = _reasons(cloud, stack)
+        if not reasons:
+            raise
+        raise CloudError(f"the stack could not be made: {'; '.join(reasons)}") from error
+
+
+def _reasons(cloud: Cloud, stack: str) -> list[str]:
+    """What has failed of itself, oldest first; the rest was only cancelled because of it."""
+    events = cloud.pages("cloudformation", "describe_stack_events", "StackEvents", StackName=stack)
+    failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
+    told = [
+        f"{event['LogicalResourceId']}: {event['ResourceStatusReason']}"
+        for event in reversed(failed)
+        if event.get("ResourceStatusReason")
+    ]
+    return [text for text in told if "cancelled" not in text] or told

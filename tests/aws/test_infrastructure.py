@@ -1,0 +1,275 @@
+"""The stack: what is in the template, what AWS is asked for, and whose stack is left alone."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws.cloud import Cloud
+from aws.errors import CloudError, NotOurs
+from aws.infrastructure import KEEP, TEMPLATE, set_up
+from aws.tags import PROJECT_TAG, our_tags
+from aws.variables import Variables
+from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]
+
+OURS = {PROJECT_TAG: "face-blur"}
+NOTHING: dict[str, int | None] = dict.fromkeys(KEEP)
+
+
+def resources() -> dict[str, Any]:
+    return dict(cfn_yaml.load(str(TEMPLATE))["Resources"])
+
+
+def statements(cloud: Cloud, policy: str) -> dict[str, Any]:
+    role = cloud.outputs["RoleArn"].rpartition("/")[2]
+    found = cloud.read("iam", "get_role_policy", RoleName=role, PolicyName=policy)
+    document = found["PolicyDocument"]
+    # The server of moto answers a policy of a stack as Python writes it.
+    parsed = json.loads(document.replace("'", '"')) if isinstance(document, str) else document
+    return {statement["Sid"]: statement for statement in parsed["Statement"]}
+
+
+def test_cfn_lint_finds_nothing() -> None:
+    regions = ["--regions", "eu-north-1", "us-east-1"]
+    lint = [str(Path(sys.executable).with_name("cfn-lint")), *regions, "--", str(TEMPLATE)]
+    found = subprocess.run(lint, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (0, "")
+
+
+def test_the_bucket_is_closed_to_all_others() -> None:
+    # Properties that moto does not take over from a stack.
+    bucket = resources()["Bucket"]["Properties"]
+    assert bucket["PublicAccessBlockConfiguration"] == {
+        "BlockPublicAcls": True,
+        "BlockPublicPolicy": True,
+        "IgnorePublicAcls": True,
+        "RestrictPublicBuckets": True,
+    }
+    assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    assert "VersioningConfiguration" not in bucket
+    policy = resources()["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert [(one["Effect"], one["Principal"], one["Action"]) for one in policy] == [
+        ("Deny", "*", "s3:*"),
+        ("Deny", "*", "s3:*"),
+    ]
+    assert [one["Condition"] for one in policy] == [
+        {"Bool": {"aws:SecureTransport": "false"}},
+        {"NumericLessThan": {"s3:TlsVersion": "1.2"}},
+    ]
+
+
+def test_nothing_stays_in_the_bucket_for_ever() -> None:
+    rules = {
+        rule["Id"]: rule
+        for rule in resources()["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    }
+    assert all(rule["Status"] == "Enabled" for rule in rules.values())
+    assert rules["videos"]["Prefix"] == {"Ref": "InputPrefix"}
+    assert rules["results"]["Prefix"] == {"Ref": "OutputPrefix"}
+    assert rules["videos"]["ExpirationInDays"] == {"Ref": "KeepDays"}
+    assert rules["results"]["ExpirationInDays"] == {"Ref": "KeepDays"}
+    assert "Prefix" not in rules["everything"]
+    assert rules["everything"]["ExpirationInDays"] == {"Ref": "KeepRestDays"}
+    assert rules["everything"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 3}
+    assert rules["everything"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
+
+
+def test_footage_does_not_go_with_the_stack() -> None:
+    found = resources()
+    for name in ("Bucket", "BucketPolicy"):
+        assert found[name]["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert found[name]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_untagged_images_expire_and_pushed_ones_are_scanned() -> None:
+    repository = resources()["Repository"]["Properties"]
+    (rule,) = json.loads(repository["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
+    assert rule["selection"]["tagStatus"] == "untagged"
+    assert rule["action"] == {"type": "expire"}
+    assert repository["ImageScanningConfiguration"] == {"ScanOnPush": True}
+
+
+def test_the_stack_stands_and_all_in_it_is_tagged(cloud: Cloud) -> None:
+    outputs = set_up(cloud, NOTHING)
+    assert outputs == cloud.outputs
+    assert set(outputs) == {"Bucket", "Repository", "RepositoryUri", "RoleArn"}
+    assert outputs["RepositoryUri"].endswith(".dkr.ecr.eu-north-1.amazonaws.com/face-blur")
+    tags = cloud.read("s3", "get_bucket_tagging", Bucket=outputs["Bucket"])["TagSet"]
+    assert tags == our_tags("face-blur")
+    encryption = cloud.read("s3", "get_bucket_encryption", Bucket=outputs["Bucket"])
+    (rule,) = encryption["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    (repository,) = cloud.read("ecr", "describe_repositories")["repositories"]
+    assert repository["imageTagMutability"] == "IMMUTABLE"
+    arn = repository["repositoryArn"]
+    assert cloud.read("ecr", "list_tags_for_resource", resourceArn=arn)["tags"] == our_tags(
+        "face-blur"
+    )
+    role = outputs["RoleArn"].rpartition("/")[2]
+    assert cloud.read("iam", "get_role", RoleName=role)["Role"]["Tags"] == our_tags("face-blur")
+
+
+def test_the_role_is_for_sagemaker_of_this_account(cloud: Cloud) -> None:
+    role = set_up(cloud, NOTHING)["RoleArn"].rpartition("/")[2]
+    trust = cloud.read("iam", "get_role", RoleName=role)["Role"]["AssumeRolePolicyDocument"]
+    assert trust["Statement"] == [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "sagemaker.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"aws:SourceAccount": "123456789012"}},
+        }
+    ]
+    names = cloud.read("iam", "list_role_policies", RoleName=role)["PolicyNames"]
+    assert names == ["jobs"]
+
+
+def test_the_role_can_do_what_jobs_need_and_no_more(cloud: Cloud) -> None:
+    outputs = set_up(cloud, NOTHING)
+    bucket = f"arn:aws:s3:::{outputs['Bucket']}"
+    may = statements(cloud, "jobs")
+    assert may["FindObjects"]["Resource"] == bucket
+    assert may["ReadObjects"]["Resource"] == f"{bucket}/*"
+    assert may["WriteResults"]["Resource"] == f"{bucket}/output/*"
+    assert may["PullImage"]["Resource"].endswith(":123456789012:repository/face-blur")
+    assert may["WriteLogs"]["Resource"].endswith(":123456789012:log-group:/aws/sagemaker/*")
+    # What cannot be narrowed to resources.
+    assert {name for name, one in may.items() if one["Resource"] == "*"} == {
+        "LogInToRegistry",
+        "WriteMetrics",
+    }
+    assert may["LogInToRegistry"]["Action"] == "ecr:GetAuthorizationToken"
+    assert "cloudwatch:namespace" in may["WriteMetrics"]["Condition"]["StringLike"]
+    actions = {
+        action
+        for one in may.values()
+        for action in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])
+    }
+    assert not [action for action in actions if "*" in action or "Delete" in action]
+
+
+def test_subnets_and_a_key_take_permissions_of_their_own(cloud: Cloud) -> None:
+    key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+    cloud.client("kms").create_alias(AliasName="alias/films", TargetKeyId=key)
+    ours = Cloud(Variables(subnets="subnet-1", kms_key="alias/films"))
+    outputs = set_up(ours, NOTHING)
+    assert statements(ours, "network")["AttachToNetwork"]["Effect"] == "Allow"
+    use = statements(ours, "key")
+    assert {one["Resource"] for one in use.values()} == {key}
+    assert use["LendKey"]["Condition"] == {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+    encryption = cloud.read("s3", "get_bucket_encryption", Bucket=outputs["Bucket"])
+    (rule,) = encryption["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == key
+
+
+def test_it_can_be_run_again(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    first = set_up(cloud, NOTHING | {"KeepDays": 7})
+    assert set_up(cloud, NOTHING) == first
+    subnets = Cloud(Variables(subnets="subnet-1"))
+    assert set_up(subnets, NOTHING) == first
+    (stack,) = cloud.read("cloudformation", "describe_stacks", StackName="face-blur")["Stacks"]
+    has = {item["ParameterKey"]: item["ParameterValue"] for item in stack["Parameters"]}
+    kept = {"KeepDays": "7", "KeepRestDays": "365", "UseNetwork": "true"}
+    assert kept.items() <= has.items()
+
+
+def test_no_update_is_no_error(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = set_up(cloud, NOTHING)
+    change = cloud.change
+
+    def nothing_to_do(service: str, operation: str, **request: Any) -> dict[str, Any]:
+        if operation == "update_stack":
+            # What AWS answers, and moto does not.
+            text = "cloudformation update_stack: ValidationError: No updates are to be performed."
+            raise CloudError(text, "ValidationError")
+        return change(service, operation, **request)
+
+    monkeypatch.setattr(cloud, "change", nothing_to_do)
+    assert set_up(cloud, NOTHING) == first
+    assert "is up to date" in capsys.readouterr().err
+
+
+def test_a_stack_that_is_not_ours_is_left_alone(cloud: Cloud) -> None:
+    body = json.dumps({"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}})
+    cloud.client("cloudformation").create_stack(StackName="face-blur", TemplateBody=body)
+    with pytest.raises(NotOurs, match=r"does not carry our tag; choose another PROJECT"):
+        set_up(cloud, NOTHING)
+    resources = cloud.pages(
+        "cloudformation", "list_stack_resources", "StackResourceSummaries", StackName="face-blur"
+    )
+    assert [one["LogicalResourceId"] for one in resources] == ["Bucket"]
+
+
+def test_a_stack_that_fails_says_why(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    def waited(*_: object, **__: object) -> None:
+        raise CloudError("cloudformation stack_create_complete: Waiter failed")
+
+    def events(*_: object, **__: object) -> list[dict[str, str]]:
+        told = [
+            ("face-blur", "ROLLBACK_IN_PROGRESS", "the following resource(s) failed"),
+            ("Role", "CREATE_FAILED", "Resource creation cancelled"),
+            ("Repository", "CREATE_FAILED", "face-blur already exists"),
+            ("Bucket", "CREATE_COMPLETE", ""),
+        ]
+        keys = ("LogicalResourceId", "ResourceStatus", "ResourceStatusReason")
+        return [dict(zip(keys, one, strict=True)) for one in told]
+
+    monkeypatch.setattr(cloud, "wait", waited)
+    monkeypatch.setattr(cloud, "pages", events)
+    with pytest.raises(CloudError, match=r"^the stack .+: Repository: face-blur already exists$"):
+        set_up(cloud, NOTHING)
+
+
+def test_a_stack_in_the_middle_of_something_is_not_touched(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_up(cloud, NOTHING)
+    read = cloud.read
+
+    def busy(service: str, operation: str, **request: Any) -> dict[str, Any]:
+        answer = read(service, operation, **request)
+        answer["Stacks"][0]["StackStatus"] = "UPDATE_IN_PROGRESS"
+        return answer
+
+    monkeypatch.setattr(cloud, "read", busy)
+    with pytest.raises(CloudError, match=r"is being changed \(UPDATE_IN_PROGRESS\); try again"):
+        set_up(cloud, NOTHING)
+
+
+def test_a_dry_run_prints_the_request_and_makes_nothing(cloud: Cloud) -> None:
+    out = io.StringIO()
+    assert set_up(Cloud(cloud.variables, dry_run=True, out=out), NOTHING) == {}
+    (line,) = out.getvalue().splitlines()
+    asked = json.loads(line)
+    assert (asked["service"], asked["operation"]) == ("cloudformation", "create_stack")
+    request = asked["request"]
+    assert request["TemplateBody"] == Path(TEMPLATE).read_text()
+    assert request["Capabilities"] == ["CAPABILITY_IAM"]
+    assert request["Tags"] == our_tags("face-blur")
+    assert {one["ParameterKey"]: one["ParameterValue"] for one in request["Parameters"]} == {
+        "Project": "face-blur",
+        "InputPrefix": "input/",
+        "OutputPrefix": "output/",
+        "KmsKeyArn": "",
+        "UseNetwork": "false",
+        "KeepDays": "30",
+        "KeepRestDays": "365",
+    }
+    assert cloud.read("s3", "list_buckets")["Buckets"] == []
+
+
+def test_the_command(cloud: Cloud, run_command: Any) -> None:
+    dry = run_command("infrastructure", "--dry-run")
+    assert (dry.code, json.loads(dry.out)["operation"]) == (0, "create_stack")
+    made = run_command("infrastructure", "--project", "news", "--keep-days", 7)
+    assert made.code == 0, made.err
+    found = dict(line.split(": ") for line in made.out.splitlines())
+    assert found == Cloud(Variables(project="news")).outputs
+    refused = run_command("infrastructure", "--keep-days", 0)
+    assert refused.code == 2
+    assert "--keep-days" in refused.err

@@ -1,0 +1,184 @@
+"""The limits of SageMaker's API, checked before a call is made.
+
+Nothing else does it early: boto3 checks only types and what is left out, and a request that is
+refused after the upload of a film has cost more than one that is never sent. Lengths, numbers,
+patterns and lists of values are those of boto3's own description of the service; the rest, which
+is only in the documentation, is below.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import botocore.session
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+
+from aws.errors import LimitError
+
+GPU_IMAGE = "al2-ami-sagemaker-batch-gpu-535"
+"""The host of transform jobs with a driver for CUDA 12; the default one is for CUDA 11."""
+_GPU = re.compile(r"ml\.(g\d|p\d)")
+_OWN_DISK = re.compile(r"ml\.(g4dn|g5|g6e?|p4de?|p5e?n?|[a-z]\d+[a-z]*d[a-z]*)\.")
+_MOST_PAYLOAD_MB = 100
+_MOST_MODEL_ENVIRONMENT = 32 * 1024
+_MOST_INSTANCES = 100
+_S3_FOLDER = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(?:[^/\s][^\s]*/)?")
+_S3_FILE = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^/].*[^/]")
+
+
+def has_gpu(instance_type: str) -> bool:
+    """Whether instances of a type have a GPU of NVIDIA.
+
+    >>> has_gpu("ml.g4dn.xlarge"), has_gpu("ml.c6i.xlarge")
+    (True, False)
+    """
+    return _GPU.match(instance_type) is not None
+
+
+def has_own_disk(instance_type: str) -> bool:
+    """Whether instances of a type bring disks, which they encrypt by themselves.
+
+    >>> has_own_disk("ml.g5.xlarge"), has_own_disk("ml.c6i.xlarge"), has_own_disk("ml.m5d.large")
+    (True, False, True)
+    """
+    return _OWN_DISK.match(instance_type) is not None
+
+
+def check(operation: str, request: Mapping[str, Any]) -> None:
+    """Whether SageMaker can take a request at all.
+
+    Args:
+        operation: its name in the API, such as ``CreateTransformJob``.
+        request: as boto3 takes it.
+
+    Raises:
+        LimitError: all that is wrong, in one line.
+    """
+    shape = _service().operation_model(operation).input_shape
+    assert shape is not None, operation  # noqa: S101 - for the type checker: all have one
+    faults = [*_faults(shape, request, ""), *_FURTHER[operation](request)]
+    if faults:
+        raise LimitError(f"{operation}: {'; '.join(faults)}")
+
+
+@cache
+def _service() -> Any:
+    return botocore.session.get_session().get_service_model("sagemaker")
+
+
+def _faults(shape: Shape, value: Any, where: str) -> Iterator[str]:
+    """All that is wrong with a value of a shape, and with what is in it."""
+    if isinstance(shape, StructureShape):
+        yield from _members(shape, value, where)
+    elif isinstance(shape, ListShape):
+        yield from _range(shape, len(value), where, "entries")
+        for number, item in enumerate(value):
+            yield from _faults(shape.member, item, f"{where}[{number}]")
+    elif isinstance(shape, MapShape):
+        yield from _range(shape, len(value), where, "entries")
+        for key, item in value.items():
+            yield from _faults(shape.key, key, f"{where} {key}")
+            yield from _faults(shape.value, item, f"{where} {key}")
+    elif isinstance(value, str):
+        yield from _text(shape, value, where)
+    else:
+        yield from _range(shape, value, where, "")
+
+
+def _members(shape: StructureShape, value: Mapping[str, Any], where: str) -> Iterator[str]:
+    for name in shape.required_members:
+        if name not in value:
+            yield f"{where}.{name} is missing".lstrip(".")
+    for name, item in value.items():
+        path = f"{where}.{name}".lstrip(".")
+        if name not in shape.members:
+            yield f"{path} is unknown"
+        else:
+            yield from _faults(shape.members[name], item, path)
+
+
+def _range(shape: Shape, number: Any, where: str, of: str) -> Iterator[str]:
+    low, high = shape.metadata.get("min"), shape.metadata.get("max")
+    if (low is not None and number < low) or (high is not None and number > high):
+        bounds = f"{low or 0} to {high}" if high is not None else f"at least {low}"
+        yield (
+            f"{where} has {number} {of}, not {bounds}"
+            if of
+            else f"{where} is {number}, not {bounds}"
+        )
+
+
+def _text(shape: Shape, value: str, where: str) -> Iterator[str]:
+    yield from _range(shape, len(value), where, "characters")
+    # Values of the list have no pattern besides.
+    values: Sequence[str] = getattr(shape, "enum", ())
+    if values and value not in values:
+        yield f"{where}: {value!r} is none of those that exist"
+    pattern = shape.metadata.get("pattern")
+    if pattern and not re.fullmatch(_translated(pattern), value):
+        yield f"{where}: {value!r} is not of the form {pattern}"
+
+
+def _translated(pattern: str) -> str:
+    """A pattern without the classes of Unicode, which Python writes otherwise."""
+    return pattern.replace(r"\p{L}", r"\w").replace(r"\p{N}", r"\d").replace(r"\p{Z}", r"\s")
+
+
+def _model(request: Mapping[str, Any]) -> Iterator[str]:
+    environment: Mapping[str, str] = request.get("PrimaryContainer", {}).get("Environment", {})
+    size = sum(len(key.encode()) + len(value.encode()) for key, value in environment.items())
+    if size > _MOST_MODEL_ENVIRONMENT:
+        yield f"PrimaryContainer.Environment has {size} bytes, not 0 to {_MOST_MODEL_ENVIRONMENT}"
+    data = request.get("PrimaryContainer", {}).get("ModelDataUrl", "s3://aaa/a.tar.gz")
+    if not (_S3_FILE.fullmatch(data) and data.endswith(".tar.gz")):
+        yield f"PrimaryContainer.ModelDataUrl: {data!r} is not s3://BUCKET/NAME.tar.gz"
+
+
+def _transform(request: Mapping[str, Any]) -> Iterator[str]:
+    payload = request.get("MaxPayloadInMB", 6) * request.get("MaxConcurrentTransforms", 1)
+    if payload > _MOST_PAYLOAD_MB:
+        yield (
+            f"MaxConcurrentTransforms times MaxPayloadInMB is {payload}, "
+            f"not 0 to {_MOST_PAYLOAD_MB}"
+        )
+    source = request["TransformInput"]["DataSource"]["S3DataSource"]
+    yield from _source(source, "TransformInput.DataSource.S3DataSource.S3Uri")
+    yield from _folder(request["TransformOutput"]["S3OutputPath"], "TransformOutput.S3OutputPath")
+    resources = request["TransformResources"]
+    if resources["InstanceCount"] > _MOST_INSTANCES:
+        yield (
+            f"TransformResources.InstanceCount is {resources['InstanceCount']}, "
+            f"not 1 to {_MOST_INSTANCES}"
+        )
+    wanted = GPU_IMAGE if has_gpu(resources["InstanceType"]) else None
+    if resources.get("TransformAmiVersion") != wanted:
+        yield f"TransformResources.TransformAmiVersion must be {wanted} for this type"
+
+
+def _processing(request: Mapping[str, Any]) -> Iterator[str]:
+    for number, one in enumerate(request.get("ProcessingInputs", ())):
+        yield from _source(one["S3Input"], f"ProcessingInputs[{number}].S3Input.S3Uri")
+    for number, one in enumerate(request.get("ProcessingOutputConfig", {}).get("Outputs", ())):
+        where = f"ProcessingOutputConfig.Outputs[{number}].S3Output.S3Uri"
+        yield from _folder(one["S3Output"]["S3Uri"], where)
+
+
+def _source(source: Mapping[str, str], where: str) -> Iterator[str]:
+    if source["S3DataType"] != "ManifestFile":
+        # Prefixes are compared as text: s3://b/in would be s3://b/input2/ too.
+        yield from _folder(source["S3Uri"], where)
+    elif not _S3_FILE.fullmatch(source["S3Uri"]):
+        yield f"{where}: {source['S3Uri']!r} is not s3://BUCKET/NAME"
+
+
+def _folder(uri: str, where: str) -> Iterator[str]:
+    if not _S3_FOLDER.fullmatch(uri):
+        yield f"{where}: {uri!r} is not s3://BUCKET/PREFIX/ (with a slash at its end)"
+
+
+_FURTHER: dict[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
+    "CreateModel": _model,
+    "CreateTransformJob": _transform,
+    "CreateProcessingJob": _processing,
+}

@@ -1,0 +1,266 @@
+"""Requests of a Batch Transform job: the model, the job, and a job that goes on with another."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from app.config import ENV_PREFIX
+from app.errors import UsageError
+from app.pipeline import CONTENT_TYPES
+from aws.cloud import Cloud
+from aws.deployed import image_uri, volume_key, vpc
+from aws.errors import CloudError, NotOurs
+from aws.limits import GPU_IMAGE, check, has_gpu
+from aws.objects import Inputs, Item, Place, listed, results_by_key
+from aws.options import check_settings
+from aws.tags import is_ours, our_tags
+from aws.variables import Variables
+from aws.watching import ENDED, Job
+
+People: TypeAlias = Literal["model", "s3", "none"]
+"""How photos of people reach the container: with the model, from S3 by itself, or not at all."""
+SUFFIX = ".out"
+"""What SageMaker appends to the name of an input for that of its result."""
+_ARCHIVE = "model.tar.gz"
+_ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
+_DEVICE = ENV_PREFIX + "DEVICE"
+_MEDIA_TYPE = "application/octet-stream"
+"""Of all inputs of a job; they are told by their bytes."""
+_GIVEN_ON = ("ModelName", "MaxConcurrentTransforms", "MaxPayloadInMB", "ModelClientConfig")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a job is to do.
+
+    Args:
+        settings: ``FACE_BLUR_`` variables of this job; those of all jobs are in the variables.
+        people: where photos come from.
+        tickets: the prefixes that tickets may name, ``s3://...`` with commas; empty: no tickets.
+        plans: make plans instead of videos.
+    """
+
+    settings: Mapping[str, str]
+    people: People
+    tickets: str = ""
+    plans: bool = False
+
+    @property
+    def isolated(self) -> bool:
+        """Whether the container needs no network."""
+        return self.people != "s3" and not self.tickets
+
+
+def archive_of(cloud: Cloud) -> tuple[Place, str] | None:
+    """The archive with the photos of people that is unpacked for a model, and its ETag, if any.
+
+    Raises:
+        CloudError: S3 does not tell.
+    """
+    place = Place(cloud.bucket, cloud.variables.people_prefix + _ARCHIVE)
+    try:
+        head = cloud.read("s3", "head_object", Bucket=place.bucket, Key=place.key)
+    except CloudError as error:
+        if error.reason in _ABSENT:
+            return None
+        raise
+    return place, str(head["ETag"])
+
+
+def environments(cloud: Cloud, wish: Wish) -> tuple[dict[str, str], dict[str, str]]:
+    """Variables of the container that come with the model, and those that come with the job.
+
+    Raises:
+        ConfigError: the container would not start with them.
+    """
+    variables = cloud.variables
+    always = dict(variables.options)
+    # A service that does not find its GPU must say so, not work on for ten times as long.
+    if has_gpu(variables.instance_type):
+        always = {_DEVICE: "cuda"} | always
+    job = dict(wish.settings)
+    if wish.people == "s3":
+        job[ENV_PREFIX + "PEOPLE"] = f"s3://{cloud.bucket}/{variables.people_prefix}"
+    if wish.tickets:
+        job[ENV_PREFIX + "TICKETS"] = wish.tickets
+    check_settings(always | job, people=wish.people != "none")
+    return always, job
+
+
+def model_request(
+    cloud: Cloud, wish: Wish, archive: tuple[Place, str] | None, environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """The request that makes a model. Its name tells its content: equal ones are made once.
+
+    Raises:
+        LimitError: it is beyond a limit of the API.
+    """
+    variables = cloud.variables
+    container: dict[str, Any] = {"Image": image_uri(cloud), "Environment": dict(environment)}
+    tag = ""
+    if wish.people == "model" and archive is not None:
+        container["ModelDataUrl"], tag = str(archive[0]), archive[1]
+    request = {
+        "PrimaryContainer": container,
+        "ExecutionRoleArn": cloud.role_arn,
+        "EnableNetworkIsolation": variables.network_isolation and wish.isolated,
+        **vpc(variables),
+    }
+    content = json.dumps([request, tag], sort_keys=True)
+    name = f"{variables.project}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+    request = {"ModelName": name, **request, "Tags": our_tags(variables.project)}
+    check("CreateModel", request)
+    return request
+
+
+def make_model(cloud: Cloud, request: Mapping[str, Any]) -> None:
+    """Make a model, unless it is there.
+
+    Raises:
+        NotOurs: there is another one of this name.
+    """
+    try:
+        there = cloud.read("sagemaker", "describe_model", ModelName=request["ModelName"])
+    except CloudError as error:
+        if error.reason != "ValidationException":
+            raise
+        cloud.change("sagemaker", "create_model", **request)
+        return
+    tags = cloud.pages("sagemaker", "list_tags", "Tags", ResourceArn=there["ModelArn"])
+    same = there["PrimaryContainer"].get("Image") == request["PrimaryContainer"]["Image"]
+    if not same or not is_ours(tags, cloud.variables.project):
+        raise NotOurs(f"the model {request['ModelName']} is there and is not ours; delete it")
+
+
+def job_request(
+    variables: Variables,
+    name: str,
+    model: str,
+    *,
+    source: Mapping[str, str],
+    output: Place,
+    count: int,
+    wish: Wish,
+    environment: Mapping[str, str],
+) -> dict[str, Any]:
+    """The request that begins a job: whole objects of any size, one at a time, once.
+
+    Args:
+        variables: where and how.
+        name: of the job.
+        model: its name.
+        source: where the inputs are, as ``objects.source_of`` gives it.
+        output: where the results go.
+        count: number of inputs; more instances would have nothing to do.
+        wish: what it is to do.
+        environment: variables of the container.
+
+    Raises:
+        LimitError: it is beyond a limit of the API.
+    """
+    result = {"S3OutputPath": str(output), "AssembleWith": "None"}
+    if wish.plans:
+        result["Accept"] = CONTENT_TYPES[".json"]
+    if variables.kms_key:
+        result["KmsKeyId"] = variables.kms_key
+    request = {
+        "TransformJobName": name,
+        "ModelName": model,
+        "MaxConcurrentTransforms": 1,
+        # 0: of any size, in chunks.
+        "MaxPayloadInMB": 0,
+        # What has failed once fails again; an hour later at worst.
+        "ModelClientConfig": {
+            "InvocationsTimeoutInSeconds": variables.timeout_seconds,
+            "InvocationsMaxRetries": 0,
+        },
+        "Environment": dict(environment),
+        "TransformInput": _input(source, wish),
+        "TransformOutput": result,
+        "TransformResources": _resources(variables, count),
+        "Tags": our_tags(variables.project),
+    }
+    check("CreateTransformJob", request)
+    return request
+
+
+def _input(source: Mapping[str, str], wish: Wish) -> dict[str, Any]:
+    return {
+        "DataSource": {"S3DataSource": dict(source)},
+        "ContentType": CONTENT_TYPES[".json"] if wish.tickets else _MEDIA_TYPE,
+        "CompressionType": "None",
+        "SplitType": "None",
+    }
+
+
+def _resources(variables: Variables, count: int) -> dict[str, Any]:
+    kind = variables.instance_type
+    ami = {"TransformAmiVersion": GPU_IMAGE} if has_gpu(kind) else {}
+    number = min(variables.instance_count, count)
+    return {
+        "InstanceType": kind, "InstanceCount": number, **ami, **volume_key(variables, kind)
+    }  # fmt: skip
+
+
+def resumed_request(
+    cloud: Cloud, told: Mapping[str, Any], name: str, source: Mapping[str, str], count: int
+) -> dict[str, Any]:
+    """The request of a job with the model, settings and output of another, for other inputs.
+
+    Raises:
+        LimitError: it is beyond a limit of the API.
+    """
+    resources = dict(told["TransformResources"])
+    resources["InstanceCount"] = min(resources["InstanceCount"], count)
+    request = {
+        "TransformJobName": name,
+        **{key: told[key] for key in _GIVEN_ON},
+        "Environment": dict(told.get("Environment") or {}),
+        "TransformInput": dict(told["TransformInput"])
+        | {"DataSource": {"S3DataSource": dict(source)}},
+        "TransformOutput": dict(told["TransformOutput"]),
+        "TransformResources": resources,
+        "Tags": our_tags(cloud.variables.project),
+    }
+    check("CreateTransformJob", request)
+    return request
+
+
+def finished(inputs: Inputs, output: Place, items: list[Item]) -> set[str]:
+    """The keys of the inputs that have a result, collected or not.
+
+    Args:
+        inputs: of the job.
+        output: where its results are.
+        items: what lies there.
+    """
+    names = {item.key.removeprefix(output.key) for item in items}
+    fresh = [name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)]
+    collected = {
+        key
+        for key, name in zip(inputs.keys, inputs.names, strict=True)
+        if any(name + suffix in names for suffix in ("", *CONTENT_TYPES))
+    }
+    return collected | set(results_by_key(inputs, fresh))
+
+
+def missing(cloud: Cloud, inputs: Inputs, output: Place) -> Inputs:
+    """The inputs that have no result.
+
+    Raises:
+        CloudError: the results cannot be listed.
+    """
+    done = finished(inputs, output, listed(cloud, output))
+    return Inputs(inputs.prefix, tuple(key for key in inputs.keys if key not in done))
+
+
+def check_ended(job: Job, told: dict[str, Any]) -> None:
+    """Whether a job has ended, so that another one may go on with it.
+
+    Raises:
+        UsageError: it has not.
+    """
+    if job.status(told) not in ENDED:
+        raise UsageError(f"{job.name} is {job.status(told)}; wait for its end, or stop it")

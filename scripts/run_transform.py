@@ -1,0 +1,170 @@
+"""Hides faces in the videos of a prefix of S3, by a Batch Transform job of SageMaker.
+
+    python scripts/run_transform.py --wait
+    python scripts/run_transform.py --effect solid --keys interview.mp4
+    python scripts/run_transform.py --resume JOB --wait     only what has no result yet
+    python scripts/run_transform.py --watch JOB             a job that was begun without --wait
+
+The name of the job is printed. Its results are collected with scripts/collect.py.
+"""
+
+import argparse
+import sys
+from typing import Any
+
+from aws.cloud import Cloud
+from aws.command import main, make_parser
+from aws.deployed import unique_name
+from aws.errors import JobFailed
+from aws.objects import Inputs, Place, chosen, described_inputs, inputs_of, listed, source_of
+from aws.options import add_job_options, given_settings
+from aws.transform import (
+    People,
+    Wish,
+    archive_of,
+    check_ended,
+    environments,
+    finished,
+    job_request,
+    make_model,
+    missing,
+    model_request,
+    resumed_request,
+)
+from aws.watching import KINDS, Job, find_job, stopped_by_interrupt, watch
+
+from app.errors import UsageError
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of this command."""
+    out = make_parser("Hide faces in videos in S3, by a Batch Transform job.")
+    what = out.add_mutually_exclusive_group()
+    what.add_argument("--keys", nargs="+", metavar="NAME", help="only these of INPUT_PREFIX")
+    what.add_argument("--resume", metavar="JOB", help="what JOB has left undone, as JOB does it")
+    what.add_argument("--watch", metavar="JOB", help="begin nothing, wait for JOB to end")
+    out.add_argument("--wait", action="store_true", help="wait for the end; Ctrl-C stops the job")
+    out.add_argument("--poll", type=float, default=15, metavar="SECONDS", help="between looks")
+    out.add_argument("--name", help="of the job (default: one that no other job has)")
+    out.add_argument(
+        "--people", choices=("model", "s3", "none"),
+        help="where photos are: in PEOPLE_PREFIX/model.tar.gz (default, if it is there), "
+        "in PEOPLE_PREFIX itself (needs a network), or nowhere",
+    )  # fmt: skip
+    out.add_argument(
+        "--tickets", nargs="?", const="", metavar="PREFIXES",
+        help="inputs are tickets; they may name these s3:// prefixes (default: the three of the "
+        "variables)",
+    )  # fmt: skip
+    out.add_argument("--plans", action="store_true", help="make plans instead of videos")
+    add_job_options(out)
+    return out
+
+
+def run(cloud: Cloud, args: argparse.Namespace) -> None:
+    """Begin a job, or go on with one, or wait for one.
+
+    Raises:
+        FaceBlurError: it could not be begun, or did not do everything.
+    """
+    if args.watch:
+        job, told = find_job(cloud, args.watch)
+        _watch(cloud, job, told, args.poll)
+        return
+    job = Job(KINDS["transform"], args.name or unique_name(cloud.variables.project))
+    begun = _resume(cloud, args, job) if args.resume else _prepare(cloud, args, job)
+    with stopped_by_interrupt(cloud, job):
+        cloud.change("sagemaker", "create_transform_job", **begun)
+        if cloud.dry_run:
+            return
+        print(job.name, flush=True)
+        if args.wait:
+            _watch(cloud, job, begun, args.poll)
+        else:
+            cloud.say(f"watch it with: {sys.argv[0]} --watch {job.name}")
+
+
+def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
+    variables, wish, archive = cloud.variables, *_wish(cloud, args)
+    for_model, for_job = environments(cloud, wish)
+    place = Place(cloud.bucket, variables.input_prefix)
+    inputs = chosen(cloud, place, args.keys) if args.keys else inputs_of(cloud, place)
+    for key in inputs.left_out:
+        cloud.say(f"left out, as it is hidden or empty: {key}")
+    model = model_request(cloud, wish, archive, for_model)
+    if variables.network_isolation and not wish.isolated:
+        cloud.say("the container gets a network: it has to read S3 by itself")
+    output = Place(cloud.bucket, f"{variables.output_prefix}{job.name}/")
+
+    def request(source: dict[str, str]) -> dict[str, Any]:
+        return job_request(
+            variables, job.name, model["ModelName"], source=source, output=output,
+            count=len(inputs.keys), wish=wish, environment=for_job,
+        )  # fmt: skip
+
+    request({"S3DataType": "S3Prefix", "S3Uri": str(place)})  # refuse before anything is made
+    make_model(cloud, model)
+    return request(source_of(cloud, inputs, _manifest(cloud, job), whole=not args.keys))
+
+
+def _wish(cloud: Cloud, args: argparse.Namespace) -> tuple[Wish, Any]:
+    archive = archive_of(cloud)
+    default: People = "none" if archive is None or args.tickets is not None else "model"
+    people: People = args.people or default
+    if people == "model" and archive is None:
+        raise UsageError("there is no model.tar.gz with photos; make it with scripts/upload.py")
+    tickets = ""
+    if args.tickets is not None:
+        tickets = args.tickets or _own_prefixes(cloud)
+    return Wish(given_settings(args), people, tickets, args.plans), archive
+
+
+def _own_prefixes(cloud: Cloud) -> str:
+    variables = cloud.variables
+    prefixes = (variables.input_prefix, variables.output_prefix, variables.people_prefix)
+    return ",".join(f"s3://{cloud.bucket}/{prefix}" for prefix in prefixes)
+
+
+def _resume(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
+    if given_settings(args) or args.people or args.plans or args.tickets is not None:
+        raise UsageError("--resume takes settings and people from the job; leave them out")
+    before, told = find_job(cloud, args.resume)
+    if before.kind != KINDS["transform"]:
+        raise UsageError(f"{before.name} is no transform job; see scripts/run_processing.py")
+    check_ended(before, told)
+    left = missing(cloud, _inputs(cloud, told), _output(told))
+    if not left.keys:
+        raise UsageError(f"{before.name} has left nothing undone")
+    source = source_of(cloud, left, _manifest(cloud, job), whole=False)
+    return resumed_request(cloud, told, job.name, source, len(left.keys))
+
+
+def _manifest(cloud: Cloud, job: Job) -> Place:
+    return Place(cloud.bucket, f"{cloud.variables.output_prefix}{job.name}.manifest.json")
+
+
+def _inputs(cloud: Cloud, told: dict[str, Any]) -> Inputs:
+    return described_inputs(cloud, told["TransformInput"]["DataSource"]["S3DataSource"])
+
+
+def _output(told: dict[str, Any]) -> Place:
+    return Place.of(told["TransformOutput"]["S3OutputPath"])
+
+
+def _watch(cloud: Cloud, job: Job, told: dict[str, Any], poll: float) -> None:
+    inputs, output = _inputs(cloud, told), _output(told)
+
+    def done() -> int:
+        return len(finished(inputs, output, listed(cloud, output)))
+
+    try:
+        with stopped_by_interrupt(cloud, job):
+            watch(cloud, job, done, len(inputs.keys), poll)
+    except JobFailed as error:
+        left = missing(cloud, inputs, output)
+        raise JobFailed(f"{error}; without result: {', '.join(left.names) or 'none'}") from error
+    cloud.say(f"collect the results with: scripts/collect.py {job.name}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(parser(), run))

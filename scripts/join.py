@@ -1,0 +1,75 @@
+"""Puts the rendered pieces of a film together again, without encoding them.
+
+    python scripts/join.py MANIFEST RESULTS --source VIDEO -o OUT
+
+Sound and all else but the pictures come from the film that was split. Whatever is not proven to be
+the rendered piece that belongs there is refused. docs/long-videos.md tells how.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.errors import FaceBlurError, Interrupted, OutputError, UsageError
+from app.pieces import join, join_plans, read_manifest
+from app.plan import write_plan
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    parser = argparse.ArgumentParser(
+        description="Put the rendered pieces of a film together.", allow_abbrev=False
+    )
+    parser.add_argument("manifest", type=Path, metavar="MANIFEST")
+    parser.add_argument("results", type=Path, metavar="RESULTS", help="folder with the results")
+    parser.add_argument("--source", type=Path, metavar="VIDEO", required=True)
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", required=True)
+    parser.add_argument("--plans", type=Path, metavar="FOLDER", help="plans of the pieces")
+    parser.add_argument("--plan", type=Path, metavar="PLAN", help="write one plan of the film")
+    parser.add_argument("--keep-location", action="store_true", help="keep place and device data")
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    return parser
+
+
+def run(args: argparse.Namespace) -> None:
+    """Join the pieces, and the plans where they are named.
+
+    Raises:
+        FaceBlurError: nothing has been put in place then.
+    """
+    if (args.plans is None) != (args.plan is None):
+        raise UsageError("--plans and --plan go together: where plans are, and where theirs goes")
+    plan = None
+    if args.plan is not None:
+        if args.plan.exists() and not args.overwrite:
+            raise OutputError(f"{args.plan}: exists; choose another name or use --overwrite")
+        plan = join_plans(read_manifest(args.manifest), args.plans)
+    warnings = join(
+        args.manifest, args.results, args.source, args.output,
+        keep_location=args.keep_location, overwrite=args.overwrite,
+    )  # fmt: skip
+    for warning in warnings:
+        print(f"join: warning: {warning}", file=sys.stderr)
+    if plan is not None:
+        write_plan(plan, args.plan)
+    print(f"{args.output}: all pieces, in place")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code: 0, 1 failed, 2 usage or bad input, 130."""
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    try:
+        run(args)
+    except KeyboardInterrupt:
+        print("join: error: interrupted, nothing was written", file=sys.stderr)
+        return Interrupted.exit_code
+    except FaceBlurError as error:
+        print(f"join: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,10 +5,11 @@ import os
 import re
 import runpy
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from app.errors import ConfigError
 
@@ -93,6 +94,24 @@ class Variables(BaseModel):
             raise ValueError(f"{', '.join(strange)}: settings are named FACE_BLUR_...")
         return value
 
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        """Results among videos would be taken for videos by the next job."""
+        prefixes = sorted((self.input_prefix, self.output_prefix, self.people_prefix))
+        for one, other in pairwise(prefixes):
+            if other.startswith(one):
+                raise ValueError(f"the prefixes {one} and {other} lie in each other")
+        return self
+
+    @property
+    def people_archive(self) -> str:
+        """Key of the photos as a model archive: beside their prefix, as it is no photo.
+
+        >>> Variables(people_prefix="news/people/").people_archive
+        'news/people.tar.gz'
+        """
+        return self.people_prefix.rstrip("/") + ".tar.gz"
+
     @classmethod
     def load(
         cls,
@@ -128,8 +147,15 @@ def _from_file(file: Path | None) -> dict[str, Any]:
 
 def _explain(error: ValidationError) -> str:
     return "; ".join(
-        f"{'.'.join(str(part) for part in item['loc']).upper()}: "
-        + ("unknown variable" if item["type"] == "extra_forbidden" else item["msg"])
+        ": ".join(
+            filter(
+                None,
+                (
+                    ".".join(str(part) for part in item["loc"]).upper(),
+                    "unknown variable" if item["type"] == "extra_forbidden" else item["msg"],
+                ),
+            )
+        )
         for item in error.errors(include_url=False)
     )
 

@@ -1,0 +1,106 @@
+"""Runs a job: finds its objects, shares them out to instances, and tells how it ended."""
+
+import tarfile
+import tempfile
+import threading
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from local.containers import Launcher, free_ports
+from local.instances import AlgorithmError, Instance
+from local.logs import LogStream
+from local.objects import InputError, Item, find_items, share_out
+from local.requests import Job
+from local.transforming import S3_TROUBLE, Context, Outcome, Patience
+
+State: TypeAlias = Literal["Completed", "Failed", "Stopped"]
+_SEE_LOGS = "See job logs for more information"
+_MODEL_TROUBLE = (*S3_TROUBLE, OSError, tarfile.TarError)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a job ended; ``reason`` is its FailureReason. Results of done objects are kept."""
+
+    state: State
+    reason: str
+    outcomes: tuple[Outcome, ...]
+
+
+class Run:
+    """A run of one job.
+
+    Args:
+        job: what to do.
+        s3: a client of S3.
+        logs: a client of CloudWatch Logs.
+        launcher: starts the containers.
+        patience: how long SageMaker waits.
+    """
+
+    def __init__(
+        self, job: Job, s3: Any, logs: Any, launcher: Launcher, patience: Patience | None = None
+    ) -> None:
+        self._logs, self._launcher = logs, launcher
+        self._stopping = threading.Event()
+        self._context = Context(job, s3, patience or Patience(), self._stopping)
+
+    def stop(self) -> None:
+        """End soon: containers are asked to end, and what they were at is not stored."""
+        self._stopping.set()
+
+    def run(self) -> Ended:
+        """Do the job; what goes wrong with it is told in the result."""
+        job = self._context.job
+        try:
+            items = find_items(self._context.s3, job)
+        except InputError as error:
+            return Ended("Failed", f"ClientError: {error}", ())
+        shares = [share for share in share_out(items, job.instances) if share]
+        with ThreadPoolExecutor(len(shares)) as pool:
+            ports = free_ports(len(shares))
+            running = [
+                (share, pool.submit(self._instance, share, port))
+                for share, port in zip(shares, ports, strict=True)
+            ]
+        return self._ended(running)
+
+    def _instance(self, items: Sequence[Item], port: int) -> list[Outcome]:
+        name = f"{self._context.job.name}/i-{uuid.uuid4().hex[:17]}"
+        with ExitStack() as stack:
+            printed = stack.enter_context(LogStream(self._logs, name))
+            log = stack.enter_context(LogStream(self._logs, f"{name}/data-log"))
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="instance-"))
+            instance = Instance(self._context, self._launcher, printed, log, Path(folder))
+            try:
+                return instance.run(items, port)
+            except AlgorithmError as error:
+                log.service_line(str(error))
+                raise
+
+    def _ended(self, running: Sequence[tuple[list[Item], Future[list[Outcome]]]]) -> Ended:
+        outcomes: list[Outcome] = []
+        reasons: list[str] = []
+        for items, future in running:
+            try:
+                outcomes += future.result()
+            except AlgorithmError as error:
+                reasons.append(str(error))
+                outcomes += [
+                    Outcome(item, "failed", "AlgorithmError", str(error)) for item in items
+                ]
+            except _MODEL_TROUBLE as error:
+                reason = f"ClientError: the model's archive cannot be had: {type(error).__name__}"
+                reasons.append(reason)
+                outcomes += [Outcome(item, "failed", "ClientError", reason) for item in items]
+        outcomes.sort(key=lambda outcome: outcome.item.source.key)
+        faults = [outcome.fault for outcome in outcomes if outcome.fault is not None]
+        reasons += [f"{fault}: {_SEE_LOGS}" for fault in sorted(set(faults))]
+        if self._stopping.is_set():
+            return Ended("Stopped", "", tuple(outcomes))
+        return Ended("Failed" if faults else "Completed", (reasons or [""])[0], tuple(outcomes))

@@ -1,0 +1,139 @@
+"""One instance of a job: a container from its start to its end."""
+
+import tarfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+from app.errors import FaceBlurError
+from local.containers import Container, Launcher
+from local.invoking import NoAnswer, execution_parameters, ping
+from local.logs import LogStream
+from local.objects import Item
+from local.requests import Request
+from local.transforming import Context, Outcome, Transforming
+
+_DEFAULT_CONCURRENT = 1
+_DEFAULT_PAYLOAD_MB = 6
+_LARGEST_CONCURRENT_PAYLOAD_MB = 100
+_LOOK = 0.05
+"""Seconds between looks at whether the job is to be stopped."""
+
+
+class AlgorithmError(FaceBlurError):
+    """The container cannot be used."""
+
+
+class Instance:
+    """An instance.
+
+    Args:
+        context: of the job.
+        launcher: starts the container.
+        printed: the log of the container.
+        log: the log of the service.
+        folder: for what is written while it runs.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        launcher: Launcher,
+        printed: LogStream,
+        log: LogStream,
+        folder: Path,
+    ) -> None:
+        self._context, self._launcher, self._folder = context, launcher, folder
+        self._printed, self._log = printed, log
+
+    def run(self, items: Sequence[Item], port: int) -> list[Outcome]:
+        """Start, do what can be done, and end; nothing of the container is left then.
+
+        Raises:
+            AlgorithmError: the container does not come up.
+            ClientError, Boto3Error, OSError, TarError: the archive of the model cannot be had.
+        """
+        job, grace = self._context.job, self._context.patience.kill_after
+        model = self._unpacked()
+        container = self._launcher.launch(job.environment, model, port, self._printed.line)
+        try:
+            if not self._ready(container):
+                return [Outcome(item, "stopped") for item in items]
+            return self._transformed(container, items)
+        finally:
+            container.stop(grace)
+
+    def _unpacked(self) -> Path | None:
+        place = self._context.job.model_data
+        if place is None:
+            return None
+        archive, folder = self._folder / "model.tar.gz", self._folder / "model"
+        self._context.s3.download_file(place.bucket, place.key, str(archive))
+        folder.mkdir()
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data")
+        return folder
+
+    def _ready(self, container: Container) -> bool:
+        """Ask until the container is there; False when the job was stopped first."""
+        patience, stopping = self._context.patience, self._context.stopping
+        end = time.monotonic() + patience.ping
+        while not stopping.is_set():
+            began = time.monotonic()
+            if (code := container.exit_code()) is not None:
+                raise AlgorithmError(
+                    f"AlgorithmError: Model container exited with code {code} before it was ready"
+                )
+            if began >= end:
+                raise AlgorithmError(
+                    "AlgorithmError: Model container failed to respond to ping. Please ensure "
+                    "/ping endpoint is implemented and responds with an HTTP 200 status code"
+                )
+            if ping(container.port, min(patience.ping_timeout, end - began)):
+                return True
+            until = min(end, began + patience.ping_every)
+            stopping.wait(max(0.0, until - time.monotonic()))
+        return False
+
+    def _transformed(self, container: Container, items: Sequence[Item]) -> list[Outcome]:
+        concurrent, payload = self._agreed(container)
+        self._log.service_line(f"MaxConcurrentTransforms={concurrent}, MaxPayloadInMB={payload}")
+        work = Transforming(self._context, container, payload, self._log, self._folder)
+        outcomes: list[Outcome] = []
+        with ThreadPoolExecutor(concurrent) as pool:
+            running = {pool.submit(work.do, item) for item in items}
+            while running and not self._context.stopping.is_set():
+                done, running = wait(running, _LOOK)
+                outcomes += [future.result() for future in done]
+            if running:
+                container.stop(self._context.patience.kill_after)
+            return outcomes + [future.result() for future in running]
+
+    def _agreed(self, container: Container) -> tuple[int, int]:
+        """Concurrent invocations and payload in MB: the job's, else the container's wishes."""
+        job, wishes = self._context.job, self._wishes(container)
+        concurrent = _first(job.concurrent, wishes, "MaxConcurrentTransforms", _DEFAULT_CONCURRENT)
+        payload = _first(job.payload_mb, wishes, "MaxPayloadInMB", _DEFAULT_PAYLOAD_MB)
+        if concurrent < 1 or not 0 <= concurrent * payload <= _LARGEST_CONCURRENT_PAYLOAD_MB:
+            raise AlgorithmError(
+                f"AlgorithmError: MaxConcurrentTransforms={concurrent} and MaxPayloadInMB="
+                f"{payload} are not allowed together"
+            )
+        return concurrent, payload
+
+    def _wishes(self, container: Container) -> Request:
+        try:
+            return execution_parameters(container.port, self._context.patience.ping_timeout)
+        except NoAnswer as error:
+            raise AlgorithmError(f"AlgorithmError: {error}") from error
+
+
+def _first(value: int | None, wishes: Request, name: str, usual: int) -> int:
+    if value is not None:
+        return value
+    wished: Any = wishes.get(name, usual)
+    if not isinstance(wished, int):
+        raise AlgorithmError(f"AlgorithmError: /execution-parameters: {name} is no number")
+    return wished

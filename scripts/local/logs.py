@@ -1,0 +1,69 @@
+"""The logs of a job where SageMaker puts them: a group of CloudWatch, two streams an instance."""
+
+import queue
+import threading
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Self
+
+GROUP = "/aws/sagemaker/TransformJobs"
+_MOST = 500
+"""Lines of one call."""
+
+
+class LogStream:
+    """A stream of the log; lines go there in the order in which they come.
+
+    Args:
+        logs: a client of CloudWatch Logs.
+        name: of the stream.
+    """
+
+    def __init__(self, logs: Any, name: str) -> None:
+        self._logs, self._name = logs, name
+        self._failure: Exception | None = None
+        self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        with suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_group(logGroupName=GROUP)
+        logs.create_log_stream(logGroupName=GROUP, logStreamName=name)
+        self._writer = threading.Thread(target=self._write, daemon=True)
+        self._writer.start()
+
+    def line(self, text: str) -> None:
+        """Add a line; empty ones are left out, as CloudWatch takes none."""
+        if text:
+            self._lines.put({"timestamp": round(time.time() * 1000), "message": text})
+
+    def service_line(self, text: str) -> None:
+        """Add a line in the form in which SageMaker writes its own."""
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+        self.line(f"{now}:[sagemaker logs]: {text}")
+
+    def _write(self) -> None:
+        ended = False
+        while not ended:
+            batch = [self._lines.get()]
+            while len(batch) < _MOST and not self._lines.empty():
+                batch.append(self._lines.get())
+            ended = None in batch
+            events = [line for line in batch if line is not None]
+            if events and self._failure is None:
+                self._put(events)
+
+    def _put(self, events: list[dict[str, Any]]) -> None:
+        try:
+            self._logs.put_log_events(
+                logGroupName=GROUP, logStreamName=self._name, logEvents=events
+            )
+        except Exception as error:  # noqa: BLE001 - raised where the stream is left
+            self._failure = error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._lines.put(None)
+        self._writer.join()
+        if self._failure is not None:
+            raise self._failure

@@ -1,0 +1,230 @@
+"""moto's server, with SageMaker's side of transform jobs in front of it.
+
+moto calls a transform job completed the moment it is created, and cannot stop one. Here requests
+pass on to moto, but creating a job starts a run of it, whose state moto tells from then on.
+"""
+
+import io
+import json
+import re
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+import boto3
+from botocore.config import Config
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.core.utils import utcnow
+from moto.moto_api._internal.models import moto_api_backend
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from moto.sagemaker.models import FakeTransformJob, sagemaker_backends
+from werkzeug.serving import make_server
+from werkzeug.wrappers import Response
+
+from local.containers import Launcher
+from local.driver import Ended, Run
+from local.invoking import HOST
+from local.requests import Job, Refused, Request, parse_job
+from local.transforming import Patience
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+Key: TypeAlias = tuple[str, str]
+"""Region and name of a model or a job."""
+
+_KEY = "local"
+"""Access key and its secret: moto takes any."""
+_SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/")
+
+
+@dataclass(slots=True)
+class Played:
+    """A job that was created: its record in moto, and what plays it."""
+
+    record: FakeTransformJob
+    run: Run
+    thread: threading.Thread | None = None
+    ended: Ended | None = None
+    over: threading.Event = field(default_factory=threading.Event)
+
+
+class _Quiet(MotoRequestHandler):
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002
+        """Keep no log of requests."""
+
+
+class SageMaker:
+    """A server for all of AWS that moto plays, at ``url``; used as a context.
+
+    moto keeps its accounts in this process. They are emptied at the start, so there is one server
+    at a time.
+
+    ``launcher`` and ``patience`` are those of the jobs that are going to be created.
+
+    Args:
+        launcher: starts the containers of jobs.
+        patience: how long SageMaker waits.
+    """
+
+    def __init__(self, launcher: Launcher, patience: Patience | None = None) -> None:
+        self.launcher, self.patience = launcher, patience
+        self._session = boto3.Session(_KEY, _KEY)
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._models: dict[Key, Request] = {}
+        self._played: dict[Key, Played] = {}
+        self._lock, self._making = threading.Lock(), threading.Lock()
+        self._server = make_server(HOST, 0, self._answer, threaded=True, request_handler=_Quiet)
+        self.url = f"http://{HOST}:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def client(self, service: str, region: str) -> Any:
+        """A client of boto3 for this server, whatever the environment says."""
+        config = Config(proxies={}, retries={"mode": "standard", "max_attempts": 1})
+        with self._making:
+            return self._session.client(  # type: ignore[call-overload]
+                service, region, endpoint_url=self.url, config=config
+            )
+
+    def wait(self, name: str, region: str, timeout: float | None = None) -> Ended | None:
+        """How a job ended; None while it goes on after ``timeout`` seconds.
+
+        Raises:
+            KeyError: there is no such job.
+        """
+        played = self._played[region, name]
+        played.over.wait(timeout)
+        return played.ended
+
+    def __enter__(self) -> Self:
+        self.reset()
+        self._thread.start()
+        return self
+
+    def reset(self) -> None:
+        """Stop all jobs, and begin anew with nothing."""
+        with self._lock:
+            played = list(self._played.values())
+            self._played.clear()
+            self._models.clear()
+        for one in played:
+            one.run.stop()
+        for one in played:
+            if one.thread is not None:
+                one.thread.join()
+        moto_api_backend.reset()
+
+    def __exit__(self, *error: object) -> None:
+        self.reset()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def _answer(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        actions: dict[str, Callable[[Request, WSGIEnvironment], Response]] = {
+            "SageMaker.CreateModel": self._create_model,
+            "SageMaker.CreateTransformJob": self._create_job,
+            "SageMaker.StopTransformJob": self._stop_job,
+        }
+        action = actions.get(environ.get("HTTP_X_AMZ_TARGET", ""))
+        if action is None:
+            passed: Iterable[bytes] = self._moto(environ, start_response)
+            return passed
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        return action(json.loads(body), environ)(environ, start_response)
+
+    def _create_model(self, request: Request, environ: "WSGIEnvironment") -> Response:
+        """Keep the request: moto forgets whether the model is isolated."""
+        response = Response.from_app(self._moto, environ)
+        if response.status_code == 200:
+            with self._lock:
+                self._models[_region(environ), request["ModelName"]] = request
+        return response
+
+    def _create_job(self, request: Request, environ: "WSGIEnvironment") -> Response:
+        region, name = _region(environ), request["TransformJobName"]
+        with self._lock:
+            if (region, name) in self._played:
+                return _refusal("ResourceInUse", f"a job of the name {name} already exists")
+            model = self._models.get((region, request["ModelName"]))
+            if model is None:
+                return _refusal("ValidationException", "Could not find the model of the job")
+            try:
+                job = self._equipped(parse_job(model, request), region)
+            except Refused as error:
+                return _refusal("ValidationException", str(error))
+            response = Response.from_app(self._moto, environ)
+            if response.status_code == 200:
+                s3, logs = (self.client(service, region) for service in ("s3", "logs"))
+                run = Run(job, s3, logs, self.launcher, self.patience)
+                self._start(region, name, run)
+        return response
+
+    def _equipped(self, job: Job, region: str) -> Job:
+        """With what a container finds that is not isolated: a network, and credentials."""
+        if job.isolated:
+            return job
+        found = {
+            "AWS_ACCESS_KEY_ID": _KEY,
+            "AWS_SECRET_ACCESS_KEY": _KEY,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_ENDPOINT_URL": self.url,
+            "NO_PROXY": HOST,
+        }
+        return replace(job, environment={**found, **job.environment})
+
+    def _start(self, region: str, name: str, run: Run) -> None:
+        record = sagemaker_backends[DEFAULT_ACCOUNT_ID][region].transform_jobs[name]
+        # Before the caller knows of the job: nobody sees moto's own idea of its state.
+        record.transform_job_status = "InProgress"
+        record.transform_end_time = None  # type: ignore[assignment]
+        played = Played(record, run)
+        self._played[region, name] = played
+        played.thread = threading.Thread(target=_play, args=(played,), name=f"job {name}")
+        played.thread.start()
+
+    def _stop_job(self, request: Request, environ: "WSGIEnvironment") -> Response:
+        with self._lock:
+            played = self._played.get((_region(environ), request["TransformJobName"]))
+            if played is None:
+                return _refusal("ValidationException", "there is no such transform job")
+            if played.record.transform_job_status != "InProgress":
+                return _refusal("ValidationException", "the transform job is not in progress")
+            played.record.transform_job_status = "Stopping"
+        played.run.stop()
+        return _json({}, 200)
+
+
+def _play(played: Played) -> None:
+    """Run a job and keep its record; whatever happens, the record gets an end."""
+    state, reason = "Failed", "InternalServerError: the driver has failed"
+    try:
+        played.ended = played.run.run()
+        state, reason = played.ended.state, played.ended.reason
+    finally:
+        played.record.failure_reason = reason
+        played.record.transform_end_time = played.record.last_modified_time = utcnow()
+        played.record.transform_job_status = state
+        played.over.set()
+
+
+def _region(environ: "WSGIEnvironment") -> str:
+    """The region that a request is signed for."""
+    found = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
+    return found[1] if found else "us-east-1"
+
+
+def _refusal(kind: str, message: str) -> Response:
+    return _json({"__type": kind, "message": message}, 400)
+
+
+def _json(content: dict[str, str], status: int) -> Response:
+    return Response(json.dumps(content), status, content_type="application/x-amz-json-1.1")

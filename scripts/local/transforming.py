@@ -1,0 +1,174 @@
+"""One object of a job after the other: read from S3, asked for, and stored when it is whole."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, TypeAlias
+
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
+
+from app.errors import FaceBlurError
+from local.containers import KILL_AFTER, Container
+from local.invoking import BadStatus, NoAnswer, Payload, SourceError, invoke
+from local.logs import LogStream
+from local.objects import Item
+from local.requests import Job
+
+Fault: TypeAlias = Literal["ClientError", "AlgorithmError", "InternalServerError"]
+S3_TROUBLE = (Boto3Error, BotoCoreError, ClientError)
+
+_BLOCK = 1 << 20
+
+
+def server_faults(status: int | None) -> bool:
+    """Repeat what failed at the server, or had no answer (None); AWS does not say what it does."""
+    return status is None or status >= 500
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How SageMaker waits and tries again; all in seconds. ``ping`` is for the first answer.
+
+    ``retried`` says after which statuses an invocation is repeated, None being no answer.
+    """
+
+    ping: float = 1800.0
+    ping_every: float = 1.0
+    ping_timeout: float = 2.0
+    kill_after: float = KILL_AFTER
+    retried: Callable[[int | None], bool] = server_faults
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an object; only what failed has a fault and a message."""
+
+    item: Item
+    state: Literal["done", "failed", "stopped"]
+    fault: Fault | None = None
+    message: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What all instances of a job share. ``stopping`` is set when the job is to be stopped."""
+
+    job: Job
+    s3: Any
+    patience: Patience
+    stopping: threading.Event
+
+
+class _Failed(FaceBlurError):
+    """An object of a job failed."""
+
+    def __init__(self, fault: Fault, status: int | None, *lines: str) -> None:
+        super().__init__(": ".join(lines))
+        self.fault, self.status, self.lines = fault, status, lines
+
+
+class Transforming:
+    """Does objects with one container.
+
+    Args:
+        context: of the job.
+        container: is ready.
+        payload_mb: the size of an object, at most; 0 sends any in chunks.
+        log: of the service.
+        folder: for results until they are stored.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        container: Container,
+        payload_mb: int,
+        log: LogStream,
+        folder: Path,
+    ) -> None:
+        self._context, self._container, self._log = context, container, log
+        self._payload, self._folder = payload_mb, folder
+
+    def do(self, item: Item) -> Outcome:
+        """Do an object, as often as it may be tried; never raises what can go wrong with it."""
+        began = time.monotonic()
+        for attempt in range(self._context.job.retries + 1):
+            try:
+                stored = self._try(item)
+            except _Failed as failed:
+                seconds = time.monotonic() - began
+                if self._context.stopping.is_set():
+                    return Outcome(item, "stopped", seconds=seconds)
+                for line in failed.lines:
+                    self._log.service_line(f"{item}: {line}")
+                last = attempt == self._context.job.retries
+                if last or not self._context.patience.retried(failed.status):
+                    return Outcome(item, "failed", failed.fault, str(failed), seconds)
+            else:
+                seconds = time.monotonic() - began
+                return Outcome(item, "done" if stored else "stopped", seconds=seconds)
+        raise AssertionError("there is at least one attempt")
+
+    def _try(self, item: Item) -> bool:
+        """One attempt; whether its result was stored, which it is not once the job is stopped."""
+        if self._context.stopping.is_set():
+            return False
+        if self._payload and item.size > self._payload << 20:
+            line = f"ClientError: larger than MaxPayloadInMB={self._payload}"
+            raise _Failed("ClientError", 413, line)
+        with TemporaryDirectory(dir=self._folder) as folder:
+            result = Path(folder) / "result"
+            self._invoke(item, result)
+            if self._context.stopping.is_set():
+                return False
+            self._store(result, item)
+        return True
+
+    def _invoke(self, item: Item, result: Path) -> None:
+        job = self._context.job
+        if self._container.exit_code() is not None:
+            raise _Failed("AlgorithmError", None, "the model container has ended")
+        length = item.size if self._payload else None
+        blocks = _blocks(self._context.s3, item)
+        try:
+            payload = Payload(blocks, length, job.headers)
+            invoke(self._container.port, payload, job.timeout, result)
+        except BadStatus as error:
+            raise _bad_status(error) from error
+        except NoAnswer as error:
+            line = f"Unable to get response from algorithm: {error}"
+            raise _Failed("AlgorithmError", None, line) from error
+        except SourceError as error:
+            raise _Failed("InternalServerError", None, str(error)) from error
+
+    def _store(self, result: Path, item: Item) -> None:
+        extra = {}
+        if self._context.job.kms_key:
+            key = self._context.job.kms_key
+            extra = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
+        try:
+            self._context.s3.upload_file(
+                str(result), item.result.bucket, item.result.key, ExtraArgs=extra
+            )
+        except S3_TROUBLE as error:
+            line = f"the result cannot be stored: {type(error).__name__}"
+            raise _Failed("InternalServerError", None, line) from error
+
+
+def _bad_status(error: BadStatus) -> _Failed:
+    message = f"Message: {error.message}"
+    if 400 <= error.status < 500:
+        return _Failed("ClientError", error.status, f"ClientError: {error.status}", message)
+    line = f"Bad HTTP status received from algorithm: {error.status}"
+    return _Failed("AlgorithmError", error.status, line, message)
+
+
+def _blocks(s3: Any, item: Item) -> Iterator[bytes]:
+    body = s3.get_object(Bucket=item.source.bucket, Key=item.source.key)["Body"]
+    with body:
+        yield from body.iter_chunks(_BLOCK)

@@ -1,0 +1,331 @@
+"""What a container is told, which objects it gets, and where their results go."""
+
+import io
+import json
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from local.logs import GROUP
+from playing import BUCKET, Local, Playing, request
+
+MANIFEST = {"S3DataType": "ManifestFile", "S3Uri": f"s3://{BUCKET}/lists/manifest"}
+
+
+def archive(**files: bytes) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return out.getvalue()
+
+
+def test_a_job_as_our_scripts_want_it(playing: Playing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACE_BLUR_EFFECT", "pixelate")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of the user")
+    local = playing()
+    local.put(**{"a.mp4": bytes(3_000_000), "monday/b.mp4": b"b"})
+    local.model(container={"Environment": {"FACE_BLUR_BLUR": "everyone", "BOTH": "model"}})
+    ended = local.play(Environment={"FACE_BLUR_EFFECT": "solid", "BOTH": "job"})
+    assert (ended.state, [one.state for one in ended.outcomes]) == ("Completed", ["done"] * 2)
+    assert set(local.results()) == {"out/a.mp4.out", "out/monday/b.mp4.out"}
+    told = local.told("out/a.mp4.out")
+    assert told["size"] == 3_000_000
+    headers, environment = told["headers"], told["environment"]
+    assert headers["Transfer-Encoding"] == "chunked"
+    assert "Content-Length" not in headers
+    assert (headers["Content-Type"], headers["Accept"]) == ("video/mp4", "video/mp4")
+    assert "a.mp4" not in json.dumps(headers), "SageMaker does not tell names"
+    assert environment["FACE_BLUR_BLUR"] == "everyone"
+    assert environment["FACE_BLUR_EFFECT"] == "solid"
+    assert environment["BOTH"] == "job"
+    assert environment["SAGEMAKER_BATCH"] == "true"
+    assert environment["SAGEMAKER_MAX_PAYLOAD_IN_MB"] == "0"
+    assert environment["SAGEMAKER_MAX_CONCURRENT_TRANSFORMS"] == "1"
+    assert "SAGEMAKER_BATCH_STRATEGY" not in environment
+    assert not [name for name in environment if name.startswith("AWS_")], "it is isolated"
+
+
+def test_a_job_that_leaves_all_open_gets_what_the_container_wishes(playing: Playing) -> None:
+    local = playing("wishes")
+    local.put(**{"a.mp4": bytes(1 << 20), "large.mp4": bytes((1 << 20) + 1)})
+    local.model(EnableNetworkIsolation=False)
+    ended = local.play(MaxPayloadInMB=None, MaxConcurrentTransforms=None, ModelClientConfig=None)
+    assert [(one.state, one.fault) for one in ended.outcomes] == [
+        ("done", None),
+        ("failed", "ClientError"),
+    ]
+    told = local.told("out/a.mp4.out")
+    assert told["headers"]["Content-Length"] == str(1 << 20)
+    assert "Transfer-Encoding" not in told["headers"]
+    assert "SAGEMAKER_MAX_PAYLOAD_IN_MB" not in told["environment"]
+    assert told["environment"]["AWS_ENDPOINT_URL"] == local.sagemaker.url
+    assert any("MaxConcurrentTransforms=2, MaxPayloadInMB=1" in line for line in local.data_log())
+
+
+def test_the_job_goes_before_the_wishes(playing: Playing) -> None:
+    local = playing("wishes")
+    local.put(**{"large.mp4": bytes((1 << 20) + 1)})
+    local.model()
+    assert local.play(MaxPayloadInMB=2).state == "Completed"
+    assert any("MaxConcurrentTransforms=1, MaxPayloadInMB=2" in line for line in local.data_log())
+
+
+def test_without_wishes_an_object_may_have_six_megabytes(playing: Playing) -> None:
+    local = playing()
+    local.put(**{"a.mp4": bytes(6 << 20), "b.mp4": bytes((6 << 20) + 1)})
+    local.model()
+    first, second = local.play(MaxPayloadInMB=None).outcomes
+    assert (first.state, second.state) == ("done", "failed")
+
+
+def test_wishes_that_are_none_fail_the_job(playing: Playing) -> None:
+    local = playing("bad wishes")
+    local.put(**{"a.mp4": b"a"})
+    local.model()
+    assert local.play().reason.startswith("AlgorithmError: /execution-parameters")
+    assert local.results() == {}
+
+
+def test_objects_are_done_at_the_same_time_if_the_job_wants_it(playing: Playing) -> None:
+    local = playing("pair")
+    local.put(**{"a.mp4": b"a", "b.mp4": b"b"})
+    local.model()
+    assert local.play(MaxConcurrentTransforms=2).state == "Completed"
+
+
+def test_one_that_fails_fails_the_job_and_the_others_are_kept(playing: Playing) -> None:
+    local = playing("picky")
+    local.put(**{"a.mp4": b"good", "b.mp4": b"bad", "c.mp4": b"good"})
+    local.model()
+    ended = local.play()
+    assert (ended.state, [one.state for one in ended.outcomes]) == (
+        "Failed",
+        ["done", "failed", "done"],
+    )
+    assert set(local.results()) == {"out/a.mp4.out", "out/c.mp4.out"}
+    log = [line.split(":[sagemaker logs]: ")[1] for line in local.data_log()]
+    assert "films/in/b.mp4: ClientError: 415" in log
+    assert "films/in/b.mp4: Message: not this one" in log
+    assert not [line for line in log if "a.mp4" in line or "c.mp4" in line]
+
+
+def test_two_instances_share_the_objects(playing: Playing) -> None:
+    local = playing()
+    local.put(**{f"{name}.mp4": b"x" for name in "abc"})
+    local.model()
+    assert local.play(instances=2).state == "Completed"
+    pids = {name: local.told(f"out/{name}.mp4.out")["pid"] for name in "abc"}
+    assert pids["a"] == pids["c"] != pids["b"]
+    streams = {stream for stream, _ in local.lines("job")}
+    assert len({stream.split("/")[1] for stream in streams}) == 2
+    assert all(stream.startswith("job/i-") for stream in streams)
+
+
+def test_more_instances_than_objects_do_no_harm(playing: Playing) -> None:
+    local = playing()
+    local.put(**{"a.mp4": b"x"})
+    local.model()
+    assert local.play(instances=3).state == "Completed"
+
+
+def test_a_manifest_names_the_objects(playing: Playing) -> None:
+    local = playing()
+    local.put(**{"a.mp4": b"a", "b.mp4": b"b", "monday/c.mp4": b"c"})
+    listed = json.dumps([{"prefix": f"s3://{BUCKET}/in/"}, "a.mp4", "monday/c.mp4"]).encode()
+    local.s3.put_object(Bucket=BUCKET, Key="lists/manifest", Body=listed)
+    local.model()
+    assert local.play(data=MANIFEST).state == "Completed"
+    assert set(local.results()) == {"out/a.mp4.out", "out/monday/c.mp4.out"}
+
+
+@pytest.mark.parametrize(
+    "content", [b"[", b"{}", b"[]", b'[{"prefix": "s3://films/in/"}, "missing.mp4"]']
+)
+def test_a_manifest_that_is_none_fails_the_job(playing: Playing, content: bytes) -> None:
+    local = playing()
+    local.put(**{"a.mp4": b"a"})
+    local.s3.put_object(Bucket=BUCKET, Key="lists/manifest", Body=content)
+    local.model()
+    assert local.play(data=MANIFEST).reason.startswith("ClientError: the input s3://films/lists")
+    assert local.results() == {}
+
+
+def test_a_prefix_is_no_folder(playing: Playing) -> None:
+    local = playing()
+    local.put(**{"a1.mp4": b"1", "a2/b.mp4": b"2", "c.mp4": b"3"})
+    local.model()
+    data = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/in/a"}
+    assert local.play(data=data).state == "Completed"
+    assert set(local.results()) == {"out/a1.mp4.out", "out/a2/b.mp4.out"}
+
+
+def test_no_objects_fail_the_job(playing: Playing) -> None:
+    local = playing()
+    local.model()
+    assert local.play().reason.startswith("ClientError: no objects")
+    assert local.described()["TransformJobStatus"] == "Failed"
+
+
+def test_the_archive_of_the_model_is_unpacked(playing: Playing) -> None:
+    local = playing()
+    content = archive(**{"people/obama/1.jpg": b"photo", "mine/pack.toml": b""})
+    local.s3.put_object(Bucket=BUCKET, Key="model.tar.gz", Body=content)
+    local.put(**{"a.mp4": b"a"})
+    local.model(f"s3://{BUCKET}/model.tar.gz")
+    assert local.play().state == "Completed"
+    environment = local.told("out/a.mp4.out")["environment"]
+    folder = Path(environment["FACE_BLUR_MODELS_ROOT"])
+    assert environment["FACE_BLUR_PEOPLE"] == str(folder / "people")
+    assert not folder.exists(), "it is gone with the instance"
+
+
+@pytest.mark.parametrize("content", [None, b"no archive", archive(**{"../out.jpg": b"x"})])
+def test_an_archive_that_cannot_be_had_fails_the_job(
+    playing: Playing, content: bytes | None
+) -> None:
+    local = playing()
+    if content is not None:
+        local.s3.put_object(Bucket=BUCKET, Key="model.tar.gz", Body=content)
+    local.put(**{"a.mp4": b"a"})
+    local.model(f"s3://{BUCKET}/model.tar.gz")
+    ended = local.play()
+    assert (ended.state, ended.reason[:36]) == ("Failed", "ClientError: the model's archive can")
+    assert local.results() == {}
+
+
+def test_a_job_is_in_progress_until_it_is_stopped(playing: Playing) -> None:
+    local = playing("hang")
+    local.put(**{"a.mp4": b"a", "b.mp4": b"b"})
+    local.model()
+    local.begin()
+    described = local.described()
+    assert described["TransformJobStatus"] == "InProgress"
+    assert "TransformEndTime" not in described
+    (listed,) = local.api.list_transform_jobs()["TransformJobSummaries"]
+    assert listed["TransformJobStatus"] == "InProgress"
+    _wait_for_invocation(local)
+    began = time.monotonic()
+    local.api.stop_transform_job(TransformJobName="job")
+    assert local.described()["TransformJobStatus"] in {"Stopping", "Stopped"}
+    ended = local.ended()
+    assert time.monotonic() - began < 10
+    assert [one.state for one in ended.outcomes] == ["stopped", "stopped"]
+    described = local.described()
+    assert described["TransformJobStatus"] == "Stopped"
+    assert described["TransformEndTime"] >= described["CreationTime"]
+    assert local.results() == {}
+    with pytest.raises(ClientError, match="not in progress"):
+        local.api.stop_transform_job(TransformJobName="job")
+
+
+def _wait_for_invocation(local: Local) -> None:
+    """The line about concurrency is written right before the first object is sent."""
+    end = time.monotonic() + 10
+    while not [line for line in local.data_log() if "MaxPayloadInMB" in line]:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_job_that_is_not_ready_yet_can_be_stopped(playing: Playing) -> None:
+    local = playing("unhealthy")
+    local.put(**{"a.mp4": b"a"})
+    local.model()
+    local.begin()
+    local.api.stop_transform_job(TransformJobName="job")
+    assert local.ended().state == "Stopped"
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"ModelName": "unknown"}, "Could not find the model"),
+        ({"BatchStrategy": "MultiRecord"}, "a BatchStrategy"),
+        ({"data": {"S3DataType": "S3Prefix", "S3Uri": "films/in"}}, "not a place in S3"),
+        ({"data": MANIFEST | {"S3DataType": "AugmentedManifestFile"}}, "AugmentedManifestFile"),
+        ({"DataProcessing": {"JoinSource": "Input"}}, "DataProcessing"),
+    ],
+)
+def test_what_is_not_played_is_refused(
+    playing: Playing, fields: dict[str, Any], reason: str
+) -> None:
+    local = playing()
+    local.model()
+    with pytest.raises(ClientError, match=reason) as caught:
+        local.begin(**fields)
+    assert caught.value.response["Error"]["Code"] == "ValidationException"
+    with pytest.raises(ClientError, match="Could not find"):
+        local.described()
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [
+        ("TransformInput", "SplitType", "Line"),
+        ("TransformInput", "CompressionType", "Gzip"),
+        ("TransformOutput", "AssembleWith", "Line"),
+    ],
+)
+def test_what_would_change_objects_is_refused(
+    playing: Playing, part: str, field: str, value: str
+) -> None:
+    local = playing()
+    local.model()
+    whole = request("job")
+    with pytest.raises(ClientError, match="not played here"):
+        local.api.create_transform_job(**whole | {part: whole[part] | {field: value}})
+
+
+def test_names_of_jobs_are_unique(playing: Playing) -> None:
+    local = playing()
+    local.put(**{"a.mp4": b"a"})
+    local.model()
+    local.play()
+    with pytest.raises(ClientError, match="already exists") as caught:
+        local.begin()
+    assert caught.value.response["Error"]["Code"] == "ResourceInUse"
+
+
+def test_an_unknown_job_cannot_be_stopped(playing: Playing) -> None:
+    local = playing()
+    with pytest.raises(ClientError, match="no such transform job"):
+        local.api.stop_transform_job(TransformJobName="unknown")
+
+
+def test_the_output_may_be_written_without_a_slash_and_with_a_key(playing: Playing) -> None:
+    local = playing()
+    local.put(**{"a.mp4": b"a"})
+    local.model()
+    output = {"S3OutputPath": f"s3://{BUCKET}/out/monday", "KmsKeyId": "alias/films"}
+    assert local.play(TransformOutput=output).state == "Completed"
+    assert set(local.results()) == {"out/monday/a.mp4.out"}
+    head = local.s3.head_object(Bucket=BUCKET, Key="out/monday/a.mp4.out")
+    assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", "alias/films")
+
+
+def test_the_waiter_of_boto3_sees_the_end(playing: Playing) -> None:
+    local = playing("picky")
+    local.put(**{"a.mp4": b"good"})
+    local.model()
+    local.begin()
+    waiter = local.api.get_waiter("transform_job_completed_or_stopped")
+    waiter.wait(TransformJobName="job", WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+    assert local.described()["TransformJobStatus"] == "Completed"
+
+
+def test_the_log_has_the_places_that_sagemaker_gives_it(playing: Playing) -> None:
+    local = playing()
+    local.put(**{"a.mp4": b"a"})
+    local.model()
+    local.play()
+    groups = local.logs.describe_log_groups(logGroupNamePrefix=GROUP)["logGroups"]
+    assert [group["logGroupName"] for group in groups] == [GROUP]
+    found = local.logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix="job/")
+    first, second = sorted(stream["logStreamName"] for stream in found["logStreams"])
+    assert second == f"{first}/data-log"
+    assert any("POST /invocations" in line for line in local.printed())

@@ -1,0 +1,154 @@
+"""Containers that misbehave: the job ends as it should, in time, and nothing wrong is stored."""
+
+import time
+from dataclasses import replace
+
+import pytest
+from playing import HURRIED, Playing
+
+SEE_LOGS = "See job logs for more information"
+PING = (
+    "AlgorithmError: Model container failed to respond to ping. Please ensure /ping endpoint is "
+    "implemented and responds with an HTTP 200 status code"
+)
+LARGE = bytes(8_000_000)
+"""More than fits into the buffers of a connection."""
+
+
+def test_a_container_that_is_late_is_waited_for(playing: Playing) -> None:
+    local = playing("late")
+    local.put(**{"a.mp4": b"a"})
+    local.model()
+    began = time.monotonic()
+    assert local.play().state == "Completed"
+    assert time.monotonic() - began > 0.6
+    assert set(local.results()) == {"out/a.mp4.out"}
+
+
+@pytest.mark.parametrize("mode", ["never ready", "unhealthy"])
+def test_a_container_that_is_never_ready_fails_the_job_when_its_time_is_up(
+    playing: Playing, mode: str
+) -> None:
+    local = playing(mode, patience=replace(HURRIED, ping=1.5))
+    local.put(**{"a.mp4": b"a"})
+    local.model()
+    began = time.monotonic()
+    assert local.play().state == "Failed"
+    assert 1.5 <= time.monotonic() - began < 5
+    described = local.described()
+    assert (described["TransformJobStatus"], described["FailureReason"]) == ("Failed", PING)
+    assert local.results() == {}
+    assert any(PING in line for line in local.data_log())
+
+
+def test_a_container_that_ends_before_it_is_ready_fails_the_job_at_once(playing: Playing) -> None:
+    local = playing("exit", patience=replace(HURRIED, ping=1800, ping_every=0.1))
+    local.put(**{"a.mp4": b"a"})
+    local.model()
+    began = time.monotonic()
+    ended = local.play()
+    assert time.monotonic() - began < 10
+    assert ended.reason == "AlgorithmError: Model container exited with code 3 before it was ready"
+    assert local.printed() == ["no models"]
+    assert local.results() == {}
+
+
+@pytest.mark.parametrize(
+    ("mode", "fault", "lines"),
+    [
+        ("status 500", "AlgorithmError", ["Bad HTTP status received from algorithm: 500"]),
+        ("status 507", "AlgorithmError", ["Bad HTTP status received from algorithm: 507"]),
+        ("status 302", "AlgorithmError", ["Bad HTTP status received from algorithm: 302"]),
+        ("status 204", "AlgorithmError", ["Bad HTTP status received from algorithm: 204"]),
+        ("status 415", "ClientError", ["ClientError: 415", 'Message: {"error": {"code": "no"}}']),
+        ("short", "AlgorithmError", ["the answer ends after 4 of 8 bytes"]),
+        ("broken chunks", "AlgorithmError", ["Unable to get response from algorithm"]),
+        ("half a chunk", "AlgorithmError", ["Unable to get response from algorithm"]),
+        ("empty", "AlgorithmError", ["the answer is empty"]),
+        ("no length", "AlgorithmError", ["neither a length nor chunks"]),
+        ("silent", "AlgorithmError", ["Unable to get response from algorithm"]),
+        ("crash", "AlgorithmError", ["Unable to get response from algorithm"]),
+        ("early 200", "AlgorithmError", ["Unable to get response from algorithm"]),
+        ("early 413", "ClientError", ["ClientError: 413"]),
+    ],
+)
+def test_a_wrong_answer_fails_the_object_and_is_not_stored(
+    playing: Playing, mode: str, fault: str, lines: list[str]
+) -> None:
+    local = playing(mode)
+    local.put(**{"a.mp4": LARGE})
+    local.model()
+    ended = local.play()
+    assert (ended.state, ended.reason) == ("Failed", f"{fault}: {SEE_LOGS}")
+    assert [(one.state, one.fault) for one in ended.outcomes] == [("failed", fault)]
+    assert local.described()["FailureReason"] == ended.reason
+    log = [line for line in local.data_log() if "[sagemaker logs]: films/in/a.mp4: " in line]
+    assert all(any(wanted in line for line in log) for wanted in lines), log
+    assert local.results() == {}
+
+
+@pytest.mark.parametrize("mode", ["hang", "drip"])
+def test_an_answer_that_takes_too_long_is_none(playing: Playing, mode: str) -> None:
+    local = playing(mode)
+    local.put(**{"a.mp4": b"a"})
+    local.model()
+    began = time.monotonic()
+    ended = local.play(client={"InvocationsTimeoutInSeconds": 1})
+    assert 1 <= time.monotonic() - began < 10
+    assert (ended.state, ended.reason) == ("Failed", f"AlgorithmError: {SEE_LOGS}")
+    assert "no whole answer in 1 s" in ended.outcomes[0].message
+    assert local.results() == {}
+
+
+def test_after_a_crash_nothing_more_is_asked(playing: Playing) -> None:
+    local = playing("crash")
+    local.put(**{"a.mp4": LARGE, "b.mp4": LARGE})
+    local.model()
+    first, second = local.play().outcomes
+    assert first.state == second.state == "failed"
+    assert "has ended" in second.message
+    assert local.results() == {}
+
+
+def test_a_container_that_does_not_want_to_end_is_ended(playing: Playing) -> None:
+    local = playing("stubborn", patience=replace(HURRIED, kill_after=0.5))
+    local.put(**{"a.mp4": b"a"})
+    local.model()
+    began = time.monotonic()
+    assert local.play(client={"InvocationsTimeoutInSeconds": 1}).state == "Failed"
+    assert 1.5 <= time.monotonic() - began < 10
+    assert local.left() == []
+
+
+def test_what_a_container_has_started_ends_with_it(playing: Playing) -> None:
+    local = playing("children")
+    local.put(**{"a.mp4": b"a"})
+    local.model()
+    assert local.play().state == "Completed"
+    assert local.left() == []
+
+
+def test_an_invocation_is_repeated_as_often_as_the_job_allows(playing: Playing) -> None:
+    local = playing("flaky")
+    local.put(**{"a.mp4": b"a"})
+    local.model()
+    assert local.play("once", client={"InvocationsMaxRetries": 0}).state == "Failed"
+    assert local.results() == {}
+    assert local.play("twice", client={"InvocationsMaxRetries": 1}).state == "Completed"
+    assert set(local.results()) == {"out/a.mp4.out"}
+    assert any("algorithm: 500" in line for line in local.data_log("twice"))
+
+
+def test_which_statuses_are_repeated_can_be_said(playing: Playing) -> None:
+    local = playing("flaky", patience=replace(HURRIED, retried=lambda status: status == 503))
+    local.put(**{"a.mp4": b"a"})
+    local.model()
+    assert local.play(client={"InvocationsMaxRetries": 3}).state == "Failed"
+
+
+def test_a_client_error_is_not_repeated(playing: Playing) -> None:
+    local = playing("status 400")
+    local.put(**{"a.mp4": b"a"})
+    local.model()
+    assert local.play(client={"InvocationsMaxRetries": 3}).state == "Failed"
+    assert len([line for line in local.data_log() if "ClientError: 400" in line]) == 1

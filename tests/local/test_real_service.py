@@ -1,0 +1,132 @@
+"""The real service behind the driver: what comes back is hidden, frame by frame."""
+
+import io
+import tarfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from fetch_media import fetch
+from local.containers import ProgramLauncher
+from media.clip import Clip, write_clip
+from PIL import Image as Picture
+from playing import BUCKET, HURRIED, Local, Playing
+from smoke_media import REFERENCES, scene
+
+from app.types import Image
+
+REAL = replace(HURRIED, ping=60, ping_every=0.2, ping_timeout=2, kill_after=30)
+
+
+def people_archive() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for name in REFERENCES:
+            tar.add(fetch(name), f"people/obama/{name}")
+    return out.getvalue()
+
+
+def small_portrait() -> bytes:
+    out = io.BytesIO()
+    with Picture.open(fetch("obama.jpg")) as picture:
+        picture.resize((picture.width // 2, picture.height // 2)).save(out, "jpeg")
+    return out.getvalue()
+
+
+def begin_anew(playing: Playing, folder: Path) -> Local:
+    spool = folder / "spool"
+    spool.mkdir()
+    local = playing(patience=REAL, launcher=ProgramLauncher(spool))
+    local.mark = str(spool)
+    local.s3.put_object(Bucket=BUCKET, Key="model.tar.gz", Body=people_archive())
+    local.model(f"s3://{BUCKET}/model.tar.gz")
+    return local
+
+
+def pictures(path: Path) -> list[Image]:
+    with av.open(str(path)) as container:
+        frames = container.decode(video=0)
+        return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in frames]
+
+
+def assert_only_obama_is_hidden(clip: Clip, result: bytes, path: Path) -> None:
+    path.write_bytes(result)
+    before, after = pictures(clip.path), pictures(path)
+    assert len(before) == len(after) == clip.truth.frames
+    for face in clip.truth.recognisable(visible=1):
+        x1, y1, x2, y2 = (round(value) for value in face.box)
+        detail = [
+            cv2.Laplacian(cv2.cvtColor(film[face.frame][y1:y2, x1:x2], cv2.COLOR_RGB2GRAY), 3).std()
+            for film in (before, after)
+        ]
+        if face.person == "obama":
+            assert detail[1] < 0.35 * detail[0], face
+        else:
+            assert detail[1] > 0.7 * detail[0], face
+
+
+def test_a_job_with_good_and_bad_objects(playing: Playing, tmp_path: Path) -> None:
+    local = begin_anew(playing, tmp_path)
+    clip = write_clip(scene(), tmp_path / "clip.mp4")
+    film = clip.path.read_bytes()
+    objects = {"a.mp4": film, "monday/b.mp4": film, "c.jpg": small_portrait()}
+    local.put(**objects, **{"junk.mp4": b"junk" * 100_000, "monday/": b"", "cut.mp4": film[:9000]})
+    ended = local.play(instances=2, client={"InvocationsTimeoutInSeconds": 120})
+    states = {one.item.source.key.removeprefix("in/"): one for one in ended.outcomes}
+    assert {name for name, one in states.items() if one.state == "done"} == set(objects)
+    assert {one.fault for name, one in states.items() if name not in objects} == {"ClientError"}
+    assert (ended.state, ended.reason) == (
+        "Failed",
+        "ClientError: See job logs for more information",
+    )
+    results = local.results()
+    assert set(results) == {f"out/{name}.out" for name in objects}
+    for name in ("a.mp4", "monday/b.mp4"):
+        assert_only_obama_is_hidden(clip, results[f"out/{name}.out"], tmp_path / "result.mp4")
+    assert results["out/c.jpg.out"][:3] == b"\xff\xd8\xff"
+    assert results["out/c.jpg.out"] != objects["c.jpg"]
+    log = "\n".join(local.data_log())
+    assert "films/in/junk.mp4: ClientError: 415" in log
+    assert "unsupported_media" in log
+    assert "obama" not in "\n".join(line for _, line in local.lines("job")), "names are not logged"
+    assert local.left() == []
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_a_job_that_is_stopped_in_the_middle(playing: Playing, tmp_path: Path) -> None:
+    """The service ends its work in peace, but what comes then is not stored."""
+    local = begin_anew(playing, tmp_path)
+    film = write_clip(scene(), tmp_path / "clip.mp4").path.read_bytes()
+    local.put(**{"a.mp4": film, "b.mp4": b"not reached"})
+    settings = {"FACE_BLUR_SAMPLING": "every", "FACE_BLUR_EFFECT": "solid"}
+    local.begin(Environment=settings, MaxPayloadInMB=50)
+    spool = tmp_path / "spool"
+    end = time.monotonic() + 60
+    received = "face-blur-*/request-*/media"
+    while not [path for path in spool.glob(received) if path.stat().st_size == len(film)]:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    local.api.stop_transform_job(TransformJobName="job")
+    began = time.monotonic()
+    ended = local.ended()
+    assert time.monotonic() - began < 30
+    assert (ended.state, {one.state for one in ended.outcomes}) == ("Stopped", {"stopped"})
+    assert local.described()["TransformJobStatus"] == "Stopped"
+    (line,) = [line for line in local.printed() if '"event": "invocation"' in line]
+    assert '"status": 200' in line
+    assert local.results() == {}
+    assert local.left() == []
+    assert list(spool.iterdir()) == []
+
+
+def test_a_service_that_cannot_start_fails_the_job_at_once(
+    playing: Playing, tmp_path: Path
+) -> None:
+    local = begin_anew(playing, tmp_path)
+    local.put(**{"a.mp4": b"never sent"})
+    ended = local.play(Environment={"FACE_BLUR_NO_SUCH_SETTING": "1"})
+    assert ended.reason == "AlgorithmError: Model container exited with code 2 before it was ready"
+    assert any("FACE_BLUR_NO_SUCH_SETTING" in line for line in local.printed())

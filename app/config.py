@@ -54,6 +54,25 @@ Points: TypeAlias = Annotated[
 ]
 
 
+def _words(value: object) -> object:
+    """Words from text with commas between them; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    return tuple(word for part in value.split(",") if (word := part.strip()))
+
+
+def _check_prefixes(prefixes: tuple[str, ...]) -> tuple[str, ...]:
+    for prefix in prefixes:
+        if not prefix.startswith("s3://") or not prefix.endswith("/"):
+            raise ValueError("a prefix is s3://BUCKET/ or s3://BUCKET/PREFIX/, with its last slash")
+    return prefixes
+
+
+Prefixes: TypeAlias = Annotated[
+    tuple[str, ...], BeforeValidator(_words), AfterValidator(_check_prefixes)
+]
+
+
 class _Checked(BaseSettings):
     """Settings that are checked when made, and take only what they are given."""
 
@@ -228,6 +247,9 @@ class ServiceSettings(_Checked):
         False, description="answer the embeddings of the faces of an image to those who ask"
     )
     metrics: bool = Field(False, description="answer /metrics, for Prometheus")
+    tickets: Prefixes = Field(
+        (), description="prefixes of S3 that tickets may name, with commas between (default: none)"
+    )
 
     def __init__(self, **values: Any) -> None:
         # In each class of its own: type checkers would make one from the fields.

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0
 """Shorter than what is left after SIGTERM: whoever waits for a dead connection cannot stop."""
+WRITE_SECONDS = 60.0
+"""S3 may take its time to put an object together of its parts."""
 _CONNECTIONS = 10
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _REFUSED = {
@@ -43,7 +45,8 @@ def make_client(read_seconds: float = READ_SECONDS) -> "S3Client":
         retries={"mode": "standard"},
     )
     with translated("S3"):
-        return boto3.client("s3", config=config)
+        # Of a session of its own: the one that all share may not be made by two threads at once.
+        return boto3.Session().client("s3", config=config)
 
 
 @contextmanager
@@ -77,6 +80,16 @@ def translated(label: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno in _FULL:
             raise DiskFull(f"{label}: no room left on the disk; free some") from error
         raise StorageError(f"{label}: S3 fails: {type(error).__name__}; try again") from error
+
+
+def status_of(error: BaseException) -> int:
+    """The status with which S3 refused what became an error of ours; 0 where it did not."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    cause = error.__cause__
+    if not isinstance(cause, ClientError):
+        return 0
+    return int(cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
 
 
 def _refusal(error: Any, label: str) -> PlaceError | StorageError:

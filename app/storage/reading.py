@@ -5,6 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -152,7 +153,7 @@ class RemoteFile:
                 Bucket=self._place.bucket, Key=self._place.key,
                 Range=f"bytes={first}-{last}", IfMatch=self.etag,
             )  # fmt: skip
-        with answer["Body"] as body:
+        with closing(answer["Body"]) as body:
             if answer.get("ContentRange") != f"bytes {first}-{last}/{self.size}":
                 raise StorageError(f"{self._label}: S3 gives another part than asked for")
             try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.errors import FaceBlurError, PlaceError, StorageError
-from app.storage.client import translated
+from app.storage.client import status_of, translated
 from app.storage.places import Place
 
 if TYPE_CHECKING:
@@ -43,19 +43,11 @@ def find(client: "S3Client", place: Place, label: str) -> Stored | None:
     Raises:
         StorageError: S3 fails.
     """
-    from botocore.exceptions import ClientError  # noqa: PLC0415
-
     try:
         with translated(label):
             head = client.head_object(Bucket=place.bucket, Key=place.key, ChecksumMode="ENABLED")
     except PlaceError as error:
-        cause = error.__cause__
-        status = (
-            cause.response["ResponseMetadata"]["HTTPStatusCode"]
-            if isinstance(cause, ClientError)
-            else 0
-        )
-        if status in {403, 404}:
+        if status_of(error) in {403, 404}:
             return None
         raise
     return Stored(int(head["ContentLength"]), head.get("ChecksumCRC32"), head["Metadata"])
@@ -197,8 +189,7 @@ class _Sending:
 
 
 def _taken(error: PlaceError | StorageError, label: str) -> FaceBlurError:
-    status = getattr(error.__cause__, "response", {}).get("ResponseMetadata", {})
-    if status.get("HTTPStatusCode") == 412:
+    if status_of(error) == 412:
         return PlaceError(f"{label}: exists already; choose another name or overwrite it")
     return error
 

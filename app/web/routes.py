@@ -3,6 +3,8 @@
 import logging
 import secrets
 import time
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -13,11 +15,13 @@ from werkzeug.wsgi import wrap_file
 from app.errors import FaceBlurError, UsageError
 from app.logs import LOGGER, describe, public
 from app.web import options
+from app.web.errand import Errand
 from app.web.form import Upload, receive_form
 from app.web.intake import Intake, request_folder, save_media
 from app.web.options import Wanted
 from app.web.runner import Caller
 from app.web.service import Service
+from app.web.tickets import Ticket, is_ticket, receive_ticket
 from app.web.work import Account, Answer, Work
 
 _FORM = "multipart/form-data"
@@ -115,10 +119,11 @@ class Invocation:
             request_folder(service.spool) as folder,
         ):
             with self._account.stage("receive"):
-                upload = self._receive(folder, caller)
-            for key, value in upload.options.items():
+                brought = self._receive(folder, caller)
+            for key, value in brought.options.items():
                 options.add(asked, key, value)
-            people = {} if upload.people is None else {"people": upload.people}
+            # Of a ticket's people it only counts that there are some: they are fetched later.
+            people = {} if brought.people is None else {"people": folder / "people"}
             settings = options.apply(service.settings, asked | people)
             began = time.monotonic()
             with (
@@ -126,8 +131,12 @@ class Invocation:
                 service.metrics.working.track_inprogress(),
             ):
                 self._account.seconds["wait"] = round(time.monotonic() - began, 3)
-                work = Work(service.parts, service.known, service.limits, self._account, check)
-                made = work.do(upload, settings, wanted)
+                if isinstance(brought, Ticket):
+                    errand = Errand(service, self._account, check, folder, self._labels)
+                    made = errand.do(brought, settings)
+                else:
+                    work = Work(service.parts, service.known, service.limits, self._account, check)
+                    made = work.do(brought, settings, wanted)
             return self._send(made)
 
     def _wanted(self) -> Wanted:
@@ -136,20 +145,26 @@ class Invocation:
             raise UsageError("embeddings are turned off in this service")
         return wanted
 
-    def _receive(self, folder: Path, caller: Caller) -> Upload:
+    def _receive(self, folder: Path, caller: Caller) -> Upload | Ticket:
         limits = self._service.limits
         with self._service.runner.receiving(caller) as check:
             intake = Intake(request.stream, request.content_length, folder, limits, check)
             try:
-                if request.mimetype == _FORM:
-                    boundary = request.mimetype_params.get("boundary", "")
-                    upload = receive_form(intake.blocks(), boundary, folder)
-                else:
-                    upload = Upload(folder / "media", labels={folder / "media": "media"})
-                    save_media(intake.blocks(), upload.media)
+                brought = self._take(intake.blocks(), folder)
             finally:
                 self._account.counts["received_bytes"] = intake.received
-        self._labels |= upload.labels
+        self._labels |= brought.labels
+        return brought
+
+    def _take(self, blocks: Iterator[bytes], folder: Path) -> Upload | Ticket:
+        """What a body is: a form, a ticket, or media."""
+        if request.mimetype == _FORM:
+            return receive_form(blocks, request.mimetype_params.get("boundary", ""), folder)
+        first = next(blocks, b"")
+        if is_ticket(first):
+            return receive_ticket(chain([first], blocks), self._service.tickets)
+        upload = Upload(folder / "media", labels={folder / "media": "media"})
+        save_media(chain([first], blocks), upload.media)
         return upload
 
     def _send(self, answer: Answer) -> Response:

@@ -32,6 +32,7 @@ class Caller:
         self._connection = connection
         self._looked = 0.0
         self._poll = select.poll()
+        self._polling = threading.Lock()
         if connection is not None:
             connection.settimeout(idle)
             self._poll.register(connection, _GONE)
@@ -46,7 +47,9 @@ class Caller:
         if now - self._looked < _LOOK:
             return
         self._looked = now
-        if self._connection is not None and self._poll.poll(0):
+        with self._polling:  # media that lies elsewhere is read in a thread, which checks too
+            gone = self._connection is not None and self._poll.poll(0)
+        if gone:
             raise Interrupted("the client went away")
 
     def hang_up(self) -> None:

@@ -9,14 +9,18 @@ from app.errors import PeopleError
 from app.identity.gallery import Gallery
 from app.logs import public
 from app.pipeline import Parts, load_parts, load_people, photo_labels
-from app.storage import people_folder
+from app.storage import Place, parse_prefixes, people_folder
 from app.web.metrics import Metrics
 from app.web.runner import Runner
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What requests share. ``known`` are the people that the service knows by itself."""
+    """What requests share.
+
+    ``known`` are the people that the service knows by itself, ``tickets`` the prefixes of S3 that
+    tickets may name.
+    """
 
     settings: Settings
     limits: ServiceSettings
@@ -25,6 +29,7 @@ class Service:
     spool: Path
     runner: Runner
     metrics: Metrics
+    tickets: tuple[Place, ...]
 
     def stop(self, grace: float) -> None:
         """End soon: see ``Runner.stop``."""
@@ -38,15 +43,17 @@ def load_service(
 
     Raises:
         ModelError: the pack is missing or damaged, or the device is not there.
+        PlaceError: a prefix of tickets is none.
         PeopleError: the photos cannot be read or used; the message tells no names.
     """
+    tickets = parse_prefixes(limits.tickets)
     for left in spool.iterdir():
         shutil.rmtree(left, ignore_errors=True)
     # Any request may bring people, so the models that tell people apart are loaded in any case.
     parts = load_parts(settings.changed(blur="listed", select=settings.select or (Point(0, 0, 0),)))
     known = Gallery(()) if people is None else _load_known(people, parts, spool)
     runner = Runner(limits.queue, limits.queue_seconds)
-    return Service(settings, limits, parts, known, spool, runner, Metrics())
+    return Service(settings, limits, parts, known, spool, runner, Metrics(), tickets)
 
 
 def _load_known(people: str, parts: Parts, spool: Path) -> Gallery:

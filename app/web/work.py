@@ -21,7 +21,7 @@ from app.pipeline import (
     render,
 )
 from app.plan import Plan, write_plan
-from app.types import MediaInfo
+from app.types import MediaFile, MediaInfo
 from app.video import open_source
 from app.web.faces import write_faces
 from app.web.form import Upload
@@ -81,35 +81,51 @@ class Work:
         Raises:
             FaceBlurError: whatever goes wrong on purpose; nothing may be answered then.
         """
-        info = open_source(upload.media, threads=settings.threads).info
-        self._check_limits(info)
-        self._check()
+        info = self.look(upload.media, settings)
         if wanted == "faces":
             target = upload.media.with_name("faces.json")
             with self._account.stage("analyse"):
                 self._account.counts |= write_faces(upload.media, info, self._parts, target)
             return Answer(target)
         output = None if wanted == "plan" else output_for(upload.media, info)
-        plan = self._plan(upload, settings, self._progress(info))
+        plan = self.plan(upload.media, settings, self._gallery(upload, settings), info)
         give_back_memory()
         if output is None:
             target = upload.media.with_name("plan.json")
             write_plan(plan, target)
             return Answer(target)
-        with self._account.stage("render"):
-            render(upload.media, plan, output, settings, self._progress(info))
+        self.render(upload.media, plan, output, settings, info)
         return Answer(output)
 
-    def _plan(self, upload: Upload, settings: Settings, progress: Progress) -> Plan:
+    def _gallery(self, upload: Upload, settings: Settings) -> Gallery:
+        if settings.choice == "everyone":
+            return Gallery(())
+        if upload.people is None:
+            return self._known
+        with self._account.stage("people"):
+            return request_gallery(upload.people, upload.names, self._parts)
+
+    def look(self, media: MediaFile, settings: Settings) -> MediaInfo:
+        """What is known of media before the work, if it is within the limits.
+
+        Raises:
+            MediaTooLarge: it is not.
+            MediaError: it cannot be read.
+        """
+        info = open_source(media, threads=settings.threads).info
+        self._check_limits(info)
+        self._check()
+        return info
+
+    def plan(self, media: MediaFile, settings: Settings, gallery: Gallery, info: MediaInfo) -> Plan:
+        """First pass: whom to hide where.
+
+        Raises:
+            FaceBlurError: as ``app.pipeline.analyse``, or what ``check`` raises.
+        """
         parts = parts_for(self._parts, settings)
-        gallery = Gallery(())
-        if settings.choice != "everyone":
-            gallery = self._known
-            if upload.people is not None:
-                with self._account.stage("people"):
-                    gallery = request_gallery(upload.people, upload.names, parts)
         with self._account.stage("analyse"):
-            plan = analyse(upload.media, settings, parts, gallery, progress)
+            plan = analyse(media, settings, parts, gallery, self._progress(info))
         self._account.counts |= {
             "frames": plan.source.frames,
             "people": len(plan.people),
@@ -118,6 +134,17 @@ class Work:
             "uncertain": sum(track.uncertain for track in plan.tracks),
         }
         return plan
+
+    def render(
+        self, media: MediaFile, plan: Plan, output: Path, settings: Settings, info: MediaInfo
+    ) -> None:
+        """Second pass: write the result, or nothing.
+
+        Raises:
+            FaceBlurError: as ``app.pipeline.render``, or what ``check`` raises.
+        """
+        with self._account.stage("render"):
+            render(media, plan, output, settings, self._progress(info))
 
     def _check_limits(self, info: MediaInfo) -> None:
         width, height = info.size

@@ -1,0 +1,20 @@
+"""The bucket that the tests of this folder share."""
+
+from collections.abc import Iterator
+
+import pytest
+from storage.buckets import Bucket, make_bucket
+
+
+@pytest.fixture(scope="session")
+def shared_bucket() -> Iterator[Bucket]:
+    with make_bucket() as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def bucket(shared_bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """An empty bucket, to which clients of this process are led."""
+    shared_bucket.lead(monkeypatch)
+    yield shared_bucket
+    shared_bucket.clear()

@@ -1,0 +1,62 @@
+"""Which names are taken, and what lies below a prefix."""
+
+import pytest
+
+from app.errors import PlaceError
+from app.storage import Place, parse_prefixes
+
+
+@pytest.mark.parametrize(
+    ("text", "bucket", "key"),
+    [
+        ("s3://films/a.mp4", "films", "a.mp4"),
+        ("s3://films/in/ä b.mp4", "films", "in/ä b.mp4"),
+        ("s3://films/", "films", ""),
+        ("s3://films.example.com/in/", "films.example.com", "in/"),
+        ("s3://films/..a/b..", "films", "..a/b.."),
+    ],
+)
+def test_places(text: str, bucket: str, key: str) -> None:
+    place = Place.parse(text, "the input")
+    assert (place.bucket, place.key, str(place)) == (bucket, key, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "films/a.mp4", "S3://films/a.mp4", "s3://films", "s3:///a.mp4", "s3://Films/a.mp4"),
+        *("s3://fi/a", "s3://arn:aws:s3/a", "https://films/a.mp4", "s3://films@x/a.mp4"),
+        *("s3://films/in/../out/a.mp4", "s3://films/..", "s3://films/./a.mp4", "s3://films//a"),
+        *("s3://films/a//b", "s3://films/a\0", "s3://films/a\nb", "s3://films/\ud800"),
+        "s3://films/" + "a" * 1025,
+    ],
+)
+def test_what_is_no_place(text: str) -> None:
+    with pytest.raises(PlaceError) as caught:
+        Place.parse(text, "the input")
+    assert "films" not in str(caught.value), "names are not repeated"
+    assert str(caught.value).startswith("the input: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        ("s3://films/in/a.mp4", True),
+        ("s3://films/in/deep/a.mp4", True),
+        ("s3://films/inner/a.mp4", False),
+        ("s3://films/a.mp4", False),
+        ("s3://film/in/a.mp4", False),
+        ("s3://films2/in/a.mp4", False),
+        ("s3://whole/a.mp4", True),
+        ("s3://wholesale/a.mp4", False),
+    ],
+)
+def test_below_a_prefix(text: str, *, allowed: bool) -> None:
+    prefixes = parse_prefixes(["s3://films/in/", "s3://whole/"])
+    assert Place.parse(text, "the input").is_below(prefixes) is allowed
+
+
+@pytest.mark.parametrize("text", ["s3://films/in", "s3://films", "films/", "s3:///", "s3://a b/"])
+def test_what_is_no_prefix(text: str) -> None:
+    with pytest.raises(PlaceError):
+        parse_prefixes([text])

@@ -1,0 +1,207 @@
+"""Objects of S3 as files: every byte, or an error."""
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from storage.buckets import NAME, Asked, Bucket
+from video.films import Film
+
+from app.errors import Interrupted, PlaceError, StorageError
+from app.plan import sha256_of
+from app.storage import Place, RemoteFile, make_client
+from app.video import check_output, open_sink, open_source
+
+BLOCK = 1000
+PLACE = Place(NAME, "in/alice.bin")
+CONTENT = random.Random(1).randbytes(20 * BLOCK + 7)
+
+
+def go_on() -> None:
+    """Stop nothing."""
+
+
+@contextmanager
+def remote(block: int = BLOCK, read_seconds: float = 5.0) -> Iterator[RemoteFile]:
+    with RemoteFile(make_client(read_seconds), PLACE, "the input", go_on, block) as file:
+        yield file
+
+
+@pytest.fixture
+def stored(bucket: Bucket) -> Bucket:
+    """The bucket, with ``CONTENT`` in ``PLACE``."""
+    bucket.put(PLACE.key, CONTENT)
+    return bucket
+
+
+def gets(bucket: Bucket) -> list[str]:
+    return [asked.range or "" for asked in bucket.asked if asked.method == "GET"]
+
+
+def test_it_reads_as_a_file_does(stored: Bucket, tmp_path: Path) -> None:
+    path, draw = tmp_path / "same", random.Random(2)
+    path.write_bytes(CONTENT)
+    with remote() as file, path.open("rb") as same, file.open("rb") as there:
+        for _ in range(60):
+            if draw.random() < 0.7:
+                offset, whence = draw.choice(
+                    [(draw.randrange(len(CONTENT) + 50), 0), (-draw.randrange(3000), 2), (0, 1)]
+                )
+                assert there.seek(offset, whence) == same.seek(offset, whence)
+            size = draw.choice([0, 1, 16, 999, 5000])
+            assert there.read(size) == same.read(size)
+            assert there.tell() == same.tell()
+        assert there.seek(0) == 0
+        assert there.read() == CONTENT
+        assert sha256_of(file) == sha256_of(path)
+        with pytest.raises(ValueError, match="negative"):
+            there.seek(-1)
+
+
+def test_blocks_are_fetched_once_and_ahead(stored: Bucket) -> None:
+    with remote() as file, file.open("rb") as one, file.open("rb") as other:
+        while first := one.read(300):
+            assert other.read(300) == first
+        assert len(gets(stored)) == len(set(gets(stored))) == 21
+        assert gets(stored)[-1] == "bytes=20000-20006"
+
+
+def test_few_blocks_stay_in_memory(stored: Bucket) -> None:
+    with remote() as file, file.open("rb") as reader:
+        reader.read()
+        reader.seek(0)
+        reader.read(1)
+        assert gets(stored).count("bytes=0-999") == 2
+
+
+@pytest.mark.parametrize("fault", ["cut", "stall"])
+def test_a_broken_connection_is_tried_again(stored: Bucket, fault: str) -> None:
+    broken: set[str | None] = set()
+
+    def once(asked: Asked) -> str | None:
+        if asked.method != "GET" or asked.range != "bytes=3000-3999" or asked.range in broken:
+            return None
+        broken.add(asked.range)
+        return fault
+
+    stored.fault = once
+    with remote(read_seconds=0.3) as file, file.open("rb") as reader:
+        assert reader.read() == CONTENT
+    assert broken
+
+
+@pytest.mark.parametrize("fault", ["cut", "stall", "error", "whole"])
+def test_what_keeps_failing_is_an_error_for_good(stored: Bucket, fault: str) -> None:
+    stored.fault = lambda asked: fault if asked.range == "bytes=3000-3999" else None
+    with remote(read_seconds=0.2) as file:
+        with pytest.raises(StorageError) as caught, file.open("rb") as reader:
+            reader.read()
+        assert "alice" not in str(caught.value)
+        assert str(caught.value).startswith("the input: ")
+        stored.fault = lambda asked: None
+        with pytest.raises(StorageError), file.open("rb") as reader:
+            reader.read(1)
+        with pytest.raises(StorageError):
+            file.check_read()
+
+
+def test_an_object_that_changes_is_an_error(stored: Bucket) -> None:
+    with remote() as file, file.open("rb") as reader:
+        reader.read(10)
+        stored.put(PLACE.key, CONTENT[::-1])
+        with pytest.raises(PlaceError, match="the input: was changed meanwhile"):
+            reader.read()
+
+
+def test_what_is_not_there(bucket: Bucket) -> None:
+    with pytest.raises(PlaceError, match="the input: is not there"), remote():
+        pass
+
+
+def test_no_one_to_be(stored: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    with pytest.raises(PlaceError, match=r"no AWS credentials.*EnableNetworkIsolation"), remote():
+        pass
+
+
+def test_nobody_there(stored: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(StorageError, match="the input: S3 fails"), remote():
+        pass
+
+
+def test_waiting_can_be_stopped_and_threads_end(stored: Bucket) -> None:
+    stored.fault = lambda asked: "stall" if asked.range else None
+    stopped = threading.Event()
+
+    def check() -> None:
+        if stopped.is_set():
+            raise Interrupted("the client went away")
+
+    threading.Timer(0.2, stopped.set).start()
+    began = time.monotonic()
+    with (
+        pytest.raises(Interrupted),
+        RemoteFile(make_client(1.0), PLACE, "the input", check, BLOCK) as file,
+    ):
+        file.open("rb").read()
+    assert time.monotonic() - began < 3, "one read of one second at most, and no second try"
+    assert not [thread for thread in threading.enumerate() if "fetch-ahead" in thread.name]
+
+
+FILMS = {
+    "a.mp4": Film(),
+    "a.mkv": Film(base=Fraction(1, 1000)),
+    "a.ts": Film(base=Fraction(1, 90000)),
+}
+
+
+@pytest.mark.parametrize("name", FILMS)
+@pytest.mark.parametrize("block", [1 << 14, 8 << 20])
+def test_a_film_is_the_same_from_both(
+    bucket: Bucket, tmp_path: Path, name: str, block: int
+) -> None:
+    path = FILMS[name].write(tmp_path / name)
+    bucket.put(PLACE.key, path.read_bytes())
+    with remote(block) as file:
+        here, there = open_source(path), open_source(file)
+        assert here.info == there.info
+        pairs = list(zip(here, there, strict=True))
+        assert len(pairs) > 1
+        for one, other in pairs:
+            assert one.pts == other.pts
+            np.testing.assert_array_equal(one.rgb(), other.rgb())
+        assert check_output(file, tmp_path / f"new-{name}") == check_output(
+            path, tmp_path / f"new-{name}"
+        )
+        for source in (path, file):
+            with open_sink(source, tmp_path / f"from-{source is file}-{name}") as sink:
+                for frame in open_source(source):
+                    sink.write(frame, np.zeros((0, 4), np.float32))
+                sink.commit()
+    made = [tmp_path / f"from-{kind}-{name}" for kind in (False, True)]
+    # The identity of a Matroska file is drawn by lot.
+    if not name.endswith(".mkv"):
+        assert made[0].read_bytes() == made[1].read_bytes()
+    assert len(list(open_source(made[1]))) == len(pairs)
+
+
+def test_a_fault_under_the_decoder_is_told_as_what_it_is(
+    bucket: Bucket, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = Film(size=(320, 240), noise=60).write(tmp_path / "a.mp4")
+    bucket.put(PLACE.key, path.read_bytes())
+    assert path.stat().st_size > 20 << 12, "more than stays in memory"
+    with remote(1 << 12) as file:
+        source = open_source(file)
+        bucket.fault = lambda asked: "error" if asked.range else None
+        with pytest.raises(StorageError, match="the input: S3 fails: InternalError"):
+            list(source)
+    assert capfd.readouterr() == ("", ""), "the media library prints what it drops"

@@ -1,21 +1,16 @@
 """The measure of what can be read of a face tells hidden faces from shown ones."""
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from media.clip import Clip
 from media.truth import Seen
+from readable import READABLE, readable
 
 from app.effects import EFFECTS, make_effect
 from app.types import Image, Plane
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
-
-from readable import READABLE, readable
 
 
 def first(clip: Clip) -> tuple[Image, Seen]:

@@ -10,13 +10,22 @@ import numpy as np
 from app.errors import MediaError, UsageError
 from app.pieces.manifest import Manifest, Piece, read_manifest
 from app.plan import sha256_of
+from app.video.joining import Rendered, check_splice, splice
 from app.video.packets import Header, Packets, read_packets
 from app.video.sniff import sniff
-from app.video.joining import Rendered, check_splice, splice
 
 _ENDINGS = ("", ".out")
 """What jobs add to the name of a file for their result."""
-_SAME = ("codec", "size", "pixel_format", "aspect", "colour", "matrix", "parameters")
+_SAME = {
+    "codec": "codec",
+    "size": "size",
+    "pixel_format": "pixel format",
+    "aspect": "shape of pixels",
+    "colour": "colour",
+    "matrix": "rotation",
+    "parameters": "coding parameters",
+}
+"""What all pieces must have in common, and how it is called."""
 
 
 def join(
@@ -120,10 +129,10 @@ def _check_mark(path: Path, packets: Packets, split: Manifest, number: int) -> N
 
 def _check_header(path: Path, header: Header, first: Header) -> None:
     """One decoder must take all pieces, with what it was told before the first one."""
-    for name in _SAME:
+    for name, called in _SAME.items():
         if getattr(header, name) != getattr(first, name):
             raise MediaError(
-                f"{path}: its {name.replace('_', ' ')} is not that of the first piece; "
+                f"{path}: differs from the first piece in its {called}; "
                 "render all pieces with the same version and settings"
             )
 

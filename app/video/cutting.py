@@ -134,6 +134,7 @@ def _writing(
             ) from error
         made.time_base = packets.header.time_base
         made.codec_context.sample_aspect_ratio = packets.header.aspect
+        made.codec_context.framerate = packets.rate
         made.set_display_matrix(packets.header.matrix)
         yield output, made
 

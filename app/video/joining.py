@@ -14,7 +14,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from app.errors import OutputError
-from app.video.container import main_video, open_container, translated
+from app.video.container import frame_rate, main_video, open_container, translated
 from app.video.copying import Carrier
 from app.video.files import PendingFile, check_place
 from app.video.metadata import kept, spelt
@@ -148,6 +148,7 @@ def _add_video(
         stream = output.add_stream_from_template(template, opaque=True)
     stream.time_base = header.time_base
     stream.codec_context.sample_aspect_ratio = header.aspect
+    stream.codec_context.framerate = frame_rate(video)
     stream.set_display_matrix(header.matrix)
     facts = kept(video.metadata, keep_location=keep_location)
     stream.metadata.update(spelt(facts, outline.muxer))

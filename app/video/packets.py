@@ -35,8 +35,8 @@ Flags: TypeAlias = NDArray[np.bool_]
 class Header:
     """What decoders are told before the first packet. Equal headers: one decoder takes both.
 
-    ``size`` is of the coded picture. ``parameters`` are the parameter sets of H.264 and H.265
-    without remarks of the encoder, else a checksum of what the container holds.
+    ``size`` is of the coded picture, ``aspect`` 0 where unknown. ``parameters`` are the parameter
+    sets of H.264 and H.265 without remarks of the encoder, else a checksum of what is there.
     """
 
     codec: str
@@ -186,7 +186,7 @@ def _header(stream: VideoStream, base: Fraction, matrix: Matrix | None) -> Heade
         size=(context.width, context.height),
         pixel_format=context.pix_fmt or "",
         time_base=base,
-        aspect=Fraction(stream.sample_aspect_ratio or 1),
+        aspect=Fraction(stream.sample_aspect_ratio or 0),
         colour=colour,
         matrix=matrix,
         parameters=parameter_sets(codec, bytes(context.extradata or b"")),

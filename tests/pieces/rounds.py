@@ -1,0 +1,66 @@
+"""Films that are split, rendered piece by piece, and joined; shared by the tests of pieces."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+from video.films import ROTATED, Film, copy_film
+
+from app.pieces import MANIFEST, Manifest, join, propose, split
+
+MS = Fraction(1, 1000)
+SOUND = [("aac", "deu")]
+X264 = {"g": "5", "bf": "3", "x264-params": "scenecut=0"}
+X265 = "log-level=none:keyint=5:min-keyint=5:scenecut=0"
+FILM = Film(options=X264, sounds=SOUND)
+UNEVEN = [0, 100, 700, 701, 2000, *range(3000, 4155, 77)]
+WEBM = Film(codec="libvpx-vp9", base=MS, options={"cpu-used": "8", "g": "5"})
+FILMS: dict[str, Film] = {
+    "plain.mp4": FILM,
+    "many-b-frames.mov": replace(FILM, count=30, options={**X264, "bf": "8", "g": "10"}),
+    "uneven.mp4": replace(FILM, pts=UNEVEN),
+    "uneven.mkv": replace(FILM, pts=UNEVEN, base=MS),
+    "late.mp4": replace(FILM, base=Fraction(1, 90000), pts=range(12345, 84345, 3600)),
+    "edited.mp4": replace(FILM, pts=range(-1024, 9216, 512)),
+    "ntsc.mp4": replace(FILM, rate=Fraction(30000, 1001), base=Fraction(1, 30000)),
+    "turned.mp4": replace(FILM, matrix=ROTATED[90], aspect=Fraction(4, 3)),
+    "ten.mkv": replace(
+        FILM,
+        base=MS,
+        format="yuv420p10le",
+        colour={"colorspace": 9, "color_primaries": 9, "color_trc": 16, "color_range": 1},
+    ),
+    "closed-hevc.mp4": replace(
+        FILM, codec="libx265", options={"x265-params": f"{X265}:open-gop=0"}
+    ),
+    "film.webm": replace(WEBM, sounds=[("libopus", "deu")]),
+    "uneven.webm": replace(WEBM, pts=UNEVEN),
+    "av1.mp4": replace(FILM, codec="libsvtav1", options={"g": "5", "preset": "10"}),
+    "prores.mov": Film(codec="prores_ks", format="yuv422p10le", sounds=[("pcm_s16le", "deu")]),
+    "film.ts": replace(FILM, base=Fraction(1, 90000)),
+    "film.flv": replace(FILM, base=MS),
+}
+
+
+def rendered(manifest: Manifest, pieces: Path, results: Path, **options: int) -> Path:
+    """The folder ``results`` with every piece as a sink writes it."""
+    results.mkdir()
+    for piece in manifest.pieces:
+        copy_film(pieces / piece.file, results / piece.file, **options)
+    return results
+
+
+def whole_way(
+    source: Path,
+    output: Path,
+    *,
+    pieces: int = 3,
+    render: Callable[[Manifest, Path, Path], Path] = rendered,
+) -> Manifest:
+    """Split, render and join a film; ``output`` is the joined film."""
+    folder = output.parent / "pieces"
+    manifest = split(propose(source, pieces=pieces), folder)
+    results = render(manifest, folder, output.parent / "results")
+    join(folder / MANIFEST, results, source, output)
+    return manifest

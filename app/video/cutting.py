@@ -150,7 +150,9 @@ def _copy(
     pts = packets.pts[kept] - start
     times = dict(zip(kept.tolist(), zip(pts, decode_order_times(pts), strict=True), strict=True))
     for number in range(stretch.begin, stretch.end):
-        packet = next(source)
+        packet = next(source, None)
+        if packet is None or packet.pts != packets.pts[number]:
+            raise MediaError(f"{stretch.output}: not written, the film was changed meanwhile")
         if number in times:
             shown, decoded = times[number]
             packet.pts, packet.dts = int(shown), int(decoded)

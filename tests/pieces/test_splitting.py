@@ -1,0 +1,233 @@
+"""Where films are cut, what the pieces are, and what is left when that fails."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from media.clip import Clip
+from pieces.rounds import FILM, FILMS, X265
+from video.films import Film, numbers, times
+
+from app.errors import DiskFull, FaceBlurError, MediaError, OutputError, UsageError
+from app.pieces import MANIFEST, Proposal, propose, read_manifest, split, splitting
+from app.plan import sha256_of
+from app.video import open_source
+from app.video.marks import mark_of
+from app.video.window import window
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_pieces_are_the_frames_of_the_source(name: str, tmp_path: Path) -> None:
+    source = FILMS[name].write(tmp_path / name)
+    manifest = split(propose(source, pieces=4), tmp_path / "pieces")
+    wanted, base = times(source), open_source(source).info.time_base
+    assert numbers(source) == [
+        number for piece in manifest.pieces for number in numbers(tmp_path / "pieces" / piece.file)
+    ]
+    for piece in manifest.pieces:
+        there = times(tmp_path / "pieces" / piece.file)
+        assert len(there) == piece.frames
+        assert [time + piece.first_pts * base for time in there] == (
+            wanted[piece.first : piece.first + piece.frames]
+        )
+        assert there[0] == 0
+
+
+def test_pieces_hold_the_bytes_of_the_source(tmp_path: Path) -> None:
+    source = FILM.write(tmp_path / "a.mp4")
+    manifest = split(propose(source, pieces=3), tmp_path / "pieces")
+
+    def payload(path: Path) -> list[bytes]:
+        with av.open(str(path)) as container:
+            return [bytes(p) for p in container.demux(video=0) if p.size]
+
+    pieces = [payload(tmp_path / "pieces" / piece.file) for piece in manifest.pieces]
+    assert [packet for piece in pieces for packet in piece] == payload(source)
+
+
+def test_the_manifest_says_what_is_there(tmp_path: Path) -> None:
+    source = FILM.write(tmp_path / "a.mp4")
+    manifest = split(propose(source, pieces=3), tmp_path / "new" / "pieces")
+    folder = tmp_path / "new" / "pieces"
+    assert read_manifest(folder / MANIFEST) == manifest
+    assert json.loads((folder / MANIFEST).read_text("utf-8"))["id"] == manifest.id
+    assert (manifest.source.sha256, manifest.source.size) == (
+        sha256_of(source),
+        source.stat().st_size,
+    )
+    for number, piece in enumerate(manifest.pieces):
+        assert piece.file == f"a-{number + 1:04}of{len(manifest.pieces):04}.mp4"
+        assert sha256_of(folder / piece.file) == piece.sha256
+        with av.open(str(folder / piece.file)) as container:
+            mark = mark_of(container.metadata)
+        assert mark is not None
+        assert (mark.number, mark.count, mark.split) == (
+            number + 1,
+            len(manifest.pieces),
+            manifest.id,
+        )
+        assert not mark.processed
+    names = {path.name for path in folder.iterdir()}
+    assert names == {MANIFEST, *(piece.file for piece in manifest.pieces)}
+
+
+def _open_gop(codec: str) -> Film:
+    options = {
+        "libx264": {**FILM.options, "x264-params": "scenecut=0:open-gop=1"},
+        "libx265": {"x265-params": f"{X265}:open-gop=1"},
+    }[codec]
+    return replace(FILM, codec=codec, count=40, options=options)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_there_is_no_border_where_pictures_refer_over_it(codec: str, tmp_path: Path) -> None:
+    source = _open_gop(codec).write(tmp_path / "a.mp4")
+    with av.open(str(source)) as container:
+        shown = [(p.pts or 0, p.is_keyframe) for p in container.demux(video=0) if p.size]
+    keys = [number for number, (_, key) in enumerate(shown) if key]
+    proposal = propose(source, pieces=8)
+    assert len(keys) > len(proposal.firsts)
+    manifest = split(proposal, tmp_path / "pieces")
+    assert numbers(source) == [
+        number for piece in manifest.pieces for number in numbers(tmp_path / "pieces" / piece.file)
+    ]
+
+
+def test_an_h264_recovery_point_is_no_border(tmp_path: Path) -> None:
+    """Its container flags it as a key frame, and no picture after it is shown earlier."""
+    options = {"g": "10", "bf": "0", "x264-params": "scenecut=0:intra-refresh=1"}
+    source = replace(FILM, options=options, count=40, noise=20).write(tmp_path / "a.mkv")
+    with av.open(str(source)) as container:
+        keys = sum(p.is_keyframe for p in container.demux(video=0) if p.size)
+    assert keys > 1
+    assert propose(source, pieces=4).firsts == [0]
+
+
+def test_borders_are_cuts_where_there_are_some(clip: Callable[[str], Clip]) -> None:
+    made = clip("cuts")
+    proposal = propose(made.path, pieces=2)
+    assert [(b.frame in made.truth.cuts, b.is_cut) for b in proposal.borders] == [(True, True)]
+
+
+def test_only_cuts_are_told_as_cuts(tmp_path: Path, clip: Callable[[str], Clip]) -> None:
+    with av.open(str(clip("calm").path)) as container:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    source = tmp_path / "a.mp4"
+    with av.open(str(source), "w") as output:
+        stream = output.add_stream("libx264", rate=30, options={"g": "10", "bf": "2"})
+        stream.width, stream.height, stream.pix_fmt = pictures[0].shape[1], 360, "yuv420p"
+        for number, pixels in enumerate(pictures):
+            turned = np.asarray(pixels if number < 30 else 255 - pixels[::-1], np.uint8)
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(turned))))
+        output.mux(stream.encode(None))
+    looks = propose(source, pieces=6)
+    assert [(b.frame, b.is_cut) for b in looks.borders if b.is_cut] == [(30, True)]
+    assert len(looks.borders) > 2
+
+
+def test_the_middle_of_a_film_is_decoded_only_where_a_border_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = replace(FILM, count=200, sounds=()).write(tmp_path / "a.mp4")
+    looked: list[int] = []
+    real = window
+
+    def counted(
+        path: Path, kind: str, start: int, first: int, last: int, *, threads: int
+    ) -> object:
+        for frame in real(path, kind, start, first, last, threads=threads):
+            looked.append(frame.pts)
+            yield frame
+
+    monkeypatch.setattr(splitting, "window", counted)
+    assert len(propose(source, pieces=2).firsts) == 2
+    assert 0 < len(looked) <= 21
+
+
+@pytest.mark.parametrize(
+    ("seconds", "pieces", "wanted"),
+    [(None, 1, 1), (Fraction(1, 5), None, 4), (Fraction(100), None, 1), (None, 99, 4)],
+)
+def test_how_many_pieces(
+    seconds: Fraction | None, pieces: int | None, wanted: int, tmp_path: Path
+) -> None:
+    source = FILM.write(tmp_path / "a.mp4")
+    proposal = propose(source, seconds=seconds, pieces=pieces)
+    assert len(proposal.firsts) == wanted
+    assert sum(proposal.counts) == 20
+    assert min(proposal.counts) >= 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "pieces"), [(None, None), (Fraction(1), 2), (Fraction(0), None), (None, 0)]
+)
+def test_wrong_sizes_are_refused(
+    seconds: Fraction | None, pieces: int | None, tmp_path: Path
+) -> None:
+    source = FILM.write(tmp_path / "a.mp4")
+    with pytest.raises(UsageError):
+        propose(source, seconds=seconds, pieces=pieces)
+
+
+@pytest.mark.parametrize(
+    ("name", "film", "text"),
+    [
+        ("a.avi", Film(codec="mpeg4", base=Fraction(1, 25)), "put it into MP4 or Matroska"),
+        ("a.mkv", Film(codec="mpeg4", base=Fraction(1, 1000)), "mpeg4 cannot be split"),
+    ],
+)
+def test_what_cannot_be_cut_is_refused(name: str, film: Film, text: str, tmp_path: Path) -> None:
+    source = film.write(tmp_path / name)
+    with pytest.raises(MediaError, match=text):
+        propose(source, pieces=2)
+
+
+def test_a_film_cut_off_is_refused(tmp_path: Path) -> None:
+    source = FILM.write(tmp_path / "a.mp4")
+    source.write_bytes(source.read_bytes()[:-200])
+    with pytest.raises(FaceBlurError, match="cut off"):
+        propose(source, pieces=2)
+
+
+def _proposal(tmp_path: Path) -> Proposal:
+    return propose(FILM.write(tmp_path / "a.mp4"), pieces=4)
+
+
+def test_nothing_is_left_when_a_later_piece_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proposal, written = _proposal(tmp_path), list[Path]()
+    real = sha256_of
+
+    def fails(path: Path) -> str:
+        written.append(path)
+        if len(written) == 3:
+            raise DiskFull("no room")
+        return real(path)
+
+    monkeypatch.setattr(splitting, "sha256_of", fails)
+    with pytest.raises(DiskFull):
+        split(proposal, tmp_path / "pieces")
+    assert not (tmp_path / "pieces").exists()
+
+
+def test_what_is_there_is_neither_replaced_nor_removed(tmp_path: Path) -> None:
+    proposal, folder = _proposal(tmp_path), tmp_path / "pieces"
+    folder.mkdir()
+    (folder / proposal.name(2)).write_bytes(b"mine")
+    with pytest.raises(OutputError, match="exists already"):
+        split(proposal, folder)
+    assert [path.read_bytes() for path in folder.iterdir()] == [b"mine"]
+
+
+def test_a_film_that_changed_after_the_proposal_is_refused(tmp_path: Path) -> None:
+    proposal = _proposal(tmp_path)
+    replace(FILM, pts=[*range(0, 10000, 500)]).write(tmp_path / "a.mp4")
+    with pytest.raises(MediaError, match="changed meanwhile"):
+        split(proposal, tmp_path / "pieces")
+    assert not (tmp_path / "pieces").exists()

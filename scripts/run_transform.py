@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--name", help="of the job (default: one that no other job has)")
     out.add_argument(
         "--people", choices=("model", "s3", "none"),
-        help="where photos are: in PEOPLE_PREFIX/model.tar.gz (default, if it is there), "
+        help="where photos are: in the archive beside PEOPLE_PREFIX (default, if it is there), "
         "in PEOPLE_PREFIX itself (needs a network), or nowhere",
     )  # fmt: skip
     out.add_argument(
@@ -112,7 +112,7 @@ def _wish(cloud: Cloud, args: argparse.Namespace) -> tuple[Wish, Any]:
     default: People = "none" if archive is None or args.tickets is not None else "model"
     people: People = args.people or default
     if people == "model" and archive is None:
-        raise UsageError("there is no model.tar.gz with photos; make it with scripts/upload.py")
+        raise UsageError("there is no archive of photos; make it with scripts/upload.py")
     tickets = ""
     if args.tickets is not None:
         tickets = args.tickets or _own_prefixes(cloud)

@@ -8,7 +8,6 @@ from typing import Any, Literal, TypeAlias
 
 from app.config import ENV_PREFIX
 from app.errors import UsageError
-from app.pipeline import CONTENT_TYPES
 from aws.cloud import Cloud
 from aws.deployed import image_uri, volume_key, vpc
 from aws.errors import CloudError, NotOurs
@@ -23,9 +22,9 @@ People: TypeAlias = Literal["model", "s3", "none"]
 """How photos of people reach the container: with the model, from S3 by itself, or not at all."""
 SUFFIX = ".out"
 """What SageMaker appends to the name of an input for that of its result."""
-_ARCHIVE = "model.tar.gz"
 _ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
 _DEVICE = ENV_PREFIX + "DEVICE"
+_JSON = "application/json"
 _MEDIA_TYPE = "application/octet-stream"
 """Of all inputs of a job; they are told by their bytes."""
 _GIVEN_ON = ("ModelName", "MaxConcurrentTransforms", "MaxPayloadInMB", "ModelClientConfig")
@@ -59,7 +58,7 @@ def archive_of(cloud: Cloud) -> tuple[Place, str] | None:
     Raises:
         CloudError: S3 does not tell.
     """
-    place = Place(cloud.bucket, cloud.variables.people_prefix + _ARCHIVE)
+    place = Place(cloud.bucket, cloud.variables.people_archive)
     try:
         head = cloud.read("s3", "head_object", Bucket=place.bucket, Key=place.key)
     except CloudError as error:
@@ -162,7 +161,7 @@ def job_request(
     """
     result = {"S3OutputPath": str(output), "AssembleWith": "None"}
     if wish.plans:
-        result["Accept"] = CONTENT_TYPES[".json"]
+        result["Accept"] = _JSON
     if variables.kms_key:
         result["KmsKeyId"] = variables.kms_key
     request = {
@@ -189,7 +188,7 @@ def job_request(
 def _input(source: Mapping[str, str], wish: Wish) -> dict[str, Any]:
     return {
         "DataSource": {"S3DataSource": dict(source)},
-        "ContentType": CONTENT_TYPES[".json"] if wish.tickets else _MEDIA_TYPE,
+        "ContentType": _JSON if wish.tickets else _MEDIA_TYPE,
         "CompressionType": "None",
         "SplitType": "None",
     }
@@ -238,10 +237,12 @@ def finished(inputs: Inputs, output: Place, items: list[Item]) -> set[str]:
     """
     names = {item.key.removeprefix(output.key) for item in items}
     fresh = [name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)]
+    # What was collected has the name of its input, or one more suffix.
+    longer = {name.rpartition(".")[0] for name in names - set(inputs.names)}
     collected = {
         key
         for key, name in zip(inputs.keys, inputs.names, strict=True)
-        if any(name + suffix in names for suffix in ("", *CONTENT_TYPES))
+        if name in names or name in longer
     }
     return collected | set(results_by_key(inputs, fresh))
 

@@ -34,9 +34,15 @@ FILMS: dict[str, Film] = {
     "closed-hevc.mp4": replace(
         FILM, codec="libx265", options={"x265-params": f"{X265}:open-gop=0"}
     ),
+    "uneven-hevc.mp4": replace(
+        FILM, codec="libx265", pts=UNEVEN, options={"x265-params": f"{X265}:open-gop=0"}
+    ),
     "film.webm": replace(WEBM, sounds=[("libopus", "deu")]),
     "uneven.webm": replace(WEBM, pts=UNEVEN),
     "av1.mp4": replace(FILM, codec="libsvtav1", options={"g": "5", "preset": "10"}),
+    "uneven-av1.mkv": replace(
+        FILM, codec="libsvtav1", base=MS, pts=UNEVEN, options={"g": "5", "preset": "10"}
+    ),
     "prores.mov": Film(codec="prores_ks", format="yuv422p10le", sounds=[("pcm_s16le", "deu")]),
     "film.ts": replace(FILM, base=Fraction(1, 90000)),
     "film.flv": replace(FILM, base=MS),

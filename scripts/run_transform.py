@@ -22,7 +22,6 @@ from aws.transform import (
     People,
     Wish,
     archive_of,
-    check_ended,
     environments,
     finished,
     job_request,
@@ -31,7 +30,7 @@ from aws.transform import (
     model_request,
     resumed_request,
 )
-from aws.watching import KINDS, Job, find_job, stopped_by_interrupt, watch
+from aws.watching import KINDS, Job, check_ended, find_job, stopped_by_interrupt, watch
 
 from app.errors import UsageError
 
@@ -69,6 +68,7 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
     """
     if args.watch:
         job, told = find_job(cloud, args.watch)
+        _check_kind(job)
         _watch(cloud, job, told, args.poll)
         return
     job = Job(KINDS["transform"], args.name or unique_name(cloud.variables.project))
@@ -129,14 +129,18 @@ def _resume(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
     if given_settings(args) or args.people or args.plans or args.tickets is not None:
         raise UsageError("--resume takes settings and people from the job; leave them out")
     before, told = find_job(cloud, args.resume)
-    if before.kind != KINDS["transform"]:
-        raise UsageError(f"{before.name} is no transform job; see scripts/run_processing.py")
+    _check_kind(before)
     check_ended(before, told)
     left = missing(cloud, _inputs(cloud, told), _output(told))
     if not left.keys:
         raise UsageError(f"{before.name} has left nothing undone")
     source = source_of(cloud, left, _manifest(cloud, job), whole=False)
     return resumed_request(cloud, told, job.name, source, len(left.keys))
+
+
+def _check_kind(job: Job) -> None:
+    if job.kind != KINDS["transform"]:
+        raise UsageError(f"{job.name} is no transform job; see scripts/run_processing.py")
 
 
 def _manifest(cloud: Cloud, job: Job) -> Place:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from app.config import ENV_PREFIX
-from app.errors import UsageError
 from aws.cloud import Cloud
 from aws.deployed import image_uri, volume_key, vpc
 from aws.errors import CloudError, NotOurs
@@ -16,7 +15,6 @@ from aws.objects import Inputs, Item, Place, listed, results_by_key
 from aws.options import check_settings
 from aws.tags import is_ours, our_tags
 from aws.variables import Variables
-from aws.watching import ENDED, Job
 
 People: TypeAlias = Literal["model", "s3", "none"]
 """How photos of people reach the container: with the model, from S3 by itself, or not at all."""
@@ -255,13 +253,3 @@ def missing(cloud: Cloud, inputs: Inputs, output: Place) -> Inputs:
     """
     done = finished(inputs, output, listed(cloud, output))
     return Inputs(inputs.prefix, tuple(key for key in inputs.keys if key not in done))
-
-
-def check_ended(job: Job, told: dict[str, Any]) -> None:
-    """Whether a job has ended, so that another one may go on with it.
-
-    Raises:
-        UsageError: it has not.
-    """
-    if job.status(told) not in ENDED:
-        raise UsageError(f"{job.name} is {job.status(told)}; wait for its end, or stop it")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.errors import Interrupted
+from app.errors import Interrupted, UsageError
 from aws.cloud import Cloud
 from aws.errors import CloudError, JobFailed, NotOurs
 from aws.tags import is_ours
@@ -232,3 +232,13 @@ def _clock(seconds: float) -> str:
     """
     minutes, second = divmod(int(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{second:02}"
+
+
+def check_ended(job: Job, told: dict[str, Any]) -> None:
+    """Whether a job has ended, so that another one may go on with it.
+
+    Raises:
+        UsageError: it has not.
+    """
+    if job.status(told) not in ENDED:
+        raise UsageError(f"{job.name} is {job.status(told)}; wait for its end, or stop it")

@@ -1,0 +1,218 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import run_processing
+from aws.cloud import Cloud
+from aws_jobs import (
+    BUCKET,
+    IMAGE,
+    ROLE,
+    WHERE,
+    Commands,
+    backend,
+    body,
+    fill,
+    keys,
+    log,
+    make_unending,
+    processing_job,
+    requests,
+)
+from moto.sagemaker.models import FakeProcessingJob
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "run_processing.py"
+TAGS = [{"Key": "face-blur:project", "Value": "face-blur"}]
+GROUP = "/aws/sagemaker/ProcessingJobs"
+
+
+@pytest.fixture
+def films(cloud: Cloud) -> Cloud:
+    fill(cloud, {"input/a.mp4": b"a", "input/more/b.mp4": b"b"})
+    return cloud
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Commands:
+    return Commands(capsys, tmp_path / "variables.py")
+
+
+def source(name: str, uri: str, distribution: str, kind: str = "S3Prefix") -> dict[str, Any]:
+    return {
+        "InputName": name,
+        "S3Input": {
+            "S3DataType": kind,
+            "S3Uri": uri,
+            "LocalPath": f"/opt/ml/processing/{name}",
+            "S3InputMode": "File",
+            "S3DataDistributionType": distribution,
+            "S3CompressionType": "None",
+        },
+    }
+
+
+def test_a_dry_run_prints_exactly_what_would_be_sent(films: Cloud, run: Commands) -> None:
+    fill(films, {"people/alice.jpg": b"photo"})
+    ran = run(
+        run_processing, *WHERE, "--name", "one", "--dry-run", "--effect", "solid",
+        "--processing-instance-count", "9", "--kms-key", "alias/films", "--subnets", "subnet-1",
+        "--security-groups", "sg-1", "--volume-gb", "500", "--max-runtime-seconds", "7200",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    target = {
+        "S3Uri": f"s3://{BUCKET}/output/one/",
+        "LocalPath": "/opt/ml/processing/output",
+        "S3UploadMode": "Continuous",
+    }
+    request = {
+        "ProcessingJobName": "one",
+        "RoleArn": ROLE,
+        "AppSpecification": {"ImageUri": IMAGE, "ContainerArguments": ["process"]},
+        "ProcessingInputs": [
+            source("input", f"s3://{BUCKET}/input/", "ShardedByS3Key"),
+            source("people", f"s3://{BUCKET}/people/", "FullyReplicated"),
+        ],
+        "ProcessingOutputConfig": {
+            "Outputs": [{"OutputName": "output", "S3Output": target}],
+            "KmsKeyId": "alias/films",
+        },
+        "ProcessingResources": {
+            "ClusterConfig": {
+                "InstanceType": "ml.c6i.2xlarge",
+                "InstanceCount": 2,
+                "VolumeSizeInGB": 500,
+                "VolumeKmsKeyId": "alias/films",
+            }
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": 7200},
+        "NetworkConfig": {
+            "EnableNetworkIsolation": True,
+            "VpcConfig": {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]},
+        },
+        "Environment": {"FACE_BLUR_EFFECT": "solid"},
+        "Tags": TAGS,
+    }
+    assert requests(ran.out) == [("sagemaker create_processing_job", request)]
+    assert not backend().processing_jobs
+
+
+def test_a_job_without_people_hides_everyone(films: Cloud, run: Commands) -> None:
+    fill(films, {"people/": b""})
+    ran = run(run_processing, *WHERE, "--dry-run")
+    ((_, request),) = requests(ran.out)
+    assert [one["InputName"] for one in request["ProcessingInputs"]] == ["input"]
+    ran = run(run_processing, *WHERE, "--dry-run", "--blur", "listed")
+    assert (ran.code, ran.out) == (2, "")
+    assert "blur=listed needs people or select" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--processing-instance-type", "ml.nothing.large"), "none of those that exist"),
+        (("--set", "select=" + ";".join(["0,100,100"] * 40)), "characters, not 0 to 256"),
+        (("--keys", "gone.mp4"), "input/gone.mp4: is not there"),
+        (("--resume", "gone"), "gone: there is no such job"),
+    ],
+)
+def test_what_is_refused_costs_nothing(
+    films: Cloud, run: Commands, options: tuple[str, ...], message: str
+) -> None:
+    ran = run(run_processing, *WHERE, *options)
+    assert ran.code in {1, 2}
+    assert message in ran.err
+    assert len(ran.err.splitlines()) == 1
+    assert not backend().processing_jobs
+    assert not keys(films, "output/")
+
+
+def report(cloud: Cloud, job: str, host: str, *lines: dict[str, str], tail: str = "") -> None:
+    text = "".join(json.dumps(line) + "\n" for line in lines) + tail
+    fill(cloud, {f"output/{job}/reports/{host}.jsonl": text.encode()})
+
+
+def done(cloud: Cloud, job: str, name: str) -> dict[str, str]:
+    plan = f"plans/{name}.plan.json"
+    fill(cloud, {f"output/{job}/{name}": b"hidden", f"output/{job}/{plan}": b"{}"})
+    return {"file": name, "status": "done", "code": "ok", "output": name, "plan": plan}
+
+
+def test_waiting_for_a_job_that_fails(films: Cloud, run: Commands) -> None:
+    assert run(run_processing, *WHERE, "--name", "one").out == "one\n"
+    failed = {"file": "more/b.mp4", "status": "failed", "code": "broken_media"}
+    report(films, "one", "algo-1", done(films, "one", "a.mp4"), failed, tail='{"file": "cut')
+    log(films, GROUP, "one/algo-1", "working")
+    processing_job("one").processing_job_status = "Failed"
+    processing_job("one").__dict__["exit_message"] = "1 of 2 files failed: broken_media 1"
+    ran = run(run_processing, *WHERE, "--watch", "one")
+    assert ran.code == 1
+    assert "[algo-1] working\nFailed: 1 of 2 done" in ran.err
+    assert ran.err.splitlines()[-1].endswith(
+        "one failed: 1 of 2 files failed: broken_media 1; unfinished: more/b.mp4"
+    )
+
+
+def with_environment(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
+    """Moto forgets the environment of processing jobs."""
+    told = vars(FakeProcessingJob)["response_object"].fget
+    monkeypatch.setattr(
+        FakeProcessingJob,
+        "response_object",
+        property(lambda job: told(job) | {"Environment": environment}),
+    )
+
+
+def test_going_on_with_what_is_unfinished(
+    films: Cloud, run: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(films, {"people/alice.jpg": b"photo", "input/c.mp4": b"c", "input/d.mp4": b"d"})
+    run(run_processing, *WHERE, "--name", "one")
+    without_result = {"file": "c.mp4", "status": "done", "output": "c.mp4", "plan": "p"}
+    report(films, "one", "algo-1", done(films, "one", "a.mp4"), without_result)
+    report(films, "one", "algo-2", done(films, "one", "d.mp4"))
+    processing_job("one").processing_job_status = "InProgress"
+    ran = run(run_processing, *WHERE, "--resume", "one")
+    assert "one is InProgress" in ran.err
+    processing_job("one").processing_job_status = "Stopped"
+    ran = run(run_processing, *WHERE, "--resume", "one")
+    assert (ran.code, ran.out) == (1, "")
+    assert "the settings of one are not known any more" in ran.err
+    with_environment(monkeypatch, FACE_BLUR_EFFECT="solid")
+    ran = run(run_processing, *WHERE, "--resume", "one", "--name", "two", "--dry-run")
+    _, (_, request) = requests(ran.out)
+    assert request["Environment"] == {"FACE_BLUR_EFFECT": "solid"}
+    assert [one["InputName"] for one in request["ProcessingInputs"]] == ["input", "people"]
+    ran = run(run_processing, *WHERE, "--resume", "one", "--name", "two")
+    assert ran.code == 0, ran.err
+    names = json.loads(body(films, "output/two.manifest.json"))
+    assert names == [{"prefix": f"s3://{BUCKET}/input/"}, "c.mp4", "more/b.mp4"]
+    manifest = f"s3://{BUCKET}/output/two.manifest.json"
+    assert processing_job("two").processing_inputs[0] == source(
+        "input", manifest, "ShardedByS3Key", "ManifestFile"
+    )
+    report(films, "two", "algo-1", *(done(films, "two", name) for name in names[1:]))
+    ran = run(run_processing, *WHERE, "--resume", "one", "two")
+    assert ran.code == 2
+    assert "one, two: nothing is left undone" in ran.err
+    ran = run(run_processing, *WHERE, "--resume", "one", "--effect", "blur")
+    assert "--resume takes settings and people from the job" in ran.err
+
+
+def test_interrupt_stops_the_job(films: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_unending(monkeypatch)
+    command = [sys.executable, str(SCRIPT), *WHERE, "--name", "one", "--wait", "--poll", "0.1"]
+    with subprocess.Popen(
+        [*command, "--config", os.devnull], stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if "InProgress: 0 of 2 done" in line)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1].endswith("error: one was stopped")
+    assert processing_job("one").processing_job_status == "Stopped"

@@ -1,0 +1,363 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import run_transform
+from aws.cloud import Cloud
+from aws.options import check_settings
+from aws_jobs import (
+    BUCKET,
+    CPU,
+    IMAGE,
+    ROLE,
+    WHERE,
+    Commands,
+    backend,
+    body,
+    fill,
+    keys,
+    log,
+    make_unending,
+    requests,
+    transform_job,
+)
+
+from app.errors import ConfigError
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "run_transform.py"
+TAGS = [{"Key": "face-blur:project", "Value": "face-blur"}]
+FILMS = {"input/a.mp4": b"a", "input/more/b.mp4": b"b"}
+GROUP = "/aws/sagemaker/TransformJobs"
+
+
+def job_named(name: str, model: str, **changes: Any) -> dict[str, Any]:
+    """The request of facts: one object at a time, of any size, once, within an hour."""
+    return {
+        "TransformJobName": name,
+        "ModelName": model,
+        "MaxConcurrentTransforms": 1,
+        "MaxPayloadInMB": 0,
+        "ModelClientConfig": {"InvocationsTimeoutInSeconds": 3600, "InvocationsMaxRetries": 0},
+        "Environment": {},
+        "TransformInput": {
+            "DataSource": {
+                "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/input/"}
+            },
+            "ContentType": "application/octet-stream",
+            "CompressionType": "None",
+            "SplitType": "None",
+        },
+        "TransformOutput": {
+            "S3OutputPath": f"s3://{BUCKET}/output/{name}/", "AssembleWith": "None"
+        },
+        "TransformResources": {"InstanceType": "ml.c6i.xlarge", "InstanceCount": 1},
+        "Tags": TAGS,
+    } | changes  # fmt: skip
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Commands:
+    return Commands(capsys, tmp_path / "variables.py")
+
+
+@pytest.fixture
+def films(cloud: Cloud) -> Cloud:
+    fill(cloud, FILMS)
+    return cloud
+
+
+def test_a_dry_run_prints_exactly_what_would_be_sent(films: Cloud, run: Commands) -> None:
+    ran = run(run_transform, *CPU, "--name", "one", "--dry-run")
+    assert ran.code == 0, ran.err
+    (made, model), (begun, job) = requests(ran.out)
+    assert (made, begun) == ("sagemaker create_model", "sagemaker create_transform_job")
+    name = model.pop("ModelName")
+    assert re.fullmatch(r"face-blur-[0-9a-f]{16}", name)
+    assert model == {
+        "PrimaryContainer": {"Image": IMAGE, "Environment": {}},
+        "ExecutionRoleArn": ROLE,
+        "EnableNetworkIsolation": True,
+        "Tags": TAGS,
+    }
+    assert job == job_named("one", name)
+    assert not backend().transform_jobs
+    assert not backend()._models
+
+
+def test_gpu_keys_networks_people_and_settings(films: Cloud, run: Commands) -> None:
+    fill(films, {"people.tar.gz": b"photos"})
+    ran = run(
+        run_transform, *WHERE, "--name", "one", "--dry-run", "--keys", "more/b.mp4",
+        "--subnets", "subnet-1,subnet-2", "--security-groups", "sg-1", "--kms-key", "alias/films",
+        "--options", "FACE_BLUR_PAD=5", "--effect", "solid", "--set", "margin=0.3",
+        "--timeout-seconds", "600", "--instance-count", "9", "--plans",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    (_, model), (_, manifest), (_, job) = requests(ran.out)
+    assert model["PrimaryContainer"] == {
+        "Image": IMAGE,
+        "Environment": {"FACE_BLUR_DEVICE": "cuda", "FACE_BLUR_PAD": "5"},
+        "ModelDataUrl": f"s3://{BUCKET}/people.tar.gz",
+    }
+    assert model["VpcConfig"] == {
+        "Subnets": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]
+    }  # fmt: skip
+    assert manifest == {
+        "Bucket": BUCKET,
+        "Key": "output/one.manifest.json",
+        "Body": f'[{{"prefix": "s3://{BUCKET}/input/"}}, "more/b.mp4"]',
+        "ContentType": "application/json",
+    }
+    source = job["TransformInput"]["DataSource"]["S3DataSource"]
+    place = f"s3://{BUCKET}/output/one.manifest.json"
+    assert source == {"S3DataType": "ManifestFile", "S3Uri": place}
+    # A type with disks of its own takes no key for them; more instances than files are none.
+    assert job["TransformResources"] == {
+        "InstanceType": "ml.g4dn.xlarge",
+        "InstanceCount": 1,
+        "TransformAmiVersion": "al2-ami-sagemaker-batch-gpu-535",
+    }
+    assert job["TransformOutput"]["KmsKeyId"] == "alias/films"
+    assert job["TransformOutput"]["Accept"] == "application/json"
+    assert job["Environment"] == {"FACE_BLUR_EFFECT": "solid", "FACE_BLUR_MARGIN": "0.3"}
+    assert job["ModelClientConfig"]["InvocationsTimeoutInSeconds"] == 600
+
+
+def test_disks_that_are_not_of_the_instance_get_the_key(films: Cloud, run: Commands) -> None:
+    ran = run(run_transform, *CPU, "--kms-key", "alias/films", "--dry-run")
+    (_, _), (_, job) = requests(ran.out)
+    assert job["TransformResources"]["VolumeKmsKeyId"] == "alias/films"
+
+
+def test_people_from_s3_and_tickets_need_a_network(films: Cloud, run: Commands) -> None:
+    ran = run(run_transform, *CPU, "--people", "s3", "--blur", "others", "--dry-run")
+    assert ran.code == 0, ran.err
+    (_, model), (_, job) = requests(ran.out)
+    assert model["EnableNetworkIsolation"] is False
+    assert job["Environment"] == {
+        "FACE_BLUR_BLUR": "others", "FACE_BLUR_PEOPLE": f"s3://{BUCKET}/people/"
+    }  # fmt: skip
+    assert "gets a network" in ran.err
+    ran = run(run_transform, *CPU, "--tickets", "--dry-run")
+    assert ran.code == 0, ran.err
+    (_, model), (_, job) = requests(ran.out)
+    assert model["EnableNetworkIsolation"] is False
+    prefixes = ",".join(f"s3://{BUCKET}/{name}/" for name in ("input", "output", "people"))
+    assert job["Environment"] == {"FACE_BLUR_TICKETS": prefixes}
+    assert job["TransformInput"]["ContentType"] == "application/json"
+
+
+def test_markers_hidden_and_empty_objects_are_no_inputs(films: Cloud, run: Commands) -> None:
+    junk = {"input/": b"", "input/more/": b"", "input/.DS_Store": b"x", "input/cut.mp4": b""}
+    fill(films, junk | {"input2/other.mp4": b"x"})
+    ran = run(run_transform, *CPU, "--name", "one")
+    assert ran.code == 0, ran.err
+    assert body(films, "output/one.manifest.json").decode() == (
+        f'[{{"prefix": "s3://{BUCKET}/input/"}}, "a.mp4", "more/b.mp4"]'
+    )
+    for key in junk:
+        assert f"left out, as it is hidden or empty: {key}\n" in ran.err
+
+
+def test_a_job_is_begun_and_its_model_is_made_once(films: Cloud, run: Commands) -> None:
+    first = run(run_transform, *CPU)
+    second = run(run_transform, *CPU, "--effect", "solid")
+    other = run(run_transform, *CPU, "--options", "FACE_BLUR_PAD=9")
+    jobs = [transform_job(ran.out.strip()) for ran in (first, second, other)]
+    assert re.fullmatch(r"face-blur-\d{8}-\d{6}-[0-9a-f]{4}\n", first.out)
+    assert jobs[0].model_name == jobs[1].model_name != jobs[2].model_name
+    assert len(backend()._models) == 2
+    assert backend()._models[jobs[0].model_name].tags == TAGS
+    told = films.read(
+        "sagemaker", "describe_transform_job", TransformJobName=jobs[0].transform_job_name
+    )
+    wanted = job_named(told["TransformJobName"], jobs[0].model_name)
+    del wanted["Tags"]
+    assert {key: told[key] for key in wanted if key != "Environment"} == {
+        key: wanted[key] for key in wanted if key != "Environment"
+    }
+    assert jobs[1].environment == {"FACE_BLUR_EFFECT": "solid"}
+    assert f"--watch {told['TransformJobName']}" in first.err
+
+
+def test_an_archive_with_other_people_makes_another_model(films: Cloud, run: Commands) -> None:
+    names = set()
+    for photos in (b"alice", b"bob"):
+        fill(films, {"people.tar.gz": photos})
+        ran = run(run_transform, *CPU, "--dry-run")
+        names.add(requests(ran.out)[0][1]["ModelName"])
+    ran = run(run_transform, *CPU, "--dry-run", "--people", "none")
+    model = requests(ran.out)[0][1]
+    assert "ModelDataUrl" not in model["PrimaryContainer"]
+    assert len(names | {model["ModelName"]}) == 3
+
+
+def test_the_image_is_taken_by_its_digest(films: Cloud, run: Commands) -> None:
+    ecr = films.client("ecr")
+    uri = ecr.create_repository(repositoryName="face-blur")["repository"]["repositoryUri"]
+    manifest = '{"schemaVersion": 2, "config": {"digest": "sha256:1"}, "layers": []}'
+    image = ecr.put_image(
+        repositoryName="face-blur",
+        imageManifest=manifest,
+        imageManifestMediaType="application/vnd.docker.distribution.manifest.v2+json",
+        imageTag="v1",
+    )
+    digest = image["image"]["imageId"]["imageDigest"]
+    where = (*WHERE[:-2], "--repository", "face-blur")
+    ran = run(run_transform, *where, "--image-tag", "v1", "--dry-run")
+    assert requests(ran.out)[0][1]["PrimaryContainer"]["Image"] == f"{uri}@{digest}"
+    ran = run(run_transform, *where, "--image-tag", "v2", "--dry-run")
+    assert ran.code == 1
+    assert "push an image with scripts/push_image.py" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--effect", "glitter"), "effect: Input should be"),
+        (("--set", "glitter=1"), "unknown setting"),
+        (("--set", "margin"), "must be NAME=VALUE"),
+        (("--set", "effect=solid", "--effect", "blur"), "effect is given twice"),
+        (("--blur", "listed"), "needs people or select"),
+        (("--people", "model"), "there is no archive of photos"),
+        (("--keys", "gone.mp4"), "s3://films/input/gone.mp4: is not there"),
+        (("--input-prefix", "nothing/"), "s3://films/nothing/: there is nothing"),
+        (("--name", "bad_name"), "TransformJobName: 'bad_name' is not of the form"),
+        (("--instance-type", "ml.t3.large"), "'ml.t3.large' is none of those that exist"),
+        (("--options", "FACE_BLUR_QUEUE=999"), "queue: Input should be less than or equal to 64"),
+        (("--resume", "gone"), "gone: there is no such job"),
+        (("--watch", "gone"), "gone: there is no such job"),
+    ],
+)
+def test_what_is_refused_costs_nothing(
+    films: Cloud, run: Commands, options: tuple[str, ...], message: str
+) -> None:
+    ran = run(run_transform, *CPU, *options)
+    assert ran.code in {1, 2}
+    assert message in ran.err
+    assert len(ran.err.splitlines()) == 1
+    assert not backend().transform_jobs
+    assert not backend()._models
+    assert not keys(films, "output/")
+
+
+def test_a_model_of_somebody_else_is_not_used(films: Cloud, run: Commands) -> None:
+    ran = run(run_transform, *CPU, "--dry-run")
+    model = requests(ran.out)[0][1] | {"Tags": []}
+    films.client("sagemaker").create_model(**model)
+    ran = run(run_transform, *CPU)
+    assert (ran.code, backend().transform_jobs) == (2, {})
+    assert "is not ours" in ran.err
+
+
+def finish(cloud: Cloud, job: str, *names: str) -> None:
+    fill(cloud, {f"output/{job}/{name}.out": b"hidden" for name in names})
+
+
+def test_waiting_for_a_job_that_succeeds(films: Cloud, run: Commands) -> None:
+    finish(films, "one", "a.mp4", "more/b.mp4")
+    log(films, GROUP, "one/algo-1", "loading", "ready")
+    log(films, GROUP, "one/algo-1/data-log", "MaxPayloadInMB=0")
+    log(films, GROUP, "one-more/algo-1", "of another job")
+    ran = run(run_transform, *CPU, "--name", "one", "--wait")
+    assert ran.code == 0, ran.err
+    assert "[algo-1] loading\n[algo-1] ready\n" in ran.err
+    assert "[algo-1/data-log] MaxPayloadInMB=0\n" in ran.err
+    assert "of another job" not in ran.err
+    assert "Completed: 2 of 2 done" in ran.err
+
+
+def test_waiting_for_a_job_that_fails(films: Cloud, run: Commands) -> None:
+    assert run(run_transform, *CPU, "--name", "one").code == 0
+    finish(films, "one", "more/b.mp4")
+    transform_job("one").transform_job_status = "Failed"
+    transform_job("one").failure_reason = "ClientError: See job logs for more information"
+    ran = run(run_transform, *CPU, "--watch", "one")
+    assert ran.code == 1
+    last = ran.err.splitlines()[-1]
+    assert "one failed: ClientError: See job logs" in last
+    assert last.endswith("; without result: a.mp4")
+
+
+def test_going_on_with_what_has_no_result(films: Cloud, run: Commands) -> None:
+    run(run_transform, *CPU, "--name", "one", "--effect", "solid")
+    finish(films, "one", "a.mp4")
+    transform_job("one").transform_job_status = "Failed"
+    ran = run(run_transform, *CPU, "--resume", "one", "--name", "two")
+    assert ran.code == 0, ran.err
+    one, two = transform_job("one"), transform_job("two")
+    assert two.environment == one.environment == {"FACE_BLUR_EFFECT": "solid"}
+    assert (two.model_name, two.transform_output) == (one.model_name, one.transform_output)
+    assert two.model_client_config == one.model_client_config
+    assert b'"more/b.mp4"]' in body(films, "output/two.manifest.json")
+    assert b"a.mp4" not in body(films, "output/two.manifest.json")
+    finish(films, "one", "more/b.mp4")
+    ran = run(run_transform, *CPU, "--resume", "one")
+    assert (ran.code, len(backend().transform_jobs)) == (2, 2)
+    assert "one has left nothing undone" in ran.err
+    transform_job("two").transform_job_status = "InProgress"
+    ran = run(run_transform, *CPU, "--resume", "two")
+    assert "two is InProgress; wait for its end" in ran.err
+    ran = run(run_transform, *CPU, "--resume", "one", "--effect", "blur")
+    assert "--resume takes settings and people from the job" in ran.err
+
+
+def test_a_job_without_our_tag_is_left_alone(films: Cloud, run: Commands) -> None:
+    job = job_named("other", "model", Tags=[])
+    films.client("sagemaker").create_transform_job(**job)
+    for option in ("--watch", "--resume"):
+        ran = run(run_transform, *CPU, option, "other")
+        assert ran.code == 2
+        assert "does not carry the tag" in ran.err
+
+
+def started(*args: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, SCRIPT, *args, "--config", os.devnull], stderr=subprocess.PIPE, text=True
+    )
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if text in line:
+            return
+    raise AssertionError(f"{text} was not said")
+
+
+def test_interrupt_stops_the_job(films: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_unending(monkeypatch)
+    process = started(*CPU, "--name", "one", "--wait", "--poll", "0.1")
+    read_until(process, "InProgress: 0 of 2 done")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "stopping one; press Ctrl-C again" in err
+    assert err.splitlines()[-1].endswith("error: one was stopped")
+    assert transform_job("one").transform_job_status == "Stopped"
+
+
+def test_a_second_interrupt_leaves(films: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_unending(monkeypatch, stoppable=False)
+    process = started(*CPU, "--name", "one", "--wait", "--poll", "0.1")
+    read_until(process, "InProgress")
+    process.send_signal(signal.SIGINT)
+    read_until(process, "stopping one")
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "left one, which may not have stopped yet" in err
+
+
+def test_settings_are_checked_as_the_container_does() -> None:
+    check_settings({"FACE_BLUR_BLUR": "listed"}, people=True)
+    check_settings({"FACE_BLUR_BLUR": "listed", "FACE_BLUR_SELECT": "0,1,2"}, people=False)
+    with pytest.raises(ConfigError):
+        check_settings({"FACE_BLUR_BLUR": "listed"}, people=False)

@@ -3,17 +3,20 @@
 Without a folder they are media of the Python registry (``scripts/fetch_media.py``): photographs,
 and frames of clips. Where the shared concert is beside the checkout its people are added. A folder
 holds people as a folder of reference photos does: NAME/*.jpg, every photo a sitting of its own.
+
+Media are fetched, and never part of this project. The packages that carry them are under MIT and
+BSD licences; of the pictures only the official portraits of Obama and Biden are known to be free
+(works of the government of the USA), the rights in the others stay with their owners.
 """
 
 import sys
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts")]
@@ -29,6 +32,8 @@ from app.video import open_source  # noqa: E402
 CONCERT = ROOT.parent / "shared" / "data" / "hamilton"
 ROOM = 2.2
 """Side of what is kept around a face, over the face's."""
+PER_SITTING = 2
+"""Pictures of one sitting that are used: more of them say the same again."""
 SURE = 0.4
 """Score of a face that may be taken for the one that is meant."""
 
@@ -50,7 +55,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Portrait:
-    """A face and its surroundings: (h, w, 3) RGB, box (4,) and landmarks (5, 2) in its pixels."""
+    """A face and its surroundings: (h, w, 3) RGB, box (4,) and landmarks (5, 2) in its pixels.
+
+    ``still`` says whether it comes from a photograph, not from a clip.
+    """
 
     name: str
     person: str
@@ -58,6 +66,12 @@ class Portrait:
     image: Image
     box: Boxes
     landmarks: Landmarks
+    still: bool = True
+
+    @property
+    def sitting_of(self) -> tuple[str, str]:
+        """Who, and in which sitting: the same for pictures that are never compared."""
+        return self.person, self.sitting
 
     @property
     def width(self) -> float:
@@ -146,10 +160,11 @@ def _portraits(
 
 def _of_medium(detector: FaceDetector, path: Path, places: Sequence[Place]) -> Iterator[Portrait]:
     wanted = {place.frame for place in places}
-    for frame in open_source(path):
+    source = open_source(path)
+    for frame in source:
         for place in places:
             if place.frame == frame.index:
-                yield _portrait(detector, frame, place)
+                yield replace(_portrait(detector, frame, place), still=source.info.is_image)
         if frame.index == max(wanted):
             return
 
@@ -183,12 +198,12 @@ def people_of(portraits: Sequence[Portrait]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(portrait.person for portrait in portraits))
 
 
-def same_person(a: Sequence[Portrait], b: Sequence[Portrait]) -> NDArray[np.bool_]:
-    """Which pairs show one person: (len(a), len(b))."""
-    return np.asarray([[x.person == y.person for y in b] for x in a], bool)
-
-
-def same_sitting(a: Sequence[Portrait], b: Sequence[Portrait]) -> NDArray[np.bool_]:
-    """Which pairs show one person in one sitting: (len(a), len(b))."""
-    pairs = [[(x.person, x.sitting) == (y.person, y.sitting) for y in b] for x in a]
-    return np.asarray(pairs, bool)
+def some(portraits: Iterable[Portrait]) -> list[Portrait]:
+    """At most ``PER_SITTING`` of each sitting."""
+    taken: Counter[tuple[str, str]] = Counter()
+    out = []
+    for portrait in portraits:
+        taken[portrait.sitting_of] += 1
+        if taken[portrait.sitting_of] <= PER_SITTING:
+            out.append(portrait)
+    return out

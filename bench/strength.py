@@ -15,7 +15,6 @@ more people than chance does, or an equally hidden one more than the mean colour
 import argparse
 import json
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -27,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from hiding import Method, covered, methods  # noqa: E402 - lies beside this script
-from photos import Portrait, load_portraits, people_of  # noqa: E402
+from photos import Portrait, load_portraits, people_of, some  # noqa: E402
 from rates import Naming, Rates, chance_of, more_than, naming, wilson  # noqa: E402
 
 from app.config import Settings  # noqa: E402
@@ -42,8 +41,6 @@ GREY = 128
 """What surrounds a hidden face is painted over with this."""
 CLEAR_SIZE = 150
 """Width in pixels of a clear face that hidden ones are compared with."""
-PER_SITTING = 2
-"""Pictures of one sitting that are used: more of them say the same again."""
 ALPHA = 0.01
 """Chance that is taken for noise."""
 FEWEST = 8
@@ -120,22 +117,12 @@ class Material:
         self.known = tuple(next(p for p in portraits if p.person == name) for name in people)
         first = {portrait.person: portrait.sitting for portrait in self.known}
         others = (p for p in portraits if p.sitting != first[p.person])
-        self.others = tuple(_some(others))
+        self.others = tuple(some(others))
         self.index = {name: i for i, name in enumerate(people)}
 
     def persons(self, portraits: Sequence[Portrait]) -> list[int]:
         """Who the portraits are of, by number."""
         return [self.index[portrait.person] for portrait in portraits]
-
-
-def _some(portraits: Iterator[Portrait]) -> Iterator[Portrait]:
-    """At most ``PER_SITTING`` of each sitting."""
-    taken: Counter[tuple[str, str]] = Counter()
-    for portrait in portraits:
-        sitting = portrait.person, portrait.sitting
-        taken[sitting] += 1
-        if taken[sitting] <= PER_SITTING:
-            yield portrait
 
 
 def attack(

@@ -1,0 +1,118 @@
+"""Short clips that show a portrait as well or badly as a video may, and what is found in them."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from photos import Portrait
+
+from app.config import Settings
+from app.geometry import iou
+from app.identity.matching import Evidence
+from app.pipeline import Parts
+from app.pipeline.analysis import Analysis, FoundTrack
+from app.types import Boxes, Image, Size
+from app.video import open_source
+
+SIZE: Size = (640, 360)
+FRAMES = 12
+RATE = 30
+BACKGROUND = (86, 92, 100)
+FOUND = 0.3
+"""IoU from which a track is that of the face."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a face is shown: its width in pixels, what is done to it, and the strength of H.264.
+
+    ``soft`` is the deviation of a Gaussian as a part of the width, ``light`` what is left of it.
+    """
+
+    name: str
+    width: int
+    crf: int = 20
+    soft: float = 0.0
+    light: float = 1.0
+    noise: float = 0.0
+
+
+CONDITIONS = (
+    *(Condition(f"{width} px", width) for width in (96, 64, 48, 32, 24)),
+    Condition("48 px, out of focus", 48, soft=0.03),
+    Condition("48 px, pressed hard", 48, crf=36),
+    Condition("48 px, in the dark", 48, light=0.15, noise=2.0),
+)
+QUICK = (CONDITIONS[2],)
+
+
+def picture(portrait: Portrait, condition: Condition, frame: int) -> tuple[Image, Boxes]:
+    """A frame of the clip, and the box (4,) of the face in it; it drifts a pixel a frame."""
+    shown = portrait.at_width(condition.width)
+    image = np.empty((SIZE[1], SIZE[0], 3), np.uint8)
+    image[:] = BACKGROUND
+    middle = (shown.box[:2] + shown.box[2:]) / 2
+    corner = np.rint((SIZE[0] / 2 + frame - FRAMES / 2, SIZE[1] / 2) - middle).astype(int)
+    low = np.maximum(corner, 0)
+    high = np.minimum(corner + np.asarray(shown.image.shape[1::-1]), SIZE)
+    part = (
+        slice(low[1] - corner[1], high[1] - corner[1]),
+        slice(low[0] - corner[0], high[0] - corner[0]),
+    )
+    image[low[1] : high[1], low[0] : high[0]] = shown.image[part]
+    box = shown.box + np.tile(corner, 2)
+    return _worse(image, condition, frame), box.astype(np.float32)
+
+
+def _worse(image: Image, condition: Condition, frame: int) -> Image:
+    if condition.soft:
+        deviation = condition.soft * condition.width
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), deviation), np.uint8)
+    if condition.light == 1:
+        return image
+    grain = np.random.default_rng(frame).normal(0, condition.noise, image.shape)
+    return np.asarray(np.clip(image * condition.light + grain, 0, 255), np.uint8)
+
+
+def write(portrait: Portrait, condition: Condition, path: Path) -> Boxes:
+    """Write the clip of a portrait; the boxes (FRAMES, 4) of the face."""
+    boxes = []
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(RATE))
+        stream.width, stream.height = SIZE
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": str(condition.crf), "preset": "veryfast"}
+        for number in range(FRAMES):
+            image, box = picture(portrait, condition, number)
+            boxes.append(box)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    return np.asarray(boxes, np.float32)
+
+
+def evidence(path: Path, boxes: Boxes, parts: Parts, settings: Settings) -> Evidence | None:
+    """What the pipeline finds of the face that is at ``boxes``; None where it finds nothing."""
+    source = open_source(path, threads=settings.threads)
+    found = Analysis(parts, settings, source.info).run(source, lambda *_: None)
+    overlap, best = max(
+        ((_overlap(track, boxes), i) for i, track in enumerate(found.tracks)), default=(0.0, 0)
+    )
+    if overlap < FOUND:
+        return None
+    track = found.tracks[best]
+    chips = track.chips
+    if chips is None or not len(chips.weights):
+        return None
+    return Evidence(track.shot, *track.seen, chips.embeddings, chips.weights, chips.sizes)
+
+
+def _overlap(track: FoundTrack, boxes: Boxes) -> float:
+    last = min(len(boxes), track.first + len(track.boxes))
+    alike = [
+        float(iou(boxes[i : i + 1], track.boxes[i - track.first : i - track.first + 1])[0, 0])
+        for i in range(track.first, last)
+    ]
+    return float(np.mean(alike)) if alike else 0.0

@@ -29,7 +29,7 @@ class Service:
     spool: Path
     runner: Runner
     metrics: Metrics
-    tickets: tuple[Place, ...]
+    tickets: tuple[Place, ...] = ()
 
     def stop(self, grace: float) -> None:
         """End soon: see ``Runner.stop``."""

@@ -1,8 +1,10 @@
-"""The contract of every frame source: video containers and images."""
+"""The contract of every frame source: video containers and images, wherever they lie."""
 
 from fractions import Fraction
+from io import BufferedReader, BytesIO, RawIOBase
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal, cast
 
 import numpy as np
 import pytest
@@ -33,9 +35,35 @@ def make(name: str, folder: Path) -> Path:
     return path
 
 
+class Elsewhere:
+    """A file that no path leads to; implements the contract ``MediaFile``."""
+
+    def __init__(self, content: bytes) -> None:
+        self.name = "the input"
+        self._content = content
+
+    def exists(self) -> bool:
+        return True
+
+    def is_file(self) -> bool:
+        return True
+
+    def open(self, mode: Literal["rb"], /) -> BufferedReader:
+        return BufferedReader(cast("RawIOBase", BytesIO(self._content)))
+
+
 @pytest.fixture(params=[*VIDEOS, *IMAGES])
-def source(request: pytest.FixtureRequest, tmp_path: Path) -> FrameSource:
-    return open_source(make(request.param, tmp_path))
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return make(request.param, tmp_path)
+
+
+@pytest.fixture(params=["path", "elsewhere"])
+def source(request: pytest.FixtureRequest, place: Path) -> FrameSource:
+    if request.param == "path":
+        return open_source(place)
+    content = place.read_bytes()
+    place.unlink()
+    return open_source(Elsewhere(content))
 
 
 def test_info_fits_the_frames(source: FrameSource) -> None:

@@ -155,6 +155,7 @@ def test_bad_requests(service: Running, clip: Clips, portrait: bytes, tmp_path: 
             {"Content-Type": FORM}, 400, "bad_people", "NAME.jpg or NAME/x.jpg",
         ),
         (_png(tmp_path / "large.png", 2000, 1000), {}, 413, "too_large", "2000 x 1000"),
+        (b'{"input": "s3://alice/a"}', {}, 400, "bad_ticket", "tickets are turned off"),
         (b"hello " * 30_000, {}, 415, "unsupported_media", "not a video or image"),
         (b"#EXTM3U\n/etc/passwd\n", {}, 415, "unsupported_media", "not a playlist"),
         (b"", {}, 422, "broken_media", "the file is empty"),

@@ -1,0 +1,327 @@
+"""Tickets: media that is read in S3 and results that are put there, by the running service."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import av
+import numpy as np
+import pytest
+from fetch_media import fetch
+from media.clip import Clip
+from media.truth import leaked, spilled
+from storage.buckets import NAME, Asked, Bucket, make_bucket
+from web.running import Running, until
+
+from app.config import ServiceSettings, Settings
+from app.errors import DiskFull, UsageError
+from app.identity.gallery import Gallery
+from app.pipeline import Parts
+from app.plan import read_plan
+from app.storage import parse_prefixes
+from app.web.errand import Errand
+from app.web.errors import TicketError
+from app.web.metrics import Metrics
+from app.web.runner import Runner
+from app.web.service import Service
+from app.web.tickets import is_ticket, receive_ticket
+from app.web.work import Account
+
+Clips = Callable[[str], Clip]
+ALLOWED = f"s3://{NAME}/in/, s3://{NAME}/out/,s3://{NAME}/cast/"
+CLIP = "calm"
+
+
+@pytest.fixture(scope="module")
+def shared_bucket() -> Iterator[Bucket]:
+    with make_bucket() as bucket:
+        yield bucket
+
+
+@pytest.fixture(scope="module")
+def shared_service(
+    shared_bucket: Bucket, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    spool = tmp_path_factory.mktemp("spool")
+    with Running(
+        spool, shared_bucket.variables, tickets=ALLOWED, metrics=1, max_frames=170, max_bytes=10**7
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def bucket(shared_bucket: Bucket, clip: Clips) -> Iterator[Bucket]:
+    """The bucket with a clip, and photos of somebody in it."""
+    shared_bucket.put("in/alice.mp4", clip(CLIP).path.read_bytes())
+    for number in (2, 3):
+        shared_bucket.put(f"cast/obama/{number}.jpg", fetch(f"obama{number}.jpg").read_bytes())
+    shared_bucket.asked.clear()
+    yield shared_bucket
+    shared_bucket.clear()
+
+
+@pytest.fixture
+def service(shared_service: Running, bucket: Bucket) -> Iterator[Running]:
+    """The running service; nothing may be left in the spool, nor half of an object in S3."""
+    yield shared_service
+    bucket.fault = lambda asked: None
+    shared_service.wait_until_clean()
+    assert bucket.uploads() == []
+    assert "alice" not in str(shared_service.log)
+    assert shared_service.ask("GET", "/ping").status == 200
+
+
+def ticket(output: str = "out/alice.mp4", source: str = "in/alice.mp4", **more: Any) -> bytes:
+    places = {"input": f"s3://{NAME}/{source}", "output": f"s3://{NAME}/{output}"}
+    return json.dumps(places | more).encode()
+
+
+PEOPLE = {"people": f"s3://{NAME}/cast/"}
+
+
+def _packets(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+
+def _check_hidden(path: Path, clip: Clip, person: str) -> None:
+    """In every frame the middle of the person's face is black, and nobody else's."""
+    faces = list(clip.truth.recognisable())
+    with av.open(str(path)) as container:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(pictures) == clip.truth.frames
+    for face in faces:
+        x1, y1, x2, y2 = face.box
+        middle = pictures[face.frame][int(y1 + y2) // 2 - 3 :, int(x1 + x2) // 2 - 3 :][:6, :6]
+        assert (float(middle.mean()) < 12) is (face.person == person), face
+    assert {face.person for face in faces} > {person}
+
+
+def test_a_ticket_is_done(service: Running, bucket: Bucket, clip: Clips, tmp_path: Path) -> None:
+    asked = ticket(
+        plan=f"s3://{NAME}/out/alice.json", options={"effect": "solid", "cells": 1, **PEOPLE}
+    )
+    answer = service.invoke(asked, Content_Type="application/json", Accept="video/mp4")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
+    content, made = clip(CLIP).path.read_bytes(), bucket.get("out/alice.mp4")
+    report = answer.json
+    assert report.pop("seconds") > 0
+    assert report == {
+        "frames": 60, "tracks": 2, "hidden": 1, "uncertain": 0,
+        "sha256": {
+            "source": hashlib.sha256(content).hexdigest(),
+            "result": hashlib.sha256(made).hexdigest(),
+        },
+        "bytes": {"source": len(content), "result": len(made)},
+        "output": f"s3://{NAME}/out/alice.mp4", "repeated": False,
+    }  # fmt: skip
+    head = bucket.head("out/alice.mp4")
+    assert head["ContentType"] == "video/mp4"
+    assert "obama" not in str(head["Metadata"])
+    assert "alice" not in str(head["Metadata"])
+    result, plan = tmp_path / "result.mp4", tmp_path / "plan.json"
+    result.write_bytes(made)
+    plan.write_bytes(bucket.get("out/alice.json"))
+    assert leaked(clip(CLIP).truth, read_plan(plan), {"obama"}) == []
+    assert spilled(clip(CLIP).truth, read_plan(plan), {"obama"}) == []
+    _check_hidden(result, clip(CLIP), "obama")
+    assert _packets(result) == _packets(clip(CLIP).path)
+    line = service.line_of(answer)
+    assert line["seconds"].keys() == {
+        *("receive", "wait", "people", "analyse", "render", "send", "total")
+    }
+    assert line["source_bytes"] == len(content)
+    # Batch Transform may send the same object again: it is not done twice.
+    before = bucket.head("out/alice.mp4")["LastModified"]
+    bucket.asked.clear()
+    again = service.invoke(asked).json
+    assert (again.pop("repeated"), again.pop("seconds") > 0) == (True, True)
+    assert again == {key: value for key, value in report.items() if key != "repeated"}
+    assert bucket.head("out/alice.mp4")["LastModified"] == before
+    assert {asked.method for asked in bucket.asked} == {"GET", "HEAD"}
+    assert not [asked for asked in bucket.asked if asked.range]
+
+
+def test_a_ticket_for_other_settings_does_not_replace_what_is_there(
+    service: Running, bucket: Bucket
+) -> None:
+    assert service.invoke(ticket(options={"effect": "solid"})).status == 200
+    first = bucket.get("out/alice.mp4")
+    other = service.invoke(ticket(options={"effect": "blur"}))
+    assert (other.status, other.code) == (400, "bad_ticket")
+    assert "the output: exists already" in other.json["error"]["message"]
+    assert bucket.get("out/alice.mp4") == first
+    # The header says the same as the options, and both together name each option once.
+    replaced = service.invoke(ticket(overwrite=True), "effect=blur")
+    assert (replaced.status, replaced.json["repeated"]) == (200, False)
+    assert bucket.get("out/alice.mp4") != first
+    assert service.invoke(ticket(), "effect=blur").json["repeated"] is True
+
+
+def test_an_image_and_a_name_of_its_own(service: Running, bucket: Bucket) -> None:
+    bucket.put("in/alice.jpg", fetch("obama.jpg").read_bytes())
+    answer = service.invoke(b"\n " + ticket("out/deep/ä b.JPEG", "in/alice.jpg"))
+    assert answer.status == 200, answer.body
+    assert answer.json["hidden"] == 1
+    assert bucket.head("out/deep/ä b.JPEG")["ContentType"] == "image/jpeg"
+
+
+def _png() -> bytes:
+    return bytes.fromhex("89504e470d0a1a0a") + b"\0" * 100
+
+
+def test_tickets_that_fail(service: Running, bucket: Bucket, clip: Clips) -> None:
+    bucket.put("in/text.mp4", b"hello " * 1000)
+    bucket.put("in/cut.mp4", clip(CLIP).path.read_bytes()[:-20_000])
+    bucket.put("in/empty.mp4", b"")
+    bucket.put("in/damaged.png", _png())
+    bucket.put("in/long.mp4", clip("edges").path.read_bytes())
+    bucket.put("in/large.mp4", b"\0" * (10**7 + 1))
+    bucket.put("cast2/x", b"")
+    bucket.put("in/cast/alice.jpg", _png())
+    elsewhere = {"people": f"s3://{NAME}/cast2/"}
+    faceless = {"people": f"s3://{NAME}/in/cast/"}
+    nobody = {"people": f"s3://{NAME}/in/nobody/"}
+    cases: list[tuple[bytes, int, str, str]] = [
+        (ticket(source="in/none.mp4"), 400, "bad_ticket", "the input: is not there"),
+        (ticket(source="secret/alice.mp4"), 400, "bad_ticket", "the input: lies outside"),
+        (ticket(output="alice.mp4"), 400, "bad_ticket", "the output: lies outside"),
+        (ticket(options=elsewhere), 400, "bad_ticket", "people: lies outside"),
+        (ticket(options=nobody), 400, "bad_people", "has 0 photos"),
+        (ticket(options=faceless), 400, "bad_people", "photo 1 of people"),
+        (ticket(options={"margin": 7}), 400, "bad_option", "margin"),
+        (ticket(options={"blur": "listed"}), 400, "bad_option", "needs people or select"),
+        (ticket(source="in/text.mp4"), 415, "unsupported_media", "the input: not a video"),
+        (ticket(source="in/empty.mp4"), 422, "broken_media", "the input: the file is empty"),
+        (ticket(source="in/cut.mp4"), 422, "broken_media", "the input: cut off"),
+        (ticket("out/a.png", "in/damaged.png"), 422, "broken_media", "the input: damaged"),
+        (ticket(source="in/large.mp4"), 413, "too_large", "10000000 bytes"),
+        (ticket("out/a.jpg"), 400, "bad_output", "the output: cannot write"),
+        (b"{}", 400, "bad_ticket", "keys input and output"),
+    ]
+    for body, status, code, message in cases:
+        answer = service.invoke(body)
+        assert (answer.status, answer.code) == (status, code), answer.body
+        told = answer.json["error"]["message"]
+        assert message in told, told
+        assert not any(word in told for word in ("alice", NAME, str(service.spool))), told
+        assert bucket.keys("out/") == []
+
+
+@pytest.mark.parametrize("fault", ["error", "cut", "whole", "changed"])
+def test_a_source_that_fails_or_changes(service: Running, bucket: Bucket, fault: str) -> None:
+    def failing(asked: Asked) -> str | None:
+        if asked.range is None:
+            return None
+        if fault == "changed":
+            bucket.put("in/alice.mp4", b"other")
+        return fault
+
+    bucket.fault = failing
+    answer = service.invoke(ticket())
+    told = (400, "bad_ticket") if fault == "changed" else (503, "storage_failed")
+    assert (answer.status, answer.code) == told, answer.body
+    assert ("Retry-After" in answer.headers) is (answer.status == 503)
+    assert answer.json["error"]["message"].startswith("the input: ")
+    assert bucket.keys("out/") == []
+
+
+@pytest.mark.parametrize("part", ["uploads", "partNumber", "uploadId"])
+def test_an_output_that_cannot_be_put(service: Running, bucket: Bucket, part: str) -> None:
+    bucket.fault = lambda asked: (
+        "error" if asked.method in {"PUT", "POST"} and part in asked.query else None
+    )
+    answer = service.invoke(ticket(options={"sampling": "adaptive"}))
+    assert (answer.status, answer.code) == (503, "storage_failed")
+    assert answer.json["error"]["message"].startswith("the output: ")
+    assert bucket.keys("out/") == []
+
+
+def test_a_client_that_goes_away_stops_it(service: Running, bucket: Bucket, clip: Clips) -> None:
+    bucket.put("in/long.mp4", clip("edges").path.read_bytes())
+    seen = len(service.log)
+    connection = service.begin(ticket(source="in/long.mp4"), "sampling=every")
+    service.wait_for_work()
+    until(lambda: any(asked.range for asked in bucket.asked))
+    connection.close()
+    until(lambda: any(line.get("code") == "interrupted" for line in service.log[seen:]))
+    assert bucket.keys("out/") == []
+
+
+def test_a_container_that_is_isolated(bucket: Bucket, tmp_path: Path) -> None:
+    alone = bucket.variables | {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    with Running(tmp_path, alone, tickets=ALLOWED) as service:
+        answer = service.invoke(ticket())
+        assert (answer.status, answer.code) == (400, "bad_ticket")
+        assert "no AWS credentials" in answer.json["error"]["message"]
+        assert "EnableNetworkIsolation" in answer.json["error"]["message"]
+
+
+def test_a_result_has_to_fit_on_the_disk(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused before anything of the input is read."""
+    bucket.lead(monkeypatch)
+    limits = ServiceSettings()
+    parts = cast("Parts", None)
+    service = Service(
+        Settings(), limits, parts, Gallery(()), tmp_path, Runner(0, 1), Metrics(), PREFIXES
+    )
+    errand = Errand(service, Account(), lambda: None, tmp_path, {})
+    size = bucket.head("in/alice.mp4")["ContentLength"]
+    room = SimpleNamespace(free=limits.min_free + size - 1)
+    monkeypatch.setattr("app.web.errand.shutil.disk_usage", lambda folder: room)
+    with pytest.raises(DiskFull, match="processing job with a larger volume, or split"):
+        errand.do(receive_ticket([ticket()], PREFIXES), Settings())
+    assert not [asked for asked in bucket.asked if asked.range]
+    room.free += 1
+    with pytest.raises(AttributeError, match="models"):
+        errand.do(receive_ticket([ticket()], PREFIXES), Settings())
+
+
+PREFIXES = parse_prefixes([f"s3://{NAME}/in/", f"s3://{NAME}/out/"])
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"input": ', "not JSON"),
+        (b'{"input": "a", "input": "b", "output": "c"}', "a key twice"),
+        (b'{"\xff": 1}', "not JSON"),
+        (b"{" + b'"a":{' * 5000, "not JSON"),
+        (b"{" + b" " * 70_000 + b"}", "at most 65536 bytes"),
+        (ticket(bucket="x"), "has the keys input and output"),
+        (ticket(options=[]), "options of a ticket are an object"),
+        (ticket(overwrite="yes"), "overwrite is true or false"),
+        (ticket(options={"select": [1]}), "a text, a number, true or false"),
+        (ticket(options={"threads": 1}), "unknown option threads"),
+        (ticket(options={"people": 1}), "people: is not text"),
+        (ticket(input=7), "the input: is not text"),
+        (ticket(input=f"s3://{NAME}/in/../alice.mp4"), "key that is not taken"),
+        (ticket(input="/etc/passwd"), "the input: is not"),
+        (ticket(source="in/"), "the input: is a prefix"),
+        (ticket(output="out/a"), "ends in none of .mp4"),
+        (ticket(output="out/a.json"), "ends in none of .mp4"),
+        (ticket(output="in/alice.mp4"), "different objects"),
+        (ticket(plan=f"s3://{NAME}/out/alice.mp4"), "different objects"),
+        (ticket(plan=f"s3://{NAME}/plan.json"), "the plan: lies outside"),
+        (ticket(options={"people": f"s3://{NAME}/out"}), "among the photos of people"),
+    ],
+)
+def test_what_is_no_ticket(body: bytes, message: str) -> None:
+    assert is_ticket(body)
+    with pytest.raises(UsageError) as caught:
+        receive_ticket([body[:7], body[7:]], PREFIXES)
+    assert message in str(caught.value)
+    assert "alice" not in str(caught.value)
+    with pytest.raises(TicketError, match="turned off"):
+        receive_ticket([body], ())
+
+
+def test_media_is_no_ticket(clip: Clips) -> None:
+    heads = [clip(CLIP).path.read_bytes(), fetch("obama.jpg").read_bytes(), b"", b"[]", b"\x1aE"]
+    assert not any(is_ticket(head) for head in heads)
+    assert np.all([is_ticket(head) for head in (b"{", b" \r\n\t{}")])

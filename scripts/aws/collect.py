@@ -1,0 +1,326 @@
+"""Results of jobs: each is checked, gets the name and type that it should have, and is listed.
+
+A result of a transform job is called ``clip.mp4.out``. It is copied to ``clip.mp4`` within S3 and
+removed after the copy was looked at. What a copy was made of is in its metadata, so that doing it
+again does nothing.
+"""
+
+import base64
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlencode
+
+from app.errors import FaceBlurError, UnsupportedMedia
+from app.job.finding import result_names
+from app.pipeline import CONTENT_TYPES
+from app.plan import read_plan, sha256_of
+from app.video import natural_suffix
+from aws.cloud import Cloud
+from aws.errors import CloudError, JobFailed
+from aws.objects import Inputs, Item, Place, listed, results_by_key
+from aws.processing import read_reports
+from aws.tags import PROJECT_TAG
+from aws.transform import SUFFIX
+from aws.verifying import check_document, check_result
+from aws.watching import KINDS
+
+_SOURCE, _SHA = "face-blur-source", "face-blur-sha256"
+"""Metadata of what was collected: the ETag of its source, and its own hash."""
+_LINES = 3
+"""Of the log about one file, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What became of one input."""
+
+    file: str
+    status: str
+    result: str
+    message: str
+
+    @property
+    def done(self) -> bool:
+        """Whether there is a result, and it was found to be one."""
+        return self.status == "done"
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A result as it lies there, and the name that it is to have if that is known already."""
+
+    item: Item
+    name: str | None = None
+    plan: str | None = None
+    sha256: str | None = None
+
+
+class Collector:
+    """Collects what lies below one output.
+
+    Args:
+        cloud: the account.
+        inputs: of the job.
+        output: where its results are.
+        folder: where to download results to; None: nowhere.
+        plans: where ``NAME.plan.json`` or ``NAME.json`` may lie for each input; None: nowhere.
+
+    Raises:
+        CloudError: input or output cannot be listed.
+    """
+
+    def __init__(
+        self, cloud: Cloud, inputs: Inputs, output: Place, folder: Path | None, plans: Place | None
+    ) -> None:
+        self._cloud, self._inputs, self._output = cloud, inputs, output
+        self._folder, self._plans = folder, plans
+        self._items = {item.key.removeprefix(output.key): item for item in listed(cloud, output)}
+        self._sources = {item.key: item for item in listed(cloud, inputs.prefix)}
+        self._known_plans = set() if plans is None else {i.key for i in listed(cloud, plans)}
+
+    def transform(self, why: Callable[[str], str]) -> Iterator[Row]:
+        """Collect the results of a transform job; ``why`` tells what was logged about a key."""
+        fresh = [name.removesuffix(SUFFIX) for name in self._items if name.endswith(SUFFIX)]
+        by_key = results_by_key(self._inputs, fresh)
+        for key, name in zip(self._inputs.keys, self._inputs.names, strict=True):
+            found = None
+            if key in by_key:
+                found = _Found(self._items[by_key[key] + SUFFIX], plan=self._plan_of(name))
+            yield self._row(key, name, found, lambda key=key: why(key))  # type: ignore[misc]
+
+    def processing(self) -> Iterator[Row]:
+        """Collect the results of a processing job, which have their names already."""
+        lines = read_reports(self._cloud, self._output, self._items.values())
+        for key, name in zip(self._inputs.keys, self._inputs.names, strict=True):
+            line = lines.get(name)
+            found, reason = None, "no report tells of it"
+            if line is not None:
+                reason = f"{line.code}: {line.message}"
+                if line.done and {line.output, line.plan} <= self._items.keys():
+                    plan = self._output.key + line.plan
+                    found = _Found(self._items[line.output], line.output, plan, line.result_sha256)
+                elif line.done:
+                    reason = "the report tells of a result or a plan that is not there"
+            yield self._row(key, name, found, lambda reason=reason: reason)  # type: ignore[misc]
+
+    def _row(self, key: str, name: str, found: _Found | None, why: Callable[[], str]) -> Row:
+        try:
+            source = self._source(key, name)
+            if found is None:
+                there = self._collected(name, source)
+                if there is None:
+                    return Row(name, "missing", "", why())
+                self._fetch_collected(there)
+                return Row(name, "done", self._output.key + there, "")
+            return Row(name, "done", self._settle(source, name, found), "")
+        except FaceBlurError as error:
+            return Row(name, "failed", "", " ".join(str(error).split()))
+
+    def _source(self, key: str, name: str) -> Item:
+        if {"", ".", ".."} & set(PurePosixPath(name).parts) or name.startswith("/"):
+            raise CloudError("its name cannot be that of a file")
+        if key not in self._sources:
+            raise CloudError("the source is not there any more; a result cannot be compared")
+        return self._sources[key]
+
+    def _settle(self, source: Item, name: str, found: _Found) -> str:
+        """Check a result, and give it its name and type; returns its key."""
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder)
+            original = self._download(self._inputs.prefix.bucket, source, place / "source")
+            result = self._download(self._output.bucket, found.item, place / "result")
+            sha256 = sha256_of(result)
+            if found.sha256 is not None and found.sha256 != sha256:
+                raise CloudError("it is not the file that the report tells of")
+            suffix = self._check(result, original, found, place)
+            target = found.name or self._name_of(name, suffix)
+            self._put(found.item, target, suffix, source, sha256)
+            self._deliver(result, target)
+        return self._output.key + target
+
+    def _check(self, result: Path, source: Path, found: _Found, folder: Path) -> str:
+        """Check a result; returns the suffix of its kind."""
+        try:
+            suffix = natural_suffix(result)
+        except UnsupportedMedia:
+            check_document(result, source)
+            return ".json"
+        plan = None
+        if found.plan is not None:
+            bucket = self._output.bucket if self._plans is None else self._plans.bucket
+            path = folder / "plan.json"
+            self._cloud.read(
+                "s3", "download_file", Bucket=bucket, Key=found.plan, Filename=os.fspath(path)
+            )
+            plan = read_plan(path)
+        check_result(result, source, plan)
+        return suffix
+
+    def _plan_of(self, name: str) -> str | None:
+        """The key of the plan of an input, if there are plans."""
+        if self._plans is None:
+            return None
+        names = (f"{name}.plan.json", f"{name}.json")
+        keys = (self._plans.key + one for one in names)
+        return next((key for key in keys if key in self._known_plans), None)
+
+    def _name_of(self, name: str, suffix: str) -> str:
+        if suffix == ".json":
+            return name + suffix
+        others = set(self._inputs.names) - {name}
+        return next(one for one in result_names(name, suffix) if one not in others)
+
+    def _download(self, bucket: str, item: Item, path: Path) -> Path:
+        self._cloud.read(
+            "s3", "download_file", Bucket=bucket, Key=item.key, Filename=os.fspath(path)
+        )
+        return path
+
+    def _collected(self, name: str, source: Item) -> str | None:
+        """The name of what was collected before from this very source."""
+        names = set(self._items) - (set(self._inputs.names) - {name})
+        for one in sorted(names):
+            if one in {name, *(name + suffix for suffix in CONTENT_TYPES)}:
+                head = self._head(one)
+                if head["Metadata"].get(_SOURCE) == _bare(source.etag):
+                    return one
+        return None
+
+    def _head(self, name: str) -> dict[str, Any]:
+        return self._cloud.read(
+            "s3", "head_object", Bucket=self._output.bucket, Key=self._output.key + name,
+            ChecksumMode="ENABLED",
+        )  # fmt: skip
+
+    def _put(self, item: Item, target: str, suffix: str, source: Item, sha256: str) -> None:
+        """Have the result under its name, with its type; what was checked is what is copied."""
+        key = self._output.key + target
+        metadata = {_SOURCE: _bare(source.etag), _SHA: sha256}
+        wanted = {"ContentType": CONTENT_TYPES[suffix], "Metadata": metadata}
+        there = self._head(target) if target in self._items else None
+        if there is None or key == item.key:
+            if there is None or any(there.get(name) != value for name, value in wanted.items()):
+                self._copy(item, key, wanted)
+        elif there["Metadata"] != metadata:
+            raise CloudError(f"{key}: another object has its name; move it")
+        if self._cloud.dry_run:
+            self._remove(item, key)
+            return
+        self._look_at(target, item, sha256, wanted)
+        self._remove(item, key)
+
+    def _copy(self, item: Item, key: str, wanted: Mapping[str, Any]) -> None:
+        kms = self._cloud.variables.kms_key
+        encrypted = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms} if kms else {}
+        self._cloud.change(
+            "s3", "copy",
+            CopySource={"Bucket": self._output.bucket, "Key": item.key},
+            Bucket=self._output.bucket, Key=key,
+            ExtraArgs={
+                **wanted,
+                "MetadataDirective": "REPLACE",
+                "Tagging": urlencode({PROJECT_TAG: self._cloud.variables.project}),
+                "TaggingDirective": "REPLACE",
+                "ChecksumAlgorithm": "SHA256",
+                "CopySourceIfMatch": item.etag,
+                **encrypted,
+            },
+        )  # fmt: skip
+
+    def _look_at(self, target: str, item: Item, sha256: str, wanted: Mapping[str, Any]) -> None:
+        head = self._head(target)
+        same = head["ContentLength"] == item.size
+        same &= all(head.get(name) == value for name, value in wanted.items())
+        # That of an object in parts is of the hashes of its parts, and says how many there are.
+        checksum = head.get("ChecksumSHA256", "-")
+        if "-" not in checksum and head.get("ChecksumType") != "COMPOSITE":
+            same &= base64.b64decode(checksum).hex() == sha256
+        if not same:
+            raise CloudError("its copy is not what was copied; the result was left as it is")
+
+    def _remove(self, item: Item, key: str) -> None:
+        if item.key != key:
+            self._cloud.change("s3", "delete_object", Bucket=self._output.bucket, Key=item.key)
+
+    def _fetch_collected(self, target: str) -> None:
+        if self._folder is None:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            path = self._download(self._output.bucket, self._items[target], Path(folder) / "result")
+            if sha256_of(path) != self._head(target)["Metadata"].get(_SHA):
+                raise CloudError("it is not what was collected")
+            self._deliver(path, target)
+
+    def _deliver(self, path: Path, target: str) -> None:
+        """Put a result into the folder, under its name when it is whole."""
+        if self._folder is None:
+            return
+        final = self._folder / target
+        try:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            partial = final.with_name(f".{final.name}.partial")
+            shutil.copyfile(path, partial)
+            partial.replace(final)
+        except OSError as error:
+            raise CloudError(f"{final}: cannot be written: {error.strerror}") from error
+
+
+def _bare(etag: str) -> str:
+    return etag.strip('"')
+
+
+def reasons(cloud: Cloud, job: str) -> Callable[[str], str]:
+    """What the service has logged about each key of a transform job.
+
+    Raises:
+        CloudError: the log cannot be read.
+    """
+    try:
+        events = list(
+            cloud.pages(
+                "logs", "filter_log_events", "events",
+                logGroupName=KINDS["transform"].log_group, logStreamNamePrefix=f"{job}/",
+            )
+        )  # fmt: skip
+    except CloudError as error:
+        if error.reason != "ResourceNotFoundException":
+            raise
+        events = []
+    lines = [one["message"].strip() for one in events if "data-log" in one["logStreamName"]]
+
+    def why(key: str) -> str:
+        # The line after an answer of the container may be what it has said, without a key.
+        told = [
+            line + (f" ({after})" if after.startswith("Message") else "")
+            for line, after in zip(lines, [*lines[1:], ""], strict=True)
+            if f"{key}:" in line
+        ]
+        return "; ".join(told[:_LINES]) or "there is no result, and the log does not tell why"
+
+    return why
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows for people, and a line that counts them."""
+    widths = [max(len(row.file) for row in rows), max(len(row.status) for row in rows)]
+    lines = [
+        f"{row.file:{widths[0]}}  {row.status:{widths[1]}}  {row.result or row.message}"
+        for row in rows
+    ]
+    return "\n".join([*lines, f"{sum(row.done for row in rows)} of {len(rows)} done"])
+
+
+def check_all(rows: Sequence[Row]) -> None:
+    """Whether every input has its result.
+
+    Raises:
+        JobFailed: one has none.
+    """
+    bad = [row.file for row in rows if not row.done]
+    if bad:
+        raise JobFailed(f"{len(bad)} of {len(rows)} have no valid result: {', '.join(bad)}")

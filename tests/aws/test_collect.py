@@ -1,0 +1,287 @@
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import collect
+import numpy as np
+import pytest
+import run_processing
+import run_transform
+from aws.cloud import Cloud
+from aws_jobs import (
+    BUCKET,
+    CPU,
+    WHERE,
+    Commands,
+    body,
+    fill,
+    keys,
+    log,
+    processing_job,
+    requests,
+    transform_job,
+)
+from PIL import Image
+
+from app.plan import Plan, SourceRecord, sha256_of, write_plan
+from app.plan.records import ModelRecord, ModelsRecord
+from app.video import open_sink, open_source
+
+GROUP = "/aws/sagemaker/TransformJobs"
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Commands:
+    return Commands(capsys, tmp_path / "variables.py")
+
+
+def hide(source: Path, result: Path) -> bytes:
+    """A result as the renderer makes it."""
+    with open_sink(source, result, overwrite=True) as sink:
+        for frame in open_source(source):
+            frame.planes()[0].pixels[:8] = 0
+            sink.write(frame, np.array([[0, 0, 16, 8]], np.float32))
+        sink.commit()
+    return result.read_bytes()
+
+
+class Films:
+    """A film and what becomes of it, and a picture with its own."""
+
+    def __init__(self, folder: Path, carphone: Path) -> None:
+        self.film = folder / "film.mp4"
+        self.film.write_bytes(carphone.read_bytes())
+        self.hidden = hide(self.film, folder / "hidden.mp4")
+        self.mkv = hide(self.film, folder / "hidden.mkv")
+        self.picture = folder / "picture.png"
+        Image.new("RGB", (64, 48), (200, 100, 50)).save(self.picture, pnginfo=None)
+        self.black = folder / "black.png"
+        Image.new("RGB", (64, 48)).save(self.black)
+
+    def plan(self, path: Path, **changes: Any) -> bytes:
+        source: dict[str, Any] = {
+            "sha256": sha256_of(self.film), "name": "a.mp4", "frames": 120,
+            "width": 176, "height": 144, "duration": 4.0,
+        } | changes  # fmt: skip
+        record = SourceRecord(**source)
+        models = ModelsRecord("open", ModelRecord("d.onnx", "0" * 64), None)
+        write_plan(Plan(record, {}, models, (), ((0, record.frames),), ()), path)
+        return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory, carphone: Path) -> Films:
+    return Films(tmp_path_factory.mktemp("films"), carphone)
+
+
+def begin(cloud: Cloud, run: Commands, inputs: dict[str, bytes], *args: str) -> None:
+    fill(cloud, {f"input/{name}": content for name, content in inputs.items()})
+    ran = run(run_transform, *CPU, "--name", "one", *args)
+    assert ran.code == 0, ran.err
+
+
+def rows(out: str) -> dict[str, tuple[str, str]]:
+    return {
+        row["file"]: (row["status"], row["result"] or row["message"]) for row in json.loads(out)
+    }
+
+
+def test_results_get_their_names_types_and_marks(
+    cloud: Cloud, run: Commands, films: Films, tmp_path: Path
+) -> None:
+    film, picture = films.film.read_bytes(), films.picture.read_bytes()
+    begin(cloud, run, {"a.mp4": film, "more/b.mpg": film, "c.png": picture})
+    out = {"a.mp4": films.hidden, "more/b.mpg": films.mkv, "c.png": films.black.read_bytes()}
+    fill(cloud, {f"output/one/{name}.out": content for name, content in out.items()})
+    dry = run(collect, "one", *WHERE, "--dry-run")
+    assert dry.code == 0, dry.err
+    assert [what for what, _ in requests(dry.out)] == ["s3 copy", "s3 delete_object"] * 3
+    before = keys(cloud, "output/one/")
+    assert before == [f"output/one/{name}.out" for name in sorted(out)]
+
+    ran = run(collect, "one", *WHERE, "--json", "--download", str(tmp_path / "here"))
+    assert ran.code == 0, ran.err
+    names = {"a.mp4": "a.mp4", "more/b.mpg": "more/b.mpg.mkv", "c.png": "c.png"}
+    assert rows(ran.out) == {
+        name: ("done", f"output/one/{target}") for name, target in names.items()
+    }
+    assert keys(cloud, "output/one/") == sorted(f"output/one/{one}" for one in names.values())
+    types = {"a.mp4": "video/mp4", "more/b.mpg": "video/x-matroska", "c.png": "image/png"}
+    s3 = cloud.client("s3")
+    for name, target in names.items():
+        key = f"output/one/{target}"
+        head = s3.head_object(Bucket=BUCKET, Key=key)
+        tags = s3.get_object_tagging(Bucket=BUCKET, Key=key)["TagSet"]
+        assert head["ContentType"] == types[name]
+        assert head["Metadata"]["face-blur-sha256"] == hashlib.sha256(out[name]).hexdigest()
+        assert tags == [{"Key": "face-blur:project", "Value": "face-blur"}]
+        assert body(cloud, key) == out[name] == (tmp_path / "here" / target).read_bytes()
+
+    again = run(collect, "one", *WHERE, "--json", "--download", str(tmp_path / "again"))
+    assert (again.code, rows(again.out)) == (0, rows(ran.out))
+    assert (tmp_path / "again" / "a.mp4").read_bytes() == films.hidden
+    # What was collected counts as done for those who go on.
+    ran = run(run_transform, *CPU, "--resume", "one")
+    assert "one has left nothing undone" in ran.err
+
+
+def test_what_is_no_result_stays_where_it_is(cloud: Cloud, run: Commands, films: Films) -> None:
+    film = films.film.read_bytes()
+    begin(
+        cloud,
+        run,
+        dict.fromkeys(["gone.mp4", "same.mp4", "text.mp4", "cut.mp4", "other.mp4"], film),
+    )
+    other = films.picture.read_bytes()
+    out = {"same.mp4": film, "text.mp4": b'{"error": {}}', "cut.mp4": films.hidden[:-3000]}
+    fill(
+        cloud, {f"output/one/{name}.out": one for name, one in (out | {"other.mp4": other}).items()}
+    )
+    transform_job("one").transform_job_status = "Failed"
+    key = f"{BUCKET}/input/gone.mp4"
+    status = f"{key}: Bad HTTP status received from algorithm: 500"
+    said = 'Message: {"error": {"code": "internal_error"}}'
+    log(cloud, GROUP, "one/i-1/data-log", status, said, f"{BUCKET}/input/x.mp4: ClientError: 413")
+    before = keys(cloud, "output/")
+    ran = run(collect, "one", *WHERE)
+    assert ran.code == 1
+    assert keys(cloud, "output/") == before
+    assert ran.out.splitlines()[-1] == "0 of 5 done"
+    assert "5 of 5 have no valid result: cut.mp4, gone.mp4" in ran.err
+    found = rows(run(collect, "one", *WHERE, "--json").out)
+    assert found["gone.mp4"] == ("missing", f"{status} ({said})")
+    assert found["same.mp4"][1] == "it is the source itself, byte by byte: not processed"
+    assert found["text.mp4"][1] == "it is neither a video, an image nor a plan"
+    assert found["other.mp4"][1] == "image: True, not False as in its source"
+    assert found["cut.mp4"][0] == "failed"
+
+
+def test_results_are_checked_against_plans(
+    cloud: Cloud, run: Commands, films: Films, tmp_path: Path
+) -> None:
+    film = films.film.read_bytes()
+    begin(cloud, run, {"a.mp4": film, "b.mp4": film, "c.mp4": film})
+    plans = {
+        "a.mp4": films.plan(tmp_path / "a"),
+        "b.mp4": films.plan(tmp_path / "b", frames=119),
+        "c.mp4": films.plan(tmp_path / "c", sha256="0" * 64),
+    }
+    fill(cloud, {f"output/one/{name}.out": films.hidden for name in plans})
+    fill(cloud, {f"output/plans/{name}.json": content for name, content in plans.items()})
+    ran = run(collect, "one", *WHERE, "--json", "--plans", f"s3://{BUCKET}/output/plans/")
+    assert ran.code == 1
+    assert rows(ran.out) == {
+        "a.mp4": ("done", "output/one/a.mp4"),
+        "b.mp4": ("failed", "frames: 120, not 119 as in its source"),
+        "c.mp4": ("failed", "its plan is of another file"),
+    }
+
+
+def test_plans_and_reports_of_tickets_are_results(
+    cloud: Cloud, run: Commands, films: Films, tmp_path: Path
+) -> None:
+    ticket = {"input": "s3://films/x.mp4", "output": "s3://films/y.mp4"}
+    begin(cloud, run, {"a.mp4": films.film.read_bytes(), "t.json": json.dumps(ticket).encode(),
+                       "u.json": json.dumps(ticket).encode()})  # fmt: skip
+    report = {"frames": 1, "output": "s3://films/y.mp4"}
+    other = {"frames": 1, "output": "s3://films/z.mp4"}
+    fill(cloud, {"output/one/a.mp4.out": films.plan(tmp_path / "a"),
+                 "output/one/t.json.out": json.dumps(report).encode(),
+                 "output/one/u.json.out": json.dumps(other).encode()})  # fmt: skip
+    found = rows(run(collect, "one", *WHERE, "--json").out)
+    assert found["a.mp4"] == ("done", "output/one/a.mp4.json")
+    assert found["t.json"] == ("done", "output/one/t.json.json")
+    assert found["u.json"][0] == "failed"
+
+
+def test_an_object_of_somebody_else_is_not_replaced(
+    cloud: Cloud, run: Commands, films: Films
+) -> None:
+    begin(cloud, run, {"a.mp4": films.film.read_bytes()})
+    fill(cloud, {"output/one/a.mp4.out": films.hidden, "output/one/a.mp4": b"mine"})
+    ran = run(collect, "one", *WHERE)
+    assert ran.code == 1
+    assert "output/one/a.mp4: another object has its name; move it" in ran.out
+    assert body(cloud, "output/one/a.mp4") == b"mine"
+    assert body(cloud, "output/one/a.mp4.out") == films.hidden
+
+
+def test_a_copy_that_is_another_keeps_the_result(
+    cloud: Cloud, run: Commands, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(cloud, run, {"a.mp4": films.film.read_bytes()})
+    fill(cloud, {"output/one/a.mp4.out": films.hidden})
+    change = Cloud.change
+
+    def damage(self: Cloud, service: str, operation: str, **request: Any) -> Any:
+        answer = change(self, service, operation, **request)
+        if operation == "copy":
+            again = request["ExtraArgs"]
+            cloud.client("s3").put_object(
+                Bucket=BUCKET, Key=request["Key"], Body=films.hidden[:-1] + b"?",
+                ContentType=again["ContentType"], Metadata=again["Metadata"],
+                ChecksumAlgorithm="SHA256",
+            )  # fmt: skip
+        return answer
+
+    monkeypatch.setattr(Cloud, "change", damage)
+    ran = run(collect, "one", *WHERE)
+    assert ran.code == 1
+    assert "its copy is not what was copied" in ran.out
+    assert body(cloud, "output/one/a.mp4.out") == films.hidden
+
+
+def test_a_prefix_without_a_job(cloud: Cloud, run: Commands, films: Films) -> None:
+    fill(cloud, {"input/a.mp4": films.film.read_bytes(), "out/input/a.mp4.out": films.hidden})
+    ran = run(collect, *WHERE, "--results", f"s3://{BUCKET}/out/")
+    assert ran.code == 0, ran.err
+    assert keys(cloud, "out/") == ["out/a.mp4"]
+    ran = run(collect, *WHERE)
+    assert ran.code == 2
+    assert "name jobs, or a prefix with --results" in ran.err
+
+
+def test_results_of_processing_jobs(
+    cloud: Cloud, run: Commands, films: Films, tmp_path: Path
+) -> None:
+    film = films.film.read_bytes()
+    names = ("a.mp4", "bad.mp4", "late.mp4", "swapped.mp4")
+    fill(cloud, {f"input/{name}": film for name in names})
+    run(run_processing, *WHERE, "--name", "one")
+    plan, sha = films.plan(tmp_path / "plan"), hashlib.sha256(films.hidden).hexdigest()
+    lines = [
+        {"file": name, "status": "done", "code": "ok", "message": "", "output": name,
+         "plan": f"plans/{name}.plan.json", "result_sha256": sha}
+        for name in ("a.mp4", "swapped.mp4")
+    ]  # fmt: skip
+    lines.append({"file": "bad.mp4", "status": "failed", "code": "broken_media", "message": "cut"})
+    report = "".join(json.dumps(line) + "\n" for line in lines)
+    fill(cloud, {
+        "output/one/a.mp4": films.hidden, "output/one/plans/a.mp4.plan.json": plan,
+        "output/one/swapped.mp4": films.mkv, "output/one/plans/swapped.mp4.plan.json": plan,
+        "output/one/reports/algo-1.jsonl": report.encode(),
+    })  # fmt: skip
+    processing_job("one").processing_job_status = "Failed"
+    ran = run(collect, "one", *WHERE, "--json")
+    assert ran.code == 1
+    assert rows(ran.out) == {
+        "a.mp4": ("done", "output/one/a.mp4"),
+        "bad.mp4": ("missing", "broken_media: cut"),
+        "late.mp4": ("missing", "no report tells of it"),
+        "swapped.mp4": ("failed", "it is not the file that the report tells of"),
+    }
+    head = cloud.client("s3").head_object(Bucket=BUCKET, Key="output/one/a.mp4")
+    assert head["ContentType"] == "video/mp4"
+    assert body(cloud, "output/one/a.mp4") == films.hidden
+    # Another job has done what this one has not.
+    run(run_processing, *WHERE, "--name", "two", "--keys", *names[1:])
+    more = [line | {"file": name, "output": name, "plan": f"plans/{name}.plan.json"}
+            for name in names[1:] for line in lines[:1]]  # fmt: skip
+    fill(cloud, {f"output/two/{name}": films.hidden for name in names[1:]})
+    fill(cloud, {f"output/two/plans/{name}.plan.json": plan for name in names[1:]})
+    report = "".join(json.dumps(line) + "\n" for line in more)
+    fill(cloud, {"output/two/reports/algo-1.jsonl": report.encode()})
+    ran = run(collect, "one", "two", *WHERE)
+    assert ran.code == 0, ran.err
+    assert ran.out.splitlines()[-1] == "4 of 4 done"

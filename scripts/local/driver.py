@@ -1,6 +1,5 @@
 """Runs a job: finds its objects, shares them out to instances, and tells how it ended."""
 
-import tarfile
 import tempfile
 import threading
 import uuid
@@ -12,15 +11,14 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from local.containers import Launcher, free_ports
-from local.instances import AlgorithmError, Instance
+from local.instances import Instance, NotStarted
 from local.logs import LogStream
 from local.objects import InputError, Item, find_items, share_out
 from local.requests import Job
-from local.transforming import S3_TROUBLE, Context, Outcome, Patience
+from local.transforming import Context, Outcome, Patience
 
 State: TypeAlias = Literal["Completed", "Failed", "Stopped"]
 _SEE_LOGS = "See job logs for more information"
-_MODEL_TROUBLE = (*S3_TROUBLE, OSError, tarfile.TarError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ class Run:
             instance = Instance(self._context, self._launcher, printed, log, Path(folder))
             try:
                 return instance.run(items, port)
-            except AlgorithmError as error:
+            except NotStarted as error:
                 log.service_line(str(error))
                 raise
 
@@ -89,15 +87,9 @@ class Run:
         for items, future in running:
             try:
                 outcomes += future.result()
-            except AlgorithmError as error:
+            except NotStarted as error:
                 reasons.append(str(error))
-                outcomes += [
-                    Outcome(item, "failed", "AlgorithmError", str(error)) for item in items
-                ]
-            except _MODEL_TROUBLE as error:
-                reason = f"ClientError: the model's archive cannot be had: {type(error).__name__}"
-                reasons.append(reason)
-                outcomes += [Outcome(item, "failed", "ClientError", reason) for item in items]
+                outcomes += [Outcome(item, "failed", error.fault, str(error)) for item in items]
         outcomes.sort(key=lambda outcome: outcome.item.source.key)
         faults = [outcome.fault for outcome in outcomes if outcome.fault is not None]
         reasons += [f"{fault}: {_SEE_LOGS}" for fault in sorted(set(faults))]

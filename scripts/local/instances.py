@@ -13,17 +13,25 @@ from local.invoking import NoAnswer, execution_parameters, ping
 from local.logs import LogStream
 from local.objects import Item
 from local.requests import Request
-from local.transforming import Context, Outcome, Transforming
+from local.transforming import S3_TROUBLE, Context, Fault, Outcome, Transforming
 
 _DEFAULT_CONCURRENT = 1
 _DEFAULT_PAYLOAD_MB = 6
 _LARGEST_CONCURRENT_PAYLOAD_MB = 100
+_NO_PING = (
+    "Model container failed to respond to ping. Please ensure /ping endpoint is implemented and "
+    "responds with an HTTP 200 status code"
+)
 _LOOK = 0.05
 """Seconds between looks at whether the job is to be stopped."""
 
 
-class AlgorithmError(FaceBlurError):
-    """The container cannot be used."""
+class NotStarted(FaceBlurError):
+    """An instance cannot be used; the message is the FailureReason of the job."""
+
+    def __init__(self, fault: Fault, reason: str) -> None:
+        super().__init__(f"{fault}: {reason}")
+        self.fault = fault
 
 
 class Instance:
@@ -52,8 +60,7 @@ class Instance:
         """Start, do what can be done, and end; nothing of the container is left then.
 
         Raises:
-            AlgorithmError: the container does not come up.
-            ClientError, Boto3Error, OSError, TarError: the archive of the model cannot be had.
+            NotStarted: the archive of the model cannot be had, or the container does not come up.
         """
         job, grace = self._context.job, self._context.patience.kill_after
         model = self._unpacked()
@@ -70,10 +77,14 @@ class Instance:
         if place is None:
             return None
         archive, folder = self._folder / "model.tar.gz", self._folder / "model"
-        self._context.s3.download_file(place.bucket, place.key, str(archive))
-        folder.mkdir()
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
+        try:
+            self._context.s3.download_file(place.bucket, place.key, str(archive))
+            folder.mkdir()
+            with tarfile.open(archive) as tar:
+                tar.extractall(folder, filter="data")
+        except (*S3_TROUBLE, OSError, tarfile.TarError) as error:
+            reason = f"the archive of the model cannot be had: {type(error).__name__}"
+            raise NotStarted("ClientError", reason) from error
         return folder
 
     def _ready(self, container: Container) -> bool:
@@ -83,14 +94,10 @@ class Instance:
         while not stopping.is_set():
             began = time.monotonic()
             if (code := container.exit_code()) is not None:
-                raise AlgorithmError(
-                    f"AlgorithmError: Model container exited with code {code} before it was ready"
-                )
+                reason = f"Model container exited with code {code} before it was ready"
+                raise NotStarted("AlgorithmError", reason)
             if began >= end:
-                raise AlgorithmError(
-                    "AlgorithmError: Model container failed to respond to ping. Please ensure "
-                    "/ping endpoint is implemented and responds with an HTTP 200 status code"
-                )
+                raise NotStarted("AlgorithmError", _NO_PING)
             if ping(container.port, min(patience.ping_timeout, end - began)):
                 return True
             until = min(end, began + patience.ping_every)
@@ -117,23 +124,22 @@ class Instance:
         concurrent = _first(job.concurrent, wishes, "MaxConcurrentTransforms", _DEFAULT_CONCURRENT)
         payload = _first(job.payload_mb, wishes, "MaxPayloadInMB", _DEFAULT_PAYLOAD_MB)
         if concurrent < 1 or not 0 <= concurrent * payload <= _LARGEST_CONCURRENT_PAYLOAD_MB:
-            raise AlgorithmError(
-                f"AlgorithmError: MaxConcurrentTransforms={concurrent} and MaxPayloadInMB="
-                f"{payload} are not allowed together"
-            )
+            reason = f"MaxConcurrentTransforms={concurrent} with MaxPayloadInMB={payload}"
+            raise NotStarted("AlgorithmError", f"not allowed: {reason}")
         return concurrent, payload
 
     def _wishes(self, container: Container) -> Request:
         try:
             return execution_parameters(container.port, self._context.patience.ping_timeout)
         except NoAnswer as error:
-            raise AlgorithmError(f"AlgorithmError: {error}") from error
+            raise NotStarted("AlgorithmError", str(error)) from error
 
 
 def _first(value: int | None, wishes: Request, name: str, usual: int) -> int:
     if value is not None:
         return value
     wished: Any = wishes.get(name, usual)
-    if not isinstance(wished, int):
-        raise AlgorithmError(f"AlgorithmError: /execution-parameters: {name} is no number")
+    if not isinstance(wished, int) or isinstance(wished, bool):
+        reason = f"/execution-parameters: {name} is no whole number"
+        raise NotStarted("AlgorithmError", reason)
     return wished

@@ -3,9 +3,10 @@
 import queue
 import threading
 import time
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Self
+
+from botocore.exceptions import ClientError
 
 GROUP = "/aws/sagemaker/TransformJobs"
 _MOST = 500
@@ -24,8 +25,7 @@ class LogStream:
         self._logs, self._name = logs, name
         self._failure: Exception | None = None
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        with suppress(logs.exceptions.ResourceAlreadyExistsException):
-            logs.create_log_group(logGroupName=GROUP)
+        _make_group(logs)
         logs.create_log_stream(logGroupName=GROUP, logStreamName=name)
         self._writer = threading.Thread(target=self._write, daemon=True)
         self._writer.start()
@@ -67,3 +67,12 @@ class LogStream:
         self._writer.join()
         if self._failure is not None:
             raise self._failure
+
+
+def _make_group(logs: Any) -> None:
+    """Make the group, unless it is there: another instance may have made it just now."""
+    try:
+        logs.create_log_group(logGroupName=GROUP)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceAlreadyExistsException":
+            raise

@@ -147,6 +147,11 @@ class Settings(_Checked):
         None, ge=1, le=1024, description="CPU threads (default: as many as there are cores)"
     )
     quality: int = Field(90, ge=1, le=100, description="quality of re-encoded pictures")
+    copy_untouched: Literal["auto", "never"] = Field(
+        "auto",
+        description="copy groups of pictures in which nobody is hidden, where that is safe, instead"
+        " of encoding them again",
+    )
     keep_location: bool = Field(
         False, description="keep the place and device data that the file carries"
     )

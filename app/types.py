@@ -149,6 +149,19 @@ class MediaInfo:
     is_image: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Frames that need no other ones to be decoded: numbers ``first`` to ``end`` (exclusive).
+
+    They are shown from ``start`` to ``last`` (inclusive), pts in units of the source's time base.
+    """
+
+    first: int
+    end: int
+    start: int
+    last: int
+
+
 class FrameSource(Protocol):
     """Frames in presentation order; each iteration starts again at the first frame.
 
@@ -161,12 +174,22 @@ class FrameSource(Protocol):
 
     def __iter__(self) -> Iterator[Frame]: ...
 
+    def only(self, stretches: Sequence[Stretch]) -> Iterator[Frame]:
+        """The frames of some stretches, in order, with the numbers they have among all."""
+
 
 class FrameSink(Protocol):
     """Takes every frame of a source, in order, and puts a finished file in place, or nothing.
 
     Leaving the context without ``commit`` (or with an exception) removes all that was written.
     """
+
+    def needed(self, hidden: NDArray[np.bool_]) -> Sequence[Stretch] | None:
+        """Ask before the first frame which ones must be written; None: every one.
+
+        ``hidden`` tells for each frame of the source whether something is hidden in it. Frames
+        that are not needed come to the result as they are in the source, without being decoded.
+        """
 
     def write(self, frame: Frame, boxes: Boxes) -> None:
         """Encode ``frame``, in which ``boxes`` (N, 4) have been hidden already."""

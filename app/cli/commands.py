@@ -24,7 +24,10 @@ from app.pipeline import (
 )
 from app.plan import Plan, read_plan, together, write_plan
 
-_FROM_PLAN = ("effect", "shape", "margin", "feather", "cells", "quality", "keep_location")
+_FROM_PLAN = (
+    *("effect", "shape", "margin", "feather", "cells"),
+    *("quality", "copy_untouched", "keep_location"),
+)
 """Settings of a plan that ``render`` follows where nothing else is asked for."""
 
 

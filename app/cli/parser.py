@@ -11,7 +11,7 @@ from app.errors import UsageError
 
 FINDING = ("people", "blur", "select", "models")
 """Settings with an option of their own wherever faces are looked for."""
-HIDING = ("effect", "shape", "quality", "keep_location")
+HIDING = ("effect", "shape", "quality", "copy_untouched", "keep_location")
 """Settings with an option of their own wherever a video is written."""
 _METAVARS = {"people": "DIR", "select": "FRAME,X,Y", "models": "PACK", "quality": "N"}
 

@@ -6,8 +6,7 @@ Only this package puts the stages together; each of them can be replaced on its 
 from pathlib import Path
 
 from app.config import Settings
-from app.effects import make_effect
-from app.errors import MediaError, PlanError, UsageError
+from app.errors import PlanError, UsageError
 from app.identity.gallery import Gallery
 from app.pipeline.analysis import Analysis
 from app.pipeline.memory import give_back_memory, share_one_heap
@@ -15,9 +14,10 @@ from app.pipeline.naming import decide
 from app.pipeline.outputs import CONTENT_TYPES, output_for
 from app.pipeline.parts import Parts, Progress, load_parts, parts_for
 from app.pipeline.people import check_people, load_people, photo_labels
+from app.pipeline.rendering import write_hidden
 from app.plan import Person, Plan, SourceRecord, sha256_of
 from app.types import MediaFile, MediaInfo
-from app.video import check_output, open_sink, open_source
+from app.video import check_output, open_source
 
 __all__ = [
     "CONTENT_TYPES",
@@ -113,24 +113,4 @@ def render(
     """
     if sha256_of(path) != plan.source.sha256:
         raise PlanError(f"{path}: is not the file that the plan was made for; analyse it again")
-    report = progress or _silent
-    effect = make_effect(
-        settings.effect, shape=settings.shape, margin=settings.margin,
-        feather=settings.feather, cells=settings.cells,
-    )  # fmt: skip
-    source = open_source(path, threads=settings.threads)
-    done = 0
-    with open_sink(
-        path, output, quality=settings.quality, keep_location=settings.keep_location,
-        overwrite=overwrite, threads=settings.threads,
-    ) as sink:  # fmt: skip
-        for frame in source:
-            boxes = plan.regions_at(frame.index)
-            if len(boxes):
-                effect.hide(frame.planes(), boxes)
-            sink.write(frame, boxes)
-            done = frame.index + 1
-            report("render", done, plan.source.frames)
-        if done != plan.source.frames:
-            raise MediaError(f"{path}: has {done} frames, but the plan {plan.source.frames}")
-        sink.commit()
+    write_hidden(path, plan, output, settings, progress or _silent, overwrite=overwrite)

@@ -10,8 +10,16 @@ from app.video.sink import VideoSink
 from app.video.sniff import sniff
 from app.video.source import VideoSource
 from app.video.streams import UPRIGHT, check_rotation, output_suffix, plan_streams
+from app.video.units import Uncopyable
 
-__all__ = ["check_output", "natural_suffix", "open_sink", "open_source", "read_photo"]
+__all__ = [
+    "Uncopyable",
+    "check_output",
+    "natural_suffix",
+    "open_sink",
+    "open_source",
+    "read_photo",
+]
 
 
 def open_source(path: MediaFile, *, threads: int | None = None) -> FrameSource:
@@ -59,11 +67,14 @@ def open_sink(
     keep_location: bool = False,
     overwrite: bool = False,
     threads: int | None = None,
+    copy_untouched: bool = False,
 ) -> FrameSink:
     """A sink for frames of ``source``, as a context manager; see ``check_output``.
 
     ``quality`` is 1..100, 90 is visually lossless. Places and devices in the metadata are left
-    out unless ``keep_location``. ``threads`` bounds those of the encoder.
+    out unless ``keep_location``. ``threads`` bounds those of the encoder. With ``copy_untouched``
+    ask the sink which frames are ``needed``: others are copied where that is safe. ``write`` and
+    ``commit`` raise ``Uncopyable`` where it was not; then do it without.
 
     Raises:
         MediaError, OutputError: as ``check_output``.
@@ -79,6 +90,7 @@ def open_sink(
         keep_location=keep_location,
         overwrite=overwrite,
         threads=threads,
+        copy_untouched=copy_untouched,
     )
 
 

@@ -1,6 +1,6 @@
 """Images: films of one frame."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -8,9 +8,10 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.errors import MediaError, OutputError, UnsupportedMedia
-from app.types import Boxes, Frame, Image, MediaFile, MediaInfo, Plane, Region, Size
+from app.types import Boxes, Frame, Image, MediaFile, MediaInfo, Plane, Region, Size, Stretch
 from app.video.container import translated
 from app.video.files import PendingFile, check_place
 from app.video.frame import Converters, check_region, scaled
@@ -78,6 +79,10 @@ class ImageSource:
     def __iter__(self) -> Iterator[ImageFrame]:
         yield ImageFrame(read_picture(self.path, self._format), Converters())
 
+    def only(self, stretches: Sequence[Stretch]) -> Iterator[ImageFrame]:
+        """The frame, if it is wanted."""
+        return iter(self) if any(stretch.first == 0 for stretch in stretches) else iter(())
+
 
 class ImageSink:
     """Writes an image; implements the contract ``FrameSink``.
@@ -95,6 +100,9 @@ class ImageSink:
         self._source, self._name, self._quality = source, output, quality
         self._pending = PendingFile(output, overwrite=overwrite)
         self._written: Size | None = None
+
+    def needed(self, hidden: NDArray[np.bool_]) -> None:
+        """Every frame: there is one."""
 
     def write(self, frame: Frame, boxes: Boxes) -> None:  # noqa: ARG002 - part of the contract
         """Encode the frame."""

@@ -2,38 +2,37 @@
 
 import math
 import os
-from collections.abc import Iterable
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import av
-from av.codec.context import Flags
+import numpy as np
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Disposition
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
-from app.errors import MediaError
-from app.types import Boxes, Frame, MediaFile
-from app.video.codecs import options, silence
+from app.errors import MediaError, OutputError
+from app.types import Boxes, Frame, MediaFile, Stretch
 from app.video.container import frame_rate, main_video, open_container, translated
 from app.video.copying import Carrier
+from app.video.encoder import Fitter, add_encoder
 from app.video.files import PendingFile, check_place
-from app.video.formats import FULL_RANGE, layout
 from app.video.frame import DecodedFrame
-from app.video.marks import handed_on, mark_of
+from app.video.groups import find_groups, video_packets
+from app.video.marks import handed_on, is_piece, mark_of
 from app.video.metadata import kept, spelt
-from app.video.source import display_matrix
+from app.video.mixing import Mixer, check_kinds, open_encoder
+from app.video.source import display_matrix, first_picture
 from app.video.streams import check_rotation, plan_streams
+from app.video.units import Uncopyable
 from app.video.verify import Times, check_file
-
-_GOP_SECONDS = 10
-_GOP_FRAMES = 250
-_FORMATS = {"mpegts": "mpegts", "matroska": "matroska"}
+from app.video.verify_mixed import check_mixed
 
 
 class VideoSink:
@@ -57,52 +56,87 @@ class VideoSink:
         keep_location: bool = False,
         overwrite: bool = False,
         threads: int | None = None,
+        copy_untouched: bool = False,
     ) -> None:
         check_place(source, output, overwrite=overwrite)
         self._source, self._format, self._name = source, format_, output
         self._quality, self._keep_location = quality, keep_location
         self._threads = threads if threads is not None else len(os.sched_getaffinity(0))
+        self._copy_untouched = copy_untouched
         self._pending = PendingFile(output, overwrite=overwrite)
         self._stack = ExitStack()
-        self._converter = VideoReformatter()
         self._times = Times()
         self._durations: dict[int, int] = {}
         self._writing: _Writing | None = None
         with self._stack:
             self._input = self._stack.enter_context(open_container(source, format_))
             self._outline = plan_streams(self._input, source, output)
+            self._fitter = Fitter(self._outline.encoding.pixel_format)
             self._stack = self._stack.pop_all()
 
-    def write(self, frame: Frame, boxes: Boxes) -> None:  # noqa: ARG002 - for smart rendering
+    def needed(self, hidden: NDArray[np.bool_]) -> Sequence[Stretch] | None:
+        """Ask before the first frame which ones must be written; None: every one.
+
+        The others are copied, if that is allowed and safe. ``write`` and ``commit`` raise
+        ``Uncopyable`` where it turns out that it was not.
+        """
+        if not self._copy_untouched or hidden.all() or is_piece(self._input.metadata):
+            return None
+        try:
+            self._writing = self._start_mixed(hidden)
+        except Uncopyable:
+            return None
+        assert self._writing.mixer is not None  # noqa: S101 - it was made just now
+        return self._writing.mixer.stretches
+
+    def write(self, frame: Frame, boxes: Boxes) -> None:  # noqa: ARG002 - part of the contract
         """Encode ``frame``, a frame of the source, in which ``boxes`` have been hidden already."""
         if not isinstance(frame, DecodedFrame):
             raise TypeError(f"expected a frame of a video source, got {type(frame).__name__}")
-        with translated(self._name, writing=True):
+        with self._translated():
             if self._writing is None:
                 self._writing = self._start(frame.picture)
-            picture = self._fitting(frame.picture, frame.pts)
+            picture = self._fitter.fit(frame.picture, frame.pts)
             self._times.add(frame.pts * self._writing.time_base)
             self._durations[frame.pts] = picture.duration
-            self._mux(self._writing, self._writing.stream.encode(picture))
+            if self._writing.mixer is not None:
+                self._writing.mixer.take(frame.index, picture)
+            self._mux(self._writing, self._writing.encoded(picture))
 
     def commit(self) -> None:
         """Finish the file, look through it, and move it to its name."""
         if self._writing is None:
             raise MediaError(f"{self._source}: no frame was written; nothing to put in place")
-        with translated(self._name, writing=True):
+        with self._translated():
             # One by one: what encoders hold back is seconds of work that Ctrl-C must not wait for.
-            self._mux(self._writing, self._writing.stream.encode_lazy(None))
+            self._mux(self._writing, self._writing.encoded(None))
             self._writing.carrier.pump(None)
             self._writing.output.close()
-        check_file(
-            self._pending.path,
-            self._outline.muxer,
-            self._times,
-            self._writing.carrier.tallies,
-            self._name,
-        )
+            self._check(self._writing)
         with translated(self._name, writing=True):
             self._pending.commit()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Errors as ours; what goes wrong with copied packets may go well without them."""
+        try:
+            with translated(self._name, writing=True):
+                yield
+        except (MediaError, OutputError) as error:
+            if self._writing is None or self._writing.mixer is None:
+                raise
+            raise Uncopyable(str(error)) from error
+
+    def _check(self, writing: "_Writing") -> None:
+        """Look through the finished file."""
+        times, mixer = self._times, writing.mixer
+        if mixer is not None:
+            times = mixer.written.times(writing.time_base)
+        check_file(
+            self._pending.path, self._outline.muxer, times, writing.carrier.tallies, self._name
+        )
+        if mixer is not None:
+            check_mixed(self._pending.path, mixer.written)
 
     def __enter__(self) -> Self:
         return self
@@ -126,6 +160,37 @@ class VideoSink:
         video = main_video(self._input, self._source)
         output = self._open_output(video)
         stream = self._add_video(output, video, picture)
+        return self._written_to(output, stream, video)
+
+    def _start_mixed(self, hidden: NDArray[np.bool_]) -> "_Writing":
+        """Begin a file of packets of the source and of an encoder that stands beside it.
+
+        Raises:
+            Uncopyable: it would not be safe.
+        """
+        check_kinds(self._format, self._outline)
+        groups = find_groups(self._source, self._format)
+        touched = groups.touched(hidden)
+        video = main_video(self._input, self._source)
+        picture = first_picture(self._source, self._format)
+        # Nothing is written to it: it only holds the encoder.
+        beside = av.open(os.devnull, "w", format="null")
+        encoder = self._add_video(beside, video, picture)
+        sets = open_encoder(encoder, groups)
+        mixer = Mixer(groups, touched, sets)
+        output = self._open_output(video)
+        stream = output.add_stream_from_template(encoder)
+        stream.codec_context.extradata = bytes(mixer.written.sets)
+        self._describe(stream, video, picture)
+        copies = self._stack.enter_context(open_container(self._source, self._format))
+        mixer.connect(video_packets(self._source, copies), stream)
+        writing = self._written_to(output, encoder, video)
+        writing.mixer = mixer
+        return writing
+
+    def _written_to(
+        self, output: OutputContainer, stream: VideoStream, video: VideoStream
+    ) -> "_Writing":
         carrier = Carrier(
             self._input, self._source, output, self._outline, keep_location=self._keep_location
         )
@@ -147,68 +212,33 @@ class VideoSink:
     def _add_video(
         self, output: OutputContainer, video: VideoStream, picture: av.VideoFrame
     ) -> VideoStream:
-        encoding, mark = self._outline.encoding, mark_of(self._input.metadata)
-        rate = mark.rate if mark is not None else frame_rate(video)
-        silence(encoding.encoder)
-        stream = output.add_stream(
-            encoding.encoder, rate, options(encoding.encoder, self._quality, picture)
+        mark = mark_of(self._input.metadata)
+        stream = add_encoder(
+            output,
+            video,
+            picture,
+            self._outline.encoding,
+            rate=mark.rate if mark is not None else frame_rate(video),
+            quality=self._quality,
+            threads=self._threads,
         )
-        assert isinstance(stream, VideoStream)  # noqa: S101 - the table names video encoders
-        context = stream.codec_context
-        context.width, context.height = picture.width, picture.height
-        context.pix_fmt = encoding.pixel_format
-        context.time_base = Fraction(video.time_base or 1)
-        stream.time_base = Fraction(video.time_base or 1)
-        context.sample_aspect_ratio = video.sample_aspect_ratio or Fraction(0, 1)
-        context.gop_size = min(_GOP_FRAMES, max(1, math.floor(rate * _GOP_SECONDS)))
-        context.thread_count = self._threads
-        self._tag_colour(stream, picture)
-        if picture.interlaced_frame:
-            context.flags |= Flags.interlaced_dct | Flags.interlaced_me
-            context.field_order = video.codec_context.field_order
+        self._describe(stream, video, picture)
+        return stream
+
+    def _describe(self, stream: VideoStream, video: VideoStream, picture: av.VideoFrame) -> None:
+        """Tell of a stream of the output what the container holds, not the encoder."""
         matrix = display_matrix(picture)
         check_rotation(matrix, self._outline.muxer, self._name)
         stream.set_display_matrix(matrix)
         facts = kept(video.metadata, keep_location=self._keep_location)
         stream.metadata.update(spelt(facts, self._outline.muxer))
         stream.disposition = video.disposition & ~Disposition.attached_pic
-        return stream
-
-    def _tag_colour(self, stream: VideoStream, picture: av.VideoFrame) -> None:
-        context = stream.codec_context
-        context.color_primaries = picture.color_primaries
-        context.color_trc = picture.color_trc
-        is_rgb = layout(picture.format.name).is_rgb
-        becomes_yuv = is_rgb and not layout(self._outline.encoding.pixel_format).is_rgb
-        context.colorspace = 1 if becomes_yuv else picture.colorspace
-        full = layout(picture.format.name).is_full_range(picture.color_range) and not is_rgb
-        context.color_range = FULL_RANGE if full else (1 if becomes_yuv else picture.color_range)
-
-    def _fitting(self, picture: av.VideoFrame, pts: int) -> av.VideoFrame:
-        """The picture as the encoder takes it; itself in nearly all cases."""
-        target = self._outline.encoding.pixel_format
-        duration = picture.duration
-        if picture.format.name != target:
-            source = layout(picture.format.name)
-            to_yuv = source.is_rgb and not layout(target).is_rgb
-            full = source.is_full_range(picture.color_range)
-            picture = self._converter.reformat(
-                picture,
-                format=target,
-                src_color_range=FULL_RANGE if full else 1,
-                dst_color_range=FULL_RANGE if full and not to_yuv else 1,
-                dst_colorspace=1 if to_yuv else None,
-                threads=1,
-            )
-        picture.pts, picture.duration = pts, duration
-        # The decoder's picture types would be taken for orders.
-        picture.pict_type = 0
-        return picture
 
     def _mux(self, writing: "_Writing", packets: "Iterable[Packet[VideoStream]]") -> None:
         for packet in packets:
             if packet.pts is not None:
-                packet.duration = self._durations.pop(packet.pts, 0)
+                # What is copied has one already.
+                packet.duration = self._durations.pop(packet.pts, packet.duration or 0)
             time = packet.dts if packet.dts is not None else packet.pts
             if time is not None:
                 writing.carrier.pump(time * packet.time_base)
@@ -216,9 +246,9 @@ class VideoSink:
 
 
 class _Writing:
-    """The file while it is written."""
+    """The file while it is written; ``stream`` is the one whose encoder is used."""
 
-    __slots__ = ("carrier", "output", "stream", "time_base")
+    __slots__ = ("carrier", "mixer", "output", "stream", "time_base")
 
     def __init__(
         self,
@@ -231,6 +261,14 @@ class _Writing:
         self.stream = stream
         self.carrier = carrier
         self.time_base = time_base
+        self.mixer: Mixer | None = None
+
+    def encoded(self, picture: av.VideoFrame | None) -> "Iterable[Packet[VideoStream]]":
+        """The packets that are ready with another picture, or without any more."""
+        packets = self.stream.encode_lazy(picture)
+        if self.mixer is None:
+            return packets
+        return self.mixer.ordered(packets, last=picture is None)
 
 
 def muxer_options(muxer: str, source: InputContainer, video: VideoStream) -> dict[str, str]:

@@ -1,8 +1,10 @@
 """Frames of a video file, in presentation order."""
 
+import bisect
+import itertools
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 
@@ -14,7 +16,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from app.errors import MediaError, UnsupportedMedia
-from app.types import MediaFile, MediaInfo, Size
+from app.types import MediaFile, MediaInfo, Size, Stretch
 from app.video.ahead import run_ahead
 from app.video.complete import check_complete
 from app.video.container import frame_rate, main_video, open_container, translated
@@ -45,10 +47,7 @@ class VideoSource:
         self._threads = threads if threads is not None else len(os.sched_getaffinity(0))
         check_complete(path, format_)
         with _open(path, format_, threads=1) as (container, stream):
-            first = next(_decoded(container, stream, path), None)
-            if first is None:
-                raise MediaError(f"{path}: holds no frame that can be shown; export it again")
-            self._look = _Look.of(first, path)
+            self._look = _Look.of(_first(container, stream, path), path)
             self.info = self._describe(container, stream)
 
     @property
@@ -57,21 +56,44 @@ class VideoSource:
         return self._look.matrix
 
     def __iter__(self) -> Iterator[DecodedFrame]:
+        return self._frames(itertools.count(), None)
+
+    def only(self, stretches: Sequence[Stretch]) -> Iterator[DecodedFrame]:
+        """The frames of some stretches, in order; what is between them is not decoded.
+
+        Raises:
+            MediaError: there are others in the file.
+        """
+        numbers = itertools.chain.from_iterable(range(s.first, s.end) for s in stretches)
+        ends = {s.first: s.start for s in stretches} | {s.end - 1: s.last for s in stretches}
+        for frame in self._frames(numbers, stretches):
+            if ends.get(frame.index, frame.pts) != frame.pts:
+                raise MediaError(f"{self.path}: frame {frame.index} is another one than before")
+            yield frame
+        if next(numbers, None) is not None:
+            raise MediaError(f"{self.path}: has other frames than before; analyse it again")
+
+    def _frames(
+        self, numbers: Iterator[int], stretches: Sequence[Stretch] | None
+    ) -> Iterator[DecodedFrame]:
         pictures = run_ahead(
-            self._pictures(), weigh=_weight, count=_AHEAD_FRAMES, weight=_AHEAD_BYTES
+            self._pictures(stretches), weigh=_weight, count=_AHEAD_FRAMES, weight=_AHEAD_BYTES
         )
         orientation, converters = self._look.orientation, Converters()
         try:
-            for index, picture in enumerate(pictures):
+            for picture in pictures:
+                index = next(numbers, None)
+                if index is None:
+                    raise MediaError(f"{self.path}: has more frames than before; analyse it again")
                 assert picture.pts is not None  # noqa: S101 - the ledger saw to it
                 yield DecodedFrame(index, picture.pts, picture, orientation, converters)
         finally:
             pictures.close()
 
-    def _pictures(self) -> Iterator[av.VideoFrame]:
+    def _pictures(self, stretches: Sequence[Stretch] | None) -> Iterator[av.VideoFrame]:
         converter = VideoReformatter()
         with _open(self.path, self.format, threads=self._threads) as (container, stream):
-            for picture in _decoded(container, stream, self.path):
+            for picture in _decoded(container, stream, self.path, stretches):
                 self._look.check(picture, self.path)
                 yield self._look.shown(picture, converter)
 
@@ -144,6 +166,23 @@ class _Look:
         return shown
 
 
+def first_picture(path: MediaFile, format_: str) -> av.VideoFrame:
+    """The first picture of a film, as it is coded.
+
+    Raises:
+        MediaError: there is none that can be shown.
+    """
+    with _open(path, format_, threads=1) as (container, stream):
+        return _first(container, stream, path)
+
+
+def _first(container: InputContainer, stream: VideoStream, path: MediaFile) -> av.VideoFrame:
+    first = next(_decoded(container, stream, path), None)
+    if first is None:
+        raise MediaError(f"{path}: holds no frame that can be shown; export it again")
+    return first
+
+
 def display_matrix(picture: av.VideoFrame) -> Matrix | None:
     """The nine numbers of the display matrix of a picture, None when it has none."""
     data = side_data(picture, "DISPLAYMATRIX")
@@ -172,21 +211,42 @@ def _open(
 
 
 def _decoded(
-    container: InputContainer, stream: VideoStream, path: MediaFile
+    container: InputContainer,
+    stream: VideoStream,
+    path: MediaFile,
+    stretches: Sequence[Stretch] | None = None,
 ) -> Iterator[av.VideoFrame]:
-    """Decode all frames, and account for every packet."""
+    """Decode all frames, or those of some stretches, and account for every packet."""
     ledger = Ledger(path, stream.codec_context.name)
+    is_wanted = _chooser(stretches)
     expected, packets = _indexed(container, stream), 0
     with translated(path):
         for packet in container.demux(stream):
             if packet.size:
-                ledger.sent(packet)
                 packets += 1
+                if not is_wanted(packet.pts):
+                    continue
+                ledger.sent(packet)
             for frame in packet.decode():
                 yield _checked(frame, ledger, path)
     if packets < expected:
         raise MediaError(f"{path}: {packets} of {expected} frames are there; copy it again")
     ledger.finish()
+
+
+def _chooser(stretches: Sequence[Stretch] | None) -> Callable[[int | None], bool]:
+    """Whether the picture of a time is wanted."""
+    if stretches is None:
+        return lambda _: True
+    starts = [stretch.start for stretch in stretches]
+
+    def is_wanted(pts: int | None) -> bool:
+        if pts is None:
+            return True
+        index = bisect.bisect(starts, pts) - 1
+        return index >= 0 and pts <= stretches[index].last
+
+    return is_wanted
 
 
 def _indexed(container: InputContainer, stream: VideoStream) -> int:

@@ -13,7 +13,7 @@ from app.errors import ConfigError
 HEADER = "X-Amzn-SageMaker-Custom-Attributes"
 OPTIONS = (
     *("blur", "select", "effect", "shape", "margin", "feather", "cells", "quality"),
-    *("keep_location", "shots", "sampling", "look_every", "pad"),
+    *("copy_untouched", "keep_location", "shots", "sampling", "look_every", "pad"),
 )
 """Settings that make sense for one request; the others belong to whoever runs the service."""
 Wanted = Literal["media", "plan", "faces"]

@@ -47,6 +47,30 @@ def ours(
     )
 
 
+def averaged(effect: str, wobble: float, *, frames: int = 25) -> Method:
+    """An effect over a face that stays while its box wobbles, and the mean of what was published.
+
+    A grid that moves over a face samples it more finely than one that does not. ``wobble`` is the
+    deviation of each side of the box, as a part of its length (at most twice that); what lies so
+    near to the edge that some frame may show it is left out.
+    """
+    hiding = make_effect(effect, shape="ellipse", margin=0.2, feather=0.0, cells=4)
+
+    def draw(image: Image, box: Boxes) -> None:
+        random = np.random.default_rng(0)
+        sides = np.tile(box[2:] - box[:2], 2)
+        total = np.zeros(image.shape)
+        for _ in range(frames):
+            shown = image.copy()
+            moved = box + sides * wobble * np.clip(random.normal(size=4), -2, 2)
+            hiding.hide([Plane(shown, 0, 0, (0, 0, 0))], moved[None].astype(np.float32))
+            total += shown
+        image[:] = np.rint(total / frames)
+
+    name = f"{effect}, 4 x 4, mean of {frames} frames, box off by {wobble:.0%}"
+    return Method(name, draw, Outline("ellipse", 0.2 - 3 * wobble, 0.0))
+
+
 def theirs(name: str, outline: Outline, change: Callable[[Image], Image]) -> Method:
     """What other tools do by default: ``change`` takes the box around the outline."""
 
@@ -120,7 +144,8 @@ def methods(*, quick: bool) -> tuple[Method, ...]:
         for effect, outline in product(("blur", "pixelate"), outlines)
     )
     coarser = tuple(ours(effect, n) for effect, n in product(("blur", "pixelate"), (3, 2)))
-    return (NOTHING, *weakest, *shaped, *coarser, *floor, *OTHERS)
+    moving = tuple(averaged(effect, 0.05) for effect in ("blur", "pixelate"))
+    return (NOTHING, *weakest, *shaped, *coarser, *moving, *floor, *OTHERS)
 
 
 def covered(outline: Outline, box: Boxes, image: Image) -> NDArray[np.bool_]:

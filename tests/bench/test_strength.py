@@ -13,7 +13,7 @@ BENCH = Path(__file__).parents[2] / "bench"
 sys.path.insert(0, str(BENCH))
 
 import strength  # noqa: E402 - lies in bench/
-from hiding import NOTHING, OTHERS, blocks, covered, gaussian, methods, ours  # noqa: E402
+from hiding import NOTHING, OTHERS, averaged, blocks, covered, gaussian, methods, ours  # noqa: E402
 from photos import Portrait  # noqa: E402
 from rates import chance_of, more_than, naming, wilson  # noqa: E402
 
@@ -130,6 +130,18 @@ def test_what_surrounds_a_face_is_painted_over() -> None:
     assert (image[inside] == 0).all()
     assert (image[~inside] == strength.GREY).all()
     assert 0.5 < inside.mean() < 0.7
+
+
+def test_the_mean_of_frames_shows_nothing_that_no_frame_shows() -> None:
+    (portrait,) = portraits(1, sittings=1)
+    image, _ = strength.seen(portrait, averaged("solid", 0.05), portrait.width)
+    assert set(np.unique(image)) == {0, strength.GREY}
+    ramp = np.broadcast_to(np.arange(160, dtype=np.uint8)[:, None, None], (160, 160, 3))
+    portrait = replace(portrait, image=ramp.copy())
+    one, _ = strength.seen(portrait, ours("pixelate"), portrait.width)
+    many, _ = strength.seen(portrait, averaged("pixelate", 0.05), portrait.width)
+    middle = slice(50, 110), slice(50, 110)
+    assert len(np.unique(many[middle])) > len(np.unique(one[middle]))
 
 
 def test_the_methods_of_others() -> None:

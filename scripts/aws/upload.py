@@ -1,0 +1,141 @@
+"""What is uploaded: videos and images to hide faces in, and the photos of people."""
+
+import gzip
+import io
+import tarfile
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from app.errors import MediaError, OutputError, UsageError
+from app.pipeline import CONTENT_TYPES
+from app.pipeline.people import find_photos
+from app.video import natural_suffix
+from aws.transfer import Item
+
+_KEY_BYTES = 1024
+_ANY_TYPE = "application/octet-stream"
+_ARCHIVE_TYPE = "application/gzip"
+
+
+def find_media(paths: Iterable[Path], prefix: str) -> tuple[list[Item], list[Path]]:
+    """The videos and images of ``paths``, folders with all below them; and what was passed over.
+
+    A file becomes ``<prefix><its name>``, one of a folder ``<prefix><its path in the folder>``.
+    Hidden files are not looked at. Of a folder, files that are no media are passed over.
+
+    Raises:
+        MediaError: a file that was named is not a video or image that we read.
+        UsageError: there is none, or two would have one name.
+    """
+    items: list[Item] = []
+    strange: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            items.append(_media(path, prefix + path.name))
+            continue
+        for file in _files(path):
+            try:
+                items.append(_media(file, prefix + file.relative_to(path).as_posix()))
+            except MediaError:
+                strange.append(file)
+    if not items:
+        raise UsageError("no video or image was found; give files, or folders that hold some")
+    check_keys(items)
+    return items, strange
+
+
+def _media(path: Path, key: str) -> Item:
+    return Item(path, key, CONTENT_TYPES.get(natural_suffix(path), _ANY_TYPE))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and not hidden:
+            yield path
+
+
+def check_keys(items: Sequence[Item]) -> None:
+    """Whether all can lie beside each other, in S3 and where results are downloaded to.
+
+    Raises:
+        UsageError: two have one name, if only on disks that do not tell case and accents apart; or
+            a name is too long, or has characters that manifests and listings do not carry.
+    """
+    same = defaultdict(list)
+    for item in items:
+        same[unicodedata.normalize("NFC", item.key).casefold()].append(item)
+    faults = [
+        f"{' and '.join(str(item.path) for item in group)} would have one name in S3"
+        for group in same.values()
+        if len(group) > 1
+    ]
+    faults += [f"{item.path!r}: {fault}" for item in items if (fault := _fault(item.key))]
+    if faults:
+        raise UsageError(f"{'; '.join(faults)}; rename them")
+
+
+def _fault(key: str) -> str:
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        return "its name is not text"
+    if size > _KEY_BYTES:
+        return f"its name is longer than the {_KEY_BYTES} bytes of S3"
+    if any(unicodedata.category(character).startswith("C") for character in key):
+        return "its name has control characters"
+    return ""
+
+
+def find_people(folder: Path, prefix: str) -> list[Item]:
+    """The photos of a folder of people, as they lie in it.
+
+    Raises:
+        PeopleError: it is no folder of people.
+        UsageError: two photos would have one name.
+    """
+    photos = sorted(path for paths in find_photos(folder).values() for path in paths)
+    items = [_media(path, prefix + path.relative_to(folder).as_posix()) for path in photos]
+    check_keys(items)
+    return items
+
+
+def write_archive(folder: Path, archive: Path) -> None:
+    """Write the photos as SageMaker wants a model: it unpacks them as /opt/ml/model/people.
+
+    The same photos give the same bytes, so that an archive that has not changed is not sent again.
+
+    Raises:
+        PeopleError: it is no folder of people.
+        OutputError: the archive cannot be written.
+    """
+    photos = sorted(path for paths in find_photos(folder).values() for path in paths)
+    names = {path: path.relative_to(folder) for path in photos}
+    folders = sorted({parent for name in names.values() for parent in name.parents})
+    try:
+        # Photos are compressed already, and compressors differ.
+        with (
+            archive.open("wb") as file,
+            gzip.GzipFile("", "wb", 0, file, mtime=0) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+        ):
+            for name in folders:
+                tar.addfile(_entry(name, 0o755, tarfile.DIRTYPE))
+            for path, name in names.items():
+                content = path.read_bytes()
+                tar.addfile(_entry(name, 0o644, tarfile.REGTYPE, len(content)), io.BytesIO(content))
+    except OSError as error:
+        raise OutputError(f"{archive}: cannot be written ({error})") from error
+
+
+def _entry(name: Path, mode: int, kind: bytes, size: int = 0) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo((Path("people") / name).as_posix())
+    entry.mode, entry.type, entry.size = mode, kind, size
+    return entry
+
+
+def archive_item(archive: Path, key: str) -> Item:
+    """The archive as what is uploaded."""
+    return Item(archive, key, _ARCHIVE_TYPE)

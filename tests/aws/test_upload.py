@@ -1,0 +1,364 @@
+"""What is uploaded, under which names, checked how, and what an interruption costs."""
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import signal
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws import transfer
+from aws.cloud import Cloud
+from aws.errors import CloudError
+from aws.tags import our_tags
+from aws.transfer import Item, Progress, checksum, head, part_size, upload
+from aws.upload import check_keys, find_media, find_people, write_archive
+from aws.variables import Variables
+from media.clip import Clip
+
+from app.errors import PeopleError, UnsupportedMedia, UsageError
+from app.pipeline.people import find_photos
+
+MP4 = b"\0\0\0\x18ftypisom\0\0\0\0isomiso2" + b"film" * 1000
+JPEG = b"\xff\xd8\xff\xe0" + b"photo" * 100
+BUCKET = "films"
+SMALLEST = 5 * 2**20
+"""Of a part, by the rules of S3."""
+
+
+@contextmanager
+def silent(item: Item, size: int) -> Iterator[Progress]:
+    yield lambda _: None
+
+
+@pytest.fixture
+def films(cloud: Cloud) -> Cloud:
+    """An account with a bucket."""
+    make_bucket(cloud)
+    return Cloud(Variables(bucket=BUCKET))
+
+
+def make_bucket(cloud: Cloud) -> None:
+    place = {"LocationConstraint": "eu-north-1"}
+    cloud.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place)
+
+
+def keys(cloud: Cloud) -> list[str]:
+    return [item["Key"] for item in cloud.pages("s3", "list_objects_v2", "Contents", Bucket=BUCKET)]
+
+
+def body(cloud: Cloud, key: str) -> bytes:
+    return bytes(cloud.read("s3", "get_object", Bucket=BUCKET, Key=key)["Body"].read())
+
+
+def an_item(folder: Path, content: bytes = MP4, key: str = "input/a.mp4") -> Item:
+    path = folder / "a.mp4"
+    path.write_bytes(content)
+    return Item(path, key, "video/mp4")
+
+
+def test_files_and_folders_become_keys_below_the_prefix(tmp_path: Path) -> None:
+    for name in ("a.mp4", "day/b.mp4", "day/two/c.MOV", "day/.hidden.mp4", "day/.DS_Store/d.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(MP4)
+    (tmp_path / "day" / "photo.jpeg").write_bytes(JPEG)
+    (tmp_path / "day" / "notes.txt").write_text("notes")
+    items, strange = find_media([tmp_path / "a.mp4", tmp_path / "day"], "input/")
+    assert [(item.key, item.content_type) for item in items] == [
+        ("input/a.mp4", "video/mp4"),
+        ("input/b.mp4", "video/mp4"),
+        ("input/photo.jpeg", "image/jpeg"),
+        ("input/two/c.MOV", "video/mp4"),
+    ]
+    assert strange == [tmp_path / "day" / "notes.txt"]
+
+
+def test_a_file_that_was_named_has_to_be_media(tmp_path: Path) -> None:
+    (tmp_path / "notes.mp4").write_text("notes")
+    with pytest.raises(UnsupportedMedia, match=r"notes\.mp4: not a video or image"):
+        find_media([tmp_path / "notes.mp4"], "input/")
+    with pytest.raises(UsageError, match="no video or image was found"):
+        find_media([tmp_path], "input/")
+
+
+@pytest.mark.parametrize(
+    ("names", "fault"),
+    [
+        (("a/x.mp4", "b/x.mp4"), r"a/x\.mp4 and .*b/x\.mp4 would have one name"),
+        (("a/x.mp4", "b/X.mp4"), "would have one name"),
+        (("a/caf\u00e9.mp4", "b/cafe\u0301.mp4"), "would have one name"),
+        (("a/x\ny.mp4",), "control characters"),
+        (("a/x\udcff.mp4",), "is not text"),
+    ],
+)
+def test_names_that_would_collide_are_refused(names: tuple[str, ...], fault: str) -> None:
+    items = [Item(Path(name), f"input/{Path(name).name}", "video/mp4") for name in names]
+    with pytest.raises(UsageError, match=fault):
+        check_keys(items)
+
+
+def test_a_name_has_the_length_that_s3_takes() -> None:
+    check_keys([Item(Path("x"), "i/" + "\u00e9" * 511, "video/mp4")])
+    with pytest.raises(UsageError, match="longer than the 1024 bytes of S3"):
+        check_keys([Item(Path("x"), "i/" + "\u00e9" * 512, "video/mp4")])
+
+
+def test_an_object_is_what_the_file_is_and_carries_our_tag(films: Cloud, tmp_path: Path) -> None:
+    item = an_item(tmp_path)
+    told: list[int] = []
+
+    @contextmanager
+    def bar(item: Item, size: int) -> Iterator[Progress]:
+        assert size == len(MP4)
+        yield told.append
+
+    assert upload(films, [item], bar, overwrite=False) == [item]
+    assert sum(told) == len(MP4)
+    assert body(films, item.key) == MP4
+    found = head(films, item.key)
+    assert found is not None
+    assert found["ContentType"] == "video/mp4"
+    assert found["ChecksumSHA256"] == checksum(item.path, part_size(len(MP4)))
+    tags = films.read("s3", "get_object_tagging", Bucket=BUCKET, Key=item.key)["TagSet"]
+    assert tags == our_tags("face-blur")
+
+
+@pytest.mark.parametrize("size", [0, 1, SMALLEST, SMALLEST + 1, 2 * SMALLEST, 2 * SMALLEST + 7])
+def test_our_checksum_is_that_of_s3(
+    films: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(transfer, "PART", SMALLEST)
+    item = an_item(tmp_path, os.urandom(size))
+    assert upload(films, [item], silent, overwrite=False) == [item]
+    found = head(films, item.key)
+    assert found is not None
+    assert found["ETag"].count("-") == (size > SMALLEST)
+    assert upload(films, [item], silent, overwrite=False) == []
+    assert hashlib.sha256(body(films, item.key)).digest() == (
+        hashlib.sha256(item.path.read_bytes()).digest()
+    )
+
+
+def test_parts_grow_where_there_would_be_too_many() -> None:
+    largest = 5 * 2**40
+    assert part_size(largest) * 10_000 >= largest
+    assert part_size(largest) % 2**20 == 0
+
+
+def test_the_number_of_parts_that_s3_appends_is_no_difference(
+    films: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # S3 answers `<checksum>-<parts>` for objects of several parts, moto does not.
+    item = an_item(tmp_path)
+    upload(films, [item], silent, overwrite=False)
+    read = films.read
+
+    def as_s3(service: str, operation: str, **request: Any) -> dict[str, Any]:
+        answer = read(service, operation, **request)
+        if operation == "head_object":
+            answer["ChecksumSHA256"] += "-3"
+        return answer
+
+    monkeypatch.setattr(films, "read", as_s3)
+    assert upload(films, [item], silent, overwrite=False) == []
+
+
+def test_other_content_is_not_replaced_unasked(films: Cloud, tmp_path: Path) -> None:
+    first = an_item(tmp_path)
+    upload(films, [first], silent, overwrite=False)
+    changed = an_item(tmp_path, MP4[:-1] + b"!")
+    other = Item(tmp_path / "a.mp4", "input/new.mp4", "video/mp4")
+    with pytest.raises(UsageError, match=r"with other content in films: input/a\.mp4; .+overwrite"):
+        upload(films, [other, changed], silent, overwrite=False)
+    assert keys(films) == ["input/a.mp4"]
+    assert body(films, "input/a.mp4") == MP4
+    assert upload(films, [changed], silent, overwrite=True) == [changed]
+    assert body(films, "input/a.mp4").endswith(b"!")
+
+
+def test_an_object_that_others_have_put_there_is_not_taken_for_the_file(
+    films: Cloud, tmp_path: Path
+) -> None:
+    item = an_item(tmp_path)
+    films.client("s3").put_object(Bucket=BUCKET, Key=item.key, Body=MP4[::-1])
+    with pytest.raises(UsageError, match="with other content"):
+        upload(films, [item], silent, overwrite=False)
+
+
+def test_a_file_that_changes_meanwhile_is_not_left_in_s3(films: Cloud, tmp_path: Path) -> None:
+    item = an_item(tmp_path)
+
+    @contextmanager
+    def changing(item: Item, size: int) -> Iterator[Progress]:
+        item.path.write_bytes(MP4[::-1])
+        yield lambda _: None
+
+    with pytest.raises(CloudError, match=r"a\.mp4: what arrived is not the file"):
+        upload(films, [item], changing, overwrite=False)
+    assert keys(films) == []
+
+
+def test_what_a_cut_off_upload_has_left_is_removed(films: Cloud, tmp_path: Path) -> None:
+    item = an_item(tmp_path)
+    s3 = films.client("s3")
+    for key in (item.key, item.key + ".other", "elsewhere"):
+        s3.create_multipart_upload(Bucket=BUCKET, Key=key)
+    upload(films, [item], silent, overwrite=False)
+    left = s3.list_multipart_uploads(Bucket=BUCKET)["Uploads"]
+    assert sorted(one["Key"] for one in left) == ["elsewhere", "input/a.mp4.other"]
+
+
+def test_an_interruption_leaves_nothing_and_the_rest_is_sent_later(
+    films: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "PART", SMALLEST)
+    small = an_item(tmp_path)
+    path = tmp_path / "large.mp4"
+    path.write_bytes(os.urandom(3 * SMALLEST))
+    large = Item(path, "input/large.mp4", "video/mp4")
+
+    pressed: list[Item] = []
+
+    @contextmanager
+    def interrupted(item: Item, size: int) -> Iterator[Progress]:
+        def press(_: int) -> None:
+            if item == large and not pressed:
+                pressed.append(item)
+                os.kill(os.getpid(), signal.SIGINT)
+
+        yield press
+
+    with pytest.raises(KeyboardInterrupt):
+        upload(films, [small, large], interrupted, overwrite=False)
+    assert keys(films) == [small.key]
+    assert "Uploads" not in films.client("s3").list_multipart_uploads(Bucket=BUCKET)
+    assert upload(films, [small, large], silent, overwrite=False) == [large]
+
+
+def test_a_bucket_that_is_not_there_is_one_line(cloud: Cloud, tmp_path: Path) -> None:
+    nowhere = Cloud(Variables(bucket="nobodys-bucket"))
+    with pytest.raises(CloudError, match=r"NoSuchBucket") as caught:
+        upload(nowhere, [an_item(tmp_path)], silent, overwrite=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_key_of_ones_own_encrypts(cloud: Cloud, tmp_path: Path) -> None:
+    make_bucket(cloud)
+    ours = Cloud(Variables(bucket=BUCKET, kms_key="alias/films"))
+    upload(ours, [an_item(tmp_path)], silent, overwrite=False)
+    found = head(ours, "input/a.mp4")
+    assert found is not None
+    assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", "alias/films")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "bo").mkdir(parents=True)
+    for name in ("bo/2.jpg", "bo/1.jpg", "al.jpg"):
+        (folder / name).write_bytes(JPEG + name.encode())
+    return folder
+
+
+def test_photos_lie_in_s3_as_in_their_folder(photos: Path) -> None:
+    items = find_people(photos, "people/")
+    assert [(item.key, item.content_type) for item in items] == [
+        ("people/al.jpg", "image/jpeg"),
+        ("people/bo/1.jpg", "image/jpeg"),
+        ("people/bo/2.jpg", "image/jpeg"),
+    ]
+
+
+def test_the_archive_unpacks_to_a_folder_of_people(photos: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "people.tar.gz"
+    write_archive(photos, archive)
+    with tarfile.open(archive) as tar:
+        assert {(one.uid, one.gid, one.mtime, one.uname) for one in tar} == {(0, 0, 0, "")}
+        tar.extractall(tmp_path / "model", filter="data")
+    found = find_photos(tmp_path / "model" / "people")
+    assert {name: len(paths) for name, paths in found.items()} == {"al": 1, "bo": 2}
+    assert (tmp_path / "model/people/bo/1.jpg").read_bytes() == JPEG + b"bo/1.jpg"
+
+
+def test_the_same_photos_are_the_same_archive(photos: Path, tmp_path: Path) -> None:
+    write_archive(photos, tmp_path / "1.tar.gz")
+    for path in photos.rglob("*"):
+        os.utime(path, (1, 1))
+    (photos / "al.jpg").chmod(0o600)
+    write_archive(photos, tmp_path / "another-name.gz")
+    first = (tmp_path / "1.tar.gz").read_bytes()
+    assert first == (tmp_path / "another-name.gz").read_bytes()
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(first))) as tar:
+        assert tar.getnames() == [
+            "people", "people/bo", "people/al.jpg", "people/bo/1.jpg", "people/bo/2.jpg"
+        ]  # fmt: skip
+
+
+def test_a_folder_without_people_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PeopleError):
+        find_people(tmp_path, "people/")
+
+
+def test_the_command(
+    films: Cloud, run_command: Any, clip: Callable[[str], Clip], people: Path
+) -> None:
+    film = clip("calm").path
+    args = ("upload", film, "--people", people, "--bucket", BUCKET)
+    dry = run_command(*args, "--dry-run")
+    assert dry.code == 0, dry.err
+    asked = [json.loads(line)["request"] for line in dry.out.splitlines()]
+    wanted = ["input/calm.mp4", "people/obama/obama2.jpg", "people/obama/obama3.jpg"]
+    assert [one["Key"] for one in asked] == [*wanted, "people.tar.gz"]
+    assert asked[0] == {
+        "Filename": str(film),
+        "Bucket": BUCKET,
+        "Key": "input/calm.mp4",
+        "ExtraArgs": {
+            "ChecksumAlgorithm": "SHA256",
+            "ContentType": "video/mp4",
+            "Tagging": "face-blur%3Aproject=face-blur",
+        },
+    }
+    assert keys(films) == []
+    sent = run_command(*args)
+    assert sent.code == 0, sent.err
+    everything = [f"s3://{BUCKET}/{key}" for key in (*wanted, "people.tar.gz")]
+    assert sent.out.splitlines() == [f"uploaded {place}" for place in everything]
+    assert body(films, "input/calm.mp4") == film.read_bytes()
+    again = run_command(*args)
+    assert (again.code, again.err) == (0, "")
+    assert again.out.splitlines() == [f"there {place}" for place in everything]
+
+
+def test_photos_without_a_face_are_refused_before_anything_is_sent(
+    films: Cloud, run_command: Any, carphone: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "people"
+    folder.mkdir()
+    (folder / "nobody.jpg").write_bytes(JPEG)
+    bad = run_command("upload", carphone, "--people", folder, "--bucket", BUCKET)
+    assert bad.code == 2
+    assert "nobody.jpg" in bad.err
+    assert bad.err.endswith("1 of its files cannot be used; see above\n")
+    assert keys(films) == []
+    films.client("s3").put_object(Bucket=BUCKET, Key="people/gone.jpg", Body=JPEG)
+    kept = tmp_path / "kept.tar.gz"
+    args = ("--people", folder, "--bucket", BUCKET, "--no-check", "--archive", kept)
+    sent = run_command("upload", *args)
+    assert sent.code == 0, sent.err
+    assert "has 1 objects that are not in the folder, such as people/gone.jpg" in sent.err
+    assert body(films, "people.tar.gz") == kept.read_bytes()
+
+
+def test_nothing_to_upload_is_an_error(run_command: Any) -> None:
+    ended = run_command("upload")
+    assert (ended.code, ended.err) == (
+        2,
+        "upload.py: error: nothing to upload: give videos, or --people\n",
+    )

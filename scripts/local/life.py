@@ -1,0 +1,158 @@
+"""The whole life of a job with the real commands, against a SageMaker of this machine."""
+
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aws.deployed import unique_name
+from aws.errors import CloudError
+from aws.upload import find_media
+
+from app.errors import FaceBlurError
+from local.driver import Ended
+from local.sagemaker import SageMaker
+from local.sheets import draw_sheet
+from local.transforming import Outcome
+
+SCRIPTS = Path(__file__).resolve().parents[1]
+REGION = "eu-north-1"
+PROJECT = "face-blur-local"
+INPUT = "input/"
+VARIABLES = f"""\
+REGION = {REGION!r}
+PROJECT = {PROJECT!r}
+INPUT_PREFIX = {INPUT!r}
+INSTANCE_TYPE = "ml.c6i.2xlarge"
+IMAGE_URI = "123456789012.dkr.ecr.{REGION}.amazonaws.com/face-blur:local"
+"""
+"""For the commands, instead of the user's own; the image is what the launcher starts."""
+_FOREIGN = ("AWS_", "DEPLOY_", "FACE_BLUR_", "SAGEMAKER_", "BOTO_")
+_TELLS_MORE = 1
+"""The exit code of a command that has not done everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be done: media and people of the user, instances, and options of the job."""
+
+    media: Sequence[Path]
+    people: Path | None
+    instances: int = 1
+    options: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of it: ``sheets`` by the key of the input; ``folder`` holds all of it."""
+
+    folder: Path
+    ended: Ended
+    sheets: Mapping[str, Path]
+    faults: Sequence[str]
+
+    @property
+    def exit_code(self) -> int:
+        """0 where everything was done."""
+        return 1 if self.ended.state != "Completed" or self.faults else 0
+
+
+def environment(sagemaker: SageMaker) -> dict[str, str]:
+    """An environment in which commands find this SageMaker, and nothing of the user's account."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
+    return kept | {
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": sagemaker.url,
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }
+
+
+def live(sagemaker: SageMaker, wish: Wish, folder: Path) -> Done:
+    """Set up, upload, run, collect; results and contact sheets go below ``folder``.
+
+    Raises:
+        CloudError: a command has failed, and has said why.
+        UsageError: the media cannot be uploaded.
+    """
+    job = unique_name(PROJECT)
+    target = folder / job
+    sources = {item.key: item.path for item in find_media(wish.media, INPUT)[0]}
+    with tempfile.TemporaryDirectory() as temporary:
+        config = Path(temporary) / "variables.py"
+        config.write_text(VARIABLES, encoding="utf-8")
+        commands = _Commands(environment(sagemaker), config)
+        commands.run("infrastructure")
+        people = [] if wish.people is None else ["--people", str(wish.people)]
+        commands.run("upload", *map(str, wish.media), *people)
+        count = ["--instance-count", str(wish.instances)]
+        begin = ["--name", job, "--wait", "--poll", "1", *count, *wish.options]
+        commands.run("run_transform", *begin, may_fail=True)
+        ended = sagemaker.wait(job, REGION)
+        if ended is None:
+            raise CloudError(f"{job}: its end is not known")
+        target.mkdir(parents=True)
+        commands.run("collect", job, "--download", str(target), may_fail=True)
+    sheets, faults = _sheets(ended, sources, target)
+    return Done(target, ended, sheets, faults)
+
+
+@dataclass(frozen=True, slots=True)
+class _Commands:
+    """Runs our commands as users do, and shows them."""
+
+    environment: Mapping[str, str]
+    config: Path
+
+    def run(self, name: str, *arguments: str, may_fail: bool = False) -> None:
+        print(f"\n$ scripts/{name}.py {shlex.join(arguments)}", flush=True)
+        command = [sys.executable, str(SCRIPTS / f"{name}.py"), *arguments]
+        ended = subprocess.run(  # noqa: S603 - the arguments are ours
+            [*command, "--config", str(self.config)], env=dict(self.environment), check=False
+        )
+        if ended.returncode and not (may_fail and ended.returncode == _TELLS_MORE):
+            raise CloudError(f"scripts/{name}.py has failed; see above")
+
+
+def _sheets(
+    ended: Ended, sources: Mapping[str, Path], target: Path
+) -> tuple[dict[str, Path], list[str]]:
+    """A sheet for each object that was done; what is wrong with a result is a fault."""
+    sheets: dict[str, Path] = {}
+    faults: list[str] = []
+    for outcome in ended.outcomes:
+        key = outcome.item.source.key
+        if outcome.state != "done":
+            continue
+        name = key.removeprefix(INPUT)
+        result, sheet = target / name, target / f"{name}-sheet.png"
+        try:
+            draw_sheet(sources[key], result, sheet)
+            sheets[key] = sheet
+        except (FaceBlurError, OSError) as error:
+            faults.append(f"{name}: {error}")
+    return sheets, faults
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """What became of each object, one line each.
+
+    >>> from local.objects import Item
+    >>> from local.requests import Place
+    >>> item = Item(Place("films", "input/a.mp4"), 10, Place("films", "out/a.mp4.out"))
+    >>> print(table([Outcome(item, "done", seconds=2.0)]))
+    done        2.0 s  input/a.mp4
+    """
+    return "\n".join(
+        f"{one.state:8} {one.seconds:6.1f} s  {one.item.source.key}"
+        + (f"  {one.message}" if one.message else "")
+        for one in outcomes
+    )

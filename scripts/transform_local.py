@@ -12,6 +12,7 @@ scripts/local plays SageMaker. The exit code is 1 when the job failed.
 
 import argparse
 import logging
+import os
 import shlex
 import shutil
 import subprocess
@@ -24,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from local.containers import ImageLauncher, Launcher, ProgramLauncher
-from local.life import Done, Wish, environment, live, table
+from local.life import FOREIGN, Done, Wish, environment, live, table
 from local.sagemaker import SageMaker
 from local.transforming import Patience
 
@@ -116,15 +117,22 @@ def _keep(sagemaker: SageMaker) -> None:
     threading.Event().wait()
 
 
+def _forget_the_account() -> None:
+    """Take away what leads to an account: boto3 looks for it wherever a client is made."""
+    for name in [name for name in os.environ if name.startswith(FOREIGN)]:
+        del os.environ[name]
+    os.environ |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)
+
+
 def run(args: argparse.Namespace) -> int:
     """Do it all; returns the exit code.
 
     Raises:
         FaceBlurError: something has failed before there was a result.
     """
-    with tempfile.TemporaryDirectory(prefix="spool-") as spool, _media(args) as wish, _quiet_moto():
-        patience = Patience(ping=args.ping_seconds)
-        with SageMaker(_launcher(args, Path(spool)), patience) as sagemaker:
+    with tempfile.TemporaryDirectory(prefix="spool-") as spool, _quiet_moto():
+        launcher, patience = _launcher(args, Path(spool)), Patience(ping=args.ping_seconds)
+        with _media(args) as wish, SageMaker(launcher, patience) as sagemaker:
             done = live(sagemaker, wish, args.folder)
             _tell(done)
             if args.keep:
@@ -135,6 +143,7 @@ def run(args: argparse.Namespace) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code: 0, 1 failed, 2 usage, 130 interrupted."""
     args = parser().parse_args(argv)
+    _forget_the_account()
     try:
         with stoppable():
             return run(args)

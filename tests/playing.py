@@ -14,7 +14,7 @@ from local.transforming import Patience
 
 REGION = "eu-north-1"
 BUCKET = "films"
-HURRIED = Patience(ping=10, ping_every=0.05, ping_timeout=0.3, kill_after=1)
+HURRIED = Patience(ping=30, ping_every=0.05, ping_timeout=0.3, kill_after=1)
 LONG = 60.0
 
 

@@ -31,7 +31,8 @@ INSTANCE_TYPE = "ml.c6i.2xlarge"
 IMAGE_URI = "123456789012.dkr.ecr.{REGION}.amazonaws.com/face-blur:local"
 """
 """For the commands, instead of the user's own; the image is what the launcher starts."""
-_FOREIGN = ("AWS_", "DEPLOY_", "FACE_BLUR_", "SAGEMAKER_", "BOTO_")
+FOREIGN = ("AWS_", "DEPLOY_", "FACE_BLUR_", "SAGEMAKER_", "BOTO_")
+"""How names begin in the environment that belong to the user's own account and settings."""
 _TELLS_MORE = 1
 """The exit code of a command that has not done everything."""
 
@@ -63,7 +64,7 @@ class Done:
 
 def environment(sagemaker: SageMaker) -> dict[str, str]:
     """An environment in which commands find this SageMaker, and nothing of the user's account."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)}
     return kept | {
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",

@@ -11,6 +11,8 @@ PING = (
     "AlgorithmError: Model container failed to respond to ping. Please ensure /ping endpoint is "
     "implemented and responds with an HTTP 200 status code"
 )
+SOON = 20.0
+"""Seconds; what is not bounded lasts for half an hour or longer."""
 LARGE = bytes(8_000_000)
 """More than fits into the buffers of a connection."""
 
@@ -34,7 +36,7 @@ def test_a_container_that_is_never_ready_fails_the_job_when_its_time_is_up(
     local.model()
     began = time.monotonic()
     assert local.play().state == "Failed"
-    assert 1.5 <= time.monotonic() - began < 5
+    assert 1.5 <= time.monotonic() - began < SOON
     described = local.described()
     assert (described["TransformJobStatus"], described["FailureReason"]) == ("Failed", PING)
     assert local.results() == {}
@@ -47,7 +49,7 @@ def test_a_container_that_ends_before_it_is_ready_fails_the_job_at_once(playing:
     local.model()
     began = time.monotonic()
     ended = local.play()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < SOON
     assert ended.reason == "AlgorithmError: Model container exited with code 3 before it was ready"
     assert local.printed() == ["no models"]
     assert local.results() == {}
@@ -94,7 +96,7 @@ def test_an_answer_that_takes_too_long_is_none(playing: Playing, mode: str) -> N
     local.model()
     began = time.monotonic()
     ended = local.play(client={"InvocationsTimeoutInSeconds": 1})
-    assert 1 <= time.monotonic() - began < 10
+    assert 1 <= time.monotonic() - began < SOON
     assert (ended.state, ended.reason) == ("Failed", f"AlgorithmError: {SEE_LOGS}")
     assert "no whole answer in 1 s" in ended.outcomes[0].message
     assert local.results() == {}
@@ -116,7 +118,7 @@ def test_a_container_that_does_not_want_to_end_is_ended(playing: Playing) -> Non
     local.model()
     began = time.monotonic()
     assert local.play(client={"InvocationsTimeoutInSeconds": 1}).state == "Failed"
-    assert 1.5 <= time.monotonic() - began < 10
+    assert 1.5 <= time.monotonic() - began < SOON
     assert local.left() == []
 
 

@@ -1,0 +1,117 @@
+"""The example for the SageMaker SDK, in an environment of its own that is kept in the cache."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from aws_jobs import BUCKET, IMAGE, REGION, ROLE, backend
+
+from app.faces.registry import cache_folder
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "sagemaker_sdk"
+LOCK = EXAMPLE / "requirements.txt"
+BUILD_SECONDS = 600
+"""450 MB are fetched, once for each lock; it took 95 s on two shared cores."""
+
+
+@pytest.fixture(scope="session")
+def sdk() -> Path:
+    """The interpreter of an environment with what the lock names, and nothing else."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    key = hashlib.sha256(LOCK.read_bytes() + version.encode()).hexdigest()[:16]
+    home = cache_folder() / "sagemaker-sdk"
+    python = home / key / "bin" / "python"
+    if not python.exists():
+        made = home / f"{key}.{os.getpid()}"
+        try:
+            _build(made)
+            made.replace(home / key)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    return python
+
+
+def _build(place: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
+    pip = [str(place / "bin" / "python"), "-m", "pip", "install", "-qq"]
+    options = ["--disable-pip-version-check", "--require-hashes", "--only-binary", ":all:"]
+    subprocess.run([*pip, *options, "-r", str(LOCK)], check=True, timeout=BUILD_SECONDS)
+
+
+def run(sdk: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    folders = (f"s3://{BUCKET}/input/", f"s3://{BUCKET}/output/")
+    return subprocess.run(
+        [str(sdk), str(EXAMPLE / "run_transform.py"), IMAGE, ROLE, *folders, *args],
+        capture_output=True, text=True, timeout=120, check=False,
+        env=dict(os.environ, AWS_DEFAULT_REGION=REGION),
+    )  # fmt: skip
+
+
+def test_the_example_begins_the_job_that_our_scripts_begin(moto: str, sdk: Path) -> None:
+    ran = run(sdk)
+    assert ran.returncode == 0, ran.stderr
+    (job,) = backend().transform_jobs.values()
+    assert ran.stdout == f"{job.transform_job_name}\n"
+    assert (job.max_payload_in_mb, job.max_concurrent_transforms) == (0, 1)
+    assert job.model_client_config == {
+        "InvocationsTimeoutInSeconds": 3600, "InvocationsMaxRetries": 0
+    }  # fmt: skip
+    assert job.batch_strategy is None
+    assert job.transform_input == {
+        "DataSource": {
+            "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/input/"}
+        },
+        "ContentType": "application/octet-stream",
+        "CompressionType": "None",
+        "SplitType": "None",
+    }
+    assert job.transform_output == {
+        "S3OutputPath": f"s3://{BUCKET}/output/", "AssembleWith": "None"
+    }  # fmt: skip
+    assert job.transform_resources == {
+        "InstanceType": "ml.g4dn.xlarge",
+        "InstanceCount": 1,
+        "TransformAmiVersion": "al2-ami-sagemaker-batch-gpu-535",
+    }
+    tags = [{"Key": "face-blur:project", "Value": "face-blur"}]
+    model = backend()._models[job.model_name]
+    assert job.tags == model.tags == tags
+    assert model.primary_container == {"Image": IMAGE, "Environment": {}}
+    assert model.execution_role_arn == ROLE
+
+
+def test_the_example_without_a_gpu(moto: str, sdk: Path) -> None:
+    ran = run(sdk, "ml.c6i.xlarge")
+    assert ran.returncode == 0, ran.stderr
+    (job,) = backend().transform_jobs.values()
+    resources = {"InstanceType": "ml.c6i.xlarge", "InstanceCount": 1}
+    assert job.transform_resources == resources
+    assert job.environment == {"FACE_BLUR_EFFECT": "solid"}
+
+
+def test_the_sdk_sends_nothing_to_its_makers(
+    moto: str, sdk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the SDK asks for over the network goes through sockets that are written down."""
+    hook = tmp_path / "sitecustomize.py"
+    hook.write_text(
+        "import socket\n"
+        "ask = socket.getaddrinfo\n"
+        "def getaddrinfo(host, *args, **kwargs):\n"
+        f"    with open({os.fspath(tmp_path / 'asked')!r}, 'a') as file:\n"
+        "        print(host, file=file)\n"
+        "    return ask(host, *args, **kwargs)\n"
+        "socket.getaddrinfo = getaddrinfo\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.fspath(tmp_path))
+    ran = run(sdk, "ml.c6i.xlarge")
+    assert ran.returncode == 0, ran.stderr
+    assert set((tmp_path / "asked").read_text().split()) == {"127.0.0.1"}
+
+
+def test_the_example_is_short() -> None:
+    assert len((EXAMPLE / "run_transform.py").read_text().splitlines()) < 60

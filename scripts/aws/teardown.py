@@ -1,0 +1,193 @@
+"""The end: what carries our tag is found, shown, and deleted; nothing else is touched."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from aws.cloud import Cloud
+from aws.errors import CloudError, NotOurs
+from aws.infrastructure import find_stack
+from aws.tags import is_ours
+
+_BATCH = 1000
+_RUNNING = ("InProgress", "Stopping")
+_UNTAGGED = frozenset({"NoSuchTagSet", "NoSuchBucket", "AccessDenied"})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Something of ours: its kind is one of ``KINDS``."""
+
+    kind: str
+    name: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}" + (f" ({self.detail})" if self.detail else "")
+
+
+def find_all(cloud: Cloud) -> list[Found]:
+    """All that carries the tag of the project, in the order in which it has to go.
+
+    Raises:
+        CloudError: AWS does not tell all of it.
+    """
+    return list(chain(*(find(cloud) for find, _ in KINDS.values())))
+
+
+def delete(cloud: Cloud, found: Sequence[Found]) -> None:
+    """Delete what was found; in a dry run print the requests.
+
+    Raises:
+        CloudError: AWS refuses; what comes after in the order is left as it is.
+    """
+    for one in found:
+        cloud.say(f"deleting {one}")
+        KINDS[one.kind][1](cloud, one.name)
+
+
+def _tagged(cloud: Cloud, arn: str) -> bool:
+    tags = cloud.pages("sagemaker", "list_tags", "Tags", ResourceArn=arn)
+    return is_ours(tags, cloud.variables.project)
+
+
+def _jobs(cloud: Cloud, kind: str) -> Iterator[tuple[str, str]]:
+    """Names and states of jobs that have not ended; those that have cannot be deleted."""
+    operation, key = f"list_{kind.lower()}_jobs", f"{kind}JobSummaries"
+    for status in _RUNNING:
+        for job in cloud.pages("sagemaker", operation, key, StatusEquals=status):
+            # Not every stand-in for AWS heeds the filter.
+            if job[f"{kind}JobStatus"] == status and _tagged(cloud, job[f"{kind}JobArn"]):
+                yield job[f"{kind}JobName"], status
+
+
+def _find_transforms(cloud: Cloud) -> Iterator[Found]:
+    return (Found("transform job", *job) for job in _jobs(cloud, "Transform"))
+
+
+def _find_processings(cloud: Cloud) -> Iterator[Found]:
+    return (Found("processing job", *job) for job in _jobs(cloud, "Processing"))
+
+
+def _stop(cloud: Cloud, kind: str, name: str) -> None:
+    request: dict[str, Any] = {f"{kind}JobName": name}
+    state = f"{kind}JobStatus"
+    found = cloud.read("sagemaker", f"describe_{kind.lower()}_job", **request)
+    if found[state] == "InProgress":
+        cloud.change("sagemaker", f"stop_{kind.lower()}_job", **request)
+    # A job that is still writing would put objects into a bucket that was emptied.
+    try:
+        cloud.wait("sagemaker", f"{kind.lower()}_job_completed_or_stopped", **request)
+    except CloudError:
+        found = cloud.read("sagemaker", f"describe_{kind.lower()}_job", **request)
+        if found[state] != "Failed":
+            raise
+
+
+def _stop_transform(cloud: Cloud, name: str) -> None:
+    _stop(cloud, "Transform", name)
+
+
+def _stop_processing(cloud: Cloud, name: str) -> None:
+    _stop(cloud, "Processing", name)
+
+
+def _find_models(cloud: Cloud) -> Iterator[Found]:
+    for model in cloud.pages("sagemaker", "list_models", "Models"):
+        if _tagged(cloud, model["ModelArn"]):
+            yield Found("model", model["ModelName"])
+
+
+def _delete_model(cloud: Cloud, name: str) -> None:
+    cloud.change("sagemaker", "delete_model", ModelName=name)
+
+
+def _find_repositories(cloud: Cloud) -> Iterator[Found]:
+    for one in cloud.pages("ecr", "describe_repositories", "repositories"):
+        arn, name = one["repositoryArn"], one["repositoryName"]
+        tags = cloud.read("ecr", "list_tags_for_resource", resourceArn=arn).get("tags", ())
+        if is_ours(tags, cloud.variables.project):
+            images = cloud.pages("ecr", "list_images", "imageIds", repositoryName=name)
+            yield Found("repository", name, f"{sum(1 for _ in images)} images")
+
+
+def _delete_repository(cloud: Cloud, name: str) -> None:
+    try:
+        cloud.change("ecr", "delete_repository", repositoryName=name, force=True)
+    except CloudError as error:
+        # That of the stack has gone with it.
+        if error.reason != "RepositoryNotFoundException":
+            raise
+
+
+def _find_stacks(cloud: Cloud) -> Iterator[Found]:
+    try:
+        stack = find_stack(cloud)
+    except NotOurs:
+        return
+    if stack is not None:
+        yield Found("stack", stack["StackName"], stack["StackStatus"])
+
+
+def _delete_stack(cloud: Cloud, name: str) -> None:
+    cloud.change("cloudformation", "delete_stack", StackName=name)
+    cloud.wait("cloudformation", "stack_delete_complete", StackName=name)
+
+
+def _find_buckets(cloud: Cloud) -> Iterator[Found]:
+    for bucket in cloud.read("s3", "list_buckets").get("Buckets", ()):
+        name = bucket["Name"]
+        try:
+            tags = cloud.read("s3", "get_bucket_tagging", Bucket=name)["TagSet"]
+        except CloudError as error:
+            # What may not be looked at is not ours; anything else could hide what is.
+            if error.reason in _UNTAGGED:
+                continue
+            raise
+        if is_ours(tags, cloud.variables.project):
+            sizes = [item.get("Size", 0) for item in _objects(cloud, name)]
+            yield Found("bucket", name, f"{len(sizes)} objects, {sum(sizes) / 1e6:.1f} MB")
+
+
+def _objects(cloud: Cloud, bucket: str) -> Iterator[dict[str, Any]]:
+    """Objects, and versions and marks of deletion where somebody has switched versions on."""
+    for key in ("Versions", "DeleteMarkers"):
+        yield from cloud.pages("s3", "list_object_versions", key, Bucket=bucket)
+
+
+def _delete_bucket(cloud: Cloud, name: str) -> None:
+    if not _is_there(cloud, name):
+        return
+    for upload in cloud.pages("s3", "list_multipart_uploads", "Uploads", Bucket=name):
+        request = {"Bucket": name, "Key": upload["Key"], "UploadId": upload["UploadId"]}
+        cloud.change("s3", "abort_multipart_upload", **request)
+    ids = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in _objects(cloud, name)]
+    for begin in range(0, len(ids), _BATCH):
+        batch = {"Objects": ids[begin : begin + _BATCH], "Quiet": True}
+        failed = cloud.change("s3", "delete_objects", Bucket=name, Delete=batch).get("Errors", ())
+        if failed:
+            raise CloudError(f"{failed[0]['Key']}: cannot be deleted: {failed[0].get('Message')}")
+    cloud.change("s3", "delete_bucket", Bucket=name)
+
+
+def _is_there(cloud: Cloud, bucket: str) -> bool:
+    """Whether the bucket is there still: one that is empty may have gone with its stack."""
+    try:
+        cloud.read("s3", "get_bucket_tagging", Bucket=bucket)
+    except CloudError as error:
+        if error.reason == "NoSuchBucket":
+            return False
+        raise
+    return True
+
+
+KINDS: dict[str, tuple[Callable[[Cloud], Iterator[Found]], Callable[[Cloud, str], None]]] = {
+    "transform job": (_find_transforms, _stop_transform),
+    "processing job": (_find_processings, _stop_processing),
+    "model": (_find_models, _delete_model),
+    "stack": (_find_stacks, _delete_stack),
+    "repository": (_find_repositories, _delete_repository),
+    "bucket": (_find_buckets, _delete_bucket),
+}
+"""How each kind is found and deleted: who writes goes before what is written to."""

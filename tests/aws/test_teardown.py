@@ -1,0 +1,194 @@
+"""The end: all that is ours goes, and nothing else, even if it is called the same."""
+
+import json
+from typing import Any
+
+import pytest
+from aws.cloud import Cloud
+from aws.errors import CloudError
+from aws.infrastructure import KEEP, set_up
+from aws.tags import our_tags
+from aws.teardown import Found, find_all
+from aws.teardown import delete as delete_all
+from aws.variables import Variables
+from moto.sagemaker.models import sagemaker_backends
+
+ROLE = "arn:aws:iam::123456789012:role/jobs"
+OURS, OTHERS = our_tags("face-blur"), our_tags("news")
+PLACE = {"LocationConstraint": "eu-north-1"}
+
+
+def make_models(cloud: Cloud, name: str, tags: list[dict[str, str]]) -> None:
+    cloud.client("sagemaker").create_model(ModelName=name, ExecutionRoleArn=ROLE, Tags=tags)
+
+
+def make_jobs(cloud: Cloud, name: str, tags: list[dict[str, str]], *, running: bool) -> None:
+    sagemaker = cloud.client("sagemaker")
+    sagemaker.create_transform_job(
+        TransformJobName=name, ModelName="m", Tags=tags,
+        TransformInput={
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/i/"}}
+        },
+        TransformOutput={"S3OutputPath": "s3://b/o/"},
+        TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    )  # fmt: skip
+    cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
+    sagemaker.create_processing_job(
+        ProcessingJobName=name, RoleArn=ROLE, Tags=tags,
+        ProcessingResources={"ClusterConfig": cluster}, AppSpecification={"ImageUri": "i"},
+    )  # fmt: skip
+    if running:
+        backend = sagemaker_backends["123456789012"]["eu-north-1"]
+        backend.transform_jobs[name].transform_job_status = "InProgress"
+        backend.processing_jobs[name].processing_job_status = "InProgress"
+
+
+def make_repository(cloud: Cloud, name: str, tags: list[dict[str, str]]) -> None:
+    ecr = cloud.client("ecr")
+    ecr.create_repository(repositoryName=name, tags=tags)
+    manifest = {
+        "schemaVersion": 2, "config": {"digest": "sha256:" + "0" * 64, "size": 1}, "layers": [],
+        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+    }  # fmt: skip
+    ecr.put_image(repositoryName=name, imageManifest=json.dumps(manifest), imageTag="one")
+
+
+def make_bucket(cloud: Cloud, name: str, tags: list[dict[str, str]]) -> None:
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration=PLACE)
+    if tags:
+        s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
+    s3.put_object(Bucket=name, Key="input/a.mp4", Body=b"x" * 2_000_000)
+
+
+@pytest.fixture
+def stoppable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Makes moto stop transform jobs, which it cannot; gives the names of those stopped."""
+    stopped: list[str] = []
+    change = Cloud.change
+
+    def stop(self: Cloud, service: str, operation: str, **request: Any) -> dict[str, Any]:
+        if operation == "stop_transform_job" and not self.dry_run:
+            name = request["TransformJobName"]
+            stopped.append(name)
+            backend = sagemaker_backends["123456789012"]["eu-north-1"]
+            backend.transform_jobs[name].transform_job_status = "Stopped"
+            return {}
+        return change(self, service, operation, **request)
+
+    monkeypatch.setattr(Cloud, "change", stop)
+    return stopped
+
+
+def test_all_that_is_ours_goes_and_nothing_else(cloud: Cloud, stoppable: list[str]) -> None:
+    bucket = set_up(cloud, dict.fromkeys(KEEP))["Bucket"]
+    cloud.client("s3").put_object(Bucket=bucket, Key="input/a.mp4", Body=b"film")
+    make_bucket(cloud, "left-of-an-earlier-stack", OURS)
+    cloud.client("s3").create_multipart_upload(Bucket="left-of-an-earlier-stack", Key="cut-off")
+    make_models(cloud, "ours", OURS)
+    make_jobs(cloud, "ours", OURS, running=True)
+    make_jobs(cloud, "ours-and-over", OURS, running=False)
+    make_repository(cloud, "ours-besides", OURS)
+    for name, tags in (("face-blur-a", []), ("face-blur-b", OTHERS)):
+        make_bucket(cloud, name, tags)
+        make_models(cloud, name, tags)
+        make_jobs(cloud, name, tags, running=True)
+        make_repository(cloud, name, tags)
+    found = find_all(cloud)
+    assert [(one.kind, one.name) for one in found] == [
+        ("transform job", "ours"),
+        ("processing job", "ours"),
+        ("model", "ours"),
+        ("stack", "face-blur"),
+        ("repository", "face-blur"),
+        ("repository", "ours-besides"),
+        *sorted([("bucket", bucket), ("bucket", "left-of-an-earlier-stack")]),
+    ]
+    assert found[5].detail == "1 images"
+    assert Found("bucket", "left-of-an-earlier-stack", "1 objects, 2.0 MB") in found
+    delete_all(cloud, found)
+    assert find_all(cloud) == []
+    assert stoppable == ["ours"]
+    sagemaker = cloud.client("sagemaker")
+    processing = sagemaker.describe_processing_job(ProcessingJobName="ours")
+    assert processing["ProcessingJobStatus"] == "Stopped"
+    decoys = ["face-blur-a", "face-blur-b"]
+    buckets = cloud.read("s3", "list_buckets")["Buckets"]
+    assert [one["Name"] for one in buckets] == decoys
+    assert cloud.read("s3", "head_object", Bucket="face-blur-a", Key="input/a.mp4")
+    assert sorted(one["ModelName"] for one in sagemaker.list_models()["Models"]) == decoys
+    repositories = cloud.read("ecr", "describe_repositories")["repositories"]
+    assert sorted(one["repositoryName"] for one in repositories) == decoys
+    assert cloud.read("ecr", "list_images", repositoryName="face-blur-a")["imageIds"]
+    for name in decoys:
+        job = sagemaker.describe_transform_job(TransformJobName=name)
+        assert job["TransformJobStatus"] == "InProgress"
+        other = sagemaker.describe_processing_job(ProcessingJobName=name)
+        assert other["ProcessingJobStatus"] == "InProgress"
+
+
+def test_a_stack_of_the_name_that_is_not_ours_stays(cloud: Cloud) -> None:
+    body = json.dumps({"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}})
+    cloud.client("cloudformation").create_stack(StackName="face-blur", TemplateBody=body)
+    assert find_all(cloud) == []
+
+
+def test_versions_and_marks_of_deletion_go_too(cloud: Cloud) -> None:
+    make_bucket(cloud, "films", OURS)
+    s3 = cloud.client("s3")
+    s3.put_bucket_versioning(Bucket="films", VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket="films", Key="input/a.mp4", Body=b"again")
+    s3.delete_object(Bucket="films", Key="input/a.mp4")
+    (found,) = find_all(cloud)
+    assert found.detail.startswith("3 objects")
+    delete_all(cloud, [found])
+    assert cloud.read("s3", "list_buckets")["Buckets"] == []
+
+
+def test_a_bucket_that_has_gone_with_its_stack_is_no_fault(cloud: Cloud) -> None:
+    delete_all(cloud, [Found("bucket", "gone")])
+
+
+def test_what_cannot_be_read_is_not_passed_over(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_bucket(cloud, "films", OURS)
+    read = cloud.read
+
+    def throttled(service: str, operation: str, **request: Any) -> dict[str, Any]:
+        if operation == "get_bucket_tagging":
+            raise CloudError("s3 get_bucket_tagging: SlowDown: later", "SlowDown")
+        return read(service, operation, **request)
+
+    monkeypatch.setattr(cloud, "read", throttled)
+    with pytest.raises(CloudError, match="SlowDown"):
+        find_all(cloud)
+
+
+def test_the_command_asks(cloud: Cloud, run_command: Any) -> None:
+    nothing = run_command("teardown")
+    assert (nothing.code, nothing.out) == (0, "")
+    assert "nothing in eu-north-1 carries the tag of face-blur" in nothing.err
+    make_bucket(cloud, "films", OURS)
+    for answer in ("", "yes\n"):
+        refused = run_command("teardown", stdin=answer)
+        assert refused.code == 2
+        assert "bucket films (1 objects, 2.0 MB)" in refused.err
+        assert refused.err.endswith("error: nothing was deleted\n")
+    dry = run_command("teardown", "--dry-run")
+    assert dry.code == 0, dry.err
+    asked = [json.loads(line) for line in dry.out.splitlines()]
+    assert [(one["operation"], one["request"]["Bucket"]) for one in asked] == [
+        ("delete_objects", "films"),
+        ("delete_bucket", "films"),
+    ]
+    assert [one["Key"] for one in asked[0]["request"]["Delete"]["Objects"]] == ["input/a.mp4"]
+    assert cloud.read("s3", "list_buckets")["Buckets"]
+    done = run_command("teardown", stdin="face-blur\n")
+    assert done.code == 0, done.err
+    assert cloud.read("s3", "list_buckets")["Buckets"] == []
+
+
+def test_another_project_is_another_project(cloud: Cloud) -> None:
+    make_bucket(cloud, "films", OURS)
+    assert find_all(Cloud(Variables(project="news"))) == []

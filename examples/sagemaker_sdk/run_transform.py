@@ -14,7 +14,7 @@ from sagemaker.core.helper.session_helper import Session
 from sagemaker.core.transformer import Transformer
 
 TAGS = [{"Key": "face-blur:project", "Value": "face-blur"}]
-# The SDK reports every call to its makers unless it is told not to.
+# Parts of the SDK report their calls to its makers unless they are told not to.
 QUIET = {
     "SchemaVersion": "1.0",
     "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}},

@@ -4,6 +4,7 @@
 #   scripts/image.sh build cpu|cuda
 #   scripts/image.sh run   cpu|cuda [ARGUMENTS]     here, in this folder; default: serve
 #   scripts/image.sh smoke cpu|cuda                 builds it, then uses it as users do
+#   scripts/image.sh save  cpu|cuda FILE            builds it, and writes it as docker save does
 #
 # Where no engine can run, smoke says so and tries the same entry points without an image.
 # IMAGE names the image (default face-blur:VARIANT), MODELS the pack that is baked in.
@@ -14,9 +15,9 @@ cd "$(dirname "$0")/.."
 
 verb=${1:-} variant=${2:-}
 case $verb:$variant in
-build:cpu | build:cuda | run:cpu | run:cuda | smoke:cpu | smoke:cuda) shift 2 ;;
+build:cpu | build:cuda | run:cpu | run:cuda | smoke:cpu | smoke:cuda | save:cpu | save:cuda) shift 2 ;;
 *)
-    sed -n '4,6s/^# *//p' "$0" >&2
+    sed -n '4,7s/^# *//p' "$0" >&2
     exit 2
     ;;
 esac
@@ -158,6 +159,15 @@ run() {
 }
 
 case $verb in
+save)
+    case ${1:-} in
+    /*) ;;
+    *) set -- "$folder/${1:?FILE is missing}" ;;
+    esac
+    start_engine || die "no image can be built here: $no_engine"
+    build
+    "${engine[@]}" save --output "$1" "$image"
+    ;;
 smoke)
     make_media
     if start_engine; then

@@ -108,6 +108,18 @@ def test_what_aws_would_refuse_is_refused(name: str, value: object) -> None:
         Variables(**{name: value})
 
 
+@pytest.mark.parametrize(
+    ("inner", "outer"), [("output", "input"), ("people", "input"), ("input", "output")]
+)
+def test_prefixes_do_not_lie_in_each_other(inner: str, outer: str) -> None:
+    prefixes = {f"{inner}_prefix": "films/inner/", f"{outer}_prefix": "films/"}
+    with pytest.raises(ConfigError, match=r"prefixes films/ and films/inner/ lie in each other"):
+        Variables(**prefixes)
+    with pytest.raises(ConfigError, match="lie in each other"):
+        Variables(**dict.fromkeys(prefixes, "films/"))
+    assert Variables(**prefixes | {f"{outer}_prefix": "film/"})
+
+
 @pytest.mark.parametrize("text", ["BUCKET = ", "raise ValueError('no')", "import no_such_module"])
 def test_a_file_that_cannot_be_run_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "mine.py"

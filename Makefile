@@ -42,6 +42,7 @@ lock: $(VENV)/installed  ## Solve the dependencies anew, after a change of pypro
 		--output-file requirements-gpu.txt pyproject.toml requirements-gpu.in
 	$(COMPILE) $(COLLIDING) --constraint requirements.txt \
 		--output-file requirements-insightface.txt requirements-insightface.in
+	$(COMPILE) --allow-unsafe --output-file bench/requirements-deface.txt bench/requirements-deface.in
 
 image:  ## Build the image for CPUs, face-blur:cpu
 	scripts/image.sh build cpu

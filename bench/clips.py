@@ -1,13 +1,15 @@
-"""Makes the clips that cost is measured with: 1920 x 1080, real faces, any number of frames.
+"""Makes the clips that cost is measured with: real faces, any size, any number of frames.
 
-    python bench/clips.py FRAMES OUT.mp4 [--film FILM]
+    python bench/clips.py FRAMES OUT.mp4 [--film FILM] [--lines 1080] [--crowd]
 
-A real film, enlarged and played to and fro, is what is behind; two portraits move before it. Every
-200 frames the background jumps to another part of the film, and the people to other places.
+A real film, enlarged and played to and fro, is what is behind; two portraits move before it, eight
+in a crowd. Every 200 frames the background jumps to another part of the film, and the people to
+other places.
 """
 
 import argparse
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +23,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "scripts")]
 
 from fetch_media import fetch  # noqa: E402 - lies in scripts/
 from media.clip import Clip, write_clip  # noqa: E402 - lies in tests/
-from media.photos import BIDEN, OBAMA  # noqa: E402
+from media.photos import BIDEN, GUESTS, OBAMA, Photo  # noqa: E402
 from media.scene import Actor, Scene, Shot, keys  # noqa: E402
 
 from app.types import Image, Size  # noqa: E402
@@ -62,34 +64,70 @@ class Film:
         return np.asarray(large, np.uint8)
 
 
-def long_scene(frames: int, film: Path) -> Scene:
-    """``frames`` frames in shots of 200."""
+def long_scene(frames: int, film: Path, size: Size = SIZE, *, crowd: bool = False) -> Scene:
+    """``frames`` frames in shots of 200; people are as large as the picture is."""
     shots = []
     for number, start in enumerate(range(0, frames, SHOT)):
         count = min(SHOT, frames - start)
         side = 1 if number % 2 else -1
-        obama = keys({0: (960 - 500 * side, 400), count: (960 - 250 * side, 460)})
-        biden = keys({0: (960 + 600 * side, 600), count: (960 + 420 * side, 540)})
-        actors = (Actor(OBAMA, obama, 170), Actor(BIDEN, biden, 130))
+        actors = _pair(count, side, size[1] / SIZE[1])
+        if crowd:
+            actors += _guests(count, side, size[1] / SIZE[1])
         shots.append(Shot(count, actors, Film(film, 37 * number)))
-    return Scene(SIZE, tuple(shots))
+    return Scene(size, tuple(shots))
 
 
-def make(frames: int, output: Path, film: Path | None = None) -> Clip:
+def _pair(count: int, side: int, scale: float) -> tuple[Actor, ...]:
+    """Two people who walk towards each other."""
+    obama = {0: (960 - 500 * side, 400), count: (960 - 250 * side, 460)}
+    biden = {0: (960 + 600 * side, 600), count: (960 + 420 * side, 540)}
+    return _walker(OBAMA, 170, obama, scale), _walker(BIDEN, 130, biden, scale)
+
+
+def _guests(count: int, side: int, scale: float) -> tuple[Actor, ...]:
+    """Six people who walk along the top and the bottom."""
+    actors = []
+    for number, photo in enumerate(GUESTS):
+        x, y = 200 + 300 * number, 150 if number % 2 else 880
+        way = {0: (x, y), count: (x + 120 * side * (-1) ** number, y + 20)}
+        actors.append(_walker(photo, 90 + 6 * number, way, scale))
+    return tuple(actors)
+
+
+def _walker(
+    photo: Photo, width: float, way: Mapping[int, tuple[float, float]], scale: float
+) -> Actor:
+    """Somebody on a way through a picture of 1080 lines, brought to the size that it has."""
+    path = {frame: (x * scale, y * scale) for frame, (x, y) in way.items()}
+    return Actor(photo, keys(path), width * scale)
+
+
+def make(
+    frames: int,
+    output: Path,
+    film: Path | None = None,
+    size: Size = SIZE,
+    *,
+    crowd: bool = False,
+) -> Clip:
     """Write a clip of ``frames`` frames; ``film`` defaults to the man in the car."""
-    return write_clip(long_scene(frames, film or fetch("carphone.mp4")), output)
+    scene = long_scene(frames, film or fetch("carphone.mp4"), size, crowd=crowd)
+    return write_clip(scene, output)
 
 
 def main() -> int:
     """Make the clip of the command line."""
-    parser = argparse.ArgumentParser(description="Make a 1080-line clip with faces.")
+    parser = argparse.ArgumentParser(description="Make a clip with faces.")
     parser.add_argument("frames", type=int)
     parser.add_argument("output", type=Path)
     parser.add_argument("--film", type=Path, help="what is behind (default: the man in the car)")
+    parser.add_argument("--lines", type=int, default=SIZE[1], help="height of the picture")
+    parser.add_argument("--crowd", action="store_true", help="eight people instead of two")
     arguments = parser.parse_args()
     if arguments.frames < 1:
         parser.error("there must be at least one frame")
-    make(arguments.frames, arguments.output, arguments.film)
+    size = (arguments.lines * 16 // 9 // 2 * 2, arguments.lines)
+    make(arguments.frames, arguments.output, arguments.film, size, crowd=arguments.crowd)
     print(arguments.output)
     return 0
 

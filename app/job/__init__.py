@@ -7,13 +7,13 @@ the others, and a run that was interrupted goes on where it was when it is start
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
 from app.errors import FaceBlurError, Interrupted
-from app.job.places import Places, find_places
+from app.job.places import MESSAGE, ROOT, Places, find_places, make_parser
 from app.logs import LOGGER, describe, public, start_logging
 from app.signals import stoppable
 
@@ -35,13 +35,17 @@ def process() -> NoReturn:
 def main(argv: Sequence[str] | None = None) -> int:
     """Do the job that ``argv`` (default: of the process) and the environment ask for."""
     start_logging()
+    root = ROOT
     try:
-        places = find_places(sys.argv[1:] if argv is None else argv)
+        given = make_parser().parse_args(sys.argv[1:] if argv is None else argv)
+        root = given.root
+        places = find_places(given)
     except FaceBlurError as error:
-        return _not_started(error)[0]
-    code, message = _run(places)
+        code, message = _stopped(error, {})
+    else:
+        code, message = _run(places)
     if code:
-        _leave(places.message, message)
+        _leave(root / MESSAGE, message)
     return code
 
 
@@ -58,15 +62,15 @@ def _run(places: Places) -> tuple[int, str]:
         LOGGER.error("interrupted", extra={"fields": {"message": message}})
         return Interrupted.exit_code, message
     except FaceBlurError as error:
-        return _not_started(error, places.labels)
+        return _stopped(error, places.labels)
     except Exception as error:  # noqa: BLE001 - the last resort of the process, and it says so
         LOGGER.critical("bug", extra={"fields": describe(error)})
         return 1, "a fault of Face blur; its log tells where"
     return int(summary.failed > 0), summary.text
 
 
-def _not_started(error: FaceBlurError, labels: dict[Path, str] | None = None) -> tuple[int, str]:
-    message = public(str(error), labels or {})
+def _stopped(error: FaceBlurError, labels: Mapping[Path, str]) -> tuple[int, str]:
+    message = public(str(error), labels)
     fields = {"code": error.code, "message": message}
     LOGGER.critical("stopped", extra={"fields": fields})
     return error.exit_code, message

@@ -32,16 +32,17 @@ class Found:
 
 
 def find_files(folder: Path) -> Found:
-    """All files below a folder; links to folders are not followed."""
+    """All files below a folder. Links to folders are not followed, but named: they are no media."""
     names: list[str] = []
     unreadable: list[str] = []
 
     def told(error: OSError) -> None:
         unreadable.append(Path(error.filename).relative_to(folder).as_posix())
 
-    for place, _, files in os.walk(folder, onerror=told):
+    for place, folders, files in os.walk(folder, onerror=told):
         below = Path(place).relative_to(folder)
-        names.extend((below / file).as_posix() for file in files)
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        names.extend((below / name).as_posix() for name in (*files, *links))
     names.sort()
     hidden = {name for name in names if any(p.startswith(".") for p in name.split("/"))}
     shown = (name for name in names if name not in hidden)

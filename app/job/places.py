@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import re
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from app.errors import ConfigError, UsageError
 
 ROOT = Path("/opt/ml")
 """Where SageMaker mounts everything."""
+MESSAGE = Path("output", "message")
+"""What SageMaker shows as the reason of a failure, below the root."""
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -29,7 +32,6 @@ class Places:
     people: str | None
     done: Path
     host: str
-    message: Path
 
     @property
     def labels(self) -> dict[Path, str]:
@@ -67,26 +69,31 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def find_places(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Places:
+def find_places(given: Namespace, environment: Mapping[str, str] = os.environ) -> Places:
     """The places that the arguments name, and the usual ones for the rest.
 
     Raises:
-        UsageError: an argument is unknown, or the folders are missing or lie in each other.
+        UsageError: folders are missing, cannot be looked at, or lie in each other.
     """
-    given = make_parser().parse_args(arguments)
+    try:
+        places = _places(given, environment)
+        _check(places)
+    except OSError as error:
+        raise UsageError(f"a folder of the job cannot be looked at: {error.strerror}") from error
+    return places
+
+
+def _places(given: Namespace, environment: Mapping[str, str]) -> Places:
     root: Path = given.root
     usual = root / "processing"
     people = given.people or environment.get("FACE_BLUR_PEOPLE")
-    places = Places(
+    return Places(
         input=given.input or usual / "input",
         output=given.output or usual / "output",
         people=people or _usual_people((usual / "people", root / "model" / "people")),
         done=given.done or usual / "done",
         host=_host(root / "config" / "resourceconfig.json"),
-        message=root / "output" / "message",
     )
-    _check(places)
-    return places
 
 
 def _usual_people(folders: Sequence[Path]) -> str | None:

@@ -48,16 +48,26 @@ class History:
 
     @classmethod
     def read(cls, *outputs: Path) -> Self:
-        """Read all reports of some outputs. Lines that were cut off by a crash tell nothing."""
+        """Read all reports of some outputs. Lines that were cut off by a crash tell nothing.
+
+        Raises:
+            ConfigError: one of them cannot be read.
+        """
         history = cls()
-        for output in outputs:
-            for path in sorted((output / FOLDER).glob("*.jsonl")):
-                for line in _lines(path):
-                    history._add(line, output)
-            for path in sorted((output / FOLDER).glob("*.begun")):
-                for line in _lines(path):
-                    history._count(line)
+        try:
+            for output in outputs:
+                history._read(output)
+        except OSError as error:
+            raise ConfigError(f"an earlier report cannot be read: {error.strerror}") from error
         return history
+
+    def _read(self, output: Path) -> None:
+        for path in sorted((output / FOLDER).glob("*.jsonl")):
+            for line in _lines(path):
+                self._add(line, output)
+        for path in sorted((output / FOLDER).glob("*.begun")):
+            for line in _lines(path):
+                self._count(line)
 
     def _add(self, line: Line, output: Path) -> None:
         name = str(line.get("file"))

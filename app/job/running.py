@@ -1,6 +1,7 @@
 """One run of the job: everything is checked and loaded, then file after file is worked on."""
 
 import logging
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from app.logs import LOGGER, describe, public
 from app.pipeline import load_parts, load_people, photo_labels, share_one_heap
 from app.pipeline.people import find_photos
 from app.signals import Stop
+from app.storage import people_folder
 
 _SILENCE = 30.0
 """Seconds after which a long file gives a sign of life."""
@@ -81,7 +83,7 @@ def run(places: Places, stop: Stop) -> Summary:
     people = {} if places.people is None else {"people": Path(places.people)}
     settings = Settings.load(**people)
     with Records(places.output, places.host) as records:
-        means = load_means(settings)
+        means = load_means(settings, places.people)
         found = find_files(places.input)
         history = History.read(places.done, places.output)
         work = Work(places, found.files, means, history, records)
@@ -104,28 +106,25 @@ def run(places: Places, stop: Stop) -> Summary:
     return summary
 
 
-def load_means(settings: Settings) -> Means:
+def load_means(settings: Settings, people: str | None) -> Means:
     """Load the models, and the people where somebody has to be told apart.
 
     Raises:
         PeopleError: a photo cannot be used; the message tells no names.
+        StorageError: S3 does not give the photos.
         ModelError: the pack is missing or damaged, or the device is not there.
     """
-    folder = settings.people if settings.choice != "everyone" else None
-    if folder is not None and str(folder).startswith("s3:"):
-        raise PeopleError(
-            "people come from a folder here; mount those of S3 as an input of the job"
-        )
     parts = load_parts(settings)
-    if folder is None:
+    if settings.choice == "everyone" or people is None:
         return Means(settings, parts, None, fingerprint(settings, parts, {}))
-    try:
-        photos = find_photos(folder)
-        gallery = load_people(folder, parts)
-    except PeopleError as error:
-        message = public(str(error), photo_labels(folder))
-        raise PeopleError(f"{message}; check them with: face-blur people") from error
-    return Means(settings, parts, gallery, fingerprint(settings, parts, photos))
+    with people_folder(people, Path(tempfile.gettempdir())) as folder:
+        try:
+            photos = find_photos(folder)
+            gallery = load_people(folder, parts)
+        except PeopleError as error:
+            message = public(str(error), photo_labels(folder))
+            raise PeopleError(f"{message}; check them with: face-blur people") from error
+        return Means(settings, parts, gallery, fingerprint(settings, parts, photos))
 
 
 def _refused(found: Found) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,228 @@
+"""What the job makes of a folder."""
+
+import hashlib
+import json
+import os
+import resource
+import shutil
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from fetch_media import fetch
+from job.starting import Mounts, like_others
+from media.clip import Clip
+from PIL import Image
+
+from app.plan import read_plan
+from app.types import Image as Picture
+from app.video import open_source
+
+Clips = Callable[[str], Clip]
+
+
+@pytest.fixture
+def mounts(tmp_path: Path) -> Mounts:
+    return Mounts(tmp_path / "ml")
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def pictures(path: Path) -> list[Picture]:
+    return [frame.rgb() for frame in open_source(path)]
+
+
+def write_program_stream(path: Path) -> None:
+    """A film of a kind that is read and not written."""
+    with av.open(str(path), "w", format="mpeg") as container:
+        stream = container.add_stream("mpeg2video", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 128, "yuv420p"
+        for number in range(10):
+            grey = np.full((128, 160, 3), 20 * number, np.uint8)
+            frame = av.VideoFrame.from_ndarray(grey, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def test_all_that_can_be_done_is_done(mounts: Mounts, clip: Clips, people: Path) -> None:
+    calm = clip("calm")
+    mounts.give(calm.path, "Day 1/interview, take 2.mp4")
+    mounts.give(calm.path, "no suffix")
+    mounts.give(fetch("obama.jpg"), "photos/b.jpeg")
+    mounts.give(fetch("biden.jpg"), os.fsdecode(b"photos/caf\xe9.jpg"))
+    write_program_stream(mounts.input / "old.mpg")
+    mounts.give(fetch("carphone.mp4"), ".trash/private.mp4")
+    mounts.give(fetch("carphone.mp4"), ".private.mp4")
+    (mounts.input / "notes.txt").write_text("of alice")
+    (mounts.input / "empty.mp4").touch()
+    (mounts.input / "cut.mp4").write_bytes(calm.path.read_bytes()[:20_000])
+    (mounts.input / "gone.mp4").symlink_to(mounts.input / "nowhere")
+    os.mkfifo(mounts.input / "pipe.mp4")
+    shutil.copytree(people, mounts.people)
+    mounts.be("algo-1")
+
+    end = mounts.run(effect="solid", shape="rectangle")
+
+    assert end.code == 1
+    lines = mounts.lines("algo-1")
+    outputs = {
+        "Day 1/interview, take 2.mp4": "Day 1/interview, take 2.mp4",
+        "no suffix": "no suffix.mp4",
+        "photos/b.jpeg": "photos/b.jpeg",
+        os.fsdecode(b"photos/caf\xe9.jpg"): os.fsdecode(b"photos/caf\xe9.jpg"),
+        "old.mpg": "old.mpg.mkv",
+    }
+    done = {name: line for name, line in lines.items() if line["status"] == "done"}
+    assert {name: line["output"] for name, line in done.items()} == outputs
+    plans = {f"plans/{name}.plan.json" for name in outputs}
+    assert mounts.made().keys() == plans | set(outputs.values())
+    for name, line in done.items():
+        assert line["source_sha256"] == sha256(mounts.input / name)
+        assert line["result_sha256"] == sha256(mounts.output / line["output"])
+        assert line["bytes"] == (mounts.output / line["output"]).stat().st_size
+        assert line["plan_sha256"] == sha256(mounts.output / line["plan"])
+        assert read_plan(mounts.output / line["plan"]).source.sha256 == line["source_sha256"]
+    assert done["old.mpg"]["warnings"]
+    assert done["old.mpg"]["frames"] == len(pictures(mounts.output / "old.mpg.mkv")) == 10
+
+    failed = {name: line["code"] for name, line in lines.items() if line["status"] == "failed"}
+    broken = dict.fromkeys(("empty.mp4", "cut.mp4", "gone.mp4", "pipe.mp4"), "broken_media")
+    assert failed == broken | {"notes.txt": "unsupported_media"}
+    skipped = {name for name, line in lines.items() if line["status"] == "skipped"}
+    assert skipped == {".trash/private.mp4", ".private.mp4"}
+    assert lines["empty.mp4"]["message"].startswith("the file is empty")
+    assert not any(str(mounts.root) in json.dumps(line) for line in lines.values())
+
+    told = end.line("finished")["message"]
+    assert told == (
+        "5 of 10 files failed: broken_media 4, unsupported_media 1; "
+        "reports/algo-1.jsonl tells which"
+    )
+    assert mounts.message.read_text() == told
+    log = json.dumps(end.log)
+    assert not any(word in log for word in ("interview", "obama", "alice", str(mounts.root)))
+
+    # Who is listed is hidden in every frame, who is not is not.
+    result = pictures(mounts.output / "Day 1" / "interview, take 2.mp4")
+    assert len(result) == calm.truth.frames
+    for face in calm.truth.faces:
+        x, y = round(sum(face.box[::2]) / 2), round(sum(face.box[1::2]) / 2)
+        middle = result[face.frame][y - 5 : y + 5, x - 5 : x + 5].mean()
+        assert bool(middle < 30) is (face.person == "obama"), face
+
+
+def test_everyone_is_hidden_without_a_gallery(mounts: Mounts, clip: Clips) -> None:
+    mounts.give(clip("calm").path)
+    mounts.people.mkdir()
+    (mounts.people / ".DS_Store").touch()
+    end = mounts.run()
+    assert (end.code, end.line("ready")["people"]) == (0, 0)
+    line = mounts.lines()["calm.mp4"]
+    assert (line["hidden"], line["people"]) == (2, 0)
+    assert read_plan(mounts.output / line["plan"]).models.recogniser is None
+    assert not mounts.message.exists()
+
+
+def test_nothing_to_do_is_done(mounts: Mounts) -> None:
+    end = mounts.run(blur="everyone", people="s3://nobody/asks")
+    assert (end.code, end.line("ready")["files"]) == (0, 0)
+    assert end.line("finished")["message"] == "0 of 0 files done"
+
+
+def test_a_photo_that_cannot_be_used_stops_all(mounts: Mounts) -> None:
+    mounts.give(fetch("obama.jpg"))
+    mounts.people.mkdir()
+    Image.new("RGB", (200, 200)).save(mounts.people / "alice.jpg")
+    end = mounts.run()
+    assert end.code == 2
+    assert end.line("stopped")["code"] == "bad_people"
+    message = "photo 1 of people: no face found"
+    assert end.line("stopped")["message"].startswith(message)
+    assert mounts.message.read_text().startswith(message)
+    assert "alice" not in json.dumps(end.log)
+    assert mounts.made() == {}
+    assert mounts.begun() == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"margin": "7"}, "margin: "),
+        ({"margins": "1"}, "unknown environment variable"),
+        ({"people": "{root}/nowhere"}, "the folder of people: no such folder"),
+    ],
+)
+def test_what_is_wrong_is_said_before_any_work(
+    mounts: Mounts, settings: dict[str, str], message: str
+) -> None:
+    mounts.give(fetch("obama.jpg"))
+    named = {key: value.format(root=mounts.root) for key, value in settings.items()}
+    end = mounts.run(**named)
+    assert end.code == 2
+    assert message in end.line("stopped")["message"]
+    assert message in mounts.message.read_text()
+    assert str(mounts.root) not in json.dumps(end.log)
+    assert mounts.made() == {}
+
+
+def test_an_output_that_cannot_be_written_is_said_before_anything_is_loaded(
+    mounts: Mounts, tmp_path: Path
+) -> None:
+    mounts.give(fetch("obama.jpg"))
+    mounts.output.mkdir()
+    mounts.output.chmod(0o555)
+    mounts.before = like_others
+    end = mounts.run(models_root=tmp_path)
+    assert end.code == 2
+    message = end.line("stopped")["message"]
+    assert message.startswith(f"the output cannot be written by user {os.getuid()}")
+    assert "USER_ID=0" in message
+    assert list(mounts.output.iterdir()) == []
+
+
+def test_models_that_are_missing_are_no_fault_of_the_files(mounts: Mounts) -> None:
+    mounts.give(fetch("obama.jpg"))
+    end = mounts.run(models="none")
+    assert end.code == 1
+    assert end.line("stopped")["code"] == "not_ready"
+    assert mounts.made() == {}
+
+
+def test_a_result_that_does_not_fit_fails_alone(mounts: Mounts) -> None:
+    mounts.give(fetch("obama.jpg"), "1.jpg")
+    mounts.give(fetch("carphone.mp4"), "2.mp4")
+
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+
+    mounts.before = small_files
+    end = mounts.run()
+    assert end.code == 1
+    lines = mounts.lines()
+    assert (lines["1.jpg"]["status"], lines["1.jpg"]["code"]) == ("failed", "disk_full")
+    assert lines["2.mp4"]["status"] == "done"
+    assert mounts.made().keys() == {"2.mp4", "plans/2.mp4.plan.json"}
+
+
+def test_a_name_that_is_taken_is_left_alone(mounts: Mounts) -> None:
+    mounts.give(fetch("obama.jpg"), "a.jpg")
+    mounts.give(fetch("obama.jpg"), "b")
+    mounts.give(fetch("biden.jpg"), "b.jpg")
+    mounts.output.mkdir()
+    (mounts.output / "a.jpg").write_text("of somebody else")
+    end = mounts.run()
+    assert end.code == 1
+    codes = {name: (line["status"], line["code"]) for name, line in mounts.lines().items()}
+    assert codes == {
+        "a.jpg": ("failed", "bad_output"),
+        "b": ("failed", "bad_output"),
+        "b.jpg": ("done", "ok"),
+    }
+    assert (mounts.output / "a.jpg").read_text() == "of somebody else"
+    assert mounts.made().keys() == {"a.jpg", "b.jpg", "plans/b.jpg.plan.json"}

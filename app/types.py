@@ -151,7 +151,7 @@ class MediaInfo:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Frames that need no other ones to be decoded: numbers ``first`` to ``end`` (exclusive).
+    """Frames that need no other ones to be decoded, numbers ``first`` to ``end`` (exclusive).
 
     They are shown from ``start`` to ``last`` (inclusive), pts in units of the source's time base.
     """
@@ -173,6 +173,10 @@ class FrameSource(Protocol):
         """What is known of the file before its frames are read."""
 
     def __iter__(self) -> Iterator[Frame]: ...
+
+
+class PartialSource(FrameSource, Protocol):
+    """Frames of a file, of which some can be left out."""
 
     def only(self, stretches: Sequence[Stretch]) -> Iterator[Frame]:
         """The frames of some stretches, in order, with the numbers they have among all."""

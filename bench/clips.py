@@ -64,13 +64,20 @@ class Film:
         return np.asarray(large, np.uint8)
 
 
-def long_scene(frames: int, film: Path, size: Size = SIZE, *, crowd: bool = False) -> Scene:
-    """``frames`` frames in shots of 200; people are as large as the picture is."""
+def long_scene(
+    frames: int, film: Path, size: Size = SIZE, *, crowd: bool = False, half: bool = False
+) -> Scene:
+    """``frames`` frames in shots of 200; people are as large as the picture is.
+
+    With ``half`` Obama is in every other shot only.
+    """
     shots = []
     for number, start in enumerate(range(0, frames, SHOT)):
         count = min(SHOT, frames - start)
         side = 1 if number % 2 else -1
         actors = _pair(count, side, size[1] / SIZE[1])
+        if half and number % 2:
+            actors = actors[1:]
         if crowd:
             actors += _guests(count, side, size[1] / SIZE[1])
         shots.append(Shot(count, actors, Film(film, 37 * number)))
@@ -109,9 +116,10 @@ def make(
     size: Size = SIZE,
     *,
     crowd: bool = False,
+    half: bool = False,
 ) -> Clip:
     """Write a clip of ``frames`` frames; ``film`` defaults to the man in the car."""
-    scene = long_scene(frames, film or fetch("carphone.mp4"), size, crowd=crowd)
+    scene = long_scene(frames, film or fetch("carphone.mp4"), size, crowd=crowd, half=half)
     return write_clip(scene, output)
 
 
@@ -123,11 +131,19 @@ def main() -> int:
     parser.add_argument("--film", type=Path, help="what is behind (default: the man in the car)")
     parser.add_argument("--lines", type=int, default=SIZE[1], help="height of the picture")
     parser.add_argument("--crowd", action="store_true", help="eight people instead of two")
+    parser.add_argument("--half", action="store_true", help="Obama in every other shot only")
     arguments = parser.parse_args()
     if arguments.frames < 1:
         parser.error("there must be at least one frame")
     size = (arguments.lines * 16 // 9 // 2 * 2, arguments.lines)
-    make(arguments.frames, arguments.output, arguments.film, size, crowd=arguments.crowd)
+    make(
+        arguments.frames,
+        arguments.output,
+        arguments.film,
+        size,
+        crowd=arguments.crowd,
+        half=arguments.half,
+    )
     print(arguments.output)
     return 0
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from app.types import FrameSink, FrameSource, MediaFile
+from app.types import FrameSink, MediaFile, PartialSource
 from app.video.container import open_container
 from app.video.files import check_place
 from app.video.images import ImageSink, ImageSource, image_warnings, read_photo
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-def open_source(path: MediaFile, *, threads: int | None = None) -> FrameSource:
+def open_source(path: MediaFile, *, threads: int | None = None) -> PartialSource:
     """The frames of a video or image, told by its content, never by its name.
 
     ``threads`` bounds those of the decoder (default: as many as CPUs may be used).

@@ -56,7 +56,7 @@ class ImageFrame:
 
 
 class ImageSource:
-    """An image as a film of one frame; implements the contract ``FrameSource``.
+    """An image as a film of one frame; implements the contract ``PartialSource``.
 
     Raises:
         MediaError: the file is damaged.

@@ -31,7 +31,7 @@ _AHEAD_BYTES = 64 << 20
 
 
 class VideoSource:
-    """A film; implements the contract ``FrameSource``.
+    """A film; implements the contract ``PartialSource``.
 
     Frames that an edit list hides are not shown. Damage is never skipped: a frame that is missing,
     incomplete or concealed, and a file that is shorter than its container says, are errors.

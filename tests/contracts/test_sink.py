@@ -85,6 +85,12 @@ def test_an_error_leaves_nothing(source: Path, output: Path) -> None:
     assert names(output) == [source.name]
 
 
+def test_every_frame_is_needed_unless_copying_is_asked_for(source: Path, output: Path) -> None:
+    count = len(list(open_source(source)))
+    with open_sink(source, output) as sink:
+        assert sink.needed(np.zeros(count, bool)) is None
+
+
 def test_no_frame_is_no_result(source: Path, output: Path) -> None:
     with open_sink(source, output) as sink, pytest.raises(MediaError, match="no frame"):
         sink.commit()

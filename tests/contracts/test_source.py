@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as Pillow
 from video.films import ROTATED, Film, picture
 
-from app.types import FrameSource
+from app.types import FrameSource, PartialSource, Stretch
 from app.video import open_source
 
 SIZE = (64, 48)
@@ -58,7 +58,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["path", "elsewhere"])
-def source(request: pytest.FixtureRequest, place: Path) -> FrameSource:
+def source(request: pytest.FixtureRequest, place: Path) -> PartialSource:
     if request.param == "path":
         return open_source(place)
     content = place.read_bytes()
@@ -86,6 +86,13 @@ def test_frames_are_counted_from_zero_and_times_increase(source: FrameSource) ->
 def test_each_iteration_starts_again(source: FrameSource) -> None:
     first = next(iter(source)).rgb()
     np.testing.assert_array_equal(next(iter(source)).rgb(), first)
+
+
+def test_a_stretch_has_its_frames_with_their_numbers(source: PartialSource) -> None:
+    frames = [(frame.index, frame.pts) for frame in source]
+    whole = Stretch(0, len(frames), frames[0][1], frames[-1][1])
+    assert [(frame.index, frame.pts) for frame in source.only([whole])] == frames
+    assert list(source.only([])) == []
 
 
 def test_what_is_written_to_one_iteration_is_not_seen_in_the_next(source: FrameSource) -> None:

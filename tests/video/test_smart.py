@@ -11,6 +11,8 @@ import pytest
 from video.films import ROTATED, Film, number_of, payloads, times
 from video.mixing import Hidden, decoded, frames_hidden, render, said
 
+from app.errors import MediaError
+from app.types import Stretch
 from app.video import open_sink, open_source
 from app.video.groups import find_groups
 from app.video.units import Uncopyable
@@ -270,3 +272,20 @@ def test_pictures_that_an_edit_list_hides_are_never_copied(
     assert render(source, output, frames_hidden(count, (30, 31))) is None
     with av.open(str(output)) as container:
         assert sum(1 for packet in container.demux(video=0) if packet.size) == count
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Stretch(12, 25, 12 * 512, 23 * 512),
+        Stretch(12, 23, 12 * 512, 23 * 512),
+        Stretch(12, 24, 12 * 512, 22 * 512),
+        Stretch(12, 24, 11 * 512, 23 * 512),
+    ],
+)
+def test_a_stretch_of_another_film_is_an_error(wrong: Stretch, tmp_path: Path) -> None:
+    source = open_source(film().write(tmp_path / "in.mp4"))
+    right = Stretch(12, 24, 12 * 512, 23 * 512)
+    assert [frame.index for frame in source.only([right])] == list(range(12, 24))
+    with pytest.raises(MediaError):
+        list(source.only([wrong]))

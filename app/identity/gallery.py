@@ -16,7 +16,10 @@ SMALLEST = 20
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person and the embeddings (n, D) of her photos; ``photos`` is how many there were."""
+    """A person and embeddings (n, D) of her: of her photos, and what else is known.
+
+    ``photos`` is how many photos there were.
+    """
 
     name: str
     embeddings: Embeddings

@@ -1,7 +1,7 @@
 """Reference photos: a folder of them becomes a gallery."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -40,7 +40,7 @@ def load_people(folder: Path, parts: Parts) -> Gallery:
     """
     photos = find_photos(folder)
     people = [
-        Person(name, np.stack([_embedding(path, parts) for path in paths]), len(paths))
+        _person(name, [_embedding(path, parts) for path in paths])
         for name, paths in sorted(photos.items())
     ]
     return Gallery(tuple(people))
@@ -62,8 +62,21 @@ def check_people(folder: Path, parts: Parts) -> tuple[Gallery, tuple[PeopleError
             except PeopleError as error:
                 faults.append(error)
         if found:
-            people.append(Person(name, np.stack(found), len(found)))
+            people.append(_person(name, found))
     return Gallery(tuple(people)), tuple(faults)
+
+
+def _person(name: str, embeddings: Sequence[Embeddings]) -> Person:
+    """A person of photos; several of them are joined by their mean.
+
+    What the photos have in common is the person: a picture unlike each of them, as by hard
+    compression, is often more like their mean.
+    """
+    rows = list(embeddings)
+    if len(rows) > 1:
+        mean = np.mean(rows, axis=0)
+        rows.append(np.asarray(mean / np.linalg.norm(mean), np.float32))
+    return Person(name, np.stack(rows), len(embeddings))
 
 
 def find_photos(folder: Path) -> dict[str, list[Path]]:

@@ -100,7 +100,17 @@ class TestLoadPeople:
         np.testing.assert_allclose(np.linalg.norm(both, axis=1), 1, atol=1e-5)
         alike = both @ both.T
         assert alike[0, 1] > parts.thresholds.sure
-        assert alike[:2, 2].max() < parts.thresholds.doubtful
+        assert alike[:3, 3].max() < parts.thresholds.doubtful
+
+    def test_several_photos_are_joined_by_their_mean(self, tmp_path: Path, parts: Parts) -> None:
+        copy("obama2.jpg", tmp_path / "obama/2.jpg")
+        copy("obama3.jpg", tmp_path / "obama/3.jpg")
+        copy("biden.jpg", tmp_path / "biden.jpg")
+        biden, obama = load_people(tmp_path, parts).people
+        assert (len(biden.embeddings), len(obama.embeddings)) == (1, 3)
+        one, other, mean = obama.embeddings
+        np.testing.assert_allclose(mean @ one, mean @ other, atol=1e-5)
+        assert mean @ one > one @ other
 
     def test_a_face_that_fills_its_photo_is_found_and_is_the_same(
         self, tmp_path: Path, parts: Parts

@@ -116,7 +116,7 @@ def test_every_command_and_option_of_the_readme_exists() -> None:
 
 
 def _help() -> str:
-    ours = ([], ["blur"], ["analyse"], ["render"], ["people"], ["models"])
+    ours: tuple[list[str], ...] = ([], ["blur"], ["analyse"], ["render"], ["people"], ["models"])
     commands = [["-m", "app.cli", *command] for command in ours]
     commands += [[script] for script in sorted(set(re.findall(r"scripts/\w+\.py", README)))]
     texts = []

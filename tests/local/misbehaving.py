@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
-MODE = sys.argv[1]
 HOUR = 3600.0
 
 
@@ -24,6 +23,7 @@ def say(line: str) -> None:
 
 
 class Handler(BaseHTTPRequestHandler):
+    mode: ClassVar[str] = ""
     protocol_version = "HTTP/1.1"
     invocations: ClassVar[list[str]] = []
     both: ClassVar[threading.Barrier] = threading.Barrier(2)
@@ -32,9 +32,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/execution-parameters":
             self._execution_parameters()
-        elif MODE == "never ready" or (MODE == "late" and time.monotonic() - self.began < 0.6):
+        elif self.mode == "never ready" or (
+            self.mode == "late" and time.monotonic() - self.began < 0.6
+        ):
             time.sleep(HOUR)
-        elif MODE == "unhealthy":
+        elif self.mode == "unhealthy":
             self._answer(500, b"")
         else:
             self._answer(200, b"")
@@ -44,14 +46,14 @@ class Handler(BaseHTTPRequestHandler):
             "wishes": b'{"MaxConcurrentTransforms": 2, "MaxPayloadInMB": 1}',
             "bad wishes": b"[1]",
         }
-        self._answer(200 if MODE in told else 404, told.get(MODE, b""))
+        self._answer(200 if self.mode in told else 404, told.get(self.mode, b""))
 
     def do_POST(self) -> None:
         self.invocations.append(self.path)
         self.close_connection = True
-        if MODE.startswith("early"):
-            self._answer(int(MODE.split()[1]), b"early")
-        elif MODE == "crash":
+        if self.mode.startswith("early"):
+            self._answer(int(self.mode.split()[1]), b"early")
+        elif self.mode == "crash":
             self.rfile.read(10)
             os._exit(9)
         else:
@@ -68,22 +70,22 @@ class Handler(BaseHTTPRequestHandler):
             "empty": b"Content-Length: 0\r\n\r\n",
             "no length": b"Connection: close\r\n\r\nsome bytes",
         }
-        if MODE in {"hang", "stubborn"}:
+        if self.mode in {"hang", "stubborn"}:
             time.sleep(HOUR)
-        elif MODE == "drip":
+        elif self.mode == "drip":
             self._drip()
-        elif MODE in raw:
-            self._write(b"HTTP/1.1 200 OK\r\n" + raw[MODE])
-        elif MODE.startswith("status"):
-            self._answer(int(MODE.split()[1]), b'{"error": {"code": "no"}}')
-        elif MODE == "picky" and body.startswith(b"bad"):
+        elif self.mode in raw:
+            self._write(b"HTTP/1.1 200 OK\r\n" + raw[self.mode])
+        elif self.mode.startswith("status"):
+            self._answer(int(self.mode.split()[1]), b'{"error": {"code": "no"}}')
+        elif self.mode == "picky" and body.startswith(b"bad"):
             self._answer(415, b"not this one")
-        elif MODE == "flaky" and len(self.invocations) == 1:
+        elif self.mode == "flaky" and len(self.invocations) == 1:
             self._answer(500, b"once")
-        elif MODE == "pair":
+        elif self.mode == "pair":
             self.both.wait(10)
             self._answer(200, b"both are here")
-        elif MODE != "silent":
+        elif self.mode != "silent":
             self._answer(200, self._told(body))
 
     def _drip(self) -> None:
@@ -125,12 +127,13 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    if MODE == "exit":
+    mode = Handler.mode = sys.argv[1]
+    if mode == "exit":
         say("no models")
         sys.exit(3)
-    if MODE == "stubborn":
+    if mode == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if MODE == "children":
+    if mode == "children":
         subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)", *sys.argv])
     server = ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler)
     server.daemon_threads = True

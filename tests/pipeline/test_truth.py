@@ -51,11 +51,21 @@ def test_a_listed_person_is_hidden_in_every_frame(
     assert not leaked(clip(name).truth, plans(name), ["obama"], share=COVERED, margin=MARGIN)
 
 
-@pytest.mark.parametrize("name", sorted(SCENES.keys() - {"jump"}))
+@pytest.mark.parametrize("name", sorted(SCENES.keys() - {"jump", "overlap"}))
 def test_nobody_else_is_hidden(
     name: str, clip: Callable[[str], Clip], plans: Callable[[str], Plan]
 ) -> None:
     assert not spilled(clip(name).truth, plans(name), ["obama"])
+
+
+def test_others_are_hidden_only_while_they_cover_the_listed_person(
+    clip: Callable[[str], Clip], plans: Callable[[str], Plan]
+) -> None:
+    truth = clip("overlap").truth
+    seen = {face.frame for face in truth.faces if face.person == "obama"}
+    covered = set(range(min(seen), max(seen))) - seen
+    assert len(covered) == 7
+    assert {face.frame for face in spilled(truth, plans("overlap"), ["obama"])} <= covered
 
 
 def test_after_an_unseen_cut_somebody_else_is_hidden_no_longer_than_the_padding(

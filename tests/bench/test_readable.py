@@ -19,7 +19,7 @@ def first(clip: Clip) -> tuple[Image, Seen]:
     return np.asarray(picture, np.uint8), clip.truth.at(0)[0]
 
 
-@pytest.fixture(params=["calm", "small", "dark", "leans"])
+@pytest.fixture(params=["calm", "small", "dark", "leans", "pressed", "overlap"])
 def face(request: pytest.FixtureRequest, clip: Callable[[str], Clip]) -> tuple[Image, Seen]:
     return first(clip(request.param))
 

@@ -31,8 +31,8 @@ check: $(VENV)/installed  ## Check style, format and types
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/shellcheck scripts/*.sh .ci/run
 
-bench: setup  ## Measure CPU time and memory against a plain transcode
-	$(BIN)/python bench/cost.py
+bench: setup  ## Measure everything, into docs/benchmarks.md; QUICK=1 for a first look
+	$(BIN)/python bench/report.py $(if $(QUICK),--quick)
 
 lock: $(VENV)/installed  ## Solve the dependencies anew, after a change of pyproject.toml
 	$(COMPILE) --allow-unsafe --output-file requirements.txt pyproject.toml

@@ -1,0 +1,109 @@
+"""Pictures of what was measured, for the page of benchmarks."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+
+mpl.use("Agg")
+
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+Rows = Sequence[dict[str, Any]]
+
+
+def plot(name: str, figures: Any, path: Path) -> bool:
+    """Draw what there is to draw of one part, as a PNG; returns whether there is something."""
+    draw = _PLOTS.get(name)
+    if draw is None:
+        return False
+    panels = draw(figures)
+    if not panels:
+        return False
+    figure, axes = plt.subplots(1, len(panels), figsize=(5 * len(panels), 3.4), squeeze=False)
+    try:
+        for axis, panel in zip(axes[0], panels, strict=True):
+            panel(axis)
+            axis.spines[["top", "right"]].set_visible(False)
+        figure.tight_layout()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=100, metadata={"Software": ""})
+    finally:
+        plt.close(figure)
+    return True
+
+
+Panel = Callable[[Axes], None]
+
+
+def _speed(rows: Rows) -> list[Panel]:
+    by_table = {name: [row for row in rows if row["table"] == name] for name in ("sizes", "length")}
+    panels: list[Panel] = []
+    if by_table["sizes"]:
+        panels.append(lambda axis: _ratios(axis, by_table["sizes"]))
+    if by_table["length"]:
+        panels.append(lambda axis: _memory(axis, by_table["length"]))
+    return panels
+
+
+def _ratios(axis: Axes, rows: Rows) -> None:
+    """CPU of the whole command over the plain transcode."""
+    whole = [row for row in rows if row["command"] == "blur"]
+    axis.barh([row["clip"] for row in whole][::-1], [row["ratio"] for row in whole][::-1])
+    axis.axvline(1, color="black", linewidth=1)
+    axis.set_xlabel("CPU over that of a plain transcode")
+
+
+def _memory(axis: Axes, rows: Rows) -> None:
+    """Peak memory by the length of the film."""
+    axis.plot([row["frames"] for row in rows], [row["cost"]["memory"] for row in rows], "o-")
+    axis.set_xscale("log")
+    axis.set_ylim(bottom=0)
+    axis.set_xlabel("frames")
+    axis.set_ylabel("peak memory, MiB")
+
+
+def _strength(rows: Rows) -> list[Panel]:
+    """How often the best attacker with a clear gallery names a hidden face, by its size."""
+
+    def draw(axis: Axes) -> None:
+        known = [row for row in rows if row["attacker"] == "same"]
+        for method in dict.fromkeys(row["method"] for row in known):
+            own = [row for row in known if row["method"] == method]
+            sizes = np.asarray([row["size"] for row in own])
+            axis.plot(sizes, [100 * row["rank1"] for row in own], "o-", label=method, markersize=3)
+        axis.set_xscale("log")
+        axis.set_xlabel("width of the face, pixels")
+        axis.set_ylabel("named, %")
+        axis.legend(fontsize=5, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+
+    return [draw] if rows else []
+
+
+def _quality(rows: Rows) -> list[Panel]:
+    """Leaks and spills of all clips, in parts of the face-frames."""
+
+    def draw(axis: Axes) -> None:
+        choices = list(dict.fromkeys(row["choice"] for row in rows))
+        for number, (part, whole) in enumerate((("leaks", "targets"), ("spills", "others"))):
+            rates = [
+                100 * sum(row["score"][part] for row in rows if row["choice"] == choice)
+                / max(1, sum(row["score"][whole] for row in rows if row["choice"] == choice))
+                for choice in choices
+            ]  # fmt: skip
+            axis.bar(np.arange(len(choices)) + 0.4 * number, rates, 0.4, label=part)
+        axis.set_xticks(np.arange(len(choices)) + 0.2, choices)
+        axis.set_ylabel("% of face-frames")
+        axis.legend(frameon=False)
+
+    return [draw] if rows else []
+
+
+_PLOTS: dict[str, Callable[[Any], list[Panel]]] = {
+    "quality": _quality,
+    "speed": _speed,
+    "strength": _strength,
+}

@@ -1,0 +1,73 @@
+"""The page of benchmarks says what was run, and shows what there is to show."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import report
+from PIL import Image as PillowImage
+from plots import plot
+
+COST = {"cpu": 1.0, "clock": 1.0, "memory": 300.0}
+SPEED = [
+    {"table": table, "clip": "360 lines", "command": "blur", "frames": frames, "cost": COST,
+     "ratio": 1.5, "note": ""}
+    for table, frames in (("sizes", 100), ("length", 750), ("length", 7500))
+]  # fmt: skip
+STRENGTH = [
+    {"attacker": "same", "method": "blur", "size": size, "rank1": 0.1} for size in (32, 64, 128)
+]
+QUALITY = [
+    {"choice": choice, "score": {"leaks": 0, "targets": 10, "spills": 1, "others": 20}}
+    for choice in ("listed", "everyone")
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "figures"), [("speed", SPEED), ("strength", STRENGTH), ("quality", QUALITY)]
+)
+def test_figures_are_drawn(name: str, figures: list[dict[str, object]], tmp_path: Path) -> None:
+    path = tmp_path / "images" / f"{name}.png"
+    assert plot(name, figures, path)
+    with PillowImage.open(path) as picture:
+        assert picture.format == "PNG"
+        assert len(picture.convert("RGB").getcolors(1 << 24) or []) > 2
+
+
+@pytest.mark.parametrize("name", ["identity", "speed"])
+def test_what_has_no_figures_has_no_picture(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "none.png"
+    assert not plot(name, [], path)
+    assert not path.exists()
+
+
+def test_the_page_has_every_part_with_its_command_and_its_picture() -> None:
+    parts = {name: (f"| table of {name} |", 61.4) for name in report.PARTS}
+    page = report.page(parts, {"speed": "images/speed.png"}, quick=True)
+    for name, title in report.PARTS.items():
+        assert f"## {title}\n" in page
+        assert f"`python bench/{name}.py --quick`, 61 s." in page
+        assert f"| table of {name} |" in page
+    assert page.count("![") == 1
+    assert "make bench QUICK=1" in page
+    assert "onnxruntime" in page
+
+
+def test_a_part_that_breaks_down_makes_no_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "quality.py").write_text("raise SystemExit(7)", encoding="utf-8")
+    monkeypatch.setattr(report, "HERE", tmp_path)
+    page = tmp_path / "page.md"
+    with pytest.raises(RuntimeError, match=r"quality\.py ended with exit code 7"):
+        report.main(["--output", str(page)])
+    assert not page.exists()
+
+
+def test_the_script_says_what_it_takes() -> None:
+    script = Path(report.__file__)
+    done = subprocess.run(
+        [sys.executable, str(script), "--help"], check=True, capture_output=True, text=True
+    )
+    assert "--quick" in done.stdout

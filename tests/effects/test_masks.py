@@ -72,6 +72,11 @@ def test_the_feather_is_outside_and_fades() -> None:
     assert (row[120:] < 1e-4).all()
 
 
+def test_the_region_has_the_pixels_that_the_outline_only_touches() -> None:
+    region = Outline("ellipse", 1.0, 0.0).region(np.array([2.0, 2, 3, 3]), (0, 0), SIZE)
+    assert region == (0, 0, 5, 5)  # of 1 to 4, wholly hidden
+
+
 def test_without_feather_there_is_no_soft_edge() -> None:
     alpha = _alpha(Outline("ellipse", 0.3, 0.0), np.array([50.3, 50.1, 100.7, 100.9]))
     assert set(np.unique(alpha)) == {0, 1}

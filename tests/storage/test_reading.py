@@ -69,7 +69,7 @@ def test_blocks_are_fetched_once_and_ahead(stored: Bucket) -> None:
         while first := one.read(300):
             assert other.read(300) == first
         assert len(gets(stored)) == len(set(gets(stored))) == 21
-        assert gets(stored)[-1] == "bytes=20000-20006"
+        assert "bytes=20000-20006" in gets(stored)
 
 
 def test_few_blocks_stay_in_memory(stored: Bucket) -> None:

@@ -45,8 +45,11 @@ async function run() {
   const context = canvas.getContext('2d', {willReadFrequently: true});
   const seeks = [];
   for (const time of wanted) {
+    // 'seeked' may come before the picture; one that was there already is not shown anew
+    const shown = new Promise((yes) => video.requestVideoFrameCallback(yes));
     video.currentTime = time;
     await once('seeked');
+    await Promise.race([shown, new Promise((yes) => setTimeout(yes, 2000))]);
     seeks.push(read(video, context));
   }
   video.currentTime = 0;

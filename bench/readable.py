@@ -17,11 +17,10 @@ TILES = 4
 detail too, and must not count against what is seen of the rest."""
 COARSE = 0.8
 """Deviation in those pixels of the blur that is taken away, a tenth of one of 4 cells. With more,
-the smooth transitions between cells count as detail: with 1.5, faces that were wholly hidden
-reached 0.27, as much as some that were hidden by half."""
+the smooth transitions between cells count as detail (docs/decisions/measuring-leaks.md)."""
 READABLE = 0.21
-"""Likeness from which a face counts as readable. A transcode leaves 0.9 and more, half a hidden
-face 0.21 to 0.6, an effect 0.20 and less (``tests/bench/test_readable.py``)."""
+"""Likeness from which a face counts as readable: one hidden by half has 0.21 and more, one hidden
+wholly 0.12 and less in pictures (``bench/separation.py``), and more in film after compression."""
 
 _ROWS, _COLUMNS = np.mgrid[0:SIDE, 0:SIDE] * 2 / (SIDE - 1) - 1
 _FACE = (_ROWS**2 + _COLUMNS**2 <= 1).astype(np.float32)
@@ -31,14 +30,17 @@ Detail = NDArray[np.float32]
 """(tiles, pixels) of a face."""
 
 
-def readable(before: Image, after: Image, box: tuple[float, float, float, float]) -> float:
+Box = tuple[float, float, float, float]
+
+
+def readable(before: Image, after: Image, box: Box, coarse: float = COARSE) -> float:
     """How like (-1..1) the detail of a face is in two pictures (h, w, 3) of one size.
 
     The mean correlation of its tiles, weighted by their detail before. ``box`` is x1, y1, x2, y2
     in pixels and may overhang the picture; 0 where nothing of it is in the picture, or it has no
     detail.
     """
-    one, other = _detail(before, box), _detail(after, box)
+    one, other = _detail(before, box, coarse), _detail(after, box, coarse)
     if one is None or other is None:
         return 0.0
     energy, left = (one**2).sum(axis=1), (other**2).sum(axis=1)
@@ -46,7 +48,7 @@ def readable(before: Image, after: Image, box: tuple[float, float, float, float]
     return float((alike * energy).sum() / max(energy.sum(), 1e-6))
 
 
-def _detail(picture: Image, box: tuple[float, float, float, float]) -> Detail | None:
+def _detail(picture: Image, box: Box, coarse: float) -> Detail | None:
     """Grey levels of the face without all that is coarse."""
     x1, y1, x2, y2 = (max(0, round(value)) for value in box)
     part = picture[y1:y2, x1:x2]
@@ -54,7 +56,7 @@ def _detail(picture: Image, box: tuple[float, float, float, float]) -> Detail | 
         return None
     grey = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY).astype(np.float32)
     small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    fine = np.asarray(small - cv2.GaussianBlur(small, (0, 0), COARSE), np.float32) * _FACE
+    fine = np.asarray(small - cv2.GaussianBlur(small, (0, 0), coarse), np.float32) * _FACE
     side = SIDE // TILES
     tiles = fine.reshape(TILES, side, TILES, side).swapaxes(1, 2)
     return np.asarray(tiles.reshape(TILES**2, side**2), np.float32)

@@ -1,0 +1,88 @@
+"""How well ``readable`` tells hidden faces from half hidden ones, by what it takes for coarse.
+
+    python bench/separation.py
+
+Faces of made scenes are hidden wholly, with each effect and boxes that are off by some pixels, and
+by half. The first should measure less than the second; ``readable.COARSE`` and ``READABLE`` follow.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / folder) for folder in ("bench", "tests", "scripts")]
+
+from media.clip import write_clip  # noqa: E402 - lies in tests/
+from media.scenes import SCENES  # noqa: E402
+from media.truth import Seen  # noqa: E402
+from readable import readable  # noqa: E402 - lies beside this script
+
+from app.effects import EFFECTS, make_effect  # noqa: E402
+from app.types import Image, Plane  # noqa: E402
+
+NAMES = ("calm", "small", "dark", "leans", "pressed", "overlap", "occlusion")
+DEVIATIONS = (1.5, 1.2, 1.0, 0.8, 0.6)
+EVERY = 10
+OFF = 0.06
+"""Deviation of the sides of the boxes, in widths of the face."""
+
+
+def faces(folder: Path) -> Iterator[tuple[Image, Seen]]:
+    """Every tenth frame of the scenes, with each of the faces that are seen whole."""
+    for name in NAMES:
+        clip = write_clip(SCENES[name](), folder / f"{name}.mp4")
+        with av.open(str(clip.path)) as container:
+            for number, frame in enumerate(container.decode(video=0)):
+                if number % EVERY:
+                    continue
+                picture = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+                yield from ((picture, f) for f in clip.truth.at(number) if f.visible >= 1)
+
+
+def hidden(picture: Image, face: Seen, random: np.random.Generator) -> Iterator[Image]:
+    """The picture with the face hidden by each effect."""
+    box = np.asarray([face.box], np.float32)
+    for name in EFFECTS:
+        after = picture.copy()
+        effect = make_effect(name, shape="ellipse", margin=0.2, feather=0.1, cells=4)
+        off = random.normal(0, OFF * face.width, box.shape).astype(np.float32)
+        effect.hide((Plane(after, 0, 0, (0, 0, 0)),), box + off)
+        yield after
+
+
+def halves(picture: Image, face: Seen) -> Iterator[Image]:
+    """The picture with the left, or the upper, half of the face in black."""
+    x1, y1, x2, y2 = (max(0, round(value)) for value in face.box)
+    for right, bottom in (((x1 + x2) // 2, y2), (x2, (y1 + y2) // 2)):
+        after = picture.copy()
+        after[y1:bottom, x1:right] = 0
+        yield after
+
+
+def main() -> int:
+    """Print the table."""
+    argparse.ArgumentParser(description="Readability of hidden and half hidden faces.").parse_args()
+    random = np.random.default_rng(1)
+    with tempfile.TemporaryDirectory(prefix="face-blur-bench-") as name:
+        seen = list(faces(Path(name)))
+    whole = [(p, after, f.box) for p, f in seen for after in hidden(p, f, random)]
+    part = [(p, after, f.box) for p, f in seen for after in halves(p, f)]
+    print(
+        f"{len(seen)} faces\n\n| deviation | most of a hidden face | least of a half hidden one |"
+    )
+    print("|---|---|---|")
+    for coarse in DEVIATIONS:
+        most = max(readable(*pictures, coarse) for pictures in whole)
+        least = min(readable(*pictures, coarse) for pictures in part)
+        print(f"| {coarse} | {most:.2f} | {least:.2f} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -25,9 +25,6 @@ _SHARP = 1e-6
 _ROUNDING = 1e-5
 """Far more than single precision loses on a squared radius near 1: what is inside stays opaque."""
 
-_TOUCH = 1 / 64
-"""Pixels that a region reaches further, so that it has those which the outline only touches."""
-
 
 @dataclass(frozen=True, slots=True)
 class Mask:
@@ -69,8 +66,7 @@ class Outline:
 
     def region(self, box: Box, shift: tuple[int, int], size: Size) -> Region | None:
         """Find the samples of a plane of ``size`` (w, h) that the mask may change, or None."""
-        reached = _widened(box, self.margin + self.feather) + np.repeat((-_TOUCH, _TOUCH), 2)
-        touched = reached / np.exp2(np.tile(shift, 2))
+        touched = _widened(box, self.margin + self.feather) / np.exp2(np.tile(shift, 2))
         return inside(touched.astype(np.float32), size)
 
     def mask(self, box: Box, shift: tuple[int, int], region: Region) -> Mask:

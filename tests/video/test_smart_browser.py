@@ -1,7 +1,9 @@
 """A film of copied and new groups in a browser: every picture around every border is shown."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -132,11 +134,14 @@ def shown(browser: str, film: Path, wanted: list[float], folder: Path) -> dict[s
         place = [f"--user-data-dir={folder}", f"http://127.0.0.1:{server.server_port}/"]
         quiet = subprocess.DEVNULL
         command = [browser, *options, "--remote-debugging-port=0", *place]
-        with subprocess.Popen(command, stdout=quiet, stderr=quiet) as process:
+        with subprocess.Popen(
+            command, stdout=quiet, stderr=quiet, start_new_session=True
+        ) as process:
             try:
                 assert server.done.wait(60), "the browser has not answered"
             finally:
-                process.terminate()
+                # The command may be a script that waits for the browser: end both.
+                os.killpg(process.pid, signal.SIGKILL)
         return server.found
 
 

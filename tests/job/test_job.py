@@ -50,8 +50,8 @@ def write_program_stream(path: Path) -> None:
         container.mux(stream.encode(None))
 
 
-def test_all_that_can_be_done_is_done(mounts: Mounts, clip: Clips, people: Path) -> None:
-    calm = clip("calm")
+def give_all_sorts(mounts: Mounts, calm: Clip, people: Path) -> None:
+    """What can be done, what is broken, and what is left out."""
     mounts.give(calm.path, "Day 1/interview, take 2.mp4")
     mounts.give(calm.path, "no suffix")
     mounts.give(fetch("obama.jpg"), "photos/b.jpeg")
@@ -65,6 +65,11 @@ def test_all_that_can_be_done_is_done(mounts: Mounts, clip: Clips, people: Path)
     (mounts.input / "gone.mp4").symlink_to(mounts.input / "nowhere")
     os.mkfifo(mounts.input / "pipe.mp4")
     shutil.copytree(people, mounts.people)
+
+
+def test_all_that_can_be_done_is_done(mounts: Mounts, clip: Clips, people: Path) -> None:
+    calm = clip("calm")
+    give_all_sorts(mounts, calm, people)
     mounts.be("algo-1")
 
     end = mounts.run(effect="solid", shape="rectangle")

@@ -1,6 +1,6 @@
 """Cuts one long film into pieces that many machines can work on, without encoding it.
 
-    python scripts/split.py VIDEO -o FOLDER [--seconds 60 | --pieces N] [--dry-run]
+    python scripts/split.py VIDEO -o FOLDER [--seconds 60 | --pieces N] [--inside-shots] [--dry-run]
 
 The pieces hold the video alone; scripts/join.py puts the results together and takes the sound from
 the film itself. docs/long-videos.md tells how.
@@ -28,6 +28,11 @@ def make_parser() -> argparse.ArgumentParser:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--seconds", help="length of a piece, about (default: 60)")
     size.add_argument("--pieces", type=int, metavar="N", help="number of pieces, at most")
+    parser.add_argument(
+        "--inside-shots",
+        action="store_true",
+        help="cut at other key frames too, where no cut is near: faces may be missed beside them",
+    )
     parser.add_argument("--dry-run", action="store_true", help="write nothing; say where to cut")
     return parser
 
@@ -38,10 +43,10 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         FaceBlurError: nothing has been written then.
     """
-    if args.pieces is not None:
-        proposal = propose(args.video, pieces=args.pieces)
-    else:
-        proposal = propose(args.video, seconds=_seconds(args.seconds))
+    seconds = _seconds(args.seconds) if args.pieces is None else None
+    proposal = propose(
+        args.video, seconds=seconds, pieces=args.pieces, inside_shots=args.inside_shots
+    )
     for line in lines(proposal):
         print(line)
     if not args.dry_run:
@@ -52,14 +57,14 @@ def run(args: argparse.Namespace) -> None:
 def lines(proposal: Proposal) -> list[str]:
     """What the pieces are, one line each, and what is notable about the film."""
     cuts = [None, *(border.is_cut for border in proposal.borders)]
-    how = {None: "", True: "at a cut", False: "at a key frame"}
+    how = {None: "", True: "at a cut", False: "inside a shot"}
     told = [
         f"{proposal.name(n)}  frame {first}  {proposal.counts[n]} frames  "
         f"{float(proposal.duration(n)):.1f} s  {how[cuts[n]]}".rstrip()
         for n, first in enumerate(proposal.firsts)
     ]
     if len(proposal.firsts) == 1:
-        told.append(f"{proposal.path.name}: no key frame to cut at, it stays in one piece")
+        told.append(f"{proposal.path.name}: no key frame at a cut, it stays in one piece")
     return told
 
 

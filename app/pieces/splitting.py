@@ -74,10 +74,17 @@ class Proposal:
         return ticks * self.packets.header.time_base
 
 
-def propose(path: Path, *, seconds: Fraction | None = None, pieces: int | None = None) -> Proposal:
+def propose(
+    path: Path,
+    *,
+    seconds: Fraction | None = None,
+    pieces: int | None = None,
+    inside_shots: bool = False,
+) -> Proposal:
     """Where to cut ``path``: into pieces of about so many seconds, or into so many pieces.
 
-    The pictures are only decoded around key frames at which a border is wanted.
+    Borders lie at cuts, unless ``inside_shots`` allows others where there is none. The pictures are
+    only decoded around key frames at which a border may be.
 
     Raises:
         UsageError: not one of the two is given, or it is out of range.
@@ -97,7 +104,9 @@ def propose(path: Path, *, seconds: Fraction | None = None, pieces: int | None =
     frames = np.searchsorted(times, packets.pts[clean])
     candidates = [Candidate(int(f), int(times[f]) * base) for f in frames if f]
     looks = _Looks(path, packets, times)
-    borders = choose_borders(candidates, len(times), span, count, looks.is_cut)
+    borders = choose_borders(
+        candidates, len(times), span, count, looks.is_cut, inside_shots=inside_shots
+    )
     return Proposal(path, packets, times, suffix, tuple(borders))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from video.films import ROTATED, Film, copy_film
 
-from app.pieces import MANIFEST, Manifest, join, propose, split
+from app.pieces import MANIFEST, Manifest, Proposal, join, propose, split
 
 MS = Fraction(1, 1000)
 SOUND = [("aac", "deu")]
@@ -49,6 +49,11 @@ FILMS: dict[str, Film] = {
 }
 
 
+def inside(source: Path, pieces: int) -> Proposal:
+    """Where a film without cuts is cut on request."""
+    return propose(source, pieces=pieces, inside_shots=True)
+
+
 def rendered(manifest: Manifest, pieces: Path, results: Path, **options: int) -> Path:
     """The folder ``results`` with every piece as a sink writes it."""
     results.mkdir()
@@ -66,7 +71,7 @@ def whole_way(
 ) -> Manifest:
     """Split, render and join a film; ``output`` is the joined film."""
     folder = output.parent / "pieces"
-    manifest = split(propose(source, pieces=pieces), folder)
+    manifest = split(inside(source, pieces), folder)
     results = render(manifest, folder, output.parent / "results")
     join(folder / MANIFEST, results, source, output)
     return manifest

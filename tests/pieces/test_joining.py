@@ -9,11 +9,11 @@ from typing import Any
 
 import av
 import pytest
-from pieces.rounds import FILM, rendered
+from pieces.rounds import FILM, inside, rendered
 from video.films import ROTATED, copy_film, numbers
 
 from app.errors import FaceBlurError, MediaError, OutputError, UsageError
-from app.pieces import MANIFEST, Manifest, join, propose, split
+from app.pieces import MANIFEST, Manifest, join, split
 from app.video.marks import Mark
 
 
@@ -40,7 +40,7 @@ class Job:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Job:
     folder = tmp_path_factory.mktemp("job")
     source = FILM.write(folder / "film.mp4")
-    manifest = split(propose(source, pieces=4), folder / "pieces")
+    manifest = split(inside(source, 4), folder / "pieces")
     results = rendered(manifest, folder / "pieces", folder / "results")
     return Job(source, folder / "pieces", results, manifest)
 

@@ -145,20 +145,18 @@ def test_a_dry_run_says_where_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = FILM.write(tmp_path / "a.mp4")
-    options = ["-o", str(tmp_path / "pieces"), "--seconds", "0.4", "--dry-run"]
+    options = ["-o", str(tmp_path / "pieces"), "--seconds", "0.4", "--inside-shots", "--dry-run"]
     assert split.main([str(source), *options]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "a-0001of0002.mp4  frame 0  10 frames  0.4 s"
-    assert lines[1] == "a-0002of0002.mp4  frame 10  10 frames  0.4 s  at a key frame"
+    assert lines[1] == "a-0002of0002.mp4  frame 10  10 frames  0.4 s  inside a shot"
     assert not (tmp_path / "pieces").exists()
 
 
-def test_a_film_without_key_frames_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    source = replace(FILM, options={"g": "250"}).write(tmp_path / "a.mp4")
+def test_a_film_without_cuts_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = FILM.write(tmp_path / "a.mp4")
     assert split.main([str(source), "-o", str(tmp_path / "p"), "--seconds", "0.1"]) == 0
-    assert "no key frame to cut at, it stays in one piece" in capsys.readouterr().out
+    assert "no key frame at a cut, it stays in one piece" in capsys.readouterr().out
 
 
 def _mistakes(folder: Path) -> Iterator[tuple[Callable[[list[str]], int], list[str], str]]:
@@ -187,7 +185,9 @@ def test_a_real_clip_keeps_its_times_and_sound(shared: Path, tmp_path: Path) -> 
     source = shared / "data" / "hamilton" / "clip.mp4"
     pieces, out = tmp_path / "pieces", tmp_path / "joined.mp4"
     assert split.main([str(source), "-o", str(pieces), "--seconds", "3"]) == 0
-    results = rendered(read_manifest(pieces / MANIFEST), pieces, tmp_path / "results")
+    manifest = read_manifest(pieces / MANIFEST)
+    assert [piece.first for piece in manifest.pieces] == [0, 211]
+    results = rendered(manifest, pieces, tmp_path / "results")
     command = [str(pieces / MANIFEST), str(results), "--source", str(source), "-o", str(out)]
     assert join.main(command) == 0
     assert times(out) == times(source)

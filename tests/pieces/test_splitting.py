@@ -10,11 +10,12 @@ import av
 import numpy as np
 import pytest
 from media.clip import Clip
-from pieces.rounds import FILM, FILMS, X265
+from pieces.rounds import FILM, FILMS, X265, inside
 from video.films import Film, numbers, times
 
 from app.errors import DiskFull, FaceBlurError, MediaError, OutputError, UsageError
 from app.pieces import MANIFEST, Proposal, propose, read_manifest, split, splitting
+from app.pieces.borders import Border
 from app.plan import sha256_of
 from app.video import open_source
 from app.video.marks import mark_of
@@ -24,7 +25,7 @@ from app.video.window import window
 @pytest.mark.parametrize("name", FILMS)
 def test_pieces_are_the_frames_of_the_source(name: str, tmp_path: Path) -> None:
     source = FILMS[name].write(tmp_path / name)
-    manifest = split(propose(source, pieces=4), tmp_path / "pieces")
+    manifest = split(inside(source, 4), tmp_path / "pieces")
     wanted, base = times(source), open_source(source).info.time_base
     assert numbers(source) == [
         number for piece in manifest.pieces for number in numbers(tmp_path / "pieces" / piece.file)
@@ -40,7 +41,7 @@ def test_pieces_are_the_frames_of_the_source(name: str, tmp_path: Path) -> None:
 
 def test_pieces_hold_the_bytes_of_the_source(tmp_path: Path) -> None:
     source = FILM.write(tmp_path / "a.mp4")
-    manifest = split(propose(source, pieces=3), tmp_path / "pieces")
+    manifest = split(inside(source, 3), tmp_path / "pieces")
 
     def payload(path: Path) -> list[bytes]:
         with av.open(str(path)) as container:
@@ -52,7 +53,7 @@ def test_pieces_hold_the_bytes_of_the_source(tmp_path: Path) -> None:
 
 def test_the_manifest_says_what_is_there(tmp_path: Path) -> None:
     source = FILM.write(tmp_path / "a.mp4")
-    manifest = split(propose(source, pieces=3), tmp_path / "new" / "pieces")
+    manifest = split(inside(source, 3), tmp_path / "new" / "pieces")
     folder = tmp_path / "new" / "pieces"
     assert read_manifest(folder / MANIFEST) == manifest
     assert json.loads((folder / MANIFEST).read_text("utf-8"))["id"] == manifest.id
@@ -90,7 +91,7 @@ def test_there_is_no_border_where_pictures_refer_over_it(codec: str, tmp_path: P
     with av.open(str(source)) as container:
         shown = [(p.pts or 0, p.is_keyframe) for p in container.demux(video=0) if p.size]
     keys = [number for number, (_, key) in enumerate(shown) if key]
-    proposal = propose(source, pieces=8)
+    proposal = inside(source, 8)
     assert len(keys) > len(proposal.firsts)
     manifest = split(proposal, tmp_path / "pieces")
     assert numbers(source) == [
@@ -105,13 +106,20 @@ def test_an_h264_recovery_point_is_no_border(tmp_path: Path) -> None:
     with av.open(str(source)) as container:
         keys = sum(p.is_keyframe for p in container.demux(video=0) if p.size)
     assert keys > 1
-    assert propose(source, pieces=4).firsts == [0]
+    assert inside(source, 4).firsts == [0]
 
 
 def test_borders_are_cuts_where_there_are_some(clip: Callable[[str], Clip]) -> None:
     made = clip("cuts")
     proposal = propose(made.path, pieces=2)
     assert [(b.frame in made.truth.cuts, b.is_cut) for b in proposal.borders] == [(True, True)]
+
+
+def test_a_film_without_cuts_stays_whole_unless_asked(tmp_path: Path) -> None:
+    """Somebody who is recognised in one part of a shot only would be visible in the other."""
+    source = FILM.write(tmp_path / "a.mp4")
+    assert propose(source, pieces=4).firsts == [0]
+    assert propose(source, pieces=4, inside_shots=True).firsts == [0, 5, 10, 15]
 
 
 def test_only_cuts_are_told_as_cuts(tmp_path: Path, clip: Callable[[str], Clip]) -> None:
@@ -125,9 +133,10 @@ def test_only_cuts_are_told_as_cuts(tmp_path: Path, clip: Callable[[str], Clip])
             turned = np.asarray(pixels if number < 30 else 255 - pixels[::-1], np.uint8)
             output.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(turned))))
         output.mux(stream.encode(None))
-    looks = propose(source, pieces=6)
-    assert [(b.frame, b.is_cut) for b in looks.borders if b.is_cut] == [(30, True)]
-    assert len(looks.borders) > 2
+    assert propose(source, pieces=6).borders == (Border(30, is_cut=True),)
+    asked = inside(source, 6).borders
+    assert [border.frame for border in asked if border.is_cut] == [30]
+    assert len(asked) > 2
 
 
 def test_the_middle_of_a_film_is_decoded_only_where_a_border_may_be(
@@ -145,8 +154,10 @@ def test_the_middle_of_a_film_is_decoded_only_where_a_border_may_be(
             yield frame
 
     monkeypatch.setattr(splitting, "window", counted)
-    assert len(propose(source, pieces=2).firsts) == 2
-    assert 0 < len(looked) <= 21
+    assert len(propose(source, pieces=2).firsts) == 1
+    # 21 key frames from the first quarter to the last, and the 7 frames around each.
+    assert 0 < len(looked) <= 21 * 7
+    assert min(looked) >= 47 * 512
 
 
 @pytest.mark.parametrize(
@@ -157,7 +168,7 @@ def test_how_many_pieces(
     seconds: Fraction | None, pieces: int | None, wanted: int, tmp_path: Path
 ) -> None:
     source = FILM.write(tmp_path / "a.mp4")
-    proposal = propose(source, seconds=seconds, pieces=pieces)
+    proposal = propose(source, seconds=seconds, pieces=pieces, inside_shots=True)
     assert len(proposal.firsts) == wanted
     assert sum(proposal.counts) == 20
     assert min(proposal.counts) >= 2
@@ -195,7 +206,7 @@ def test_a_film_cut_off_is_refused(tmp_path: Path) -> None:
 
 
 def _proposal(tmp_path: Path) -> Proposal:
-    return propose(FILM.write(tmp_path / "a.mp4"), pieces=4)
+    return inside(FILM.write(tmp_path / "a.mp4"), 4)
 
 
 def test_nothing_is_left_when_a_later_piece_fails(

@@ -20,7 +20,10 @@ COARSE = 0.8
 the smooth transitions between cells count as detail (docs/decisions/measuring-leaks.md)."""
 READABLE = 0.21
 """Likeness from which a face counts as readable: one hidden by half has 0.21 and more, one hidden
-wholly 0.12 and less in pictures (``bench/separation.py``), and more in film after compression."""
+wholly 0.10 and less in pictures (``bench/separation.py``), and more in film after compression."""
+FAINT = 0.5
+"""Grey levels, root mean square over a tile, below which detail of a result is rounding and noise of
+the compression; it counts as if it were that strong, or as strong as before."""
 
 _ROWS, _COLUMNS = np.mgrid[0:SIDE, 0:SIDE] * 2 / (SIDE - 1) - 1
 _FACE = (_ROWS**2 + _COLUMNS**2 <= 1).astype(np.float32)
@@ -43,7 +46,9 @@ def readable(before: Image, after: Image, box: Box, coarse: float = COARSE) -> f
     one, other = _detail(before, box, coarse), _detail(after, box, coarse)
     if one is None or other is None:
         return 0.0
-    energy, left = (one**2).sum(axis=1), (other**2).sum(axis=1)
+    energy = (one**2).sum(axis=1)
+    faint = np.minimum(energy, one.shape[1] * FAINT**2)
+    left = np.maximum((other**2).sum(axis=1), faint)
     alike = (one * other).sum(axis=1) / np.sqrt(np.maximum(energy * left, 1e-6))
     return float((alike * energy).sum() / max(energy.sum(), 1e-6))
 

@@ -59,3 +59,15 @@ def test_another_place_and_nothing_are_not_readable(face: tuple[Image, Seen]) ->
     assert readable(picture, moved, seen.box) < READABLE
     assert readable(picture, picture, (-50, -50, -10, -10)) == 0
     assert readable(np.zeros_like(picture), picture, seen.box) == 0
+
+
+def _faded(picture: Image, contrast: float) -> Image:
+    return np.round(128 + contrast * (picture.astype(float) - 128)).astype(np.uint8)
+
+
+def test_a_pale_face_is_readable_and_what_rounding_leaves_is_not(
+    clip: Callable[[str], Clip],
+) -> None:
+    picture, seen = first(clip("calm"))
+    assert readable(picture, _faded(picture, 1 / 4), seen.box) > 3 * READABLE
+    assert readable(picture, _faded(picture, 1 / 128), seen.box) < READABLE

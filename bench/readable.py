@@ -22,8 +22,8 @@ READABLE = 0.21
 """Likeness from which a face counts as readable: one hidden by half has 0.21 and more, one hidden
 wholly 0.10 and less in pictures (``bench/separation.py``), and more in film after compression."""
 FAINT = 0.5
-"""Grey levels, root mean square over a tile, below which detail of a result is rounding and noise of
-the compression; it counts as if it were that strong, or as strong as before."""
+"""Grey levels, root mean square over a tile: weaker detail of a result is rounding and noise of the
+compression; it counts as if it were that strong, or as strong as before."""
 
 _ROWS, _COLUMNS = np.mgrid[0:SIDE, 0:SIDE] * 2 / (SIDE - 1) - 1
 _FACE = (_ROWS**2 + _COLUMNS**2 <= 1).astype(np.float32)

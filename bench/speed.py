@@ -3,7 +3,8 @@
     python bench/speed.py [--quick] [--runs N] [--json FILE] [sizes|rival|length|faces]...
 
 Everything is measured as ``bench/cost.py`` measures it: processes of their own, medians of runs
-that alternate; what takes long is run once. Only ratios inside one table can be compared: machines differ, and are busy.
+that alternate; what takes long is run once. Only ratios inside one table can be compared: machines
+differ, and are busy.
 
 sizes   the whole command and each pass over a plain transcode, at 360, 1080 and 2160 lines, with
         two faces, and with eight at 1080
@@ -41,7 +42,7 @@ from app.types import Image  # noqa: E402
 SIZES = {360: 150, 1080: 150, 2160: 24}
 """Lines of a picture, and how many frames of it are measured."""
 RIVAL_FRAMES = 50
-MINUTE = 240
+MINUTE, QUICK_MINUTE = 240, 60
 """Frames of a minute: few, as there are sixty of them."""
 MINUTES = (1, 10, 60)
 FACES = (0, 2, 8)
@@ -95,7 +96,7 @@ def sizes(folder: Path, runs: int, *, quick: bool) -> list[Line]:
     return lines
 
 
-def rival(folder: Path, runs: int, *, quick: bool) -> list[Line]:
+def rival(folder: Path, _: int, *, quick: bool) -> list[Line]:
     """Beside ``deface``: cost, and face-frames that stay readable."""
     lines: list[Line] = []
     for height in (360,) if quick else (360, 1080):
@@ -138,8 +139,9 @@ def _rgb(frame: av.VideoFrame) -> Image:
 
 def length(folder: Path, runs: int, *, quick: bool) -> list[Line]:
     """Memory of one minute of film and of many; the frames are small, as there are many."""
-    scene = long_scene(MINUTE, fetch("carphone.mp4"), (160, 90))
-    minute = write_clip(replace(scene, rate=Fraction(MINUTE, 60)), folder / "minute.mp4").path
+    frames = QUICK_MINUTE if quick else MINUTE
+    scene = long_scene(frames, fetch("carphone.mp4"), (160, 90))
+    minute = write_clip(replace(scene, rate=Fraction(frames, 60)), folder / "minute.mp4").path
     lines: list[Line] = []
     for minutes in MINUTES[:2] if quick else MINUTES:
         path = looped(minute, minutes, folder / f"{minutes}.mp4")
@@ -147,7 +149,7 @@ def length(folder: Path, runs: int, *, quick: bool) -> list[Line]:
         cost = alternate({"blur": [*tool, "--quiet", "--overwrite"]}, min(runs, 1))["blur"]
         first = lines[0].cost.cpu if lines else cost.cpu
         name = f"{minutes} minutes" if minutes > 1 else "1 minute"
-        lines.append(Line("length", name, "blur", MINUTE * minutes, cost, cost.cpu / first))
+        lines.append(Line("length", name, "blur", frames * minutes, cost, cost.cpu / first))
     return lines
 
 
@@ -183,7 +185,7 @@ def faces(folder: Path, runs: int, *, quick: bool) -> list[Line]:
     lines: list[Line] = []
     frames = 24 if quick else 48
     scene = long_scene(frames, fetch("carphone.mp4"), crowd=True)
-    for number in FACES[:3] if quick else FACES:
+    for number in FACES[1:] if quick else FACES:
         path = folder / f"faces{number}.mp4"
         shots = tuple(_first(shot, number) for shot in scene.shots)
         write_clip(replace(scene, shots=shots), path)

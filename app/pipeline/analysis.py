@@ -17,6 +17,7 @@ from app.tracking.lingering import Lingerer
 from app.tracking.observations import Trail, boxes_of
 from app.tracking.sampling import NEW_FACE
 from app.tracking.stitching import PATIENCE, stitch
+from app.tracking.succession import room
 from app.tracking.tracker import ShotTracker
 from app.types import Boxes, Frame, FrameSource, MediaInfo
 
@@ -144,7 +145,7 @@ class Analysis:
         chips = [None] * len(trails) if self._chips is None else self._chips.embed(trails)
         self._end_lingering()
         for trail, embedded in zip(trails, chips, strict=True):
-            self._tracks.append(self._track(trail, shot, embedded))
+            self._tracks.append(self._track(trail, room(trail, trails, shot), embedded))
         self._watch(len(self._tracks) - len(trails), end)
         self._shots.append(shot)
         self._tracker = None
@@ -184,8 +185,8 @@ class Analysis:
         i, j = np.unravel_index(int((alike * (trust + 1e-3)).argmax()), alike.shape)
         return float(np.clip((alike[i, j] - LIKE) / LIKENESS_STEP, -2, 1) * trust[i, j])
 
-    def _track(self, trail: Trail, shot: tuple[int, int], chips: Embedded | None) -> FoundTrack:
+    def _track(self, trail: Trail, room: tuple[int, int], chips: Embedded | None) -> FoundTrack:
         frames = np.asarray([o.frame for o in trail.observations], np.int64)
         boxes = interpolate(frames, smooth(frames, boxes_of(trail.observations)))
-        first, padded = pad(trail.first, boxes, self._settings.pad, shot)
+        first, padded = pad(trail.first, boxes, self._settings.pad, room)
         return FoundTrack(len(self._shots), first, sweep(padded), (trail.first, trail.last), chips)

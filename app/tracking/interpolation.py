@@ -72,18 +72,18 @@ def sweep(boxes: Boxes) -> Boxes:
     return swept
 
 
-def pad(first: int, boxes: Boxes, frames: int, shot: tuple[int, int]) -> tuple[int, Boxes]:
+def pad(first: int, boxes: Boxes, frames: int, room: tuple[int, int]) -> tuple[int, Boxes]:
     """A track's boxes (n, 4) from frame ``first`` on, lengthened by ``frames`` at both ends.
 
     The added boxes hold the outermost box, and that box moved on at the track's speed. Nothing
-    is added outside the ``shot`` ([first, end)). Returns the new first frame and boxes.
+    is added outside ``room`` ([first, end)). Returns the new first frame and boxes.
 
     >>> start, longer = pad(5, np.float32([[0, 0, 2, 2]]), 3, (4, 7))
     >>> start, len(longer)
     (4, 3)
     """
-    before = min(frames, first - shot[0])
-    after = min(frames, shot[1] - (first + len(boxes)))
+    before = min(frames, first - room[0])
+    after = min(frames, room[1] - (first + len(boxes)))
     head = _carry_on(boxes[::-1], before)[::-1]
     return first - before, np.concatenate([head, boxes, _carry_on(boxes, after)])
 

@@ -71,8 +71,9 @@ def test_others_are_hidden_only_while_they_cover_the_listed_person(
 def test_after_an_unseen_cut_somebody_else_is_hidden_no_longer_than_the_padding(
     clip: Callable[[str], Clip], plans: Callable[[str], Plan]
 ) -> None:
+    """At the cut at 25 both are seen to take the other's place: nobody is hidden too long there."""
     frames = sorted({face.frame for face in spilled(clip("jump").truth, plans("jump"), ["obama"])})
-    borders = [25, 70, 75]
+    borders = [70, 75]
     assert all(min(abs(frame - border + 0.5) for border in borders) < 3 for frame in frames)
 
 

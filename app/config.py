@@ -134,6 +134,12 @@ class Settings(_Checked):
     )
     cells: int = Field(4, ge=1, le=4, description="cells per side that a face is reduced to")
     models: str = Field("open", min_length=1, description="model pack")
+    detector: str | None = Field(
+        None, min_length=1, description="pack whose detector finds faces (default: models)"
+    )
+    recogniser: str | None = Field(
+        None, min_length=1, description="pack whose recogniser tells people apart (default: models)"
+    )
     models_root: Path | None = Field(
         None, description="folder that holds the model packs (default: the installation's)"
     )
@@ -142,6 +148,9 @@ class Settings(_Checked):
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="where the models run; auto takes a GPU where one works"
+    )
+    encoder: Literal["software", "auto", "nvenc"] = Field(
+        "software", description="what encodes video; auto takes that of a GPU where one works"
     )
     threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads (default: as many as there are cores)"

@@ -3,8 +3,8 @@
     python bench/clips.py FRAMES OUT.mp4 [--film FILM] [--lines 1080] [--crowd]
 
 A real film, enlarged and played to and fro, is what is behind; two portraits move before it, eight
-in a crowd. Every 200 frames the background jumps to another part of the film, and the people to
-other places.
+in a crowd. Every 200 frames there is a cut: to another part of the film, the other way round, and
+the people to other places.
 """
 
 import argparse
@@ -47,10 +47,14 @@ def _pictures(film: Path) -> tuple[Image, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """A film as the background: cut to the shape of the picture, enlarged, to and fro."""
+    """A film as the background: cut to the shape of the picture, enlarged, to and fro.
+
+    ``negative`` turns it the other way round, and dark into light: going over to that is a cut.
+    """
 
     path: Path
     start: int = 0
+    negative: bool = False
 
     def picture(self, size: Size, frame: int) -> Image:
         """(h, w, 3) RGB at a frame of the shot."""
@@ -61,26 +65,32 @@ class Film:
         rows = min(height, width * size[1] // size[0])
         top = (height - rows) // 3
         large = cv2.resize(part[top : top + rows], size, interpolation=cv2.INTER_CUBIC)
-        return np.asarray(large, np.uint8)
+        return np.asarray(255 - large[:, ::-1] if self.negative else large, np.uint8)
 
 
 def long_scene(
-    frames: int, film: Path, size: Size = SIZE, *, crowd: bool = False, half: bool = False
+    frames: int,
+    film: Path,
+    size: Size = SIZE,
+    *,
+    crowd: bool = False,
+    half: bool = False,
+    shot: int = SHOT,
 ) -> Scene:
-    """``frames`` frames in shots of 200; people are as large as the picture is.
+    """``frames`` frames in shots of ``shot``; people are as large as the picture is.
 
     With ``half`` Obama is in every other shot only.
     """
     shots = []
-    for number, start in enumerate(range(0, frames, SHOT)):
-        count = min(SHOT, frames - start)
+    for number, start in enumerate(range(0, frames, shot)):
+        count = min(shot, frames - start)
         side = 1 if number % 2 else -1
         actors = _pair(count, side, size[1] / SIZE[1])
         if half and number % 2:
             actors = actors[1:]
         if crowd:
             actors += _guests(count, side, size[1] / SIZE[1])
-        shots.append(Shot(count, actors, Film(film, 37 * number)))
+        shots.append(Shot(count, actors, Film(film, 37 * number, negative=number % 2 == 1)))
     return Scene(size, tuple(shots))
 
 

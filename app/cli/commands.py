@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.parser import FINDING, HIDING
-from app.cli.progress import Progress, make_progress, tell, warn
+from app.cli.progress import BYTES, Progress, make_progress, tell, warn
 from app.config import Settings
 from app.errors import ConfigError, OutputError, PeopleError, PlanError, UsageError
 from app.faces.fetch import fetch, state, verify
-from app.faces.packs import find_packs, load_pack
+from app.faces.packs import Pack, find_packs, load_pack
 from app.pipeline import (
     analyse,
     check_people,
@@ -91,15 +91,23 @@ def _models(args: Namespace) -> None:
     settings = _settings(args, blur=None)
     if args.action == "list":
         names = find_packs(settings.models_root) if args.models is None else [settings.models]
-        for pack in (load_pack(name, settings.models_root) for name in names):
-            licences = ", ".join(sorted({one.name for one in pack.licences.values()}))
-            print(f"{pack.name}: {state(pack).value}; {pack.summary} ({licences})")
+        for name in names:
+            print(_told(load_pack(name, settings.models_root)))
         return
     pack = load_pack(settings.models, settings.models_root)
     if args.action == "fetch":
-        fetch(pack, print)
+        with make_progress(quiet=args.quiet, unit=BYTES) as progress:
+            fetch(pack, print, progress, accepted=args.accept_licence, folder=args.folder)
     verify(pack)
     print(f"{pack.name}: ready")
+
+
+def _told(pack: Pack) -> str:
+    """What a pack is, and what it may be used for."""
+    licences = ", ".join(sorted({one.name for one in pack.licences.values()}))
+    use = "" if pack.commercial else "; not for commercial use"
+    measured = "" if pack.thresholds.calibrated else "; thresholds not calibrated"
+    return f"{pack.name}: {state(pack).value}; {pack.summary} ({licences}{use}){measured}"
 
 
 _COMMANDS: dict[str, Callable[[Namespace], None]] = {

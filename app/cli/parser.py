@@ -9,11 +9,16 @@ from pydantic.fields import FieldInfo
 from app.config import Settings
 from app.errors import UsageError
 
-FINDING = ("people", "blur", "select", "models")
+FINDING = ("people", "blur", "select", "models", "detector", "recogniser", "device")
 """Settings with an option of their own wherever faces are looked for."""
-HIDING = ("effect", "shape", "quality", "copy_untouched", "keep_location")
+HIDING = ("effect", "shape", "quality", "encoder", "copy_untouched", "keep_location")
 """Settings with an option of their own wherever a video is written."""
-_METAVARS = {"people": "DIR", "select": "FRAME,X,Y", "models": "PACK", "quality": "N"}
+_METAVARS = {
+    "people": "DIR",
+    "select": "FRAME,X,Y",
+    "quality": "N",
+    **dict.fromkeys(("models", "detector", "recogniser"), "PACK"),
+}
 
 _EPILOG = """\
 exit codes: 0 done, 1 failed, 2 usage or bad input, 130 interrupted. On failure no output is left.
@@ -97,7 +102,7 @@ def _add_render(commands: _Commands) -> None:
 def _add_people(commands: _Commands) -> None:
     parser = _command(commands, "people", "check reference photos: one usable face in each?")
     parser.add_argument("people", type=Path, metavar="DIR", help=_field("people").description)
-    _add_settings(parser, "models")
+    _add_settings(parser, "models", "detector", "recogniser")
 
 
 def _add_models(commands: _Commands) -> None:
@@ -106,6 +111,16 @@ def _add_models(commands: _Commands) -> None:
     parser.add_argument(
         "models", nargs="?", metavar="PACK", help="model pack (default: the one of the settings)"
     )
+    parser.add_argument(
+        "--accept-licence",
+        action="store_true",
+        help="fetch weights that are not for commercial use, on their terms",
+    )
+    parser.add_argument(
+        "--from", type=Path, dest="folder", metavar="DIR",
+        help="fetch from a folder that has the files, without the network",
+    )  # fmt: skip
+    parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def _add_output(parser: argparse.ArgumentParser, what: str) -> None:

@@ -4,6 +4,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
@@ -15,8 +16,34 @@ _CLEAR = "\r\x1b[K"
 Clock = Callable[[], float]
 
 
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What is counted: how many of it make one, and how one, several and a speed are called."""
+
+    size: int
+    one: str
+    many: str
+    speed: str
+
+    def amount(self, count: int) -> str:
+        """Spell a number of it.
+
+        >>> FRAMES.amount(1), FRAMES.amount(2), BYTES.amount(3 << 20)
+        ('1 frame', '2 frames', '3 MiB')
+        """
+        return f"{self.number(count)} {self.one if self.number(count) == '1' else self.many}"
+
+    def number(self, count: float) -> str:
+        """The number alone."""
+        return f"{count / self.size:.0f}"
+
+
+FRAMES = Unit(1, "frame", "frames", "fps")
+BYTES = Unit(1 << 20, "MiB", "MiB", "MiB/s")
+
+
 class Progress(Protocol):
-    """Takes how far a stage is: its name, frames done, frames expected (None: not known)."""
+    """Takes how far a stage is: its name, what is done and what is expected (None: not known)."""
 
     def __call__(self, stage: str, done: int, expected: int | None) -> None:
         """Take how far the work is; cheap enough for every frame."""
@@ -32,13 +59,17 @@ class Progress(Protocol):
 
 
 def make_progress(
-    *, quiet: bool, stream: TextIO | None = None, clock: Clock = time.monotonic
+    *,
+    quiet: bool,
+    unit: Unit = FRAMES,
+    stream: TextIO | None = None,
+    clock: Clock = time.monotonic,
 ) -> Progress:
     """Choose how to show progress on ``stream`` (default: stderr)."""
     stream = stream or sys.stderr
     if quiet:
         return Silence()
-    return Reporter(stream, clock, terminal=stream.isatty())
+    return Reporter(stream, clock, unit, terminal=stream.isatty())
 
 
 class Silence:
@@ -62,7 +93,8 @@ class Silence:
 class Reporter(Silence):
     """Writes at the beginning and the end of a stage, and at most every so many seconds between."""
 
-    def __init__(self, stream: TextIO, clock: Clock, *, terminal: bool) -> None:
+    def __init__(self, stream: TextIO, clock: Clock, unit: Unit, *, terminal: bool) -> None:
+        self._unit = unit
         self._stream = stream
         self._clock = clock
         self._terminal = terminal
@@ -102,8 +134,8 @@ class Reporter(Silence):
         if self._stage is None:
             return
         seconds = now - self._began
-        text = f"{self._stage}: {_frames(self._done)} in {_duration(seconds)}"
-        self._write(f"{text}, {self._rate(now):.1f} fps" if seconds > 0 else text)
+        text = f"{self._stage}: {self._unit.amount(self._done)} in {_duration(seconds)}"
+        self._write(f"{text}{self._speed(now)}" if seconds > 0 else text)
         if self._terminal:
             self._stream.write("\n")
             self._stream.flush()
@@ -112,14 +144,18 @@ class Reporter(Silence):
     def _rate(self, now: float) -> float:
         return self._done / (now - self._began) if now > self._began else 0.0
 
+    def _speed(self, now: float) -> str:
+        return f", {self._rate(now) / self._unit.size:.1f} {self._unit.speed}"
+
     def _line(self, now: float) -> str:
         rate, expected = self._rate(now), self._expected
-        speed = f", {rate:.1f} fps" if rate else ""
+        speed = self._speed(now) if rate else ""
         if expected is None or self._done > expected or not expected:
-            return f"{self._stage}: {_frames(self._done)}{speed}"
+            return f"{self._stage}: {self._unit.amount(self._done)}{speed}"
         left = f", {_duration((expected - self._done) / rate)} left" if rate else ""
         bar = _bar(self._done / expected) + " " if self._terminal else ""
-        return f"{self._stage}: {bar}{self._done} of {_frames(expected)}{speed}{left}"
+        done = self._unit.number(self._done)
+        return f"{self._stage}: {bar}{done} of {self._unit.amount(expected)}{speed}{left}"
 
     def _write(self, text: str) -> None:
         if self._terminal:
@@ -138,10 +174,6 @@ def _bar(part: float) -> str:
     """
     done = int(part * _BAR_WIDTH)
     return f"[{'#' * done}{'.' * (_BAR_WIDTH - done)}]"
-
-
-def _frames(count: int) -> str:
-    return "1 frame" if count == 1 else f"{count} frames"
 
 
 def _duration(seconds: float) -> str:

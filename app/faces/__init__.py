@@ -1,6 +1,6 @@
 """Faces: model packs, detectors, recognisers, alignment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,22 +14,27 @@ from app.types import FaceDetector, FaceRecogniser
 Precision = Literal["auto", "float", "int8"]
 
 
-def _centerface(model: Path, threads: int | None, device: Device, score: float) -> FaceDetector:
-    return CenterFace(model, threads=threads, score=score, device=device)
+Files = Sequence[Path]
+MakeDetector = Callable[[Files, int | None, Device, float], FaceDetector]
+MakeRecogniser = Callable[[Files, int | None, Device], FaceRecogniser]
 
 
-def _dlib_resnet(model: Path, threads: int | None, device: Device) -> FaceRecogniser:
-    return DlibResnet(model, threads=threads, mirror=True, device=device)
+def _centerface(files: Files, threads: int | None, device: Device, score: float) -> FaceDetector:
+    return CenterFace(*files, threads=threads, score=score, device=device)
 
 
-DETECTORS: dict[str, Callable[[Path, int | None, Device, float], FaceDetector]] = {
+def _dlib_resnet(files: Files, threads: int | None, device: Device) -> FaceRecogniser:
+    return DlibResnet(*files, threads=threads, mirror=True, device=device)
+
+
+DETECTORS: dict[str, MakeDetector] = {
     "centerface": _centerface,
 }
-"""Detectors by the ``kind`` of a pack: from file, threads, device and least score."""
-RECOGNISERS: dict[str, Callable[[Path, int | None, Device], FaceRecogniser]] = {
+"""Detectors by the ``kind`` of a pack: from its files, threads, device and least score."""
+RECOGNISERS: dict[str, MakeRecogniser] = {
     "dlib-resnet": _dlib_resnet,
 }
-"""Recognisers by the ``kind`` of a pack: from file, threads and device."""
+"""Recognisers by the ``kind`` of a pack: from its files, threads and device."""
 
 
 def load_detector(
@@ -56,8 +61,8 @@ def load_detector(
     """
     if pack.detector.kind not in DETECTORS:
         raise PackError(f"{pack.name}: there is no detector {pack.detector.kind!r}")
-    model = pack.checked(detector_file(pack.detector, precision))
-    return DETECTORS[pack.detector.kind](model, threads, device, score)
+    files = [pack.checked(file) for file in detector_files(pack.detector, precision)]
+    return DETECTORS[pack.detector.kind](files, threads, device, score)
 
 
 def load_recogniser(
@@ -72,12 +77,12 @@ def load_recogniser(
     """
     if pack.recogniser.kind not in RECOGNISERS:
         raise PackError(f"{pack.name}: there is no recogniser {pack.recogniser.kind!r}")
-    model = pack.checked(pack.recogniser.files["float"])
-    return RECOGNISERS[pack.recogniser.kind](model, threads, device)
+    files = [pack.checked(file) for file in pack.recogniser.files["float"]]
+    return RECOGNISERS[pack.recogniser.kind](files, threads, device)
 
 
-def detector_file(part: Part, precision: Precision = "auto") -> str:
-    """Name of the file that a detector of this precision is loaded from.
+def detector_files(part: Part, precision: Precision = "auto") -> tuple[str, ...]:
+    """Names of the files that a detector of this precision is loaded from.
 
     Raises:
         PackError: the pack has no such file.

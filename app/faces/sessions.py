@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 CUDA = "CUDAExecutionProvider"
+GPU_BYTES = 2 << 30
+"""Memory of the GPU that a session takes at most, so that several workers share one."""
+_CUDA_OPTIONS = {
+    "gpu_mem_limit": str(GPU_BYTES),
+    "arena_extend_strategy": "kSameAsRequested",
+    # Inputs come in many sizes; an exhaustive search for each would take longer than it saves.
+    "cudnn_conv_algo_search": "HEURISTIC",
+}
 
 _SYSTEM = Path("/")
 
@@ -134,7 +142,10 @@ def _on_gpu(
     try:
         # without its fallback: ONNX Runtime would print a page and go on with the CPU
         session = onnxruntime.InferenceSession(
-            source, options, providers=[CUDA, "CPUExecutionProvider"], enable_fallback=0
+            source,
+            options,
+            providers=[(CUDA, _CUDA_OPTIONS), "CPUExecutionProvider"],
+            enable_fallback=0,
         )
     except Exception as error:
         reason = str(error).splitlines()[0][:200]
@@ -142,3 +153,8 @@ def _on_gpu(
     if CUDA not in session.get_providers():
         raise DeviceError("a GPU was asked for, but cannot be used; see its driver, or use the CPU")
     return session
+
+
+def on_gpu(session: "onnxruntime.InferenceSession") -> bool:
+    """Whether a session runs on a GPU."""
+    return CUDA in session.get_providers()

@@ -1,15 +1,17 @@
 """The interchangeable parts of one run, chosen by the settings."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from app.config import Settings
 from app.errors import ConfigError
-from app.faces import detector_file, load_detector, load_recogniser
+from app.faces import detector_files, load_detector, load_recogniser
 from app.faces.packs import Pack, load_pack
 from app.identity.matching import Thresholds
 from app.plan import ModelRecord, ModelsRecord
 from app.types import FaceDetector, FaceRecogniser
+from app.video import require
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the stage, the frames done and the frames expected (None: not known)."""
@@ -25,39 +27,65 @@ class Parts:
     ``recogniser`` is None where nobody has to be told apart.
     """
 
-    pack: Pack
     detector: FaceDetector
     recogniser: FaceRecogniser | None
     thresholds: Thresholds
     models: ModelsRecord
 
 
+@dataclass(frozen=True, slots=True)
+class Packs:
+    """Whose detector and whose recogniser are used; mostly those of one pack."""
+
+    detector: Pack
+    recogniser: Pack
+
+    @property
+    def name(self) -> str:
+        """One name, or both."""
+        names = dict.fromkeys((self.detector.name, self.recogniser.name))
+        return "+".join(names)
+
+
+def packs_of(settings: Settings) -> Packs:
+    """The packs that the settings name.
+
+    Raises:
+        PackError: there is none of such a name, or its description is wrong.
+    """
+    detector, recogniser = (
+        load_pack(name or settings.models, settings.models_root)
+        for name in (settings.detector, settings.recogniser)
+    )
+    return Packs(detector, recogniser)
+
+
 def load_parts(settings: Settings) -> Parts:
     """Load what the settings need.
 
     Raises:
-        PackError: the pack or its weights are missing or damaged.
-        DeviceError: the GPU that was asked for cannot be used.
+        PackError: a pack or its weights are missing or damaged.
+        DeviceError: a GPU was asked for, and cannot be used.
         ConfigError: the thresholds contradict those of the pack.
     """
-    pack = load_pack(settings.models, settings.models_root)
+    require(settings.encoder)
+    packs = packs_of(settings)
     detector = load_detector(
-        pack,
+        packs.detector,
         threads=settings.threads,
         precision=settings.precision,
         score=LEAST_SCORE,
         device=settings.device,
     )
-    telling_apart = settings.choice != "everyone"
-    recogniser = (
-        load_recogniser(pack, threads=settings.threads, device=settings.device)
-        if telling_apart
-        else None
-    )
-    found = _record(pack, detector_file(pack.detector, settings.precision))
-    told = _record(pack, pack.recogniser.files["float"]) if telling_apart else None
-    models = ModelsRecord(pack.name, found, told)
-    return Parts(pack, detector, recogniser, _thresholds(settings, pack), models)
+    recogniser = None
+    if settings.choice != "everyone":
+        recogniser = load_recogniser(
+            packs.recogniser, threads=settings.threads, device=settings.device
+        )
+    found = _record(packs.detector, detector_files(packs.detector.detector, settings.precision))
+    told = _record(packs.recogniser, packs.recogniser.recogniser.files["float"])
+    models = ModelsRecord(packs.name, found, told if recogniser is not None else None)
+    return Parts(detector, recogniser, _thresholds(settings, packs.recogniser), models)
 
 
 def parts_for(parts: Parts, settings: Settings) -> Parts:
@@ -67,8 +95,12 @@ def parts_for(parts: Parts, settings: Settings) -> Parts:
     return replace(parts, recogniser=None, models=replace(parts.models, recogniser=None))
 
 
-def _record(pack: Pack, file: str) -> ModelRecord:
-    return ModelRecord(file, pack.files[file])
+def _record(pack: Pack, files: Sequence[str]) -> ModelRecord:
+    """The files of a part: one by its hash, several by the hash of their hashes."""
+    digests = [pack.files[file] for file in files]
+    if len(files) == 1:
+        return ModelRecord(files[0], digests[0])
+    return ModelRecord("+".join(files), hashlib.sha256("".join(digests).encode()).hexdigest())
 
 
 def _thresholds(settings: Settings, pack: Pack) -> Thresholds:

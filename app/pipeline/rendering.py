@@ -66,6 +66,7 @@ def _write(
     with open_sink(
         path, output, quality=settings.quality, keep_location=settings.keep_location,
         overwrite=overwrite, threads=settings.threads, copy_untouched=copy,
+        encoder=settings.encoder,
     ) as sink:  # fmt: skip
         needed = sink.needed(hidden_frames(plan))
         for frame in source if needed is None else source.only(needed):

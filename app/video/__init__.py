@@ -5,6 +5,7 @@ from pathlib import Path
 from app.types import FrameSink, MediaFile, PartialSource
 from app.video.container import open_container
 from app.video.files import check_place
+from app.video.hardware import Encoder, require
 from app.video.images import ImageSink, ImageSource, image_warnings, read_photo
 from app.video.sink import VideoSink
 from app.video.sniff import sniff
@@ -19,6 +20,7 @@ __all__ = [
     "open_sink",
     "open_source",
     "read_photo",
+    "require",
 ]
 
 
@@ -68,15 +70,18 @@ def open_sink(
     overwrite: bool = False,
     threads: int | None = None,
     copy_untouched: bool = False,
+    encoder: Encoder = "software",
 ) -> FrameSink:
     """A sink for frames of ``source``, as a context manager; see ``check_output``.
 
     ``quality`` is 1..100, 90 is visually lossless. Places and devices in the metadata are left
     out unless ``keep_location``. ``threads`` bounds those of the encoder. With ``copy_untouched``
     ask the sink which frames are ``needed``: others are copied where that is safe. ``write`` and
-    ``commit`` raise ``Uncopyable`` where it was not; then do it without.
+    ``commit`` raise ``Uncopyable`` where it was not; then do it without. ``encoder`` asks for that
+    of a GPU; nothing is copied beside its pictures.
 
     Raises:
+        DeviceError: no GPU does what is asked for.
         MediaError, OutputError: as ``check_output``.
     """
     kind = sniff(source)
@@ -91,6 +96,7 @@ def open_sink(
         overwrite=overwrite,
         threads=threads,
         copy_untouched=copy_untouched,
+        encoder=encoder,
     )
 
 

@@ -24,13 +24,20 @@ _CRF: dict[str, tuple[int, int, int, int]] = {
     "libvpx-vp9": (60, 38, 20, 8),
     "libsvtav1": (60, 38, 18, 8),
     "mpeg4": (31, 10, 2, 1),
+    "h264_nvenc": (45, 31, 19, 12),
+    "hevc_nvenc": (45, 31, 19, 12),
+    "av1_nvenc": (51, 34, 20, 10),
 }
+_NVENC = {"preset": "p5", "tune": "hq", "rc": "vbr", "b": "0"}
 _OPTIONS: dict[str, dict[str, str]] = {
     "libx264": {"preset": "faster"},
     "libx265": {"preset": "faster"},
     "libvpx-vp9": {"deadline": "good", "cpu-used": "5", "row-mt": "1"},
     "libsvtav1": {"preset": "8"},
     "mpeg4": {"flags": "+qscale", "bf": "0"},
+    "h264_nvenc": _NVENC,
+    "hevc_nvenc": _NVENC,
+    "av1_nvenc": _NVENC,
 }
 _LAMBDA = 118
 """``FF_QP2LAMBDA``: what one step of a quantiser is in ``global_quality``."""
@@ -55,7 +62,10 @@ _OF_MUXER: dict[str, tuple[str, ...]] = {
 """Encoders whose output a container holds, the preferred one first."""
 _ODD_SIDES = frozenset({"libvpx-vp9", "libsvtav1", "mpeg4"})
 """Encoders that halve the chroma of an odd width or height."""
+NVENC = {"libx264": "h264_nvenc", "libx265": "hevc_nvenc", "libsvtav1": "av1_nvenc"}
+"""Encoders of a GPU in the place of others."""
 CODEC_NAMES = {encoder: codec for codec, encoder in _OF_CODEC.items()}
+CODEC_NAMES |= {NVENC[encoder]: CODEC_NAMES[encoder] for encoder in NVENC}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +139,18 @@ def crf(encoder: str, quality: int) -> int:
 def options(encoder: str, quality: int, picture: av.VideoFrame) -> dict[str, str]:
     """Options of an encoder, with the HDR facts of the first picture where it takes them."""
     factor = crf(encoder, quality)
-    rate = {"global_quality": str(factor * _LAMBDA)} if encoder == "mpeg4" else {"crf": str(factor)}
-    chosen = {**_OPTIONS[encoder], **rate}
+    chosen = {**_OPTIONS[encoder], **_rate(encoder, factor)}
     params = [*_quiet(encoder), *_hdr(encoder, mastering(picture), content_light(picture))]
     if params:
         chosen[_PARAMS[encoder]] = ":".join(params)
     return chosen
+
+
+def _rate(encoder: str, factor: int) -> dict[str, str]:
+    """The option that asks for constant quality."""
+    if encoder == "mpeg4":
+        return {"global_quality": str(factor * _LAMBDA)}
+    return {"cq" if encoder in NVENC.values() else "crf": str(factor)}
 
 
 def _quiet(encoder: str) -> Sequence[str]:

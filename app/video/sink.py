@@ -25,6 +25,7 @@ from app.video.encoder import Fitter, add_encoder
 from app.video.files import PendingFile, check_place
 from app.video.frame import DecodedFrame
 from app.video.groups import find_groups, video_packets
+from app.video.hardware import Encoder
 from app.video.marks import handed_on, is_piece, mark_of
 from app.video.metadata import kept, spelt
 from app.video.mixing import Mixer, check_kinds, open_encoder
@@ -57,6 +58,7 @@ class VideoSink:
         overwrite: bool = False,
         threads: int | None = None,
         copy_untouched: bool = False,
+        encoder: Encoder = "software",
     ) -> None:
         check_place(source, output, overwrite=overwrite)
         self._source, self._format, self._name = source, format_, output
@@ -70,7 +72,7 @@ class VideoSink:
         self._writing: _Writing | None = None
         with self._stack:
             self._input = self._stack.enter_context(open_container(source, format_))
-            self._outline = plan_streams(self._input, source, output)
+            self._outline = plan_streams(self._input, source, output, encoder)
             self._fitter = Fitter(self._outline.encoding.pixel_format)
             self._stack = self._stack.pop_all()
 

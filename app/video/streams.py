@@ -14,6 +14,7 @@ from app.types import MediaFile
 from app.video.codecs import Encoding, choose
 from app.video.container import frame_rate, is_picture_stream, main_video
 from app.video.formats import layout, planar_format
+from app.video.hardware import Encoder, with_hardware
 from app.video.orientation import Matrix, Orientation
 
 _MUXERS = {
@@ -133,10 +134,13 @@ def muxer_of(output: Path) -> str:
     return muxer
 
 
-def plan_streams(container: InputContainer, source: MediaFile, output: Path) -> Outline:
+def plan_streams(
+    container: InputContainer, source: MediaFile, output: Path, encoder: Encoder = "software"
+) -> Outline:
     """Decide what becomes of each stream of ``container``.
 
     Raises:
+        DeviceError: an ``encoder`` is asked for that does not work here.
         OutputError: the container of ``output`` cannot hold one of them in any form.
     """
     muxer = muxer_of(output)
@@ -146,7 +150,7 @@ def plan_streams(container: InputContainer, source: MediaFile, output: Path) -> 
     carried: list[Carried] = []
     fonts: list[int] = []
     warnings: list[str] = []
-    encoding = _video(video, muxer, warnings)
+    encoding = with_hardware(_video(video, muxer, warnings), video, encoder)
     for stream in container.streams:
         if stream.type in {"audio", "subtitle"}:
             carried.append(_carried(stream, muxer, output, warnings))

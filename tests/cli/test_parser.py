@@ -47,7 +47,9 @@ def test_choices_are_those_of_the_settings() -> None:
 def test_an_option_that_is_not_given_is_none() -> None:
     """Otherwise it would hide what the environment or a file says."""
     args = make_parser().parse_args(["blur", "in", "-o", "out"])
-    assert [getattr(args, name) for name in (*FINDING, *HIDING)] == [None] * 9
+    assert [getattr(args, name) for name in (*FINDING, *HIDING)] == [None] * len(
+        (*FINDING, *HIDING)
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from app.cli.progress import Progress, make_progress
+from app.cli.progress import BYTES, Progress, make_progress
 
 
 @dataclass
@@ -51,6 +51,20 @@ def test_a_file_gets_few_lines() -> None:
         "face-blur: analyse: 320 frames in 40 s, 8.0 fps",
         "face-blur: render",
         "face-blur: render: 1 frame in 0 s",
+    ]
+
+
+def test_bytes_are_told_as_mebibytes() -> None:
+    stream, clock = io.StringIO(), Clock()
+    with make_progress(quiet=False, unit=BYTES, stream=stream, clock=clock) as progress:
+        progress("a.zip", 0, 8 << 20)
+        clock.now += 16
+        progress("a.zip", 2 << 20, 8 << 20)
+        progress("a.zip", 8 << 20, 8 << 20)
+    assert stream.getvalue().splitlines() == [
+        "face-blur: a.zip",
+        "face-blur: a.zip: 2 of 8 MiB, 0.1 MiB/s, 48 s left",
+        "face-blur: a.zip: 8 MiB in 16 s, 0.5 MiB/s",
     ]
 
 

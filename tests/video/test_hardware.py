@@ -1,0 +1,127 @@
+"""When an encoder of a GPU is taken, and that nothing is taken for one where there is none."""
+
+from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from av.codec.context import CodecContext
+from av.video.codeccontext import VideoCodecContext
+from video.films import NO_BOXES, Film, numbers
+
+from app.cli import main
+from app.errors import DeviceError
+from app.video import hardware, open_sink, open_source
+from app.video.codecs import NVENC, Encoding, options
+from app.video.hardware import Encoder, require, with_hardware, works
+
+FILM = Film(size=(320, 180), count=8)
+H264 = Encoding("libx264", "yuv420p")
+
+
+@pytest.fixture
+def no_gpu() -> None:
+    if works(Encoding("h264_nvenc", "yuv420p")):
+        pytest.skip("there is a GPU that encodes")
+
+
+@pytest.fixture
+def any_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is asked for would work."""
+    monkeypatch.setattr(hardware, "works", lambda _: True)
+
+
+def _chosen(path: Path, encoding: Encoding, wanted: Encoder) -> Encoding:
+    with av.open(str(path)) as container:
+        return with_hardware(encoding, container.streams.video[0], wanted)
+
+
+@pytest.mark.usefixtures("any_gpu")
+@pytest.mark.parametrize(
+    ("encoding", "expected"),
+    [
+        (H264, Encoding("h264_nvenc", "yuv420p")),
+        (Encoding("libx265", "yuv420p10le"), Encoding("hevc_nvenc", "p010le")),
+        (Encoding("libsvtav1", "yuv420p10le"), Encoding("av1_nvenc", "p010le")),
+    ],
+)
+def test_the_same_coding_is_taken(encoding: Encoding, expected: Encoding, tmp_path: Path) -> None:
+    path = FILM.write(tmp_path / "a.mp4")
+    for wanted in ("auto", "nvenc"):
+        found = _chosen(path, encoding, wanted)
+        assert found == expected
+        assert found.codec == encoding.codec
+    assert _chosen(path, encoding, "software") == encoding
+
+
+@pytest.mark.usefixtures("any_gpu")
+@pytest.mark.parametrize(
+    ("film", "encoding"),
+    [
+        (FILM, Encoding("libx264", "yuv420p10le")),
+        (FILM, Encoding("libx264", "yuv444p")),
+        (FILM, Encoding("libvpx-vp9", "yuv420p")),
+        (replace(FILM, size=(64, 48)), H264),
+        (replace(FILM, colour={"color_trc": 16}), H264),
+    ],
+    ids=["ten bits of H.264", "full chroma", "VP9", "small", "HDR"],
+)
+def test_what_would_lose_something_stays_with_the_software(
+    film: Film, encoding: Encoding, tmp_path: Path
+) -> None:
+    path = film.write(tmp_path / "a.mp4")
+    assert _chosen(path, encoding, "auto") == encoding
+    with pytest.raises(DeviceError, match="no NVIDIA encoder works here"):
+        _chosen(path, encoding, "nvenc")
+
+
+def _opened(name: str, chosen: dict[str, str]) -> None:
+    context = CodecContext.create(name, "w")
+    assert isinstance(context, VideoCodecContext)
+    context.width, context.height, context.pix_fmt = 320, 180, "yuv420p"
+    context.time_base, context.options = Fraction(1, 25), chosen
+    context.open()
+
+
+@pytest.mark.parametrize("name", NVENC.values())
+def test_its_options_are_known_to_it(name: str, tmp_path: Path) -> None:
+    """FFmpeg looks at the options before it looks for a GPU; what is unknown to it, it ignores."""
+    with av.open(str(FILM.write(tmp_path / "a.mp4"))) as container:
+        chosen = options(name, 90, next(container.decode(video=0)))
+    with suppress(av.error.PermissionError):
+        _opened(name, chosen)
+    assert "cq" in chosen
+    for key in chosen:
+        with pytest.raises(av.error.ArgumentError):
+            _opened(name, {**chosen, key: "nonsense"})
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_without_a_gpu_auto_writes_what_the_software_writes(tmp_path: Path) -> None:
+    source = FILM.write(tmp_path / "a.mp4")
+    for encoder in ("auto", "software"):
+        with open_sink(source, tmp_path / f"{encoder}.mp4", encoder=encoder) as sink:
+            for frame in open_source(source):
+                sink.write(frame, NO_BOXES)
+            sink.commit()
+    assert numbers(tmp_path / "auto.mp4") == list(range(8))
+    assert (tmp_path / "auto.mp4").read_bytes() == (tmp_path / "software.mp4").read_bytes()
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_without_a_gpu_nvenc_is_refused_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = FILM.write(tmp_path / "a.mp4"), tmp_path / "b.mp4"
+    with pytest.raises(DeviceError, match="no NVIDIA encoder"):
+        open_sink(source, out, encoder="nvenc")
+    with pytest.raises(DeviceError, match="no NVIDIA encoder"):
+        require("nvenc")
+    assert main(["blur", str(source), "-o", str(out), "--encoder", "nvenc", "--quiet"]) == 1
+    told = capsys.readouterr().err
+    assert told == (
+        "face-blur: error: no NVIDIA encoder works here; use encoder=auto or software\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]

@@ -31,11 +31,11 @@ from fetch_media import fetch  # noqa: E402
 
 from app.faces.convert_centerface import convert  # noqa: E402
 from app.faces.equalise import equalise, factors, links  # noqa: E402
-from app.faces.onnx_graph import serialise  # noqa: E402
 from app.faces.packs import load_pack  # noqa: E402
 from app.faces.quantise import KEEP_FLOAT, Calibration, observed, quantise  # noqa: E402
 from app.faces.registry import download, extract, put  # noqa: E402
-from app.faces.sessions import open_session  # noqa: E402
+from app.networks.onnx_graph import serialise  # noqa: E402
+from app.networks.sessions import open_session  # noqa: E402
 from app.types import Image  # noqa: E402
 
 PICTURES = ("biden.jpg", "obama.jpg", "obama2.jpg", "obama3.jpg", "group.jpg")

@@ -8,7 +8,7 @@ from app.errors import PackError
 from app.faces.centerface import SCORE, CenterFace
 from app.faces.dlib_resnet import DlibResnet
 from app.faces.packs import Pack, Part
-from app.faces.sessions import Device, prefers_int8
+from app.networks.sessions import Device, prefers_int8
 from app.types import FaceDetector, FaceRecogniser
 
 Precision = Literal["auto", "float", "int8"]

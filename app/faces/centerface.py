@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ModelError
-from app.faces.sessions import Device, on_gpu, open_session
 from app.geometry import iou
+from app.networks.sessions import Device, on_gpu, open_session
 from app.types import Boxes, Faces, Image, Scores, Size
 
 STRIDE = 4

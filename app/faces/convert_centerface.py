@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 
 from app.errors import PackError
-from app.faces.onnx_graph import GraphWriter, attributes, constants
+from app.networks.onnx_graph import GraphWriter, attributes, constants
 
 HEADS = ("536", "538", "539", "540")
 """Outputs of the four head convolutions of the published graph."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from app.errors import PackError
-from app.faces.onnx_graph import GraphWriter
+from app.networks.onnx_graph import GraphWriter
 
 CHIP = 150
 """Side of the input in pixels."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ModelError
-from app.faces.sessions import Device, open_session
+from app.networks.sessions import Device, open_session
 from app.types import Embeddings, Image, Landmarks
 
 CHIP = 150

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, numpy_helper
 
 from app.errors import PackError
-from app.faces.onnx_graph import constants
+from app.networks.onnx_graph import constants
 
 Octaves = Mapping[str, str]
 """For each activation one digit per channel: the power of two to enlarge it by."""

@@ -9,10 +9,10 @@ from app.errors import PackError
 from app.faces import convert_centerface, convert_dlib
 from app.faces.download import Progress, download_url
 from app.faces.equalise import equalise
-from app.faces.onnx_graph import serialise
 from app.faces.packs import Pack, Source
 from app.faces.quantise import KEEP_FLOAT, Calibration, quantise
 from app.faces.registry import download, extract, file_hash, put
+from app.networks.onnx_graph import serialise
 
 Report = Callable[[str], None]
 """Takes one line for the user."""

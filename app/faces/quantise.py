@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from app.errors import PackError
-from app.faces.onnx_graph import GraphWriter, attributes, constants
+from app.networks.onnx_graph import GraphWriter, attributes, constants
 
 KEEP_FLOAT = frozenset({"365", "maps"})
 """CenterFace: the first activation and the heads lose faces and precision in 8 bits."""

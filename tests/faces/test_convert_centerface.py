@@ -8,11 +8,11 @@ from app.errors import PackError
 from app.faces.centerface import CenterFace
 from app.faces.convert_centerface import convert
 from app.faces.equalise import equalise, links
-from app.faces.onnx_graph import constants, serialise
 from app.faces.packs import load_pack
 from app.faces.quantise import KEEP_FLOAT, Calibration, observed, quantise
 from app.faces.registry import download, extract
-from app.faces.sessions import open_session
+from app.networks.onnx_graph import constants, serialise
+from app.networks.sessions import open_session
 from app.types import Image
 
 

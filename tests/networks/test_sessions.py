@@ -9,7 +9,7 @@ import pytest
 
 from app.errors import DeviceError, ModelError
 from app.faces.packs import load_pack, models_folder
-from app.faces.sessions import available_cpus, open_session, prefers_int8
+from app.networks.sessions import available_cpus, open_session, prefers_int8
 
 MODEL = models_folder() / "open/centerface-int8.onnx"
 
@@ -25,7 +25,7 @@ class Spy:
         if name == "onnxruntime":
             print("telemetry disabled:", os.environ.get("ORT_DISABLE_TELEMETRY"))
 sys.meta_path.insert(0, Spy())
-from app.faces.sessions import open_session
+from app.networks.sessions import open_session
 open_session(Path({str(MODEL)!r}))
 """
     environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}

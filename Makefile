@@ -5,13 +5,14 @@ MAKEFLAGS += --no-builtin-rules
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+GPU_VENV := .venv-gpu
 
 COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes \
 	--strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 # What the image has in another package already: these two would write over its files.
 COLLIDING := --unsafe-package onnxruntime --unsafe-package opencv-python
 
-.PHONY: help setup demo test check bench lock image image-gpu run smoke transform-local clean
+.PHONY: help setup demo test check bench lock image image-gpu run smoke gpu-check transform-local clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +41,9 @@ lock: $(VENV)/installed  ## Solve the dependencies anew, after a change of pypro
 		--output-file requirements-dev.txt pyproject.toml
 	$(COMPILE) $(COLLIDING) --constraint requirements.txt \
 		--output-file requirements-gpu.txt pyproject.toml requirements-gpu.in
+	$(COMPILE) $(COLLIDING) --extra dev --constraint requirements-dev.txt \
+		--constraint requirements-gpu.txt --output-file requirements-gpu-dev.txt \
+		pyproject.toml requirements-gpu.in
 	$(COMPILE) $(COLLIDING) --constraint requirements.txt \
 		--output-file requirements-insightface.txt requirements-insightface.in
 	$(COMPILE) --allow-unsafe --output-file bench/requirements-deface.txt bench/requirements-deface.in
@@ -58,11 +62,15 @@ run:  ## Serve on port 8080 out of the image for CPUs
 smoke: setup  ## Build the image for CPUs, and use it as its users would
 	scripts/image.sh smoke cpu
 
+gpu-check: setup $(GPU_VENV)/installed  ## On a machine with an NVIDIA GPU: test and measure it
+	FACE_BLUR_GPU_CHECK=1 $(GPU_VENV)/bin/python -m pytest tests/gpu
+	$(GPU_VENV)/bin/python bench/gpu.py
+
 transform-local: setup  ## Live through a transform job without an account, into ./transform-local
 	$(BIN)/python scripts/transform_local.py
 
 clean:  ## Remove what make made; downloads stay in the cache
-	rm -rf $(VENV) demo transform-local build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(GPU_VENV) demo transform-local build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find app models scripts bench tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/installed: requirements-dev.txt pyproject.toml
@@ -76,4 +84,14 @@ $(VENV)/installed: requirements-dev.txt pyproject.toml
 $(VENV)/ready: $(VENV)/installed scripts/fetch_media.py $(wildcard models/*/pack.toml)
 	$(BIN)/face-blur models fetch open
 	$(BIN)/python scripts/fetch_media.py
+	@touch $@
+
+# No GPU, no gigabytes of libraries for one.
+$(GPU_VENV)/installed: requirements-gpu-dev.txt pyproject.toml
+	@test -e /dev/nvidiactl || { echo 'gpu-check: there is no NVIDIA GPU here' >&2; exit 1; }
+	$(PYTHON) -m venv $(GPU_VENV)
+	$(GPU_VENV)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes \
+		-r requirements-gpu-dev.txt
+	$(GPU_VENV)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation \
+		--editable .
 	@touch $@

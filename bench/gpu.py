@@ -1,0 +1,101 @@
+"""What a GPU saves: the same work by the CPU and by the GPU, on the machine where this runs.
+
+    python bench/gpu.py [--runs N]
+
+Exit code 2 where there is no GPU. Milliseconds are medians of runs; each command of the second
+table is a process of its own, loading included.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / folder) for folder in ("bench", "tests", "scripts")]
+
+from clips import make  # noqa: E402 - lies beside this script
+from cost import measure  # noqa: E402
+
+from app.errors import FaceBlurError  # noqa: E402
+from app.faces import load_detector, load_recogniser  # noqa: E402
+from app.faces.packs import load_pack  # noqa: E402
+from app.networks.sessions import Device  # noqa: E402
+
+SIZES = ((640, 384), (1280, 704), (1920, 1088))
+CHIPS = 16
+FRAMES = 100
+WAYS = {
+    "CPU": ("cpu", "software"),
+    "models on the GPU": ("cuda", "software"),
+    "models and encoder on the GPU": ("cuda", "nvenc"),
+}
+
+
+def milliseconds(work: Callable[[], object], runs: int) -> float:
+    """Median of runs, after one that warms up."""
+    work()
+    took = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        work()
+        took.append(1000 * (time.perf_counter() - began))
+    return statistics.median(took)
+
+
+def models(device: Device, runs: int) -> list[float]:
+    """Milliseconds of a look at each size, and of a batch of chips."""
+    pack, random = load_pack("open"), np.random.default_rng(1)
+    detector = load_detector(pack, precision="float", device=device)
+    recogniser = load_recogniser(pack, device=device)
+    found = []
+    for width, height in SIZES:
+        picture = random.integers(0, 256, (height, width, 3), np.uint8)
+        found.append(milliseconds(partial(detector.detect, [picture]), runs))
+    side = recogniser.chip_size
+    chips = list(random.integers(0, 256, (CHIPS, side, side, 3), np.uint8))
+    return [*found, milliseconds(lambda: recogniser.embed(chips), runs)]
+
+
+def films(runs: int) -> dict[str, float]:
+    """Milliseconds on the clock for a frame of 1920 x 1080, everybody hidden, by way."""
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="face-blur-bench-") as name:
+        folder = Path(name)
+        clip = make(FRAMES, folder / "clip.mp4").path
+        for way, (device, encoder) in WAYS.items():
+            command = [sys.executable, "-m", "app.cli", "blur", str(clip), "--quiet", "--overwrite"]
+            command += ["-o", str(folder / "out.mp4"), "--device", device, "--encoder", encoder]
+            costs = [measure(command).clock for _ in range(runs)]
+            found[way] = 1000 * statistics.median(costs) / FRAMES
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, and print the tables."""
+    parser = argparse.ArgumentParser(description="The CPU beside the GPU.")
+    parser.add_argument("--runs", type=int, default=5)
+    runs = parser.parse_args(argv).runs
+    try:
+        gpu = models("cuda", runs)
+    except FaceBlurError as error:
+        print(f"gpu: error: {error}", file=sys.stderr)
+        return 2
+    names = [*(f"a look at {w} x {h}" for w, h in SIZES), f"{CHIPS} chips"]
+    print("| | CPU ms | GPU ms | times as fast |\n|---|---|---|---|")
+    for name, slow, fast in zip(names, models("cpu", runs), gpu, strict=True):
+        print(f"| {name} | {slow:.1f} | {fast:.1f} | {slow / fast:.1f} |")
+    print("\n| a film of 1920 x 1080 | ms/frame |\n|---|---|")
+    for way, took in films(min(runs, 3)).items():
+        print(f"| {way} | {took:.1f} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""What a GPU computes is what the CPU computes, and stays within its memory."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from faces_media import photograph, ready, scaled
+from media.clip import Clip
+from media.truth import leaked
+
+from app.config import Settings
+from app.faces import load_detector, load_recogniser
+from app.faces.alignment import align
+from app.geometry import iou
+from app.networks.sessions import GPU_BYTES
+from app.pipeline import analyse, load_parts, load_people, parts_for
+from app.types import Image
+
+PICTURES = ("obama.jpg", "biden.jpg", "group.jpg")
+MARGIN, COVERED = 0.2, 0.9
+"""What the effect adds to boxes, and the part of a face that it must cover."""
+CONTEXT_BYTES = 1 << 30
+"""What CUDA and cuDNN take of a GPU besides the memory of a session."""
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[Image]:
+    return [scaled(photograph(name), 960) for name in PICTURES]
+
+
+def test_faces_are_found_where_the_cpu_finds_them(pictures: list[Image]) -> None:
+    pack = ready("open")
+    cpu, gpu = (load_detector(pack, precision="float", device=d) for d in ("cpu", "cuda"))
+    for one, other in zip(cpu.detect(pictures), gpu.detect(pictures), strict=True):
+        assert len(one) == len(other) > 0
+        assert iou(one.boxes, other.boxes).max(axis=1).min() > 0.97
+        np.testing.assert_allclose(np.sort(one.scores), np.sort(other.scores), atol=0.01)
+
+
+def test_embeddings_are_those_of_the_cpu(pictures: list[Image]) -> None:
+    pack = ready("open")
+    cpu, gpu = (load_recogniser(pack, device=device) for device in ("cpu", "cuda"))
+    faces = load_detector(pack, precision="float").detect(pictures)
+    chips = [
+        chip
+        for picture, found in zip(pictures, faces, strict=True)
+        for chip in align(picture, found.landmarks, cpu.template, cpu.chip_size)
+    ]
+    assert (cpu.embed(chips) * gpu.embed(chips)).sum(axis=1).min() > 0.999
+
+
+def _used() -> int:
+    """Bytes of GPU memory that this process uses, as the driver counts."""
+    command = [
+        "nvidia-smi",
+        "--query-compute-apps=pid,used_memory",
+        "--format=csv,noheader,nounits",
+    ]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    rows = (line.split(", ") for line in told.splitlines())
+    return sum(int(used) << 20 for pid, used in rows if int(pid) == os.getpid())
+
+
+def test_memory_is_bounded_whatever_the_sizes() -> None:
+    detector = load_detector(ready("open"), precision="float", device="cuda")
+    random = np.random.default_rng(7)
+    for height in (96, 384, 704, 1088):
+        picture = random.integers(0, 256, (height, height * 16 // 9, 3), np.uint8)
+        for count in (1, 3, 16):
+            assert len(detector.detect([picture] * count)) == count
+    assert _used() < GPU_BYTES + CONTEXT_BYTES
+
+
+@pytest.mark.parametrize("name", ["crossing", "cuts"])
+def test_a_clip_is_analysed_without_a_leak(
+    name: str, clip: Callable[[str], Clip], people: Path
+) -> None:
+    made = clip(name)
+    everyone, listed = Settings(device="cuda"), Settings(device="cuda", people=people)
+    parts = load_parts(listed)
+    plan = analyse(made.path, everyone, parts_for(parts, everyone))
+    assert leaked(made.truth, plan, made.truth.people, share=COVERED, margin=MARGIN) == []
+    plan = analyse(made.path, listed, parts, load_people(people, parts))
+    assert leaked(made.truth, plan, ["obama"], share=COVERED, margin=MARGIN) == []

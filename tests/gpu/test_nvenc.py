@@ -1,0 +1,40 @@
+"""Films that a GPU encodes keep their frames and their times."""
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from video.films import NO_BOXES, Film, numbers, times
+
+from app.video import open_sink, open_source
+
+FILM = Film(size=(320, 180), count=40)
+UNEVEN = [0, 100, 700, 701, 2000, *range(3000, 3000 + 35 * 77, 77)]
+FILMS = {
+    "plain.mp4": FILM,
+    "uneven.mp4": replace(FILM, pts=UNEVEN),
+    "uneven.mkv": replace(FILM, pts=UNEVEN, base=Fraction(1, 1000)),
+    "hevc.mp4": replace(FILM, codec="libx265", options={"x265-params": "log-level=none"}),
+    "ten.mkv": replace(
+        FILM, codec="libx265", format="yuv420p10le", base=Fraction(1, 1000),
+        options={"x265-params": "log-level=none"},
+    ),
+    "film.ts": replace(FILM, base=Fraction(1, 90000)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_frames_and_times_stay(name: str, tmp_path: Path) -> None:
+    source = FILMS[name].write(tmp_path / name)
+    output = tmp_path / f"hidden{source.suffix}"
+    with open_sink(source, output, encoder="nvenc") as sink:
+        for frame in open_source(source):
+            sink.write(frame, NO_BOXES)
+        sink.commit()
+    assert numbers(output) == numbers(source)
+    assert times(output) == times(source)
+    with av.open(str(source)) as one, av.open(str(output)) as other:
+        kinds = [c.streams.video[0].codec_context for c in (one, other)]
+        assert kinds[0].codec.canonical_name == kinds[1].codec.canonical_name

@@ -10,19 +10,17 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ModelError
+from app.faces.pictures import enlarged, padded, part_of, restored
 from app.geometry import iou
 from app.networks.sessions import Device, on_gpu, open_session
 from app.types import Boxes, Faces, Image, Scores, Size
 
 STRIDE = 4
 """Pixels per cell of the maps."""
-SIDE_UNIT = 32
-"""Sides of the input are multiples of this."""
 LARGEST_LOG = 8.0
 """Bound of the decoded log size: 12,000 pixels; damaged values must not overflow."""
 SMALLEST = 64
@@ -33,8 +31,6 @@ OVERLAP = 0.3
 REDUCTION = 2 / 3
 NARROWEST, WIDEST = 640, 1920
 """A whole picture is looked at in this part of its size, between these longer sides in pixels."""
-ENLARGED = 2
-"""A small picture is enlarged by this at most: beyond it nothing more is seen."""
 BATCH_PIXELS = 1 << 17
 """Pixels in one run: memory stays bounded, and larger batches are not faster."""
 GPU_BATCH_PIXELS = 1 << 22
@@ -71,20 +67,12 @@ class CenterFace:
 
         Two thirds of the picture, so that a face of 24 pixels is seen at 16, the least that this
         network finds reliably; the longer side between ``NARROWEST`` and ``WIDEST``. Sides are
-        rounded to multiples of 32. Smaller pictures are enlarged, at most ``ENLARGED`` times.
+        rounded to multiples of 32. Smaller pictures are enlarged, at most twice.
 
         Raises:
             ValueError: the size is not positive.
         """
-        width, height = size
-        if min(size) < 1:
-            raise ValueError(f"size: expected positive sides, got {size}")
-        long = min(max(max(size) * REDUCTION, NARROWEST), WIDEST)
-        scale = min(long / max(size), ENLARGED)
-        if scale >= 1:
-            return round(width * scale), round(height * scale)
-        rounded = [max(1, round(side * scale / SIDE_UNIT)) * SIDE_UNIT for side in size]
-        return rounded[0], rounded[1]
+        return part_of(size, REDUCTION, NARROWEST, WIDEST)
 
     def detect(self, images: Sequence[Image]) -> list[Faces]:
         """Faces of each picture, best first, in its own pixels; boxes may overhang it.
@@ -96,16 +84,16 @@ class CenterFace:
             ValueError: a picture is not (h, w, 3) uint8, or empty.
             ModelError: the runtime fails.
         """
-        ready = [_enlarged(image) for image in images]
+        ready = [enlarged(image, SMALLEST) for image in images]
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
         for index, image in enumerate(ready):
-            groups[_padded(image.shape[0]), _padded(image.shape[1])].append(index)
+            groups[padded(image.shape[0]), padded(image.shape[1])].append(index)
         found: dict[int, Faces] = {}
         for sides, group in groups.items():
             for part in _parts(group, sides, self._batch):
                 maps = self._run([ready[index] for index in part], sides)
                 found.update(zip(part, (self._decode(one) for one in maps), strict=True))
-        return [_restored(found[i], ready[i], image) for i, image in enumerate(images)]
+        return [restored(found[i], ready[i], image) for i, image in enumerate(images)]
 
     def _run(self, images: list[Image], sides: tuple[int, int]) -> NDArray[np.float32]:
         batch = np.zeros((len(images), *sides, 3), np.uint8)
@@ -148,30 +136,6 @@ def distinct(boxes: Boxes, scores: Scores, overlap: float) -> NDArray[np.intp]:
     return np.asarray(kept, np.intp)
 
 
-def _padded(side: int) -> int:
-    return -(-side // SIDE_UNIT) * SIDE_UNIT
-
-
 def _parts(group: list[int], sides: tuple[int, int], pixels: int) -> Iterator[list[int]]:
     count = max(1, pixels // (sides[0] * sides[1]))
     return (group[at : at + count] for at in range(0, len(group), count))
-
-
-def _enlarged(image: Image) -> Image:
-    """The picture itself, or a larger copy of a tiny one."""
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-        raise ValueError(f"image: expected (h, w, 3) uint8, got {image.shape} {image.dtype}")
-    height, width = image.shape[:2]
-    scale = SMALLEST / max(height, width)
-    if scale <= 1:
-        return image
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-
-
-def _restored(faces: Faces, seen: Image, image: Image) -> Faces:
-    """Faces of the picture that was looked at, in pixels of the one that was given."""
-    if seen.shape == image.shape:
-        return faces
-    scale = (image.shape[1] / seen.shape[1], image.shape[0] / seen.shape[0])
-    return faces.moved(scale, (0.0, 0.0))

@@ -1,0 +1,88 @@
+"""Tiny ONNX files of the signatures of networks that are too large to test with."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from app.faces.chip_network import CHIP
+from app.networks.onnx_graph import serialise
+from app.types import Embeddings, Image
+
+Shape = Sequence[int | str | None]
+
+
+def network(
+    nodes: Sequence[NodeProto],
+    inputs: Mapping[str, Shape],
+    outputs: Mapping[str, Shape],
+    weights: Mapping[str, NDArray[Any]],
+    *,
+    opset: int = 11,
+    ir_version: int = 6,
+) -> bytes:
+    """The bytes of a file of floats. Weights that are among ``inputs`` are listed there too."""
+    graph = helper.make_graph(
+        list(nodes),
+        "tiny",
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in inputs.items()],
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in outputs.items()],
+        [numpy_helper.from_array(v.astype(np.float32), n) for n, v in weights.items()],
+    )
+    opsets = [helper.make_opsetid("", opset)]
+    return serialise(helper.make_model(graph, opset_imports=opsets, ir_version=ir_version))
+
+
+def recogniser(
+    dimension: int,
+    *,
+    batch: int | str = 1,
+    scaling: bool = True,
+    names: tuple[str, str] = ("data", "fc1"),
+    side: int = CHIP,
+) -> bytes:
+    """A recogniser of the mean colours of a chip; ``embedding`` is what it gives.
+
+    Args:
+        dimension: of its output.
+        batch: of its input: a number, or the name of any.
+        scaling: whether it subtracts 127.5 and divides by 128 itself, as those of MXNet do.
+        names: of input and output.
+        side: of a chip.
+    """
+    nodes = []
+    source = names[0]
+    if scaling:
+        nodes.append(helper.make_node("Sub", [source, "mean"], ["centred"], name="_minusscalar0"))
+        nodes.append(helper.make_node("Mul", ["centred", "std"], ["scaled"], name="_mulscalar0"))
+        source = "scaled"
+    nodes.append(helper.make_node("GlobalAveragePool", [source], ["pool"], name="pool0"))
+    nodes.append(helper.make_node("Flatten", ["pool"], ["colours"], name="flatten0"))
+    nodes.append(helper.make_node("Gemm", ["colours", "matrix", "bias"], [names[1]], name="fc"))
+    weights = {"matrix": matrix(dimension), "bias": np.linspace(-0.1, 0.1, dimension)}
+    if scaling:
+        weights |= {"mean": np.array([127.5]), "std": np.array([1 / 128])}
+    shapes: tuple[Shape, Shape] = ([batch, 3, side, side], [batch, dimension])
+    return network(nodes, {names[0]: shapes[0]}, {names[1]: shapes[1]}, weights)
+
+
+def matrix(dimension: int) -> NDArray[np.float64]:
+    """The (3, dimension) weights of ``recogniser``: red, green and blue count differently."""
+    return np.random.default_rng(8).normal(size=(3, dimension))
+
+
+def embedding(chip: Image, dimension: int, divisor: float = 128.0) -> Embeddings:
+    """What ``recogniser`` gives for an RGB chip that is scaled to (x - 127.5) / ``divisor``."""
+    colours = (chip.reshape(-1, 3).mean(axis=0) - 127.5) / divisor
+    raw = colours @ matrix(dimension) + np.linspace(-0.1, 0.1, dimension)
+    return np.asarray(raw / np.linalg.norm(raw), np.float32)
+
+
+def chips(count: int) -> list[Image]:
+    """Chips of one colour with noise, each another one."""
+    generator = np.random.default_rng(6)
+    colours = generator.integers(40, 215, (count, 1, 1, 3))
+    noise = generator.integers(-40, 40, (count, CHIP, CHIP, 3))
+    return list((colours + noise).astype(np.uint8))

@@ -71,9 +71,9 @@ class InsightFaceDetector:
     def input_size(self, size: Size) -> Size:
         """The size to give whole pictures of ``size`` in: enough for small faces, no more.
 
-        Two thirds of the picture, so that a face of 24 pixels is seen at 16; the longer side
-        between ``NARROWEST`` and ``WIDEST``. Sides are rounded to multiples of 32. Smaller pictures
-        are enlarged, at most twice. Networks of one size are given what just fits into it.
+        Two thirds of the picture, so that a face of 24 pixels is seen at 16. The longer side is
+        between ``NARROWEST`` and ``WIDEST``. Sides are rounded to multiples of 32. Smaller
+        pictures are enlarged, at most twice. Networks of one size get what just fits into it.
 
         Raises:
             ValueError: the size is not positive.

@@ -1,6 +1,7 @@
 """Tiny ONNX files of the signatures of networks that are too large to test with."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,16 +24,21 @@ def network(
     opset: int = 11,
     ir_version: int = 6,
 ) -> bytes:
-    """The bytes of a file of floats. Weights that are among ``inputs`` are listed there too."""
+    """The bytes of a file. Weights that are among ``inputs`` are listed there too."""
     graph = helper.make_graph(
         list(nodes),
         "tiny",
         [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in inputs.items()],
         [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in outputs.items()],
-        [numpy_helper.from_array(v.astype(np.float32), n) for n, v in weights.items()],
+        [numpy_helper.from_array(_stored(v), n) for n, v in weights.items()],
     )
     opsets = [helper.make_opsetid("", opset)]
     return serialise(helper.make_model(graph, opset_imports=opsets, ir_version=ir_version))
+
+
+def _stored(values: NDArray[Any]) -> NDArray[Any]:
+    """Whole numbers as they are, others as networks have them."""
+    return values if values.dtype.kind == "i" else values.astype(np.float32)
 
 
 def recogniser(
@@ -86,3 +92,50 @@ def chips(count: int) -> list[Image]:
     colours = generator.integers(40, 215, (count, 1, 1, 3))
     noise = generator.integers(-40, 40, (count, CHIP, CHIP, 3))
     return list((colours + noise).astype(np.uint8))
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """An output of ``detector``, of rows of values, one or more for each square of a picture.
+
+    The values of a square of ``stride`` pixels are ``kernel`` (values, 3) times its mean colour,
+    plus ``bias`` (values,). ``shape`` is that of the output, with -1 for the rows.
+    """
+
+    stride: int
+    shape: tuple[int, ...]
+    kernel: NDArray[np.float64]
+    bias: NDArray[np.float64]
+
+
+def constant(stride: int, shape: tuple[int, ...], values: Sequence[float]) -> Map:
+    """A map of the same values everywhere."""
+    return Map(stride, shape, np.zeros((len(values), 3)), np.asarray(values, np.float64))
+
+
+def detector(source: str, size: tuple[int | str, int | str], maps: Mapping[str, Map]) -> bytes:
+    """A detector from (1, 3, h, w) to maps.
+
+    Args:
+        source: name of its input.
+        size: its width and height: numbers, or names of any.
+        maps: its outputs in order.
+    """
+    nodes: list[NodeProto] = []
+    weights: dict[str, NDArray[Any]] = {}
+    for name, one in maps.items():
+        mean, kernel, bias, shape = (f"{name}.{part}" for part in ("mean", "kernel", "bias", "to"))
+        weights |= {kernel: one.kernel[:, :, None, None], bias: one.bias}
+        weights[shape] = np.array(one.shape, np.int64)
+        square = [one.stride, one.stride]
+        pool = helper.make_node(
+            "AveragePool", [source], [mean], kernel_shape=square, strides=square
+        )
+        nodes += [
+            pool,
+            helper.make_node("Conv", [mean, kernel, bias], [f"{name}.planes"]),
+            helper.make_node("Transpose", [f"{name}.planes"], [f"{name}.rows"], perm=[0, 2, 3, 1]),
+            helper.make_node("Reshape", [f"{name}.rows", shape], [name]),
+        ]
+    shapes = {n: [None if side < 0 else side for side in one.shape] for n, one in maps.items()}
+    return network(nodes, {source: [1, 3, size[1], size[0]]}, shapes, weights)

@@ -44,7 +44,7 @@ lock: $(VENV)/installed  ## Solve the dependencies anew, after a change of pypro
 	$(COMPILE) $(COLLIDING) --extra dev --constraint requirements-dev.txt \
 		--constraint requirements-gpu.txt --output-file requirements-gpu-dev.txt \
 		pyproject.toml requirements-gpu.in
-	$(COMPILE) $(COLLIDING) --constraint requirements.txt \
+	$(COMPILE) $(COLLIDING) --constraint requirements-dev.txt \
 		--output-file requirements-insightface.txt requirements-insightface.in
 	$(COMPILE) --allow-unsafe --output-file bench/requirements-deface.txt bench/requirements-deface.in
 	$(COMPILE) --output-file examples/sagemaker_sdk/requirements.txt \
@@ -73,11 +73,13 @@ clean:  ## Remove what make made; downloads stay in the cache
 	rm -rf $(VENV) $(GPU_VENV) demo transform-local build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find app models scripts bench tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/installed: requirements-dev.txt pyproject.toml
+$(VENV)/installed: requirements-dev.txt requirements-insightface.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or later is needed: make PYTHON=python3.12 ...' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes \
+		-r requirements-insightface.txt
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 

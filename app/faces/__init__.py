@@ -5,9 +5,14 @@ from pathlib import Path
 from typing import Literal
 
 from app.errors import PackError
+from app.faces.arcface import ArcFace
 from app.faces.centerface import SCORE, CenterFace
 from app.faces.dlib_resnet import DlibResnet
+from app.faces.insightface import InsightFaceDetector, InsightFaceRecogniser
 from app.faces.packs import Pack, Part
+from app.faces.rescaled import COMMON, Rescaled, from_common
+from app.faces.sface import SFace
+from app.faces.yunet import YuNet
 from app.networks.sessions import Device, prefers_int8
 from app.types import FaceDetector, FaceRecogniser
 
@@ -23,16 +28,41 @@ def _centerface(files: Files, threads: int | None, device: Device, score: float)
     return CenterFace(*files, threads=threads, score=score, device=device)
 
 
+def _yunet(files: Files, threads: int | None, device: Device, score: float) -> FaceDetector:
+    return YuNet(*files, threads=threads, score=score, device=device)
+
+
+def _scrfd(files: Files, threads: int | None, device: Device, score: float) -> FaceDetector:
+    return InsightFaceDetector(*files, threads=threads, score=score, device=device)
+
+
 def _dlib_resnet(files: Files, threads: int | None, device: Device) -> FaceRecogniser:
     return DlibResnet(*files, threads=threads, mirror=True, device=device)
 
 
+def _sface(files: Files, threads: int | None, device: Device) -> FaceRecogniser:
+    return SFace(*files, threads=threads, device=device)
+
+
+def _arcface(files: Files, threads: int | None, device: Device) -> FaceRecogniser:
+    return ArcFace(*files, threads=threads, device=device)
+
+
+def _insightface(files: Files, threads: int | None, device: Device) -> FaceRecogniser:
+    return InsightFaceRecogniser(*files, threads=threads, device=device)
+
+
 DETECTORS: dict[str, MakeDetector] = {
     "centerface": _centerface,
+    "insightface": _scrfd,
+    "yunet": _yunet,
 }
 """Detectors by the ``kind`` of a pack: from its files, threads, device and least score."""
 RECOGNISERS: dict[str, MakeRecogniser] = {
+    "arcface": _arcface,
     "dlib-resnet": _dlib_resnet,
+    "insightface": _insightface,
+    "sface": _sface,
 }
 """Recognisers by the ``kind`` of a pack: from its files, threads and device."""
 
@@ -51,7 +81,7 @@ def load_detector(
         pack: whose weights have been fetched.
         threads: at most; default: the CPUs this process may use.
         precision: ``auto`` takes the 8-bit file where the CPU is faster with it.
-        score: faces of lower score are not returned, 0..1.
+        score: faces of lower score are not returned, 0..1 on the scale that all share.
         device: where to run; on a GPU 8-bit files are not faster.
 
     Raises:
@@ -62,7 +92,9 @@ def load_detector(
     if pack.detector.kind not in DETECTORS:
         raise PackError(f"{pack.name}: there is no detector {pack.detector.kind!r}")
     files = [pack.checked(file) for file in detector_files(pack.detector, precision)]
-    return DETECTORS[pack.detector.kind](files, threads, device, score)
+    own = pack.detector.score
+    detector = DETECTORS[pack.detector.kind](files, threads, device, from_common(score, own))
+    return detector if own == COMMON else Rescaled(detector, own)
 
 
 def load_recogniser(

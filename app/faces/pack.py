@@ -6,6 +6,7 @@ from pathlib import Path
 
 from app.errors import PackError
 from app.faces.registry import cache_folder, file_hash
+from app.faces.rescaled import COMMON
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class Part:
 
     kind: str
     files: Mapping[str, tuple[str, ...]]
+    score: float = COMMON
+    """Of a detector: what on its scale is as sure as ``COMMON`` is for others."""
 
 
 @dataclass(frozen=True, slots=True)

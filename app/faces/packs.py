@@ -12,6 +12,7 @@ from typing import Any
 
 from app.errors import PackError
 from app.faces.pack import Licence, Pack, Part, Source, Thresholds
+from app.faces.rescaled import COMMON
 
 __all__ = ["Licence", "Pack", "Part", "Source", "Thresholds", "find_packs", "load_pack"]
 
@@ -132,12 +133,15 @@ def _source(table: dict[str, Any], files: Mapping[str, str]) -> Source:
 
 
 def _part(table: dict[str, Any], files: Mapping[str, str], where: str) -> Part:
-    _known(table, {"kind", "files"}, where)
+    _known(table, {"kind", "files", "score"}, where)
     _known(table["files"], {"float", "int8"}, f"{where} files")
     named = {key: _names(table["files"], key) for key in {"float": "", **table["files"]}}
     if missing := sorted({name for names in named.values() for name in names} - set(files)):
         raise TypeError(f"[files] does not name {', '.join(missing)}")
-    return Part(_string(table, "kind"), named)
+    score = table.get("score", COMMON)
+    if not (isinstance(score, float) and 0 < score < 1):
+        raise TypeError(f"{where} needs a score between 0 and 1, got {score!r}")
+    return Part(_string(table, "kind"), named, score)
 
 
 def _names(table: Mapping[str, Any], key: str) -> tuple[str, ...]:

@@ -27,9 +27,10 @@ def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pack:
     """The default pack without weights, over the archives that are there already."""
     archives = cache_folder() / "archives"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    if archives.is_dir():
-        (tmp_path / "cache/face-blur").mkdir(parents=True)
-        (tmp_path / "cache/face-blur/archives").symlink_to(archives)
+    own = tmp_path / "cache/face-blur/archives"
+    own.mkdir(parents=True)
+    for archive in archives.glob("*"):
+        (own / archive.name).symlink_to(archive)
     shutil.copytree(
         models_folder() / "open", tmp_path / "models/open", ignore=shutil.ignore_patterns("*.onnx")
     )

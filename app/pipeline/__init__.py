@@ -8,6 +8,7 @@ from pathlib import Path
 from app.config import Settings
 from app.errors import PlanError, UsageError
 from app.identity.gallery import Gallery
+from app.identity.policies import POLICIES
 from app.pipeline.analysis import Analysis
 from app.pipeline.memory import give_back_memory, share_one_heap
 from app.pipeline.naming import decide
@@ -16,7 +17,7 @@ from app.pipeline.parts import Parts, Progress, load_parts, parts_for
 from app.pipeline.people import check_people, load_people, photo_labels
 from app.pipeline.rendering import write_hidden
 from app.plan import Person, Plan, SourceRecord, sha256_of
-from app.types import MediaFile, MediaInfo
+from app.types import Effect, MediaFile, MediaInfo
 from app.video import check_output, open_source
 
 __all__ = [
@@ -69,7 +70,13 @@ def analyse(
     source = open_source(path, threads=settings.threads)
     sha256 = sha256_of(path)
     found = Analysis(parts, settings, source.info).run(source, progress or _silent)
-    everybody, tracks = decide(found, gallery or Gallery(()), settings, parts.thresholds)
+    everybody, tracks = decide(
+        found,
+        gallery or Gallery(()),
+        settings.select,
+        parts.thresholds,
+        parts.policy or POLICIES[settings.choice],
+    )
     return Plan(
         source=_record(path, sha256, source.info, found.frames),
         settings=settings.effective(),
@@ -102,8 +109,11 @@ def render(
     progress: Progress | None = None,
     *,
     overwrite: bool = False,
+    effect: Effect | None = None,
 ) -> None:
     """Second pass: write the video with everybody hidden whom the plan says, or nothing.
+
+    An ``effect`` of your own stands in for that of the settings.
 
     Raises:
         PlanError: the plan is of another file.
@@ -113,4 +123,6 @@ def render(
     """
     if sha256_of(path) != plan.source.sha256:
         raise PlanError(f"{path}: is not the file that the plan was made for; analyse it again")
-    write_hidden(path, plan, output, settings, progress or _silent, overwrite=overwrite)
+    write_hidden(
+        path, plan, output, settings, progress or _silent, overwrite=overwrite, effect=effect
+    )

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from app.config import Point, Settings
+from app.config import Point
 from app.errors import UsageError
 from app.geometry import centres, grow
 from app.identity.gallery import Gallery, Person
 from app.identity.matching import Evidence, Match, Thresholds, match
-from app.identity.policies import POLICIES
+from app.identity.policies import Policy
 from app.pipeline.analysis import Found, FoundTrack
 from app.pipeline.chips import Embedded
 from app.plan import PlanTrack
@@ -19,14 +19,14 @@ NEAR = 1.3
 
 
 def decide(
-    found: Found, gallery: Gallery, settings: Settings, thresholds: Thresholds
+    found: Found, gallery: Gallery, points: Sequence[Point], thresholds: Thresholds, policy: Policy
 ) -> tuple[Gallery, tuple[PlanTrack, ...]]:
     """What is done with each track, and the gallery with the people who were pointed at.
 
     Raises:
         UsageError: nobody is where somebody was pointed at.
     """
-    pointed = {at(found, point): f"selected {i + 1}" for i, point in enumerate(settings.select)}
+    pointed = {at(found, point): f"selected {i + 1}" for i, point in enumerate(points)}
     everybody = Gallery(
         gallery.people + tuple(_pointed_out(found.tracks[i], name) for i, name in pointed.items())
     )
@@ -34,7 +34,7 @@ def decide(
     matches = _matches(found.tracks, known, everybody, thresholds)
     return everybody, tuple(
         _plan_track(
-            i, track, matches[i if track.follows is None else track.follows], everybody, settings
+            i, track, matches[i if track.follows is None else track.follows], everybody, policy
         )
         for i, track in enumerate(found.tracks)
     )
@@ -91,10 +91,10 @@ def _evidence(track: FoundTrack, known: int | None) -> Evidence:
 
 
 def _plan_track(
-    number: int, track: FoundTrack, found: Match | None, gallery: Gallery, settings: Settings
+    number: int, track: FoundTrack, found: Match | None, gallery: Gallery, policy: Policy
 ) -> PlanTrack:
     name = "" if found is None else gallery.names[found.person]
-    verdict = POLICIES[settings.choice](found, name)
+    verdict = policy(found, name)
     reason = verdict.reason if track.follows is None else f"{verdict.reason}; seen after the cut"
     frames = np.arange(track.first, track.first + len(track.boxes), dtype=np.float32)
     return PlanTrack(

@@ -9,8 +9,10 @@ from app.errors import ConfigError
 from app.faces import detector_files, load_detector, load_recogniser
 from app.faces.packs import Pack, load_pack
 from app.identity.matching import Thresholds
+from app.identity.policies import Policy
 from app.plan import ModelRecord, ModelsRecord
-from app.types import FaceDetector, FaceRecogniser
+from app.shots import SHOT_DETECTORS, ContentShots
+from app.types import FaceDetector, FaceRecogniser, ShotDetector
 from app.video import require
 
 Progress = Callable[[str, int, int | None], None]
@@ -22,15 +24,18 @@ LEAST_SCORE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Models that are loaded once and used for many files.
+    """What is loaded once and used for many files; any of it can be one of your own.
 
-    ``recogniser`` is None where nobody has to be told apart.
+    ``recogniser`` is None where nobody has to be told apart. ``shots`` makes a shot detector for
+    each file. Without a ``policy`` the settings choose one.
     """
 
     detector: FaceDetector
     recogniser: FaceRecogniser | None
     thresholds: Thresholds
     models: ModelsRecord
+    shots: Callable[[], ShotDetector] = ContentShots
+    policy: Policy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,8 @@ def load_parts(settings: Settings) -> Parts:
     found = _record(packs.detector, detector_files(packs.detector.detector, settings.precision))
     told = _record(packs.recogniser, packs.recogniser.recogniser.files["float"])
     models = ModelsRecord(packs.name, found, told if recogniser is not None else None)
-    return Parts(detector, recogniser, _thresholds(settings, packs.recogniser), models)
+    thresholds = _thresholds(settings, packs.recogniser)
+    return Parts(detector, recogniser, thresholds, models, SHOT_DETECTORS[settings.shots])
 
 
 def parts_for(parts: Parts, settings: Settings) -> Parts:

@@ -1,5 +1,6 @@
 """The second pass: frames through an effect into a file."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from app.effects import make_effect
 from app.errors import MediaError
 from app.pipeline.parts import Progress
 from app.plan import Plan
-from app.types import MediaFile
+from app.types import Effect, MediaFile
 from app.video import Uncopyable, open_sink, open_source
 
 
@@ -28,6 +29,7 @@ def write_hidden(
     report: Progress,
     *,
     overwrite: bool,
+    effect: Effect | None = None,
 ) -> None:
     """Hide what ``plan`` says in the video, and put it in place: whole, or not at all.
 
@@ -37,14 +39,21 @@ def write_hidden(
     Raises:
         MediaError, OutputError, DiskFull: as ``render``.
     """
+    hiding = effect or make_effect(
+        settings.effect, shape=settings.shape, margin=settings.margin,
+        feather=settings.feather, cells=settings.cells,
+    )  # fmt: skip
+    write = partial(
+        _write, path, plan, output, settings, report, effect=hiding, overwrite=overwrite
+    )
     if settings.copy_untouched == "auto":
         try:
-            _write(path, plan, output, settings, report, overwrite=overwrite, copy=True)
+            write(copy=True)
         except Uncopyable:
             pass
         else:
             return
-    _write(path, plan, output, settings, report, overwrite=overwrite, copy=False)
+    write(copy=False)
 
 
 def _write(
@@ -54,13 +63,10 @@ def _write(
     settings: Settings,
     report: Progress,
     *,
+    effect: Effect,
     overwrite: bool,
     copy: bool,
 ) -> None:
-    effect = make_effect(
-        settings.effect, shape=settings.shape, margin=settings.margin,
-        feather=settings.feather, cells=settings.cells,
-    )  # fmt: skip
     source = open_source(path, threads=settings.threads)
     done = 0
     with open_sink(

@@ -7,6 +7,7 @@ from app.config import Point, Settings
 from app.errors import UsageError
 from app.identity.gallery import Gallery, Person
 from app.identity.matching import Thresholds
+from app.identity.policies import POLICIES
 from app.pipeline.analysis import Found, FoundTrack
 from app.pipeline.chips import Embedded
 from app.pipeline.naming import NEAR, at, decide
@@ -34,9 +35,15 @@ def found(*tracks: FoundTrack) -> Found:
     return Found(40, ((0, 20), (20, 40)), tracks)
 
 
+def _decide(
+    found: Found, gallery: Gallery, settings: Settings
+) -> tuple[Gallery, tuple[PlanTrack, ...]]:
+    return decide(found, gallery, settings.select, THRESHOLDS, POLICIES[settings.choice])
+
+
 def decided(settings: Settings, *tracks: FoundTrack) -> tuple[PlanTrack, ...]:
     people = () if settings.people is None else (ALICE, BOB)
-    return decide(found(*tracks), Gallery(people), settings, THRESHOLDS)[1]
+    return _decide(found(*tracks), Gallery(people), settings)[1]
 
 
 class TestAt:
@@ -119,7 +126,7 @@ class TestSelect:
     def test_who_is_pointed_at_is_hidden_wherever_they_are(self) -> None:
         tracks = [track(0.2, 0, 0.98), track(0.9, x=300), track(0.2, 0, 0.98, first=20, shot=1)]
         settings = Settings(select="0,50,50")
-        everybody, planned = decide(found(*tracks), Gallery(()), settings, THRESHOLDS)
+        everybody, planned = _decide(found(*tracks), Gallery(()), settings)
         assert everybody.names == ("selected 1",)
         assert everybody.people[0].photos == 0
         assert [one.person for one in planned] == ["selected 1", None, "selected 1"]
@@ -135,8 +142,8 @@ class TestSelect:
 
     def test_photos_and_pointing_go_together(self) -> None:
         settings = Settings(people="people", select="0,350,50")
-        everybody, planned = decide(
-            found(track(0.99), track(0, 0, 1, x=300)), Gallery((ALICE, BOB)), settings, THRESHOLDS
+        everybody, planned = _decide(
+            found(track(0.99), track(0, 0, 1, x=300)), Gallery((ALICE, BOB)), settings
         )
         assert everybody.names == ("alice", "bob", "selected 1")
         assert [one.person for one in planned] == ["alice", "selected 1"]
@@ -148,7 +155,7 @@ class TestSelect:
 
     def test_one_person_pointed_at_twice_is_one(self) -> None:
         settings = Settings(select="0,50,50;5,60,60")
-        everybody, _ = decide(found(track(0.9)), Gallery(()), settings, THRESHOLDS)
+        everybody, _ = _decide(found(track(0.9)), Gallery(()), settings)
         assert len(everybody.people) == 1
 
     def test_pointing_at_nobody_is_an_error(self) -> None:

@@ -8,6 +8,8 @@ from app.types import Boxes, Image, Size
 
 LEAST = 12
 """A half whose shorter side would be less, in pixels, is not made."""
+GREY = 127
+"""What is beyond a picture: to networks that take values from -1 to 1 it is nothing."""
 
 
 class Halves:
@@ -25,13 +27,17 @@ class Halves:
             half = (last.shape[1] // 2, last.shape[0] // 2)
             self._images.append(_resized(last, half, cv2.INTER_AREA))
 
-    def scaled(self, size: Size) -> Image:
-        """The whole picture at a size."""
+    def scaled(self, size: Size, margin: int = 0) -> Image:
+        """The whole picture at a size, and the pixels of its edge repeated in a margin around it.
+
+        Returned is (h + 2 * margin, w + 2 * margin, 3).
+        """
         ratio = np.asarray([self.size[0] / size[0]])
-        return _resized(self._images[self._levels(ratio)[0]], size, cv2.INTER_LINEAR)
+        whole = _resized(self._images[self._levels(ratio)[0]], size, cv2.INTER_LINEAR)
+        return np.pad(whole, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
 
     def crops(self, boxes: Boxes, side: int) -> NDArray[np.uint8]:
-        """(N, side, side, 3) of N squares (N, 4); black where they overhang the picture.
+        """(N, side, side, 3) of N squares (N, 4); grey where they overhang the picture.
 
         ``N * side`` must be less than 32,767: OpenCV counts rows in 16 bits.
         """
@@ -64,5 +70,12 @@ def _cut(image: Image, boxes: Boxes, side: int, size: Size) -> NDArray[np.uint8]
     shape = (len(boxes), side, side)
     at_x = np.broadcast_to(x[:, None, :], shape).reshape(-1, side)
     at_y = np.broadcast_to(y[:, :, None], shape).reshape(-1, side)
-    drawn = cv2.remap(image, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    drawn = cv2.remap(
+        image,
+        at_x,
+        at_y,
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(GREY, GREY, GREY),
+    )
     return np.asarray(drawn, np.uint8).reshape(*shape, 3)

@@ -16,6 +16,11 @@ from app.types import Boxes, Scores, Size
 
 WINDOW, STRIDE = 12, 2
 """Side of what a cell of the first network's map sees, and pixels from cell to cell."""
+MARGIN = WINDOW // 2
+"""Pixels by which each level is continued on every side. This, levels smaller than the window, and
+grey instead of black beyond the edge are not as published. With them 80 of 80 portraits were found
+that an edge cuts by 20 to 40 %, and 48 of 48 of which the face fills or exceeds the picture;
+without them 73 and 21."""
 SMALLEST_FACE = 20
 """Side in pixels of the squares that the first level of the pyramid looks for; as published."""
 FACTOR = 0.709
@@ -87,16 +92,18 @@ class Stage:
 
 
 def levels(size: Size) -> list[Size]:
-    """Sizes of the pyramid of a picture of ``size``, largest first; none below the window.
+    """Sizes of the pyramid of a picture of ``size``, largest first.
+
+    The smallest has half a window in its shorter side: there a face is twice as large as it.
 
     >>> levels((100, 60))
-    [(60, 36), (43, 26), (30, 18), (21, 13)]
+    [(60, 36), (43, 26), (30, 18), (21, 13), (15, 9), (11, 6)]
     >>> levels((300, 7))
     []
     """
     scale = WINDOW / SMALLEST_FACE * max(1.0, SMALLEST / max(size))
     out = []
-    while min(size) * scale >= WINDOW:
+    while min(size) * scale >= WINDOW / 2:
         out.append((round(size[0] * scale), round(size[1] * scale)))
         scale *= FACTOR
     return out
@@ -118,17 +125,18 @@ def proposals(probability: _Values, regression: _Values, least: float) -> tuple[
     """Boxes (N, 4) in pixels of a level, and their scores, from the maps of the first network.
 
     Args:
-        probability: (h, w) of a face in the window of each cell.
+        probability: (h, w) of a face in the window of each cell; the first one lies ``MARGIN``
+            above and left of the corner of the picture.
         regression: (h, w, 4).
         least: cells of lower probability are left out.
 
     >>> probability, regression = np.zeros((2, 5), np.float32), np.zeros((2, 5, 4), np.float32)
     >>> probability[1, 3] = 0.75
     >>> proposals(probability, regression, 0.6)[0].tolist()
-    [[6.0, 2.0, 18.0, 14.0]]
+    [[0.0, -4.0, 12.0, 8.0]]
     """
     rows, columns = np.nonzero(probability >= least)
-    corner = np.stack([columns, rows], axis=1).astype(np.float32) * STRIDE
+    corner = np.stack([columns, rows], axis=1).astype(np.float32) * STRIDE - MARGIN
     windows = np.concatenate([corner, corner + WINDOW], axis=1)
     return calibrated(windows, regression[rows, columns]), probability[rows, columns]
 

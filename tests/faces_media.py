@@ -1,6 +1,8 @@
 """Real photographs for the tests of faces, decoded and scaled."""
 
+import shutil
 from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from fetch_media import fetch
 
 from app.faces.fetch import State, state
+from app.faces.fetch import fetch as fetch_weights
 from app.faces.packs import Pack, load_pack
 from app.types import Image
 
@@ -33,3 +36,20 @@ def ready(name: str) -> Pack:
     if name != "open" and state(pack) is not State.READY:
         pytest.skip(f"the weights of {name} have not been fetched")
     return pack
+
+
+def with_detector(name: str, root: Path, given: Path | None = None) -> Pack:
+    """A pack in a folder of its own, with the weights of its detector only.
+
+    They come from the folder ``given``, else from where the pack says.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    (root / name).mkdir()
+    shutil.copy(load_pack(name).folder / "pack.toml", root / name)
+    pack = load_pack(name, root)
+    fetch_weights(pack.only("detector"), _silent, _silent, accepted=True, folder=given)
+    return pack
+
+
+def _silent(*_: object) -> None:
+    """Tell nobody."""

@@ -4,13 +4,14 @@ import os
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from app.cli.parser import FINDING, HIDING
 from app.cli.progress import BYTES, Progress, make_progress, tell, warn
 from app.config import Settings
 from app.errors import ConfigError, OutputError, PeopleError, PlanError, UsageError
 from app.faces.fetch import fetch, state, verify
+from app.faces.pack import PartName
 from app.faces.packs import Pack, find_packs, load_pack
 from app.pipeline import (
     analyse,
@@ -95,11 +96,13 @@ def _models(args: Namespace) -> None:
             print(_told(load_pack(name, settings.models_root)))
         return
     pack = load_pack(settings.models, settings.models_root)
+    if args.part is not None:
+        pack = pack.only(args.part)
     if args.action == "fetch":
         with make_progress(quiet=args.quiet, unit=BYTES) as progress:
             fetch(pack, print, progress, accepted=args.accept_licence, folder=args.folder)
     verify(pack)
-    print(f"{pack.name}: ready")
+    print(f"{pack.name}{f' ({args.part})' if args.part else ''}: ready")
 
 
 def _told(pack: Pack) -> str:
@@ -107,7 +110,15 @@ def _told(pack: Pack) -> str:
     licences = ", ".join(sorted({one.name for one in pack.licences.values()}))
     use = "" if pack.commercial else "; not for commercial use"
     measured = "" if pack.thresholds.calibrated else "; thresholds not calibrated"
-    return f"{pack.name}: {state(pack).value}; {pack.summary} ({licences}{use}){measured}"
+    return f"{pack.name}: {_there(pack)}; {pack.summary} ({licences}{use}){measured}"
+
+
+def _there(pack: Pack) -> str:
+    """What is there of a pack's weights."""
+    states = {part: state(pack.only(part)).value for part in get_args(PartName)}
+    if len(set(states.values())) == 1:
+        return states["detector"]
+    return ", ".join(f"{part} {one}" for part, one in states.items())
 
 
 _COMMANDS: dict[str, Callable[[Namespace], None]] = {

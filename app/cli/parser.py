@@ -8,6 +8,7 @@ from pydantic.fields import FieldInfo
 
 from app.config import Settings
 from app.errors import UsageError
+from app.faces.pack import PartName
 
 FINDING = ("people", "blur", "select", "models", "detector", "recogniser", "device")
 """Settings with an option of their own wherever faces are looked for."""
@@ -110,6 +111,9 @@ def _add_models(commands: _Commands) -> None:
     parser.add_argument("action", choices=("list", "fetch", "verify"))
     parser.add_argument(
         "models", nargs="?", metavar="PACK", help="model pack (default: the one of the settings)"
+    )
+    parser.add_argument(
+        "--part", choices=get_args(PartName), help="fetch or verify this part of the pack only"
     )
     parser.add_argument(
         "--accept-licence",

@@ -9,6 +9,7 @@ from app.faces.arcface import ArcFace
 from app.faces.centerface import SCORE, CenterFace
 from app.faces.dlib_resnet import DlibResnet
 from app.faces.insightface import InsightFaceDetector, InsightFaceRecogniser
+from app.faces.mtcnn import Mtcnn
 from app.faces.packs import Pack, Part
 from app.faces.rescaled import COMMON, Rescaled, from_common
 from app.faces.sface import SFace
@@ -28,6 +29,10 @@ def _centerface(files: Files, threads: int | None, device: Device, score: float)
     return CenterFace(*files, threads=threads, score=score, device=device)
 
 
+def _mtcnn(files: Files, threads: int | None, device: Device, score: float) -> FaceDetector:
+    return Mtcnn(files, threads=threads, score=score, device=device)
+
+
 def _yunet(files: Files, threads: int | None, device: Device, score: float) -> FaceDetector:
     return YuNet(*files, threads=threads, score=score, device=device)
 
@@ -45,7 +50,12 @@ def _sface(files: Files, threads: int | None, device: Device) -> FaceRecogniser:
 
 
 def _arcface(files: Files, threads: int | None, device: Device) -> FaceRecogniser:
-    return ArcFace(*files, threads=threads, device=device)
+    # only this one needs onnx to be loaded
+    from app.faces import convert_arcface  # noqa: PLC0415
+    from app.networks.onnx_graph import serialise  # noqa: PLC0415
+
+    (model,) = (serialise(convert_arcface.convert(path.read_bytes())) for path in files)
+    return ArcFace(model, threads=threads, device=device)
 
 
 def _insightface(files: Files, threads: int | None, device: Device) -> FaceRecogniser:
@@ -55,6 +65,7 @@ def _insightface(files: Files, threads: int | None, device: Device) -> FaceRecog
 DETECTORS: dict[str, MakeDetector] = {
     "centerface": _centerface,
     "insightface": _scrfd,
+    "mtcnn": _mtcnn,
     "yunet": _yunet,
 }
 """Detectors by the ``kind`` of a pack: from its files, threads, device and least score."""

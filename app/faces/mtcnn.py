@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.faces.centerface import ENLARGED, NARROWEST, REDUCTION, WIDEST
+from app.faces.centerface import NARROWEST, REDUCTION, WIDEST
 from app.faces.halves import Halves
 from app.faces.mtcnn_stages import (
     MARGIN,
@@ -27,7 +27,8 @@ from app.faces.mtcnn_stages import (
     runs,
     squares,
 )
-from app.faces.sessions import Device
+from app.faces.pictures import ENLARGED
+from app.networks.sessions import Device
 from app.types import Boxes, Faces, Image, Scores, Size
 
 SCORE = 0.4

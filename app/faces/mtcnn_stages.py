@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ModelError
-from app.faces.sessions import Device, open_session
 from app.geometry import areas, intersections
+from app.networks.sessions import Device, open_session
 from app.types import Boxes, Scores, Size
 
 WINDOW, STRIDE = 12, 2

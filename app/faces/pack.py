@@ -1,12 +1,15 @@
 """What a model pack is: weights, where they come from, and what they may be used for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from app.errors import PackError
 from app.faces.registry import cache_folder, file_hash
 from app.faces.rescaled import COMMON
+
+PartName = Literal["detector", "recogniser"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,17 @@ class Pack:
     def commercial(self) -> bool:
         """Whether all of it may be used commercially."""
         return all(licence.commercial for licence in self.licences.values())
+
+    def only(self, part: PartName) -> "Pack":
+        """The same pack with the files, sources and licences of one part only."""
+        chosen = self.detector if part == "detector" else self.recogniser
+        names = {name for files in chosen.files.values() for name in files}
+        return replace(
+            self,
+            sources=tuple(source for source in self.sources if source.produces in names),
+            files={name: digest for name, digest in self.files.items() if name in names},
+            licences={part: self.licences[part]},
+        )
 
     def path(self, file: str) -> Path:
         """Where a file of weights is, or the place in the pack's folder where it would be."""

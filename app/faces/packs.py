@@ -68,13 +68,14 @@ def _pack(name: str, folder: Path, table: dict[str, Any]) -> Pack:
         {"summary", "licences", "sources", "files", "detector", "recogniser", "identity"},
         "the file",
     )
+    _known(table["licences"], {"detector", "recogniser"}, "[licences]")
     files = _strings(table["files"], "[files]")
     sources = tuple(_source(item, files) for item in table["sources"])
     return Pack(
         name=name,
         folder=folder,
         summary=_string(table, "summary"),
-        licences={key: _licence(value) for key, value in table["licences"].items()},
+        licences={key: _licence(table["licences"][key]) for key in ("detector", "recogniser")},
         sources=sources,
         files=files,
         detector=_part(table["detector"], files, "[detector]"),

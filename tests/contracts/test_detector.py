@@ -1,24 +1,33 @@
 """One contract for every detector: what the rest of the system relies on."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
-from faces_media import photograph, ready, scaled
+from faces_media import photograph, ready, scaled, with_detector
 
 from app.errors import FaceBlurError
 from app.faces import load_detector
-from app.faces.packs import find_packs, load_pack
+from app.faces.insightface import InsightFaceDetector
 from app.types import FaceDetector, Faces, Image
 
-VARIANTS = [
-    (name, precision) for name in find_packs() for precision in load_pack(name).detector.files
-]
+VARIANTS = ("open-float", "open-int8", "arcface-mtcnn", "opencv", "insightface")
 
 
-@pytest.fixture(scope="module", params=VARIANTS, ids="-".join)
-def detector(request: pytest.FixtureRequest) -> FaceDetector:
-    name, precision = request.param
-    return load_detector(ready(name), precision=precision)
+@pytest.fixture(scope="module", params=VARIANTS)
+def detector(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> FaceDetector:
+    name, root = request.param, tmp_path_factory.mktemp("models")
+    if name == "arcface-mtcnn":
+        return load_detector(with_detector(name, root))
+    if name in {"opencv", "insightface"}:
+        weights: Path = request.getfixturevalue("shared") / "weights"
+        if name == "opencv":
+            return load_detector(with_detector(name, root, weights))
+        return InsightFaceDetector(weights / "scrfd_2.5g.onnx")
+    return load_detector(ready("open"), precision=name.removeprefix("open-"))
 
 
 @pytest.fixture(scope="module")

@@ -2,22 +2,31 @@
 
 import numpy as np
 import pytest
+from faces import networks
 from faces_media import photograph, ready, scaled
 
-from app.faces import load_detector, load_recogniser
+from app.faces import RECOGNISERS, load_detector, load_recogniser
 from app.faces.alignment import align
-from app.faces.packs import Pack, find_packs
 from app.types import FaceRecogniser, Image
 
-
-@pytest.fixture(scope="module", params=find_packs())
-def pack(request: pytest.FixtureRequest) -> Pack:
-    return ready(request.param)
+TINY = {"arcface": 512, "insightface": 512, "sface": 128}
+"""Kinds of large networks, and the lengths of their embeddings: tiny networks stand in."""
 
 
-@pytest.fixture(scope="module")
-def recogniser(pack: Pack) -> FaceRecogniser:
-    return load_recogniser(pack)
+@pytest.fixture(scope="module", params=["open", *TINY])
+def recogniser(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> FaceRecogniser:
+    kind = request.param
+    if kind == "open":
+        return load_recogniser(ready(kind))
+    path = tmp_path_factory.mktemp("weights") / f"{kind}.onnx"
+    path.write_bytes(networks.recogniser(TINY[kind]))
+    return RECOGNISERS[kind]([path], None, "cpu")
+
+
+def test_every_kind_is_held_to_it() -> None:
+    assert RECOGNISERS.keys() == {"dlib-resnet", *TINY}
 
 
 def _noise(recogniser: FaceRecogniser, count: int) -> list[Image]:
@@ -58,10 +67,9 @@ def test_the_template_lies_in_the_chip(recogniser: FaceRecogniser) -> None:
     assert template[0, 0] < template[2, 0] < template[1, 0]
 
 
-def test_photographs_of_a_person_are_more_alike_than_people(
-    pack: Pack, recogniser: FaceRecogniser
-) -> None:
-    detector = load_detector(pack, precision="float")
+def test_photographs_of_a_person_are_more_alike_than_people() -> None:
+    pack = ready("open")
+    detector, recogniser = load_detector(pack, precision="float"), load_recogniser(pack)
     chips = []
     for name in ("obama", "obama2", "obama3", "biden"):
         picture = scaled(photograph(f"{name}.jpg"), 480)

@@ -1,0 +1,84 @@
+"""Each file of examples/settings with the command that it names, on a small clip."""
+
+import re
+import shutil
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from faces_media import with_detector
+from media.clip import Clip
+from media.truth import leaked
+
+from app.cli import main
+from app.config import ENV_PREFIX, Settings
+from app.faces.packs import load_pack
+from app.plan import Plan, read_plan
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "examples" / "settings").glob("*.toml"))
+HIDDEN = {
+    "adaptive": {"obama", "biden"},
+    "clicked": {"obama"},
+    "every_frame": {"obama", "biden"},
+    "keep": {"biden"},
+    "other_parts": {"obama"},
+    "strongest": {"obama", "biden"},
+}
+"""Who is hidden with each."""
+MARGIN, COVERED = 0.2, 0.9
+
+
+@pytest.fixture
+def folder(
+    clip: Callable[[str], Clip], people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A folder with the clip and the photos, in which the commands are run."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(ENV_PREFIX + name.upper(), raising=False)
+    shutil.copy(clip("calm").path, tmp_path / "clip.mp4")
+    shutil.copytree(people, tmp_path / "people")
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _command(path: Path) -> list[str]:
+    """The last command that a file names, with its plan."""
+    commands = re.findall(r"^#     face-blur (.*)$", path.read_text("utf-8"), re.MULTILINE)
+    return [*commands[-1].split(), "--plan", "plan.json", "--quiet"]
+
+
+def _run(path: Path) -> Plan:
+    assert main(_command(path)) == 0
+    assert Path("hidden.mp4").is_file()
+    return read_plan(Path("plan.json"))
+
+
+def test_every_example_is_tried() -> None:
+    assert [path.stem for path in EXAMPLES] == sorted(HIDDEN)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_hides_whom_it_says(
+    path: Path, folder: Path, clip: Callable[[str], Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if path.stem == "other_parts":
+        _fetched(folder, monkeypatch)
+    plan, truth = _run(path), clip("calm").truth
+    hidden = HIDDEN[path.stem]
+    assert leaked(truth, plan, hidden, share=COVERED, margin=MARGIN) == []
+    shown = leaked(truth, plan, truth.people - hidden)
+    assert len(shown) == sum(face.person not in hidden for face in truth.faces)
+    given = tomllib.loads(path.read_text("utf-8"))
+    given |= {"select": [[10, 180, 150]]} if "select" in given else {}
+    assert {key: plan.settings[key] for key in given} == given
+
+
+def _fetched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The packs that the example names: the default one, and a detector."""
+    root = folder / "models"
+    with_detector("arcface-mtcnn", root)
+    (root / "open").symlink_to(load_pack("open").folder)
+    monkeypatch.setenv(ENV_PREFIX + "MODELS_ROOT", str(root))

@@ -11,7 +11,6 @@ from app.faces.packs import Pack, load_pack
 from app.identity.matching import Thresholds
 from app.identity.policies import Policy
 from app.plan import ModelRecord, ModelsRecord
-from app.shots import SHOT_DETECTORS, ContentShots
 from app.types import FaceDetector, FaceRecogniser, ShotDetector
 from app.video import require
 
@@ -27,14 +26,14 @@ class Parts:
     """What is loaded once and used for many files; any of it can be one of your own.
 
     ``recogniser`` is None where nobody has to be told apart. ``shots`` makes a shot detector for
-    each file. Without a ``policy`` the settings choose one.
+    each file. Without it, or without a ``policy``, the settings choose.
     """
 
     detector: FaceDetector
     recogniser: FaceRecogniser | None
     thresholds: Thresholds
     models: ModelsRecord
-    shots: Callable[[], ShotDetector] = ContentShots
+    shots: Callable[[], ShotDetector] | None = None
     policy: Policy | None = None
 
 
@@ -90,8 +89,7 @@ def load_parts(settings: Settings) -> Parts:
     found = _record(packs.detector, detector_files(packs.detector.detector, settings.precision))
     told = _record(packs.recogniser, packs.recogniser.recogniser.files["float"])
     models = ModelsRecord(packs.name, found, told if recogniser is not None else None)
-    thresholds = _thresholds(settings, packs.recogniser)
-    return Parts(detector, recogniser, thresholds, models, SHOT_DETECTORS[settings.shots])
+    return Parts(detector, recogniser, _thresholds(settings, packs.recogniser), models)
 
 
 def parts_for(parts: Parts, settings: Settings) -> Parts:

@@ -41,7 +41,8 @@ def test_what_a_client_made_up_is_not_repeated() -> None:
 
 
 def test_every_option_is_a_setting_and_each_setting_is_decided() -> None:
-    kept = {"people", "models", "models_root", "precision", "device", "threads", "sure", "doubtful"}
+    kept = {"people", "models", "models_root", "detector", "recogniser", "precision", "device"}
+    kept |= {"encoder", "threads", "sure", "doubtful"}
     assert set(OPTIONS) | kept == Settings.model_fields.keys(), (
         "a new setting: for requests, or not?"
     )

@@ -41,6 +41,14 @@ class GraphWriter:
         self.nodes.append(helper.make_node(kind, list(inputs), [output], name=output, **attributes))
         return output
 
+    def split(self, source: str, name: str, sizes: Sequence[int], axis: int) -> list[str]:
+        """Add a node that splits ``source`` into parts of ``sizes``; return their names."""
+        amounts = self.constant(f"{name}.sizes", np.array(sizes, np.int64))
+        outputs = [f"{name}.{number}" for number in range(len(sizes))]
+        node = helper.make_node("Split", [source, amounts], outputs, name=name, axis=axis)
+        self.nodes.append(node)
+        return outputs
+
     def model(
         self,
         name: str,

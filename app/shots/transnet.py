@@ -22,7 +22,7 @@ PAST = 25
 FUTURE = 25
 """Frames after those that count."""
 STEP = 50
-LONGEST = 16
+LONGEST = 6
 """Frames in a row that are one transition at most."""
 _CERTAIN = 2.0
 """More than any probability: pictures of another size are another shot."""

@@ -5,12 +5,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 from media.pictures import detect, pictures
+from transnet_weights import converted
 
 from app.shots import SHOT_DETECTORS
+from app.shots.transnet import TransNetShots
 from app.types import Image, ShotDetector, Size
 
-each_detector = pytest.mark.parametrize("make", SHOT_DETECTORS.values(), ids=SHOT_DETECTORS)
 Make = Callable[[], ShotDetector]
+MAKERS: dict[str, Make] = {**SHOT_DETECTORS, "transnet": lambda: TransNetShots(converted())}
+each_detector = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 
 
 @each_detector

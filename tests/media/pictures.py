@@ -47,6 +47,12 @@ def pictures(*shots: tuple[int, int], size: Size = (320, 180)) -> list[Picture]:
     return [Picture(index, image) for index, image in enumerate(strong)]
 
 
+def flash(picture: Picture) -> Picture:
+    """The picture in the light of a flash: seven eighths of the way to white."""
+    lit = 255 - (255 - picture.image) // 8
+    return Picture(picture.index, lit)
+
+
 def detect(detector: ShotDetector, frames: Iterable[Picture]) -> list[int]:
     """All cuts, checked to be told in time and in order."""
     cuts: list[int] = []

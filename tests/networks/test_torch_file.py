@@ -122,6 +122,7 @@ def test_a_tensor_by_its_name() -> None:
         ((12,), (1,), 0, NUMBERS),
         ((1,), (1,), 11, NUMBERS[11:]),
         ((), (), 7, NUMBERS[7]),
+        ((1,), (2**31 - 1,), 3, NUMBERS[3:4]),
     ],
 )
 def test_views_of_a_storage(
@@ -172,7 +173,6 @@ def test_what_is_kept_beside_the_tensors_is_left_out() -> None:
         ((3, 4), (-4, 1), 8),
         ((3, 4), (4, 1), -1),
         ((2**15, 2**15), (0, 0), 0),
-        ((1,), (2**31 - 1,), 0),
         ((3, 4), (1,), 0),
         ((0,), (1,), 0),
         ((1,) * 100, (1,) * 100, 0),
@@ -182,9 +182,6 @@ def test_a_tensor_is_never_larger_than_its_storage(
     shape: tuple[int, ...], strides: tuple[int, ...], offset: int
 ) -> None:
     program = holding(tensor(shape, strides, offset))
-    if shape == (1,) and strides[0] > 12:  # one number: its stride is never used
-        assert read_tensors(file(program))["weight"].tolist() == [0]
-        return
     with pytest.raises(PackError, match="no saved dictionary"):
         read_tensors(file(program))
 
@@ -213,7 +210,6 @@ HOSTILE = {
     "a name that takes forever to hash": pickled(
         DICTIONARY, b")", b"q\x000q\x00h\x00\x86" * 60, b"\x89s"
     ),
-    "a memo of a far place": pickled(DICTIONARY, b"r\xff\xff\xff\x7f"),
     "a memo that was never made": pickled(b"h\x07"),
     "too little on the stack": pickled(b"R"),
     "a mark that is missing": pickled(b"t"),
@@ -234,12 +230,14 @@ HOSTILE = {
 
 @pytest.mark.parametrize("program", HOSTILE.values(), ids=HOSTILE)
 def test_anything_else_is_refused(program: bytes) -> None:
-    if program == HOSTILE["a memo of a far place"]:
-        assert read_tensors(file(program)) == {}
-        return
     with pytest.raises(PackError, match="no saved dictionary") as caught:
         read_tensors(file(program))
     assert "\n" not in str(caught.value)
+
+
+def test_a_memo_of_a_far_place_takes_no_room() -> None:
+    """Python's own machine would make a table of two thousand million places for it."""
+    assert read_tensors(file(pickled(DICTIONARY, b"r\xff\xff\xff\x7f"))) == {}
 
 
 def test_a_packed_archive_is_refused() -> None:

@@ -1,0 +1,224 @@
+"""The detector: its logic over a network that tells what its frames say, and over the real one."""
+
+import gc
+import weakref
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fetch_media import fetch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from media.clip import Clip
+from media.pictures import Picture, detect, flash, pictures
+from onnx import TensorProto
+from transnet_weights import converted
+
+from app.errors import ModelError
+from app.networks.onnx_graph import GraphWriter, serialise
+from app.shots.content import ContentShots
+from app.shots.transnet import FUTURE, LONGEST, PAST, TransNetShots
+from app.types import Size
+from app.video import open_source
+
+
+@pytest.fixture(scope="module")
+def network() -> Path:
+    return converted()
+
+
+@pytest.fixture(scope="module")
+def echo() -> bytes:
+    """A network for which the light of a frame is the probability of a transition."""
+    writer = GraphWriter()
+    writer.node("Cast", ["frames"], "numbers", to=TensorProto.FLOAT)
+    writer.node("ReduceMean", ["numbers"], "light", axes=[1, 2, 3], keepdims=0)
+    writer.node(
+        "Mul", ["light", writer.constant("scale", np.array(1 / 255, np.float32))], "probability"
+    )
+    axis = writer.constant("axis", np.array([1], np.int64))
+    writer.node("Unsqueeze", ["probability", axis], "column")
+    writer.node("Concat", ["column", "column"], "transitions", axis=1)
+    shape: list[str | int] = ["n", 27, 48, 3]
+    source = ("frames", int(TensorProto.UINT8), shape)
+    return serialise(writer.model("echo", source, ("transitions", ["n", 2])))
+
+
+def lights(values: Sequence[int], size: Size = (48, 27)) -> list[Picture]:
+    """Grey frames of these lights, 0..255."""
+    return [
+        Picture(n, np.full((size[1], size[0], 3), value, np.uint8))
+        for n, value in enumerate(values)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "cuts"),
+    [
+        ([0] * 100, []),
+        ([0, 0, 255, 0, 0], [3]),
+        ([255, 0, 0], [1]),
+        ([0, 0, 255], []),
+        ([255], []),
+        ([0, 140, 250, 200, 0, 0], [3]),
+        ([0, 200, 200, 200, 0, 0], [2]),
+        ([0, 200, 0, 200, 0, 0], [2, 4]),
+        ([0, 127, 128, 0, 0], [3]),
+        ([0, 200, 0, 0, 130, 240], [2, 5]),
+        ([0] * 49 + [250, 255, 250] + [0] * 60, [51]),
+        ([0] * 120 + [200, 255], [121]),
+    ],
+)
+def test_one_cut_after_the_best_frame_of_a_transition(
+    echo: bytes, values: list[int], cuts: list[int]
+) -> None:
+    assert detect(TransNetShots(echo), lights(values)) == cuts
+
+
+def test_a_transition_without_end_is_several(echo: bytes) -> None:
+    found = detect(TransNetShots(echo), lights([0] * 10 + [200] * (3 * LONGEST) + [0] * 90))
+    assert found == [11, 11 + LONGEST, 11 + 2 * LONGEST]
+
+
+def _expected(values: Sequence[int], threshold: float) -> list[int]:
+    """Cuts, told slowly and with all frames at hand."""
+    cuts: list[int] = []
+    index = 0
+    while index < len(values) - 1:
+        run: list[int] = []
+        while (
+            index < len(values) - 1
+            and np.float32(values[index]) * np.float32(1 / 255) >= threshold
+            and len(run) < LONGEST
+        ):
+            run.append(index)
+            index += 1
+        if run:
+            cuts.append(1 + max(run, key=lambda i: values[i]))
+        else:
+            index += 1
+    return cuts
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    values=st.lists(st.sampled_from([0, 60, 120, 200, 220, 255]), min_size=1, max_size=150),
+    step=st.sampled_from([1, 7, 24, 60]),
+    threshold=st.sampled_from([0.2, 0.5, 0.8]),
+)
+def test_any_probabilities_in_time(
+    echo: bytes, values: list[int], step: int, threshold: float
+) -> None:
+    detector = TransNetShots(echo, threshold=threshold, step=step, threads=1)
+    assert detect(detector, lights(values)) == _expected(values, threshold)
+
+
+@pytest.mark.parametrize("step", [1, 20, 50])
+def test_the_latency_is_needed(echo: bytes, step: int) -> None:
+    """The slowest case: the best frame of the longest transition is its first."""
+    detector = TransNetShots(echo, step=step)
+    waited = []
+    for start in range(100, 100 + step):
+        values = [0] * start + [255] + [200] * (LONGEST - 1) + [0] * 120
+        told = ((frame.index, detector.push(frame)) for frame in lights(values))
+        waited += [index - cut for index, cuts in told for cut in cuts]
+        detector.flush()
+    assert max(waited) == detector.latency
+
+
+def test_windows_go_on_before_the_first_frame_and_after_the_last(echo: bytes) -> None:
+    """Nothing but a cut is seen if all frames are alike, wherever windows begin and end."""
+    for count in (1, PAST, FUTURE + 1, 75, 76):
+        assert detect(TransNetShots(echo, threshold=0.9), lights([200] * count)) == []
+
+
+def test_a_change_of_size_is_a_cut(echo: bytes) -> None:
+    small, large = lights([0] * 60), lights([0] * 70, (96, 54))
+    assert detect(TransNetShots(echo), [*small, *large[60:]]) == [60]
+
+
+def test_no_frames_are_kept(echo: bytes) -> None:
+    detector = TransNetShots(echo)
+    frames = lights([0] * 60, (640, 360))
+    kept = [weakref.ref(frame) for frame in frames]
+    for frame in frames:
+        detector.push(frame)
+    del frame, frames
+    gc.collect()
+    assert [reference for reference in kept if reference() is not None] == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"threshold": 0.0}, {"threshold": 1.0}, {"threshold": float("nan")}, {"step": 0}]
+)
+def test_arguments_out_of_range(echo: bytes, wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        TransNetShots(echo, **wrong)  # type: ignore[arg-type]
+
+
+def test_what_is_no_network() -> None:
+    with pytest.raises(ModelError, match="cannot load"):
+        TransNetShots(b"none")
+
+
+def test_a_network_that_fails() -> None:
+    writer = GraphWriter()
+    writer.node("Cast", ["frames"], "transitions", to=TensorProto.FLOAT)
+    other = writer.model("other", ("frames", TensorProto.UINT8, [1, 2]), ("transitions", [1, 2]))
+    detector = TransNetShots(serialise(other))
+    detector.push(lights([0])[0])
+    detector.push(lights([0])[0])
+    with pytest.raises(ModelError, match="TransNet V2 failed on"):
+        detector.flush()
+
+
+def _music(first: int, end: int) -> list[Picture]:
+    """Frames of the music video as pictures, numbered from 0."""
+    out = []
+    for frame in open_source(fetch("music.mp4"), threads=2):
+        if frame.index >= end:
+            break
+        if frame.index >= first:
+            out.append(Picture(frame.index - first, frame.rgb()))
+    return out
+
+
+def test_the_cuts_of_a_real_video(network: Path) -> None:
+    """By eye the shots begin at 186, 199, 219, 236, 261 and 282; 261 is hardly to be seen."""
+    frames = _music(170, 290)
+    found = detect(TransNetShots(network), frames)
+    assert [170 + cut for cut in found] == [186, 199, 219, 236, 282]
+    assert detect(ContentShots(), frames) == found
+
+
+def test_a_smaller_step_finds_the_same(network: Path) -> None:
+    frames = _music(170, 215)
+    found = detect(TransNetShots(network, step=10), frames)
+    assert [170 + cut for cut in found] == [186, 199]
+
+
+def test_a_dissolve_is_one_cut_in_its_middle(network: Path, clip: Callable[[str], Clip]) -> None:
+    made = clip("dissolve")
+    frames = [Picture(frame.index, frame.rgb()) for frame in open_source(made.path, threads=2)]
+    (cut,) = detect(TransNetShots(network), frames)
+    assert made.truth.cuts == (40,)
+    assert abs(cut - 47) <= 1  # it lasts 14 frames
+
+
+def test_a_flash_is_no_cut(network: Path) -> None:
+    still = pictures((4, 60))
+    frames = [flash(frame) if frame.index in {20, 40, 41} else frame for frame in still]
+    assert detect(TransNetShots(network), frames) == []
+    assert detect(ContentShots(), frames) == [20, 21, 40, 42]
+
+
+def test_the_cuts_of_the_concert_clip(network: Path, shared: Path) -> None:
+    path = shared / "data" / "hamilton" / "clip.mp4"
+    if not path.exists():
+        pytest.skip("needs the concert clip")
+    detector = TransNetShots(network)
+    frames = islice(open_source(path, threads=2), 100)  # of 275: enough for two of three cuts
+    cuts = [cut for frame in frames for cut in detector.push(frame)]
+    assert cuts + detector.flush() == [20, 82]

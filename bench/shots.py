@@ -173,7 +173,7 @@ def measure(case: Case, detector: ShotDetector, name: str) -> Row:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows, and the made clips of each detector together, as Markdown."""
+    """The rows as Markdown; ``within 1`` is precision and recall with that tolerance."""
     lines = [
         "| video | detector | found | missed | false | precision | recall | within 1 | ms/frame |",
         "|---|---|---|---|---|---|---|---|---|",

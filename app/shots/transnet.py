@@ -41,8 +41,8 @@ class TransNetShots:
     Args:
         model: the file of weights, or its bytes.
         threshold: the least probability of a transition, 0..1.
-        step: frames that count in each window, 1..50. A smaller step has less latency and finds the
-            same, but each frame is looked at ``WINDOW / step`` times.
+        step: frames that count in each window, 1..50. A smaller step has less latency and finds
+            about as much, but each frame is looked at ``WINDOW / step`` times.
         threads: at most; default: the CPUs this process may use.
         device: where to run.
 

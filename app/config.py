@@ -164,7 +164,9 @@ class Settings(_Checked):
     keep_location: bool = Field(
         False, description="keep the place and device data that the file carries"
     )
-    shots: Literal["content", "none"] = Field("content", description="how cuts are found")
+    shots: Literal["content", "transnet", "none"] = Field(
+        "content", description="how cuts are found; transnet is a network, with a pack of that name"
+    )
     sampling: Literal["adaptive", "every"] = Field(
         "adaptive", description="which frames are looked at"
     )

@@ -239,7 +239,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="write the rows to this file, too")
     arguments = parser.parse_args(argv)
     conditions = QUICK if arguments.quick else CONDITIONS
-    ready = [name for name in find_packs() if state(load_pack(name)) is State.READY]
+    packs = [load_pack(name) for name in find_packs()]
+    ready = [
+        pack.name
+        for pack in packs
+        if {"detector", "recogniser"} <= pack.parts.keys() and state(pack) is State.READY
+    ]
     measured = [measure(pack, arguments.photos, conditions) for pack in ready]
     rows = [one for rows, _ in measured for one in rows]
     print(table(rows), "", *(str(advised) for _, advised in measured), sep="\n")

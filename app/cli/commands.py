@@ -4,15 +4,13 @@ import os
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from app.cli.parser import FINDING, HIDING
-from app.cli.progress import BYTES, Progress, make_progress, tell, warn
+from app.cli.progress import Progress, make_progress, tell, warn
 from app.config import Settings
 from app.errors import ConfigError, OutputError, PeopleError, PlanError, UsageError
-from app.faces.fetch import fetch, state, verify
-from app.faces.pack import PartName
-from app.faces.packs import Pack, find_packs, load_pack
+from app.faces.packs import find_packs, load_pack
 from app.pipeline import (
     analyse,
     check_people,
@@ -89,36 +87,15 @@ def _people(args: Namespace) -> None:
 
 
 def _models(args: Namespace) -> None:
+    # Only this command makes networks; what that needs takes a while to load.
+    from app.cli.weights import list_packs, prepare  # noqa: PLC0415
+
     settings = _settings(args, blur=None)
+    root = settings.models_root
     if args.action == "list":
-        names = find_packs(settings.models_root) if args.models is None else [settings.models]
-        for name in names:
-            print(_told(load_pack(name, settings.models_root)))
-        return
-    pack = load_pack(settings.models, settings.models_root)
-    if args.part is not None:
-        pack = pack.only(args.part)
-    if args.action == "fetch":
-        with make_progress(quiet=args.quiet, unit=BYTES) as progress:
-            fetch(pack, print, progress, accepted=args.accept_licence, folder=args.folder)
-    verify(pack)
-    print(f"{pack.name}{f' ({args.part})' if args.part else ''}: ready")
-
-
-def _told(pack: Pack) -> str:
-    """What a pack is, and what it may be used for."""
-    licences = ", ".join(sorted({one.name for one in pack.licences.values()}))
-    use = "" if pack.commercial else "; not for commercial use"
-    measured = "" if pack.thresholds.calibrated else "; thresholds not calibrated"
-    return f"{pack.name}: {_there(pack)}; {pack.summary} ({licences}{use}){measured}"
-
-
-def _there(pack: Pack) -> str:
-    """What is there of a pack's weights."""
-    states = {part: state(pack.only(part)).value for part in get_args(PartName)}
-    if len(set(states.values())) == 1:
-        return states["detector"]
-    return ", ".join(f"{part} {one}" for part, one in states.items())
+        list_packs([settings.models] if args.models is not None else find_packs(root), root)
+    else:
+        prepare(args, load_pack(settings.models, root))
 
 
 _COMMANDS: dict[str, Callable[[Namespace], None]] = {

@@ -100,12 +100,12 @@ def load_detector(
         DeviceError: the GPU that was asked for cannot be used.
         ModelError: the runtime cannot load them.
     """
-    if pack.detector.kind not in DETECTORS:
-        raise PackError(f"{pack.name}: there is no detector {pack.detector.kind!r}")
-    files = [pack.checked(file) for file in detector_files(pack.detector, precision)]
-    own = pack.detector.score
-    detector = DETECTORS[pack.detector.kind](files, threads, device, from_common(score, own))
-    return detector if own == COMMON else Rescaled(detector, own)
+    part = pack.part("detector")
+    if part.kind not in DETECTORS:
+        raise PackError(f"{pack.name}: there is no detector {part.kind!r}")
+    files = [pack.checked(file) for file in detector_files(part, precision)]
+    detector = DETECTORS[part.kind](files, threads, device, from_common(score, part.score))
+    return detector if part.score == COMMON else Rescaled(detector, part.score)
 
 
 def load_recogniser(
@@ -118,10 +118,11 @@ def load_recogniser(
         DeviceError: the GPU that was asked for cannot be used.
         ModelError: the runtime cannot load them.
     """
-    if pack.recogniser.kind not in RECOGNISERS:
-        raise PackError(f"{pack.name}: there is no recogniser {pack.recogniser.kind!r}")
-    files = [pack.checked(file) for file in pack.recogniser.files["float"]]
-    return RECOGNISERS[pack.recogniser.kind](files, threads, device)
+    part = pack.part("recogniser")
+    if part.kind not in RECOGNISERS:
+        raise PackError(f"{pack.name}: there is no recogniser {part.kind!r}")
+    files = [pack.checked(file) for file in part.files["float"]]
+    return RECOGNISERS[part.kind](files, threads, device)
 
 
 def detector_files(part: Part, precision: Precision = "auto") -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Getting the weights of a pack, and checking those that are there."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
 
@@ -71,6 +71,7 @@ def fetch(
     *,
     accepted: bool = False,
     folder: Path | None = None,
+    converters: Mapping[str, Converter] = CONVERTERS,
 ) -> None:
     """Put every file of weights in place that is not there and whole.
 
@@ -81,6 +82,7 @@ def fetch(
         report: takes a line for each file.
         progress: takes how far each download is.
         accepted: the user accepts licences that forbid commercial use.
+        converters: what makes weights of what is published, by the names that packs use.
         folder: take the files from here instead of downloading them: weights, or the archives that
             they come in.
 
@@ -90,6 +92,7 @@ def fetch(
     """
     if not (pack.commercial or accepted):
         raise PackError(_terms(pack))
+    _check(pack, converters)
     for source in pack.sources:
         file = source.produces
         if _file_state(pack, file) is State.READY and pack.path(file) == pack.folder / file:
@@ -98,8 +101,16 @@ def fetch(
         data = _cached(pack.spare(file), pack.files[file])
         if data is None:
             report(f"{file}: from {folder or source.requirement or source.url}")
-            data = _make(pack, source, progress, folder)
+            data = _given(pack, source, folder) if folder else _original(source, progress)
+            data = _made(pack, source, data, converters)
         report(f"{file}: {_store(pack, file, data)}")
+
+
+def _check(pack: Pack, converters: Mapping[str, Converter]) -> None:
+    """Refuse what cannot be made before anything is downloaded."""
+    for source in pack.sources:
+        if source.converter and source.converter not in converters:
+            raise PackError(f"{pack.name}: there is no converter {source.converter!r}")
 
 
 def _terms(pack: Pack) -> str:
@@ -130,15 +141,12 @@ def _cached(path: Path, sha256: str) -> bytes | None:
     return path.read_bytes()
 
 
-def _make(pack: Pack, source: Source, progress: Progress, folder: Path | None) -> bytes:
+def _made(pack: Pack, source: Source, data: bytes, converters: Mapping[str, Converter]) -> bytes:
     """The bytes of a file of weights, the pinned ones."""
-    if source.converter and source.converter not in CONVERTERS:
-        raise PackError(f"{pack.name}: there is no converter {source.converter!r}")
-    data = _original(source, progress) if folder is None else _given(pack, source, folder)
     if hashlib.sha256(data).hexdigest() == pack.files[source.produces]:
         return data
     if source.converter:
-        data = CONVERTERS[source.converter](data, _calibration(pack, source))
+        data = converters[source.converter](data, _calibration(pack, source))
     if hashlib.sha256(data).hexdigest() != pack.files[source.produces]:
         raise PackError(
             f"{source.produces}: the conversion gave another result than the pinned one; "

@@ -9,7 +9,7 @@ from app.errors import PackError
 from app.faces.registry import cache_folder, file_hash
 from app.faces.rescaled import COMMON
 
-PartName = Literal["detector", "recogniser"]
+PartName = Literal["detector", "recogniser", "shots"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,30 @@ class Pack:
     sources: tuple[Source, ...]
     files: Mapping[str, str]
     """sha256 of each file of weights, by name."""
-    detector: Part
-    recogniser: Part
-    thresholds: Thresholds
+    parts: Mapping[PartName, Part]
+    identity: Thresholds | None
+    """None where there is no recogniser."""
+
+    def part(self, name: PartName) -> Part:
+        """A part of it.
+
+        Raises:
+            PackError: it has none of this name.
+        """
+        if name not in self.parts:
+            raise PackError(f"{self.name}: the pack has no {name}; choose another one for that")
+        return self.parts[name]
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """The thresholds of its recogniser.
+
+        Raises:
+            PackError: it has none.
+        """
+        self.part("recogniser")
+        assert self.identity is not None  # noqa: S101 - a description with one has both
+        return self.identity
 
     @property
     def commercial(self) -> bool:
@@ -88,14 +109,18 @@ class Pack:
         return all(licence.commercial for licence in self.licences.values())
 
     def only(self, part: PartName) -> "Pack":
-        """The same pack with the files, sources and licences of one part only."""
-        chosen = self.detector if part == "detector" else self.recogniser
-        names = {name for files in chosen.files.values() for name in files}
+        """The same pack with one part only.
+
+        Raises:
+            PackError: it has none of this name.
+        """
+        names = {name for files in self.part(part).files.values() for name in files}
         return replace(
             self,
             sources=tuple(source for source in self.sources if source.produces in names),
             files={name: digest for name, digest in self.files.items() if name in names},
             licences={part: self.licences[part]},
+            parts={part: self.parts[part]},
         )
 
     def path(self, file: str) -> Path:

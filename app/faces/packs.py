@@ -8,15 +8,16 @@ turn a check off.
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from app.errors import PackError
-from app.faces.pack import Licence, Pack, Part, Source, Thresholds
+from app.faces.pack import Licence, Pack, Part, PartName, Source, Thresholds
 from app.faces.rescaled import COMMON
 
 __all__ = ["Licence", "Pack", "Part", "Source", "Thresholds", "find_packs", "load_pack"]
 
 FILE_NAME = "pack.toml"
+PARTS: tuple[PartName, ...] = get_args(PartName)
 
 
 def models_folder() -> Path:
@@ -65,22 +66,24 @@ def _says(error: Exception) -> str:
 def _pack(name: str, folder: Path, table: dict[str, Any]) -> Pack:
     _known(
         table,
-        {"summary", "licences", "sources", "files", "detector", "recogniser", "identity"},
+        {"summary", "licences", "sources", "files", "identity", *PARTS},
         "the file",
     )
-    _known(table["licences"], {"detector", "recogniser"}, "[licences]")
     files = _strings(table["files"], "[files]")
+    parts = {part: _part(table[part], files, f"[{part}]") for part in PARTS if part in table}
+    if not parts:
+        raise TypeError(f"it describes none of {', '.join(PARTS)}")
+    _known(table["licences"], set(parts), "[licences]")
     sources = tuple(_source(item, files) for item in table["sources"])
     return Pack(
         name=name,
         folder=folder,
         summary=_string(table, "summary"),
-        licences={key: _licence(table["licences"][key]) for key in ("detector", "recogniser")},
+        licences={part: _licence(table["licences"][part]) for part in parts},
         sources=sources,
         files=files,
-        detector=_part(table["detector"], files, "[detector]"),
-        recogniser=_part(table["recogniser"], files, "[recogniser]"),
-        thresholds=_thresholds(table["identity"]),
+        parts=parts,
+        identity=_thresholds(table["identity"]) if "recogniser" in parts else None,
     )
 
 

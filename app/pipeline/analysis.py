@@ -8,9 +8,9 @@ import numpy as np
 from app.config import Settings
 from app.errors import MediaError
 from app.pipeline.chips import ChipCollector, Embedded
+from app.pipeline.cuts import shot_detector
 from app.pipeline.looking import PictureLooker
 from app.pipeline.parts import Parts, Progress
-from app.shots import SHOT_DETECTORS
 from app.tracking.cadence import SAMPLERS
 from app.tracking.interpolation import interpolate, pad, smooth, sweep
 from app.tracking.lingering import Lingerer
@@ -63,7 +63,7 @@ class Analysis:
         self._frames: dict[int, Frame] = {}
         self._looker = PictureLooker(parts.detector, self._frames)
         self._recogniser = parts.recogniser
-        self._shot_detector = (parts.shots or SHOT_DETECTORS[settings.shots])()
+        self._shot_detector = parts.shots() if parts.shots else shot_detector(settings)
         longest = Fraction(settings.look_every).limit_denominator(1000)
         self._cadence = SAMPLERS[settings.sampling](longest, info.time_base)
         self._patience = max(1, round(PATIENCE * info.rate))

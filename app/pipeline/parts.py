@@ -86,8 +86,9 @@ def load_parts(settings: Settings) -> Parts:
         recogniser = load_recogniser(
             packs.recogniser, threads=settings.threads, device=settings.device
         )
-    found = _record(packs.detector, detector_files(packs.detector.detector, settings.precision))
-    told = _record(packs.recogniser, packs.recogniser.recogniser.files["float"])
+    files = detector_files(packs.detector.part("detector"), settings.precision)
+    found = _record(packs.detector, files)
+    told = _record(packs.recogniser, packs.recogniser.part("recogniser").files["float"])
     models = ModelsRecord(packs.name, found, told if recogniser is not None else None)
     return Parts(detector, recogniser, _thresholds(settings, packs.recogniser), models)
 

@@ -26,9 +26,8 @@ from app.shots.convert_layers import (
     histogram,
     multiply,
 )
+from app.shots.transnet import HEIGHT, WIDTH
 
-WIDTH, HEIGHT = 48, 27
-"""The size of the pictures that the network sees."""
 _FILTERS = (16, 32, 64)
 """Channels that each dilation gives, by stack."""
 _DILATIONS = (1, 2, 4, 8)

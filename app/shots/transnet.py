@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from app.errors import ModelError
 from app.networks.sessions import Device, open_session
-from app.shots.convert_transnet import HEIGHT, WIDTH
 from app.types import Frame, Image, Size
 
+WIDTH, HEIGHT = 48, 27
+"""Of the pictures that the network sees; as published."""
 THRESHOLD = 0.5
 """As published."""
 WINDOW = 100

@@ -70,7 +70,7 @@ def test_every_pack_says_where_all_of_it_comes_from(name: str) -> None:
     pack = load_pack(name)
     assert {source.produces for source in pack.sources} == set(pack.files)
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in pack.files.values())
-    assert pack.commercial == (pack.folder.name in {"open", "opencv"})
+    assert pack.commercial == (pack.folder.name in {"open", "opencv", "transnet"})
     assert all(one.url.startswith("https://") and one.note for one in pack.licences.values())
 
 
@@ -112,11 +112,11 @@ def test_kinds_that_nothing_reads(root: Path) -> None:
 
 
 def test_precision_is_forced_or_refused(root: Path) -> None:
-    part = load_pack("open", root).detector
+    part = load_pack("open", root).part("detector")
     assert detector_files(part, "float") == ("centerface.onnx",)
     assert detector_files(part, "int8") == ("centerface-int8.onnx",)
     _edit(root, ', int8 = "centerface-int8.onnx"', "")
-    part = load_pack("open", root).detector
+    part = load_pack("open", root).part("detector")
     assert detector_files(part, "auto") == ("centerface.onnx",)
     with pytest.raises(PackError, match="no int8 file"):
         detector_files(part, "int8")

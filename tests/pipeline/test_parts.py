@@ -137,7 +137,7 @@ def test_several_files_are_recorded_by_one_hash(root: Path, link: Link) -> None:
     several = 'float = ["dlib-resnet.onnx", "centerface.onnx"]'
     path.write_text(text.replace('float = "dlib-resnet.onnx"', several), encoding="utf-8")
     pack = load_pack("open", root)
-    record = _record(pack, pack.recogniser.files["float"])
+    record = _record(pack, pack.part("recogniser").files["float"])
     assert record.file == "dlib-resnet.onnx+centerface.onnx"
     assert len(record.sha256) == 64
     assert record.sha256 not in pack.files.values()

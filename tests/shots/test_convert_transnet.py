@@ -9,13 +9,15 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from transnet_weights import RESULT, published
+from transnet_weights import published
 
 from app.errors import PackError
+from app.faces.packs import load_pack
 from app.networks.onnx_graph import serialise
 from app.networks.sessions import open_session
 from app.shots.convert_layers import REACH
-from app.shots.convert_transnet import HEIGHT, WIDTH, convert
+from app.shots.convert_transnet import convert
+from app.shots.transnet import HEIGHT, WIDTH
 
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -96,7 +98,7 @@ def test_frames_far_from_each_other_do_not_matter(run: Run) -> None:
 def test_the_same_bytes_every_time(weights: bytes, model: onnx.ModelProto) -> None:
     once = serialise(model)
     assert once == serialise(convert(weights))
-    assert hashlib.sha256(once).hexdigest() == RESULT
+    assert hashlib.sha256(once).hexdigest() == load_pack("transnet").files["transnet.onnx"]
     onnx.checker.check_model(model, full_check=True)
 
 

@@ -11,6 +11,7 @@ from app.faces.dlib_resnet import DlibResnet
 from app.faces.insightface import InsightFaceDetector, InsightFaceRecogniser
 from app.faces.mtcnn import Mtcnn
 from app.faces.packs import Pack, Part
+from app.faces.pictures import InputSize
 from app.faces.rescaled import COMMON, Rescaled, from_common
 from app.faces.sface import SFace
 from app.faces.yunet import YuNet
@@ -21,24 +22,32 @@ Precision = Literal["auto", "float", "int8"]
 
 
 Files = Sequence[Path]
-MakeDetector = Callable[[Files, int | None, Device, float], FaceDetector]
+MakeDetector = Callable[[Files, int | None, Device, float, InputSize], FaceDetector]
 MakeRecogniser = Callable[[Files, int | None, Device], FaceRecogniser]
 
 
-def _centerface(files: Files, threads: int | None, device: Device, score: float) -> FaceDetector:
-    return CenterFace(*files, threads=threads, score=score, device=device)
+def _centerface(
+    files: Files, threads: int | None, device: Device, score: float, whole: InputSize
+) -> FaceDetector:
+    return CenterFace(*files, threads=threads, score=score, device=device, whole=whole)
 
 
-def _mtcnn(files: Files, threads: int | None, device: Device, score: float) -> FaceDetector:
-    return Mtcnn(files, threads=threads, score=score, device=device)
+def _mtcnn(
+    files: Files, threads: int | None, device: Device, score: float, whole: InputSize
+) -> FaceDetector:
+    return Mtcnn(files, threads=threads, score=score, device=device, whole=whole)
 
 
-def _yunet(files: Files, threads: int | None, device: Device, score: float) -> FaceDetector:
-    return YuNet(*files, threads=threads, score=score, device=device)
+def _yunet(
+    files: Files, threads: int | None, device: Device, score: float, whole: InputSize
+) -> FaceDetector:
+    return YuNet(*files, threads=threads, score=score, device=device, whole=whole)
 
 
-def _scrfd(files: Files, threads: int | None, device: Device, score: float) -> FaceDetector:
-    return InsightFaceDetector(*files, threads=threads, score=score, device=device)
+def _scrfd(
+    files: Files, threads: int | None, device: Device, score: float, whole: InputSize
+) -> FaceDetector:
+    return InsightFaceDetector(*files, threads=threads, score=score, device=device, whole=whole)
 
 
 def _dlib_resnet(files: Files, threads: int | None, device: Device) -> FaceRecogniser:
@@ -68,7 +77,7 @@ DETECTORS: dict[str, MakeDetector] = {
     "mtcnn": _mtcnn,
     "yunet": _yunet,
 }
-"""Detectors by the ``kind`` of a pack: from its files, threads, device and least score."""
+"""Detectors by the ``kind`` of a pack: from its files, threads, device, least score and size."""
 RECOGNISERS: dict[str, MakeRecogniser] = {
     "arcface": _arcface,
     "dlib-resnet": _dlib_resnet,
@@ -104,7 +113,8 @@ def load_detector(
     if part.kind not in DETECTORS:
         raise PackError(f"{pack.name}: there is no detector {part.kind!r}")
     files = [pack.checked(file) for file in detector_files(part, precision)]
-    detector = DETECTORS[part.kind](files, threads, device, from_common(score, part.score))
+    least = from_common(score, part.score)
+    detector = DETECTORS[part.kind](files, threads, device, least, part.whole)
     return detector if part.score == COMMON else Rescaled(detector, part.score)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ModelError
-from app.faces.pictures import enlarged, padded, part_of, restored
+from app.faces.pictures import WHOLE, InputSize, enlarged, padded, restored
 from app.geometry import iou
 from app.networks.sessions import Device, on_gpu, open_session
 from app.types import Boxes, Faces, Image, Scores, Size
@@ -28,9 +28,6 @@ SMALLEST = 64
 SCORE = 0.35
 OVERLAP = 0.3
 """Two boxes of higher intersection over union are one face; as published."""
-REDUCTION = 2 / 3
-NARROWEST, WIDEST = 640, 1920
-"""A whole picture is looked at in this part of its size, between these longer sides in pixels."""
 BATCH_PIXELS = 1 << 17
 """Pixels in one run: memory stays bounded, and larger batches are not faster."""
 GPU_BATCH_PIXELS = 1 << 22
@@ -46,6 +43,7 @@ class CenterFace:
         threads: at most; default: the CPUs this process may use.
         score: faces of lower score are not returned, 0..1.
         device: where to run.
+        whole: in which size whole pictures are looked at.
     """
 
     def __init__(
@@ -55,24 +53,21 @@ class CenterFace:
         threads: int | None = None,
         score: float = SCORE,
         device: Device = "cpu",
+        whole: InputSize = WHOLE,
     ) -> None:
         if not 0 < score < 1:
             raise ValueError(f"score: expected between 0 and 1, got {score}")
         self._session = open_session(model, threads, device)
-        self._score = score
+        self._score, self._whole = score, whole
         self._batch = GPU_BATCH_PIXELS if on_gpu(self._session) else BATCH_PIXELS
 
     def input_size(self, size: Size) -> Size:
-        """The size to give whole pictures of ``size`` in: enough for small faces, no more.
-
-        Two thirds of the picture, so that a face of 24 pixels is seen at 16, the least that this
-        network finds reliably; the longer side between ``NARROWEST`` and ``WIDEST``. Sides are
-        rounded to multiples of 32. Smaller pictures are enlarged, at most twice.
+        """The size to give whole pictures of ``size`` in: see ``InputSize``.
 
         Raises:
             ValueError: the size is not positive.
         """
-        return part_of(size, REDUCTION, NARROWEST, WIDEST)
+        return self._whole.of(size)
 
     def detect(self, images: Sequence[Image]) -> list[Faces]:
         """Faces of each picture, best first, in its own pixels; boxes may overhang it.

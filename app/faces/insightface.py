@@ -15,7 +15,7 @@ import numpy as np
 
 from app.errors import ModelError, PackError
 from app.faces.chip_network import ChipNetwork
-from app.faces.pictures import ENLARGED, enlarged, on_canvas, part_of, restored
+from app.faces.pictures import ENLARGED, WHOLE, InputSize, enlarged, on_canvas, restored
 from app.networks.sessions import Device, open_session
 from app.types import Embeddings, Faces, Image, Size
 
@@ -24,9 +24,6 @@ SMALLEST = 64
 SCORE = 0.35
 OVERLAP = 0.4
 """Two boxes of higher intersection over union are one face; as published."""
-REDUCTION = 2 / 3
-NARROWEST, WIDEST = 640, 1920
-"""A whole picture is looked at in this part of its size, between these longer sides in pixels."""
 OUTPUTS = {6: False, 9: True, 10: False, 15: True}
 """How many outputs SCRFD networks have, and whether landmarks are among them."""
 
@@ -39,6 +36,7 @@ class InsightFaceDetector:
         threads: at most; default: the CPUs this process may use.
         score: faces of lower score are not returned, 0..1.
         device: where to run.
+        whole: in which size whole pictures are looked at.
 
     Raises:
         PackError: the library is not installed.
@@ -53,6 +51,7 @@ class InsightFaceDetector:
         threads: int | None = None,
         score: float = SCORE,
         device: Device = "cpu",
+        whole: InputSize = WHOLE,
     ) -> None:
         if not 0 < score < 1:
             raise ValueError(f"score: expected between 0 and 1, got {score}")
@@ -66,19 +65,17 @@ class InsightFaceDetector:
         # else it would make, and keep, a session of its own for every size
         self._scrfd = library("scrfd").SCRFD(str(model), session, static_shape_sessions=False)
         self._scrfd.nms_thresh = OVERLAP
-        self._score = score
+        self._score, self._whole = score, whole
 
     def input_size(self, size: Size) -> Size:
-        """The size to give whole pictures of ``size`` in: enough for small faces, no more.
+        """The size to give whole pictures of ``size`` in: see ``InputSize``.
 
-        Two thirds of the picture, so that a face of 24 pixels is seen at 16. The longer side is
-        between ``NARROWEST`` and ``WIDEST``. Sides are rounded to multiples of 32. Smaller
-        pictures are enlarged, at most twice. Networks of one size get what just fits into it.
+        Networks of one size get what just fits into it.
 
         Raises:
             ValueError: the size is not positive.
         """
-        wanted = part_of(size, REDUCTION, NARROWEST, WIDEST)
+        wanted = self._whole.of(size)
         if self._fixed is None:
             return wanted
         scale = min(ENLARGED, *(most / side for most, side in zip(self._fixed, size, strict=True)))

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.faces.centerface import NARROWEST, REDUCTION, WIDEST
 from app.faces.halves import Halves
 from app.faces.mtcnn_stages import (
     MARGIN,
@@ -27,7 +26,7 @@ from app.faces.mtcnn_stages import (
     runs,
     squares,
 )
-from app.faces.pictures import ENLARGED
+from app.faces.pictures import WHOLE, InputSize
 from app.networks.sessions import Device
 from app.types import Boxes, Faces, Image, Scores, Size
 
@@ -78,6 +77,7 @@ class Mtcnn:
         threads: at most; default: the CPUs this process may use.
         score: faces of lower score are not returned, 0..1.
         device: where to run.
+        whole: in which size whole pictures are looked at.
 
     Raises:
         ValueError: there are not three models, or the score is out of its range.
@@ -92,6 +92,7 @@ class Mtcnn:
         threads: int | None = None,
         score: float = SCORE,
         device: Device = "cpu",
+        whole: InputSize = WHOLE,
     ) -> None:
         if not 0 < score < 1:
             raise ValueError(f"score: expected between 0 and 1, got {score}")
@@ -101,7 +102,7 @@ class Mtcnn:
             Stage(model, signature, threads, device)
             for model, signature in zip(models, SIGNATURES, strict=True)
         )
-        self._score = score
+        self._score, self._whole = score, whole
 
     def input_size(self, size: Size) -> Size:
         """The size to give whole pictures of ``size`` in: enough for small faces, no more.
@@ -112,10 +113,7 @@ class Mtcnn:
         Raises:
             ValueError: the size is not positive.
         """
-        if min(size) < 1:
-            raise ValueError(f"size: expected positive sides, got {size}")
-        long = min(max(max(size) * REDUCTION, NARROWEST), WIDEST)
-        scale = min(long / max(size), ENLARGED)
+        scale = self._whole.scale(size)
         return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
     def detect(self, images: Sequence[Image]) -> list[Faces]:

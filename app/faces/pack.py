@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from app.errors import PackError
+from app.faces.pictures import WHOLE, InputSize
 from app.faces.registry import cache_folder, file_hash
 from app.faces.rescaled import COMMON
 
@@ -53,6 +54,8 @@ class Part:
     files: Mapping[str, tuple[str, ...]]
     score: float = COMMON
     """Of a detector: what on its scale is as sure as ``COMMON`` is for others."""
+    whole: InputSize = WHOLE
+    """Of a detector: in which size it is given whole pictures."""
 
 
 @dataclass(frozen=True, slots=True)

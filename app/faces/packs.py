@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from app.errors import PackError
 from app.faces.pack import Licence, Pack, Part, PartName, Source, Thresholds
+from app.faces.pictures import InputSize
 from app.faces.rescaled import COMMON
 
 __all__ = ["Licence", "Pack", "Part", "Source", "Thresholds", "find_packs", "load_pack"]
@@ -137,7 +138,7 @@ def _source(table: dict[str, Any], files: Mapping[str, str]) -> Source:
 
 
 def _part(table: dict[str, Any], files: Mapping[str, str], where: str) -> Part:
-    _known(table, {"kind", "files", "score"}, where)
+    _known(table, {"kind", "files", "score", "input"}, where)
     _known(table["files"], {"float", "int8"}, f"{where} files")
     named = {key: _names(table["files"], key) for key in {"float": "", **table["files"]}}
     if missing := sorted({name for names in named.values() for name in names} - set(files)):
@@ -145,7 +146,18 @@ def _part(table: dict[str, Any], files: Mapping[str, str], where: str) -> Part:
     score = table.get("score", COMMON)
     if not (isinstance(score, float) and 0 < score < 1):
         raise TypeError(f"{where} needs a score between 0 and 1, got {score!r}")
-    return Part(_string(table, "kind"), named, score)
+    whole = _input_size(table.get("input", {}), where)
+    return Part(_string(table, "kind"), named, score, whole)
+
+
+def _input_size(table: dict[str, Any], where: str) -> InputSize:
+    _known(table, {"reduction", "least", "most"}, f"{where} input")
+    whole = InputSize(**table)
+    numbers = (whole.reduction, whole.least, whole.most)
+    kinds = [type(number) for number in numbers]
+    if kinds != [float, int, int] or not (whole.reduction >= 1 and 32 <= whole.least <= whole.most):
+        raise TypeError(f"{where} input needs reduction >= 1.0 and 32 <= least <= most, in pixels")
+    return whole
 
 
 def _names(table: Mapping[str, Any], key: str) -> tuple[str, ...]:

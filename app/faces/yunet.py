@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.errors import ModelError
 from app.faces.centerface import distinct
-from app.faces.pictures import enlarged, on_canvas, padded, part_of, restored
+from app.faces.pictures import WHOLE, InputSize, enlarged, on_canvas, padded, restored
 from app.networks.sessions import Device, open_session
 from app.types import Faces, Image, Size
 
@@ -30,9 +30,6 @@ SCORE = 0.5
 """Below it hands are taken for faces; small faces pass it as often as 0.35 of CenterFace."""
 OVERLAP = 0.3
 """Two boxes of higher intersection over union are one face; as published."""
-REDUCTION = 2 / 3
-NARROWEST, WIDEST = 640, 1920
-"""A whole picture is looked at in this part of its size, between these longer sides in pixels."""
 
 
 class YuNet:
@@ -44,6 +41,7 @@ class YuNet:
         threads: at most; default: the CPUs this process may use.
         score: faces of lower score are not returned, 0..1.
         device: where to run.
+        whole: in which size whole pictures are looked at.
 
     Raises:
         ModelError: the file is not that network.
@@ -57,11 +55,12 @@ class YuNet:
         threads: int | None = None,
         score: float = SCORE,
         device: Device = "cpu",
+        whole: InputSize = WHOLE,
     ) -> None:
         if not 0 < score < 1:
             raise ValueError(f"score: expected between 0 and 1, got {score}")
         self._session = open_session(model, threads, device)
-        self._score = score
+        self._score, self._whole = score, whole
         inputs = self._session.get_inputs()
         outputs = {output.name for output in self._session.get_outputs()}
         if len(inputs) != 1 or not outputs.issuperset(OUTPUTS):
@@ -72,17 +71,12 @@ class YuNet:
         self._input = inputs[0].name
 
     def input_size(self, size: Size) -> Size:
-        """The size to give whole pictures of ``size`` in: enough for small faces, no more.
-
-        Two thirds of the picture, so that a face of 24 pixels is seen at 16, the least that was
-        found every time (ten faces in two places each). The longer side is between ``NARROWEST``
-        and ``WIDEST``. Sides are rounded to multiples of 32. Smaller pictures are enlarged, at
-        most twice.
+        """The size to give whole pictures of ``size`` in: see ``InputSize``.
 
         Raises:
             ValueError: the size is not positive.
         """
-        return part_of(size, REDUCTION, NARROWEST, WIDEST)
+        return self._whole.of(size)
 
     def detect(self, images: Sequence[Image]) -> list[Faces]:
         """Faces of each picture, best first, in its own pixels; boxes may overhang it.

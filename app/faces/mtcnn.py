@@ -87,8 +87,7 @@ class Mtcnn:
 
     def __init__(
         self,
-        models: Sequence[Path | bytes],
-        *,
+        *models: Path | bytes,
         threads: int | None = None,
         score: float = SCORE,
         device: Device = "cpu",

@@ -22,7 +22,7 @@ def recogniser(
         return load_recogniser(ready(kind))
     path = tmp_path_factory.mktemp("weights") / f"{kind}.onnx"
     path.write_bytes(networks.recogniser(TINY[kind]))
-    return RECOGNISERS[kind]([path], None, "cpu")
+    return RECOGNISERS[kind](path)
 
 
 def test_every_kind_is_held_to_it() -> None:

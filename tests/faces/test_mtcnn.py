@@ -33,7 +33,7 @@ def models() -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def detector(models: list[bytes]) -> Mtcnn:
-    return Mtcnn(models)
+    return Mtcnn(*models)
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_more_candidates_than_fit_one_run(
 
 def test_a_lower_score_only_adds_faces(models: list[bytes], detector: Mtcnn) -> None:
     picture = scaled(photograph("group.jpg"), 1280)
-    (more,) = Mtcnn(models, score=0.001).detect([picture])
+    (more,) = Mtcnn(*models, score=0.001).detect([picture])
     (faces,) = detector.detect([picture])
     assert len(more) > len(faces) == len(GUESTS)
     np.testing.assert_array_equal(more.boxes[: len(faces)], faces.boxes)
@@ -179,19 +179,19 @@ def test_many_distinct_boxes_are_those_of_the_plain_way() -> None:
 
 def test_networks_in_another_order(models: list[bytes]) -> None:
     with pytest.raises(ModelError, match=r"expected a network with .*input_1"):
-        Mtcnn([models[1], models[0], models[2]])
+        Mtcnn(models[1], models[0], models[2])
 
 
 @pytest.mark.parametrize("count", [0, 2, 4])
 def test_not_three_networks(models: list[bytes], count: int) -> None:
     with pytest.raises(ValueError, match="expected 3"):
-        Mtcnn((models * 2)[:count])
+        Mtcnn(*(models * 2)[:count])
 
 
 @pytest.mark.parametrize("score", [0.0, 1.0, -1.0])
 def test_scores_out_of_range(models: list[bytes], score: float) -> None:
     with pytest.raises(ValueError, match="score"):
-        Mtcnn(models, score=score)
+        Mtcnn(*models, score=score)
 
 
 def test_what_the_runtime_cannot_run(models: list[bytes]) -> None:

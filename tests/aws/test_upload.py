@@ -7,9 +7,12 @@ import json
 import os
 import signal
 import tarfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -224,18 +227,30 @@ def test_an_interruption_leaves_nothing_and_the_rest_is_sent_later(
     large = Item(path, "input/large.mp4", "video/mp4")
 
     pressed: list[Item] = []
+    noticed = threading.Event()
+
+    def notice(number: int, frame: FrameType | None) -> None:
+        noticed.set()
+        signal.default_int_handler(number, frame)
 
     @contextmanager
     def interrupted(item: Item, size: int) -> Iterator[Progress]:
         def press(_: int) -> None:
+            """Called by a thread that sends; it goes on when the main one has been interrupted."""
             if item == large and not pressed:
                 pressed.append(item)
                 os.kill(os.getpid(), signal.SIGINT)
+                assert noticed.wait(30)
+                time.sleep(0.5)
 
         yield press
 
-    with pytest.raises(KeyboardInterrupt):
-        upload(films, [small, large], interrupted, overwrite=False)
+    before = signal.signal(signal.SIGINT, notice)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            upload(films, [small, large], interrupted, overwrite=False)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert keys(films) == [small.key]
     assert "Uploads" not in films.client("s3").list_multipart_uploads(Bucket=BUCKET)
     assert upload(films, [small, large], silent, overwrite=False) == [large]

@@ -34,7 +34,7 @@ from app.pipeline import Parts, analyse, load_parts, load_people, parts_for, ren
 LISTED = "obama"
 REFERENCES = (OBAMA_SPEAKING, OBAMA_STANDING)
 """Other photographs of the listed person than the one that most scenes show."""
-QUICK = ("cuts", "crossing", "appears", "jump")
+QUICK = ("cuts", "appears", "jump")
 CHOICES = ("listed", "others", "everyone")
 
 

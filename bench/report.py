@@ -43,7 +43,7 @@ clear picture. *jitter* is the root mean square of the mask's second difference,
     "speed": """\
 Processes of their own, medians of runs that alternate; CPU is that of all threads. The plain
 transcode uses the same encoder, preset and quality. Ratios hold inside one table. Loading counts
-most in short clips. A minute of *length* has 60 frames, as there are sixty of them.""",
+most in short clips. A minute of *length* has few frames, as there are sixty of them.""",
     "strength": "See `bench/strength.py` for the attackers; fewer people than a study would want.",
     "identity": "See `bench/identity.py`; bounds are 95 %, over people.",
 }

@@ -44,7 +44,7 @@ from app.types import Image  # noqa: E402
 SIZES = {360: 80, 1080: 80, 2160: 16}
 """Lines of a picture, and how many frames of it are measured."""
 RIVAL_FRAMES = 30
-MINUTE, QUICK_MINUTE = 60, 20
+MINUTE, QUICK_MINUTE = 40, 20
 """Frames of a minute: few, as there are sixty of them."""
 MINUTES = (1, 10, 60)
 HALF_SHOT = 60

@@ -12,7 +12,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 from app.errors import FaceBlurError
 from app.identity.gallery import Gallery
@@ -191,6 +190,9 @@ def _best(
     ]
     if not excluded:
         return list(pairs)
+    # loading it takes as long as starting all the rest, and often there is nothing to decide
+    from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415
+
     rows = np.zeros((len(excluded), len(pairs)))
     for row, couple in zip(rows, excluded, strict=True):
         row[list(couple)] = 1

@@ -2,9 +2,9 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from app.geometry import centres
+from app.tracking.assignment import assign
 from app.types import Boxes
 
 FORBIDDEN = 1e6
@@ -61,7 +61,7 @@ def costs(a: Boxes, b: Boxes, gap: int) -> NDArray[np.float32]:
 def associate(a: Boxes, b: Boxes, gap: int) -> list[tuple[int, int]]:
     """The cheapest one-to-one assignment of boxes (N, 4) to boxes (M, 4), inside the gate.
 
-    Returns pairs of indices. Optimal over all pairs (scipy's ``linear_sum_assignment``).
+    Returns pairs of indices. Optimal over all pairs.
 
     >>> first = np.float32([[0, 0, 10, 10], [20, 0, 30, 10]])
     >>> associate(first, first[::-1], 1)
@@ -69,6 +69,4 @@ def associate(a: Boxes, b: Boxes, gap: int) -> list[tuple[int, int]]:
     >>> associate(first, np.float32([[90, 90, 99, 99]]), 1)
     []
     """
-    cost = costs(a, b, gap)
-    rows, columns = linear_sum_assignment(cost)
-    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if cost[i, j] < FORBIDDEN]
+    return assign(costs(a, b, gap), FORBIDDEN)

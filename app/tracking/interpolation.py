@@ -2,9 +2,9 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 
 from app.geometry import hull
+from app.tracking.pchip import pchip
 from app.types import Boxes
 
 SMOOTHING = 2.0
@@ -28,15 +28,15 @@ def interpolate(frames: NDArray[np.int64], boxes: Boxes) -> Boxes:
     """Boxes (n, 4) for every frame from ``frames[0]`` to ``frames[-1]``, given those at ``frames``.
 
     ``frames`` (k,) increases strictly, ``boxes`` is (k, 4). Centre and log size follow a monotone
-    cubic (PCHIP: Fritsch and Carlson, 1980), which is smooth and never overshoots what was seen.
+    cubic (``app.tracking.pchip``), which is smooth and never overshoots what was seen.
 
     >>> interpolate(np.array([0, 2]), np.float32([[0, 0, 2, 2], [4, 0, 6, 2]])).round(3).tolist()
     [[0.0, 0.0, 2.0, 2.0], [2.0, 0.0, 4.0, 2.0], [4.0, 0.0, 6.0, 2.0]]
     """
     if len(frames) == 1:
         return boxes.astype(np.float32)
-    curve = PchipInterpolator(frames, _to_centres(boxes), axis=0)
-    return _to_boxes(np.asarray(curve(np.arange(frames[0], frames[-1] + 1))))
+    every = np.arange(frames[0], frames[-1] + 1)
+    return _to_boxes(pchip(frames, _to_centres(boxes), every))
 
 
 def smooth(frames: NDArray[np.int64], boxes: Boxes, sigma: float = SMOOTHING) -> Boxes:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
+from app.tracking.assignment import assign
 from app.tracking.association import FORBIDDEN, costs
 from app.tracking.observations import Trail
 
@@ -56,10 +56,7 @@ def stitch(trails: Sequence[Trail], patience: int, likeness: Likeness) -> list[T
     cost: NDArray[np.float64] = np.array(
         [[_cost(early, late, patience, likeness) for late in trails] for early in trails]
     )
-    rows, columns = linear_sum_assignment(cost)
-    following = {
-        int(i): int(j) for i, j in zip(rows, columns, strict=True) if cost[i, j] < FORBIDDEN / 2
-    }
+    following = dict(assign(cost, FORBIDDEN / 2))
     heads = set(range(len(trails))) - set(following.values())
     return [_joined(trails, head, following) for head in sorted(heads)]
 

@@ -1,0 +1,33 @@
+"""The monotone cubic, beside scipy's."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+
+from app.tracking.pchip import pchip
+
+height = st.floats(-100, 100).map(lambda value: round(value, 3))
+
+
+@st.composite
+def points(draw: st.DrawFn) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Places that rise, and two values at each."""
+    gaps = draw(st.lists(st.integers(1, 14), min_size=2, max_size=8))
+    rows = [draw(st.tuples(height, height)) for _ in gaps]
+    return np.cumsum(gaps), np.asarray(rows, np.float64)
+
+
+@given(points())
+def test_it_is_the_curve_that_scipy_draws(
+    known: tuple[NDArray[np.int64], NDArray[np.float64]],
+) -> None:
+    x, y = known
+    at = np.arange(x[0], x[-1] + 1)
+    np.testing.assert_allclose(pchip(x, y, at), PchipInterpolator(x, y, axis=0)(at), atol=1e-9)
+
+
+def test_a_level_stretch_stays_level() -> None:
+    x, y = np.array([0, 3, 6, 9]), np.array([[0.0], [2.0], [2.0], [5.0]])
+    assert (pchip(x, y, np.arange(3, 7)) == 2.0).all()

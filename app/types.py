@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image: TypeAlias = NDArray[np.uint8]
+Luma: TypeAlias = NDArray[np.float32]
 Boxes: TypeAlias = NDArray[np.float32]
 Scores: TypeAlias = NDArray[np.float32]
 Landmarks: TypeAlias = NDArray[np.float32]
@@ -132,6 +133,9 @@ class Frame(Protocol):
 
     def rgb(self, size: Size | None = None, region: Region | None = None) -> Image:
         """A copy as RGB: of ``region`` (default: all), scaled to ``size`` (default: as it is)."""
+
+    def luma(self, size: Size, region: Region) -> Luma:
+        """How light ``region`` is, averaged to ``size``: 16 or 0 is black, 235 or 255 white."""
 
     def planes(self) -> tuple[Plane, ...]:
         """Writable views of the planes; what is written is what a sink encodes."""

@@ -20,6 +20,7 @@ from app.types import (
     Faces,
     Image,
     Landmarks,
+    Luma,
     MediaInfo,
     Plane,
     Region,
@@ -62,6 +63,9 @@ class Painted:
         smaller = size[0] < x2 - x1
         how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
         return np.asarray(cv2.resize(part, size, interpolation=how), np.uint8)
+
+    def luma(self, size: Size, region: Region) -> Luma:
+        return np.asarray(cv2.cvtColor(self.rgb(size, region), cv2.COLOR_RGB2GRAY), np.float32)
 
     def planes(self) -> tuple[Plane, ...]:
         raise AssertionError("an analysis does not write")

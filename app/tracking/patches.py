@@ -1,6 +1,5 @@
 """Small grey pictures of a place, to be compared with the same place in another frame."""
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,8 +15,8 @@ def patch(frame: Frame, box: Boxes) -> Patch | None:
     region = inside(box, frame.size)
     if region is None:
         return None
-    grey = cv2.cvtColor(frame.rgb((SIDE, SIDE), region), cv2.COLOR_RGB2GRAY).astype(np.float32)
-    return np.asarray((grey - grey.mean()) / max(float(grey.std()), 1.0), np.float32)
+    light = frame.luma((SIDE, SIDE), region)
+    return np.asarray((light - light.mean()) / max(float(light.std()), 1.0), np.float32)
 
 
 def correlation(a: Patch, b: Patch) -> float:

@@ -79,6 +79,22 @@ def _blind(stretch: Stretch) -> bool:
     return stretch[1] - stretch[0] > BLIND
 
 
+def inner(stretch: Stretch) -> int:
+    """The frame inside at which to look: the middle, or as near to it as spares looks.
+
+    ``BLIND`` frames from look to look are allowed, and as few glances are made as that takes: of
+    ten frames the fourth and then the seventh are looked at, not the fifth, second and seventh.
+
+    >>> inner((0, 3)), inner((0, 10)), inner((4, 10)), inner((0, 12))
+    (1, 4, 7, 4)
+    """
+    first, last = stretch
+    gaps = -(-(last - first) // BLIND)
+    early = max(1, gaps // 2)
+    earliest, latest = last - BLIND * (gaps - gaps // 2), first + BLIND * early
+    return min(max((first + last) // 2, earliest), latest)
+
+
 def _pairs(
     a: Sequence[Observation], b: Sequence[Observation], expected: Boxes, stretch: Stretch
 ) -> Pairs:
@@ -125,7 +141,7 @@ class Settler:
             return
         seen = self._look(a, b, pairs, stretch)
         self.found += seen
-        middle = sum(stretch) // 2
+        middle = inner(stretch)
         settled = self._confirm(pairs, seen, middle)
         rest = [o for o in seen if o not in settled]
         self._dispute([o for o in a if o not in settled], rest, (stretch[0], middle))
@@ -140,12 +156,12 @@ class Settler:
     def _look(
         self, a: Sequence[Observation], b: Sequence[Observation], pairs: Pairs, stretch: Stretch
     ) -> list[Observation]:
-        """Look at the middle, where the faces in dispute may be; settled ones are left out.
+        """Look inside, where the faces in dispute may be; settled ones are left out.
 
         When one is not there, or nobody looked at the picture for a while, all of it is glanced
         at: faces come and go between two looks, and fast ones leave the crop.
         """
-        middle = sum(stretch) // 2
+        middle = inner(stretch)
         known = self._known(middle)
         places = self._places(a, b, pairs, middle)
         seen: list[Observation] = []

@@ -8,6 +8,9 @@ from av.video.format import VideoFormat, VideoFormatComponent
 FULL_RANGE = 2
 """``AVCOL_RANGE_JPEG``."""
 
+_HIGH = frozenset({"p0", "p2", "p4"})
+"""P010 and its like keep their bits at the upper end of 16."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlaneLayout:
@@ -44,6 +47,12 @@ class Layout:
     def shifts(self) -> tuple[int, int]:
         """Largest chroma shifts, (x, y)."""
         return max(p.shift_x for p in self.planes), max(p.shift_y for p in self.planes)
+
+    @property
+    def step(self) -> int:
+        """What a step of 8 bits is in the samples of luma or gray."""
+        shown_high = self.name[:2] in _HIGH and self.depth > 8
+        return 1 << ((16 if shown_high else self.depth) - 8)
 
     def is_full_range(self, color_range: int) -> bool:
         """Whether black is 0: RGB, ``yuvj``, tagged full range, or gray without a tag."""
@@ -177,8 +186,7 @@ def _plane(format_: VideoFormat, index: int) -> PlaneLayout:
 
 def _black(format_: VideoFormat, part: VideoFormatComponent) -> tuple[int, int]:
     """Black in limited and in full range (BT.601 / H.273: 16 and 128 of 8 bits, shifted)."""
-    # P010 and its like keep their bits at the upper end of 16.
-    padded = 16 - part.bits if format_.name[:2] in {"p0", "p2", "p4"} and part.bits > 8 else 0
+    padded = 16 - part.bits if format_.name[:2] in _HIGH and part.bits > 8 else 0
     scale = part.bits - 8 + padded
     # The scaler, and with it every converter to RGB, takes gray for full range whatever its tag.
     if format_.is_rgb or part.is_alpha or len(format_.components) == 1:

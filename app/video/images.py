@@ -11,10 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import MediaError, OutputError, UnsupportedMedia
-from app.types import Boxes, Frame, Image, MediaFile, MediaInfo, Plane, Region, Size, Stretch
+from app.types import (
+    Boxes,
+    Frame,
+    Image,
+    Luma,
+    MediaFile,
+    MediaInfo,
+    Plane,
+    Region,
+    Size,
+    Stretch,
+)
 from app.video.container import translated
 from app.video.files import PendingFile, check_place
-from app.video.frame import Converters, check_region, scaled
+from app.video.frame import Converters, averaged, check_region, scaled
 from app.video.pictures import Picture, encode, read_picture, to_rgb8
 from app.video.sniff import sniff
 
@@ -48,6 +59,14 @@ class ImageFrame:
         if size is not None and size != (x2 - x1, y2 - y1):
             return scaled(self.converters.scale, pixels, size)
         return pixels
+
+    def luma(self, size: Size, region: Region) -> Luma:
+        """How light ``region`` is, scaled to ``size``.
+
+        Raises:
+            ValueError: ``region`` is empty or not inside the picture.
+        """
+        return averaged(self.rgb(region=region), size)
 
     def planes(self) -> tuple[Plane, ...]:
         """One writable plane; transparency is left out."""

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.tracking.cadence import SAMPLERS, SHORTEST, AdaptiveCadence, Cadence
-from app.types import Image, Plane, Region, Size
+from app.types import Image, Luma, Plane, Region, Size
 
 Make = Callable[[Fraction, Fraction], Cadence]
 each_sampler = pytest.mark.parametrize("make", SAMPLERS.values(), ids=SAMPLERS)
@@ -36,6 +36,9 @@ class Timed:
         assert region is None
         small = cv2.resize(self.image, size or self.size, interpolation=cv2.INTER_AREA)
         return np.asarray(small, np.uint8)
+
+    def luma(self, size: Size, region: Region) -> Luma:
+        raise AssertionError("a sampler compares no places")
 
     def planes(self) -> tuple[Plane, ...]:
         raise AssertionError("a sampler does not write")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from app.types import Image, Plane, Region, ShotDetector, Size
+from app.types import Image, Luma, Plane, Region, ShotDetector, Size
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,9 @@ class Picture:
         assert region is None
         scaled = cv2.resize(self.image, size or self.size, interpolation=cv2.INTER_AREA)
         return np.asarray(scaled, np.uint8)
+
+    def luma(self, size: Size, region: Region) -> Luma:
+        raise AssertionError("a shot detector compares no places")
 
     def planes(self) -> tuple[Plane, ...]:
         raise AssertionError("a shot detector does not write")

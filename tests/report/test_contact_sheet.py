@@ -12,7 +12,7 @@ import pytest
 from app.errors import MediaError, OutputError
 from app.plan import Decision, ModelRecord, ModelsRecord, Plan, PlanTrack, SourceRecord
 from app.report import chosen_frames, contact_sheet, save_png
-from app.types import Frame, Image, MediaInfo, Plane, Region, Size
+from app.types import Frame, Image, Luma, MediaInfo, Plane, Region, Size
 
 SIZE = (64, 36)
 
@@ -29,6 +29,9 @@ class Flat:
     def rgb(self, size: Size | None = None, region: Region | None = None) -> Image:
         width, height = size or self.size
         return np.full((height, width, 3), self.grey, np.uint8)
+
+    def luma(self, size: Size, region: Region) -> Luma:
+        raise NotImplementedError
 
     def planes(self) -> tuple[Plane, ...]:
         raise NotImplementedError

@@ -4,6 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -83,6 +84,30 @@ def test_scaling_a_region_keeps_its_place(matrix: str) -> None:
     assert (columns.min(), columns.max(), rows.min(), rows.max()) == pytest.approx(
         (10, 29, 15, 44), abs=2
     )
+
+
+@pytest.mark.parametrize("matrix", MATRICES)
+@pytest.mark.parametrize("format_", FORMATS)
+def test_luma_is_how_light_a_region_is(format_: str, matrix: str) -> None:
+    """Of a soft grey picture: the mean of what was painted, from 0 or from 16 on."""
+    noise = np.random.default_rng(5).integers(0, 256, (72, 96), np.uint8)
+    greys = 4 * cv2.GaussianBlur(noise, (0, 0), 4).astype(np.float32) - 384
+    painted = np.clip(greys, 0, 255).astype(np.uint8)
+    frame = frame_of(painted[..., None].repeat(3, axis=2), format_, MATRICES[matrix])
+    kinds = layout(format_)
+    upright = frame.orientation.upright(painted)
+    means = upright[8:56, 16:64].reshape(12, 4, 16, 3).mean(axis=(1, 3))
+    assert means.std() > 15
+    limited = not kinds.is_gray and not kinds.is_full_range(frame.picture.color_range)
+    expected = means * 219 / 255 + 16 if limited else means
+    light = frame.luma((16, 12), (16, 8, 64, 56))
+    assert light.dtype == np.float32
+    np.testing.assert_allclose(light, expected, atol=1.5)
+
+
+def test_luma_of_a_region_outside_the_picture_is_refused() -> None:
+    with pytest.raises(ValueError, match="region"):
+        frame_of(noise()).luma((20, 20), (5, 5, 4, 9))
 
 
 @pytest.mark.parametrize("region", [(0, 0, 0, 5), (-1, 0, 5, 5), (0, 0, 99, 5), (5, 5, 4, 9)])

@@ -14,11 +14,12 @@ Alpha: TypeAlias = NDArray[np.float32]
 Box: TypeAlias = NDArray[np.float64]
 Axis: TypeAlias = NDArray[np.float32]
 
-SHAPES: dict[str, Callable[[Axis, Axis], Alpha]] = {
-    "ellipse": lambda x, y: np.add(y[:, None], x[None]),
-    "rectangle": lambda x, y: np.maximum(y[:, None], x[None]),
+SHAPES: dict[str, Callable[[Axis, Axis, float], Alpha]] = {
+    "ellipse": lambda x, y, peak: np.subtract((peak - y)[:, None], x[None]),
+    "rectangle": lambda x, y, peak: np.minimum((peak - y)[:, None], (peak - x)[None]),
 }
-"""Squared radii (h, w) from squared distances along each axis, (w,) and (h,): 1 on the outline."""
+"""Slopes (h, w) that fall from ``peak`` in the middle by ``x`` (w,) and ``y`` (h,) together, or by
+the larger one."""
 
 _SHARP = 1e-6
 """Stands for a feather of no width."""
@@ -30,22 +31,25 @@ _ROUNDING = 1e-5
 class Mask:
     """One face's outline on the samples of one region of a plane.
 
-    ``x`` (w,) and ``y`` (h,) are squared distances from the middle, 1 where the outline crosses the
-    axis; ``fade`` is how much the squared radius grows through the feather.
+    Its alpha falls from ``peak`` in the middle with the squared distance, by ``x`` (w,) and ``y``
+    (h,): to 1 where the outline crosses an axis, and to 0 where the feather ends.
     """
 
     shape: str
     x: Axis
     y: Axis
-    fade: float
+    peak: float
 
-    def alpha(self, rows: slice) -> Alpha:
-        """How much each sample of some rows is hidden: (n, w), 1 wholly, 0 not at all."""
-        alpha = SHAPES[self.shape](self.x, self.y[rows])
-        np.subtract(1 + _ROUNDING, alpha, out=alpha)
-        alpha *= 1 / self.fade
-        alpha += 1
+    def alpha(self, rows: slice, columns: slice = slice(None)) -> Alpha:
+        """How much each sample of a part is hidden: (n, m), 1 wholly, 0 not at all."""
+        alpha = SHAPES[self.shape](self.x[columns], self.y[rows], self.peak)
         return np.clip(alpha, 0, 1, out=alpha)
+
+    def opaque(self, rows: slice) -> tuple[int, int]:
+        """The columns [first, end) that are hidden wholly in all of some rows."""
+        shallow = rows.start + int(self.y[rows].argmax())
+        wholly = np.flatnonzero(self.alpha(slice(shallow, shallow + 1))[0] >= 1)
+        return (int(wholly[0]), int(wholly[-1]) + 1) if len(wholly) else (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class Outline:
 
     def region(self, box: Box, shift: tuple[int, int], size: Size) -> Region | None:
         """Find the samples of a plane of ``size`` (w, h) that the mask may change, or None."""
-        touched = _widened(box, self.margin + self.feather) / np.exp2(np.tile(shift, 2))
+        touched = _widened(box, self.margin + self.feather) / ((1 << shift[0], 1 << shift[1]) * 2)
         return inside(touched.astype(np.float32), size)
 
     def mask(self, box: Box, shift: tuple[int, int], region: Region) -> Mask:
@@ -77,20 +81,19 @@ class Outline:
         """
         x1, y1, x2, y2 = self.opaque(box).tolist()
         reach = 1 + 2 * self.feather / (1 + 2 * self.margin)
-        return Mask(
-            self.shape,
-            _distances(region[0], region[2], shift[0], x1, x2),
-            _distances(region[1], region[3], shift[1], y1, y2),
-            max(reach * reach - 1, _SHARP),
-        )
+        fade = max(reach * reach - 1, _SHARP)
+        x = _distances(region[0], region[2], shift[0], x1, x2) / fade
+        y = _distances(region[1], region[3], shift[1], y1, y2) / fade
+        peak = 1 + (1 + _ROUNDING) / fade
+        return Mask(self.shape, x.astype(np.float32), y.astype(np.float32), peak)
 
 
 def _widened(box: Box, fraction: float) -> Box:
-    added = np.tile(box[2:] - box[:2], 2) * fraction
-    return box + added * (-1, -1, 1, 1)
+    added = (box[2:] - box[:2]) * fraction
+    return np.concatenate([box[:2] - added, box[2:] + added])
 
 
-def _distances(start: int, stop: int, shift: int, low: float, high: float) -> Axis:
+def _distances(start: int, stop: int, shift: int, low: float, high: float) -> NDArray[np.float64]:
     """Squared distances of samples from the middle of ``low`` to ``high``, where these have 1.
 
     >>> _distances(0, 4, 1, 2.0, 6.0).tolist()  # samples of two pixels each
@@ -99,4 +102,4 @@ def _distances(start: int, stop: int, shift: int, low: float, high: float) -> Ax
     near = np.arange(start, stop, dtype=np.float64) * (1 << shift)
     middle, half = (low + high) / 2, (high - low) / 2
     gap = np.maximum(near - middle, middle - near - (1 << shift))
-    return np.asarray((np.maximum(gap, 0) / half) ** 2, np.float32)
+    return np.asarray((np.maximum(gap, 0) / half) ** 2, np.float64)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.effects import EFFECTS, SHAPES, make_effect
+from app.effects import EFFECTS, SHAPES, effects, make_effect
 from app.types import Boxes, Effect, Plane
 
 MARGIN, FEATHER = 0.2, 0.1
@@ -260,3 +260,18 @@ def test_any_box_is_hidden_and_nothing_else(
         assert np.array_equal(plane.pixels[radius > reach + 1e-3], before[radius > reach + 1e-3])
         if name == "solid":
             assert (plane.pixels[radius < 1 - 1e-3] == np.array(plane.black)).all()
+
+
+@each_case
+def test_large_faces_are_drawn_in_parts_that_do_not_show(
+    name: str, shape: str, layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of a few rows is hidden wholly in the middle: that must be what mixing makes of it."""
+    for box in BOXES:
+        whole, parts = LAYOUTS[layout](), LAYOUTS[layout]()
+        monkeypatch.setattr(effects, "_BAND", 1 << 40)
+        _make(name, shape).hide(whole, _one(box))
+        monkeypatch.setattr(effects, "_BAND", 600)
+        _make(name, shape).hide(parts, _one(box))
+        for one, other in zip(whole, parts, strict=True):
+            assert np.array_equal(one.pixels, other.pixels)

@@ -42,8 +42,8 @@ of the sampled faces the pack's recogniser names before and after, with landmark
 clear picture. *jitter* is the root mean square of the mask's second difference, in face widths.""",
     "speed": """\
 Processes of their own; CPU is that of all threads. The plain transcode uses the same encoder, preset
-and quality. At 360 and 1080 lines with two faces, transcode and blur are medians of runs that
-alternate; the rest is run once. Ratios hold inside one table, and machines that are shared are noisy.
+and quality. At 360 and 1080 lines with two faces, and with half of the film copied, transcode and
+blur are medians of three runs that alternate; the rest is run once. Ratios hold inside one table, and machines that are shared are noisy.
 Starting takes most of a second, which counts most in short clips. A minute of *length* has few frames, as there are sixty of them.""",
     "strength": "See `bench/strength.py` for the attackers; fewer people than a study would want.",
     "identity": "See `bench/identity.py`; bounds are 95 %, over people.",

@@ -136,9 +136,12 @@ def _vouched(
     """The likeness when sure tracks vouch for those that they do not meet."""
     chips = _vouching(tracks, sure, likeness.shape[1])
     vouched = _likeness(tracks, chips) - VOUCHING_LOSS
+    by_shot: dict[int, list[int]] = defaultdict(list)
+    for i, track in enumerate(tracks):
+        by_shot[track.shot].append(i)
     for witness, person in zip(tracks, sure, strict=True):
-        for i, track in enumerate(tracks):
-            if person >= 0 and track.meets(witness):
+        for i in by_shot[witness.shot] if person >= 0 else ():
+            if tracks[i].meets(witness):
                 vouched[i, person] = 0.0
     return np.where((sure >= 0)[:, None], likeness, np.maximum(likeness, vouched))
 

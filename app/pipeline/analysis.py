@@ -17,7 +17,7 @@ from app.tracking.lingering import Lingerer
 from app.tracking.observations import Trail, boxes_of
 from app.tracking.sampling import NEW_FACE
 from app.tracking.stitching import PATIENCE, stitch
-from app.tracking.succession import room
+from app.tracking.succession import rooms
 from app.tracking.tracker import ShotTracker
 from app.types import Boxes, Frame, FrameSource, MediaInfo
 
@@ -132,6 +132,7 @@ class Analysis:
         if self._chips is not None:
             for trail in trails:
                 self._chips.offer(trail, since)
+            self._chips.settle(since)
 
     def _end_shot(self, end: int) -> None:
         """Close the shot [start, end): join its trails and keep them as tracks."""
@@ -144,8 +145,8 @@ class Analysis:
         shot = (self._start, end)
         chips = [None] * len(trails) if self._chips is None else self._chips.embed(trails)
         self._end_lingering()
-        for trail, embedded in zip(trails, chips, strict=True):
-            self._tracks.append(self._track(trail, room(trail, trails, shot), embedded))
+        for trail, room, embedded in zip(trails, rooms(trails, shot), chips, strict=True):
+            self._tracks.append(self._track(trail, room, embedded))
         self._watch(len(self._tracks) - len(trails), end)
         self._shots.append(shot)
         self._tracker = None

@@ -1,7 +1,8 @@
 """Collect the best chips of each face while its frames are at hand, and embed them later."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import numpy as np
 
@@ -19,16 +20,22 @@ APART = 8
 """Frames between two chips of a track: neighbours show the same."""
 WORTHLESS = 0.1
 """Weight below which a chip is not embedded: whatever it is like, it says nothing."""
+WAITING = 256
+"""Chips of trails that have ended from which on they are embedded before the shot ends: they take
+68 kB each until then. Some are embedded for nothing, as trails are joined later."""
 SIDE = 240
 """Pixels that a face is reduced to before its chip is cut."""
 
 
 @dataclass(slots=True)
 class Chip:
-    """An aligned face, how good it is, and its embedding (D,) once it was asked for."""
+    """An aligned face, how good it is, and its embedding (D,) once it was asked for.
+
+    ``image`` is None from then on, or where it is not worth embedding.
+    """
 
     observation: Observation
-    image: Image
+    image: Image | None
     rank: float
     weight: float
     size: float
@@ -46,51 +53,70 @@ class Embedded:
 
 @dataclass(slots=True)
 class ChipCollector:
-    """The best chips of every trail of one shot."""
+    """The best chips of every trail of one shot, which may last for hours."""
 
     recogniser: FaceRecogniser
     frames: Mapping[int, Frame]
     _chips: dict[Observation, Chip] = field(default_factory=dict)
+    _growing: dict[Observation, tuple[int, list[Chip]]] = field(default_factory=dict)
+    """By the first observation of a trail: its last frame, and its chips, best first."""
 
     def offer(self, trail: Trail, since: int) -> None:
         """Take chips of a trail's observations after frame ``since``, which are still at hand."""
-        fresh = [o for o in trail.observations if o.frame > since]
-        ranked = sorted(fresh, key=rank, reverse=True)
-        for observation in ranked:
-            if self._wanted(trail, observation):
-                self._add(observation)
-        for loser in self.of(trail)[MOST:]:
+        fresh = list(takewhile(lambda o: o.frame > since, reversed(trail.observations)))[::-1]
+        _, chips = self._growing.get(trail.observations[0], (0, []))
+        for observation in sorted(fresh, key=rank, reverse=True):
+            if self._wanted(chips, observation):
+                chips = self._with(chips, observation)
+        for loser in chips[MOST:]:
             del self._chips[loser.observation]
+        if chips:
+            self._growing[trail.observations[0]] = trail.last, chips[:MOST]
+
+    def settle(self, before: int) -> None:
+        """Embed the chips of trails that ended before a frame, if these have become many."""
+        ended = [head for head, (last, _) in self._growing.items() if last < before]
+        waiting = [chip for head in ended for chip in self._growing[head][1]]
+        if len(waiting) < WAITING:
+            return
+        self._embed(waiting)
+        for head in ended:
+            del self._growing[head]
 
     def of(self, trail: Trail) -> list[Chip]:
         """The chips of a trail, best first."""
         chips = [self._chips[o] for o in trail.observations if o in self._chips]
         return sorted(chips, key=lambda chip: chip.rank, reverse=True)
 
-    def _wanted(self, trail: Trail, observation: Observation) -> bool:
-        chips = self.of(trail)
+    @staticmethod
+    def _wanted(chips: Sequence[Chip], observation: Observation) -> bool:
         near = [c for c in chips if abs(c.observation.frame - observation.frame) < APART]
         if near:
             return False
         return len(chips) < MOST or rank(observation) > chips[MOST - 1].rank
 
-    def _add(self, observation: Observation) -> None:
+    def _with(self, chips: list[Chip], observation: Observation) -> list[Chip]:
         picture = self.frames[observation.frame]
         if inside(observation.box, picture.size) is None:
-            return
-        self._chips[observation] = cut(picture, observation, self.recogniser)
+            return chips
+        chip = self._chips[observation] = cut(picture, observation, self.recogniser)
+        return sorted([*chips, chip], key=lambda chip: chip.rank, reverse=True)
 
     def embed(self, trails: Iterable[Trail]) -> list[Embedded]:
         """The best chips of each trail, embedded; each chip is embedded once."""
         chosen = [
             [chip for chip in self.of(trail)[:MOST] if chip.weight >= WORTHLESS] for trail in trails
         ]
-        missing = [chip for chips in chosen for chip in chips if chip.embedding is None]
-        for chip, row in zip(
-            missing, self.recogniser.embed([c.image for c in missing]), strict=True
-        ):
-            chip.embedding = row
+        self._embed(chip for chips in chosen for chip in chips)
         return [self._stack(chips) for chips in chosen]
+
+    def _embed(self, chips: Iterable[Chip]) -> None:
+        images = {chip.observation: chip.image for chip in chips if chip.weight >= WORTHLESS}
+        missing = {one: image for one, image in images.items() if image is not None}
+        rows = self.recogniser.embed(list(missing.values()))
+        for observation, row in zip(missing, rows, strict=True):
+            self._chips[observation].embedding = row
+            self._chips[observation].image = None
 
     def _stack(self, chips: list[Chip]) -> Embedded:
         rows = [chip.embedding for chip in chips if chip.embedding is not None]
@@ -110,16 +136,16 @@ def rank(observation: Observation) -> float:
 
 def cut(picture: Frame, observation: Observation, recogniser: FaceRecogniser) -> Chip:
     """The aligned chip of an observation, and what it is worth."""
-    image, scale, (x, y) = face_picture(picture, observation.box, SIDE)
+    surroundings, scale, (x, y) = face_picture(picture, observation.box, SIDE)
     face = Faces(
         observation.box[None],
         np.asarray([observation.score], np.float32),
         observation.landmarks[None],
     )
     local = face.moved((scale, scale), (-x * scale, -y * scale))
-    (chip,) = align(image, local.landmarks, recogniser.template, recogniser.chip_size)
+    (chip,) = align(surroundings, local.landmarks, recogniser.template, recogniser.chip_size)
     quality = chip_quality(face, [chip])
     weights = chip_weights(face.scores, quality.size, quality.contrast, quality.sharpness)
-    return Chip(
-        observation, lit(chip), rank(observation), float(weights[0]), float(quality.size[0])
-    )
+    weight, size = float(weights[0]), float(quality.size[0])
+    image = lit(chip) if weight >= WORTHLESS else None
+    return Chip(observation, image, rank(observation), weight, size)

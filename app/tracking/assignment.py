@@ -1,12 +1,16 @@
 """The cheapest one-to-one assignment, of which most are decided by what is possible at all."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+Pair = tuple[int, int]
+"""Row and column."""
 
-def assign(cost: NDArray[Any], limit: float) -> list[tuple[int, int]]:
+
+def assign(cost: NDArray[Any], limit: float) -> list[Pair]:
     """Pairs (row, column) of the cheapest assignment whose cost is below ``limit``, by row.
 
     ``cost`` is (N, M); pairs at ``limit`` and above are impossible, and must cost so much that no
@@ -24,3 +28,32 @@ def assign(cost: NDArray[Any], limit: float) -> list[tuple[int, int]]:
     rows, columns = linear_sum_assignment(cost)
     pairs = zip(rows.tolist(), columns.tolist(), strict=True)
     return [(i, j) for i, j in pairs if possible[i, j]]
+
+
+def assign_some(costs: Mapping[Pair, float], limit: float) -> list[Pair]:
+    """The same where few pairs are possible: those of ``costs`` whose cost is below ``limit``.
+
+    A missed pair must weigh more than all costs together, as ``2 * limit`` does here. What it takes
+    grows with the number of pairs, not with that of rows times columns (scipy's
+    ``min_weight_full_bipartite_matching``, in which each row may also stay alone).
+
+    >>> assign_some({(0, 7): 0.3, (5, 7): 0.2, (9, 1): 0.5}, 1e6)
+    [(5, 7), (9, 1)]
+    """
+    pairs = sorted(pair for pair, cost in costs.items() if cost < limit)
+    rows, row = np.unique([i for i, _ in pairs], return_inverse=True)
+    columns, column = np.unique([j for _, j in pairs], return_inverse=True)
+    if len(rows) == len(columns) == len(pairs):
+        return pairs
+    from scipy.sparse import coo_array  # noqa: PLC0415 - see ``assign``
+    from scipy.sparse.csgraph import min_weight_full_bipartite_matching  # noqa: PLC0415
+
+    weight = np.array([costs[pair] for pair in pairs])
+    alone = np.arange(len(rows))
+    # a weight of nothing would be no edge
+    weights = np.concatenate([weight - weight.min() + 1, np.full(len(rows), 2 * limit)])
+    places = np.concatenate([row, alone]), np.concatenate([column, len(columns) + alone])
+    shape = (len(rows), len(columns) + len(rows))
+    graph = coo_array((weights, places), shape).tocsr()
+    chosen = zip(*min_weight_full_bipartite_matching(graph), strict=True)
+    return [(int(rows[i]), int(columns[j])) for i, j in chosen if j < len(columns)]

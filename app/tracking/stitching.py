@@ -1,11 +1,12 @@
 """Join trails of one face inside a shot that a short loss of sight has broken."""
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.tracking.assignment import assign
+from app.tracking.assignment import assign_some
 from app.tracking.association import FORBIDDEN, costs
 from app.tracking.observations import Trail
 
@@ -18,15 +19,15 @@ PATIENCE = 1.0
 last seen, on the way to where it is seen again."""
 
 
-def _cost(early: Trail, late: Trail, patience: int, likeness: Likeness) -> float:
+def _cost(early: Trail, late: Trail, likeness: Likeness) -> float:
     gap = late.first - early.last
-    if not 0 < gap <= patience:
-        return FORBIDDEN
     place = early.predicted(late.first)[None]
     here = late.observations[0].box[None]
     last = early.observations[-1].box[None]
     ways = (costs(place, here, gap), costs(last, here, gap), _coasting(early, late, gap))
     cost = min(float(way[0, 0]) for way in ways)
+    if cost >= FORBIDDEN:
+        return FORBIDDEN
     alike = likeness(early, late)
     if alike is None:
         return cost
@@ -51,14 +52,19 @@ def stitch(trails: Sequence[Trail], patience: int, likeness: Likeness) -> list[T
     At most ``patience`` frames later, at a place that can be reached, by an optimal assignment of
     ends to beginnings. A ``likeness`` below -1 forbids a join.
     """
-    if len(trails) < 2:
-        return list(trails)
-    cost: NDArray[np.float64] = np.array(
-        [[_cost(early, late, patience, likeness) for late in trails] for early in trails]
-    )
-    following = dict(assign(cost, FORBIDDEN / 2))
+    cost = {(i, j): _cost(trails[i], trails[j], likeness) for i, j in _apart(trails, patience)}
+    following = dict(assign_some(cost, FORBIDDEN / 2))
     heads = set(range(len(trails))) - set(following.values())
     return [_joined(trails, head, following) for head in sorted(heads)]
+
+
+def _apart(trails: Sequence[Trail], patience: int) -> Iterator[tuple[int, int]]:
+    """Pairs of trails of which the second begins up to ``patience`` frames after the first."""
+    order = sorted(range(len(trails)), key=lambda number: trails[number].first)
+    firsts = [trails[number].first for number in order]
+    for i, early in enumerate(trails):
+        after = bisect_right(firsts, early.last), bisect_right(firsts, early.last + patience)
+        yield from ((i, j) for j in order[slice(*after)])
 
 
 def _joined(trails: Sequence[Trail], head: int, following: dict[int, int]) -> Trail:

@@ -24,6 +24,7 @@ class ShotTracker:
         self._patience = patience
         self._frame = first
         self._closed: list[Trail] = []
+        self._recent: list[Trail] = []
         self._open = [Trail([o]) for o in self._whole(first, boxes_of([]))]
 
     @property
@@ -43,8 +44,8 @@ class ShotTracker:
 
     def _lost(self, frame: int) -> Boxes:
         """Where the faces (N, 4) were seen last that may come back before patience ends."""
-        recent = [t.observations[-1] for t in self._closed if frame - t.last <= self._patience]
-        return boxes_of(recent)
+        self._recent = [t for t in self._recent if frame - t.last <= self._patience]
+        return boxes_of([t.observations[-1] for t in self._recent])
 
     def _whole(self, frame: int, expected: Boxes) -> list[Observation]:
         """All faces of a frame; those that are expected but missed are looked for again."""
@@ -67,7 +68,9 @@ class ShotTracker:
             trail.observations += _follow(trail.observations[-1], settler.links)
         known = self._open + fresh
         self._open = [t for t in known if t.last == self._frame]
-        self._closed += [t for t in known if t.last < self._frame]
+        lost = [t for t in known if t.last < self._frame]
+        self._closed += lost
+        self._recent += lost
         return grown + fresh
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from painted_faces import BLUE, GREEN, RED, ColourRecogniser, Painted, landmarks_of, paint
 
-from app.pipeline.chips import APART, MOST, ChipCollector, cut, rank
+from app.pipeline.chips import APART, MOST, WAITING, ChipCollector, cut, rank
 from app.tracking.observations import Observation, Trail
 from app.types import Boxes, Frame
 
@@ -86,6 +86,34 @@ class TestCollector:
         chips.embed([other])
         assert recogniser.embedded == 3
 
+    def test_chips_of_ended_trails_are_embedded_once_they_are_many(self) -> None:
+        """So that their pictures need not be kept for as long as the shot lasts."""
+        recogniser = ColourRecogniser()
+        chips = ChipCollector(recogniser, frames(range(2000)))
+        trails = [Trail([seen(n), seen(n + 10)]) for n in range(0, 1800, 12)]
+        for trail in trails:
+            chips.offer(trail, trail.first - 1)
+            chips.settle(trail.last)
+        early = recogniser.embedded
+        assert WAITING <= early < 2 * len(trails)
+        assert sum(c.image is not None for t in trails for c in chips.of(t)) <= WAITING
+        rows = chips.embed(trails)
+        assert recogniser.embedded == 2 * len(trails)
+        assert all(len(row.embeddings) == 2 for row in rows)
+
+    def test_a_trail_that_goes_on_is_not_settled(self) -> None:
+        chips = collector(range(4000))
+        trail = Trail([seen(0, 0.6)])
+        chips.offer(trail, -1)
+        for n in range(12, 3600, 12):
+            other = Trail([seen(n + 1)])
+            trail.observations.append(seen(n, 0.6 + n / 10**5))
+            chips.offer(trail, n - 1)
+            chips.offer(other, n)
+            chips.settle(n)
+        assert len(kept(chips, trail)) == MOST
+        assert min(kept(chips, trail)) == 3588 - 12 * (MOST - 1)
+
     def test_joined_trails_share_their_chips_and_keep_the_best(self) -> None:
         chips = collector(range(200))
         halves = [Trail([seen(n, 0.5 + n / 1000) for n in range(a, a + 60, 10)]) for a in (0, 100)]
@@ -118,6 +146,7 @@ def test_a_chip_has_its_landmarks_on_the_template(side: int) -> None:
         image[y - dot : y + dot + 1, x - dot : x + dot + 1] = colour
     recogniser = ColourRecogniser()
     chip = cut(Painted(0, image), seen(0, box=box), recogniser)
+    assert chip.image is not None
     assert chip.image.shape == (48, 48, 3)
     for (x, y), colour in zip(recogniser.template.round().astype(int), colours, strict=True):
         assert chip.image[y, x].argmax() == np.argmax(colour)

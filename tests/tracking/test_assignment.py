@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from app.tracking.assignment import assign
+from app.tracking.assignment import assign, assign_some
 
 LIMIT = 1e6
 some_costs = arrays(
@@ -43,3 +44,29 @@ def test_loading_the_command_line_does_not_load_scipy() -> None:
     """It would take as long as all the rest."""
     code = "import sys, app.cli.commands; sys.exit('scipy' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@given(some_costs)
+def test_a_few_possible_pairs_are_assigned_as_in_the_whole_matrix(
+    cost: NDArray[np.float64],
+) -> None:
+    some = {(int(i), int(j)): float(cost[i, j]) for i, j in np.argwhere(cost < LIMIT)}
+    pairs, whole = assign_some(some, LIMIT), assign(cost, LIMIT)
+    assert len(pairs) == len(whole)
+    assert pairs == sorted(pairs)
+    np.testing.assert_allclose(
+        sum(cost[pair] for pair in pairs), sum(cost[pair] for pair in whole), atol=1e-9
+    )
+
+
+def test_many_rows_and_columns_with_few_pairs_take_little_memory() -> None:
+    """A face that is lost again and again for an hour: all pieces hang together."""
+    number = 5000
+    some = {(n, n + step): 1.0 + step for n in range(number) for step in (0, 1, 2)}
+    assign_some({(0, 0): 1.0, (0, 1): 1.0}, LIMIT)  # loads what it needs
+    tracemalloc.start()
+    pairs = assign_some(some, LIMIT)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert pairs == [(n, n) for n in range(number)]
+    assert peak < number * 2000

@@ -1,5 +1,7 @@
 """One box for every frame: interpolation, smoothing, padding."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -160,3 +162,30 @@ def test_a_track_as_long_as_its_shot_is_not_padded(frames: int) -> None:
     boxes = np.repeat(np.asarray([[0, 0, 9, 9]], np.float32), 4, axis=0)
     start, longer = pad(6, boxes, frames, (6, 10))
     assert (start, len(longer)) == (6, 4)
+
+
+@given(knots(least=2))
+def test_smoothing_is_the_gaussian_mean_of_all_observations(seen: Knots) -> None:
+    """Those far away in time are left out of the sum, as they weigh nothing."""
+    frames, boxes = seen
+    states = centre_and_size(boxes)
+    states[:, 2:] = np.log(states[:, 2:])
+    weights = np.exp(-0.5 * ((frames[:, None] - frames[None]) / 2.0) ** 2)
+    mean = weights @ states / weights.sum(axis=1, keepdims=True)
+    half = np.exp(mean[:, 2:]) / 2
+    low, high = mean[:, :2] - half, mean[:, :2] + half
+    steady = smooth(frames, boxes, 2.0)
+    np.testing.assert_allclose(steady[:, :2], np.minimum(low, boxes[:, :2]), atol=1e-2)
+    np.testing.assert_allclose(steady[:, 2:], np.maximum(high, boxes[:, 2:]), atol=1e-2)
+
+
+def test_a_face_that_is_there_for_hours_takes_little_memory() -> None:
+    number = 50_000
+    frames = np.arange(number) * 3
+    boxes = np.repeat(np.asarray([[10, 10, 50, 60]], np.float32), number, axis=0)
+    tracemalloc.start()
+    steady = smooth(frames, boxes)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_allclose(steady, boxes, atol=1e-3)
+    assert peak < number * 500

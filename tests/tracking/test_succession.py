@@ -4,20 +4,19 @@ import pytest
 from scripted_faces import trail
 
 from app.tracking.observations import Trail
-from app.tracking.succession import room
+from app.tracking.succession import rooms
 
 SHOT = (0, 100)
 LEFT = trail((10, 50, 50, 40), (20, 50, 50, 40))
 
 
 def test_a_face_alone_may_be_anywhere_in_the_shot() -> None:
-    assert room(LEFT, [LEFT], SHOT) == SHOT
+    assert rooms([LEFT], SHOT) == [SHOT]
 
 
 def test_neither_of_two_reaches_into_the_frames_of_the_other() -> None:
     after = trail((21, 52, 50, 40), (40, 52, 50, 40))
-    assert room(LEFT, [LEFT, after], SHOT) == (0, 21)
-    assert room(after, [LEFT, after], SHOT) == (21, 100)
+    assert rooms([LEFT, after], SHOT) == [(0, 21), (21, 100)]
 
 
 @pytest.mark.parametrize(
@@ -30,4 +29,4 @@ def test_neither_of_two_reaches_into_the_frames_of_the_other() -> None:
     ids=["a frame later", "while it is still there", "beside it"],
 )
 def test_padding_stays_where_it_is_not_known_when_a_face_left(other: Trail) -> None:
-    assert room(LEFT, [LEFT, other], SHOT) == SHOT
+    assert rooms([LEFT, other], SHOT)[0] == SHOT

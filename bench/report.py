@@ -41,10 +41,11 @@ leaking frames, *late, early* are appearances whose first or last frame leaks. *
 of the sampled faces the pack's recogniser names before and after, with landmarks taken from the
 clear picture. *jitter* is the root mean square of the mask's second difference, in face widths.""",
     "speed": """\
-Processes of their own; CPU is that of all threads. The plain transcode uses the same encoder, preset
-and quality. At 360 and 1080 lines with two faces, and with half of the film copied, transcode and
-blur are medians of three runs that alternate; the rest is run once. Ratios hold inside one table, and machines that are shared are noisy.
-Starting takes most of a second, which counts most in short clips. A minute of *length* has few frames, as there are sixty of them.""",
+Processes of their own; CPU is that of all threads. The plain transcode uses the same encoder,
+preset and quality. At 360 and 1080 lines with two faces, and with half of the film copied,
+transcode and blur are medians of three runs that alternate; the rest is run once. Ratios hold
+inside one table, and machines that are shared are noisy. Starting takes most of a second, which
+counts most in short clips. A minute of *length* has few frames, as there are sixty of them.""",
     "strength": "See `bench/strength.py` for the attackers; fewer people than a study would want.",
     "identity": "See `bench/identity.py`; bounds are 95 %, over people.",
 }

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import FaceBlurError
+from app.identity.assignment import Pair, best
 from app.identity.gallery import Gallery
 from app.types import Embeddings
 
@@ -166,48 +166,17 @@ def _assign(
     that meet are one person.
     """
     chosen = np.full(len(tracks), -1, np.int64)
-    pairs: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    pairs: dict[int, list[Pair]] = defaultdict(list)
     for t, p in np.argwhere(likeness >= threshold):
         pairs[tracks[t].shot].append((int(t), int(p)))
     gain = likeness - threshold + 1e-3
     for t, track in enumerate(tracks):
         gain[t] += len(tracks) * (track.known is not None)  # no sum of others outweighs it
+    spans = [(track.first, track.last) for track in tracks]
     for here in pairs.values():
-        for t, p in _best(here, tracks, gain):
+        for t, p in best(here, spans, gain):
             chosen[t] = p
     return chosen
-
-
-def _best(
-    pairs: Sequence[tuple[int, int]], tracks: Sequence[Evidence], gain: NDArray[np.float64]
-) -> list[tuple[int, int]]:
-    """The pairs of track and person of largest total gain that do not exclude each other.
-
-    An integer programme (scipy's ``milp``); the pairs are those of one shot.
-    """
-    excluded = [
-        (i, j)
-        for i, (t, p) in enumerate(pairs)
-        for j, (u, q) in enumerate(pairs[:i])
-        if t == u or (p == q and tracks[t].meets(tracks[u]))
-    ]
-    if not excluded:
-        return list(pairs)
-    # loading it takes as long as starting all the rest, and often there is nothing to decide
-    from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415
-
-    rows = np.zeros((len(excluded), len(pairs)))
-    for row, couple in zip(rows, excluded, strict=True):
-        row[list(couple)] = 1
-    answer = milp(
-        -np.array([gain[pair] for pair in pairs]),
-        constraints=LinearConstraint(rows, ub=1),
-        integrality=np.ones(len(pairs), np.int64),
-        bounds=Bounds(0, 1),
-    )
-    if answer.x is None:
-        raise FaceBlurError(f"people could not be assigned to tracks: {answer.message}")
-    return [pair for pair, taken in zip(pairs, answer.x, strict=True) if taken > 0.5]
 
 
 def _judge(

@@ -74,16 +74,26 @@ def run(name: str, folder: Path, *, quick: bool) -> tuple[str, Any, float, int]:
 def machine() -> str:
     """What was measured with."""
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in LIBRARIES)
-    revision = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],  # noqa: S607
-        cwd=ROOT, check=False, capture_output=True, text=True,
-    ).stdout.strip()  # fmt: skip
     return (
-        f"- revision {revision or 'unknown'}, {datetime.now(UTC):%Y-%m-%d}\n"
+        f"- revision {_revision() or 'unknown'}, {datetime.now(UTC):%Y-%m-%d}\n"
         f"- {_processor()}, {os.cpu_count()} CPUs, {platform.system()}, Python"
         f" {platform.python_version()}\n- {versions}\n"
         "- seeds are fixed in the scripts; models are those of the pack `open`"
     )
+
+
+def _revision() -> str:
+    """The revision of the code; the pages that are being written do not make it another one."""
+    revision = _git("describe", "--always").stdout.strip()
+    changed = _git("diff", "--quiet", "HEAD", "--", ".", ":!docs").returncode
+    return f"{revision}-dirty" if revision and changed else revision
+
+
+def _git(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(  # noqa: S603 - the arguments are those of this script
+        ["git", *arguments],  # noqa: S607
+        cwd=ROOT, check=False, capture_output=True, text=True,
+    )  # fmt: skip
 
 
 def _processor() -> str:

@@ -41,10 +41,10 @@ from rival import hide  # noqa: E402
 
 from app.types import Image  # noqa: E402
 
-SIZES = {360: 240, 1080: 120, 2160: 16}
+SIZES = {360: 240, 1080: 100, 2160: 16}
 """Lines of a picture, and how many frames of it are measured: as many as there is time for, as
 starting counts in short clips and films are long."""
-RIVAL_FRAMES = 30
+RIVAL_FRAMES = 24
 MINUTE, QUICK_MINUTE = 30, 20
 """Frames of a minute: few, as there are sixty of them."""
 MINUTES = (1, 10, 60)
@@ -52,7 +52,7 @@ HALF_SHOT = 60
 """Frames of a shot of the film in which somebody is in every other shot."""
 PHOTOS = ("obama2.jpg", "obama3.jpg")
 """Other photos of that person than the one in the film."""
-FACES = (0, 2, 8)
+FACES = (0, 8)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from app.faces.quality import lit  # noqa: E402
 from app.pipeline import load_parts  # noqa: E402
 from app.types import Boxes, Embeddings, FaceRecogniser, Image  # noqa: E402
 
-SIZES = (400, 200, 100, 50, 25)
+SIZES = (400, 100, 50, 25)
 QUICK_SIZES = (200, 50)
 GREY = 128
 """What surrounds a hidden face is painted over with this."""

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from app.identity.assignment import Pair, best
+from app.identity.exclusion import Pair, best
 from app.identity.gallery import Gallery
 from app.types import Embeddings
 

@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 
-from app.identity.assignment import best
+from app.identity.exclusion import best
 
 PEOPLE = 3
 

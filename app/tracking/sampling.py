@@ -1,7 +1,7 @@
 """Settle what happened between two looks, face by face, with as few looks as possible.
 
 Both ends of a stretch have been looked at as whole pictures. A face found at both ends is
-predicted at the middle and looked for there, in a small crop; where prediction and look agree
+predicted in between and looked for there, in a small crop; where prediction and look agree
 the stretch is filled by interpolation. Otherwise, and for faces found at one end only, both
 halves are treated the same way, down to neighbouring frames: so a face that appears or leaves is
 located to the frame, and only the faces in dispute are looked at again.

@@ -43,7 +43,7 @@ def test_nobody_is_paired_twice_or_beyond_the_limit(cost: NDArray[np.float64]) -
 def test_loading_the_command_line_does_not_load_scipy() -> None:
     """It would take as long as all the rest."""
     code = "import sys, app.cli.commands; sys.exit('scipy' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @given(some_costs)

@@ -111,8 +111,7 @@ class ChipCollector:
         return [self._stack(chips) for chips in chosen]
 
     def _embed(self, chips: Iterable[Chip]) -> None:
-        images = {chip.observation: chip.image for chip in chips if chip.weight >= WORTHLESS}
-        missing = {one: image for one, image in images.items() if image is not None}
+        missing = {c.observation: c.image for c in chips if c.image is not None}
         rows = self.recogniser.embed(list(missing.values()))
         for observation, row in zip(missing, rows, strict=True):
             self._chips[observation].embedding = row

@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 GPU_VENV := .venv-gpu
+# A folder with published weights, for machines that cannot reach their publisher.
+WEIGHTS ?= $(wildcard ../shared/weights)
 
 COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes \
 	--strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
@@ -84,7 +86,8 @@ $(VENV)/installed: requirements-dev.txt requirements-insightface.txt pyproject.t
 	@touch $@
 
 $(VENV)/ready: $(VENV)/installed scripts/fetch_media.py $(wildcard models/*/pack.toml)
-	$(BIN)/face-blur models fetch open
+	$(BIN)/face-blur models fetch auto $(if $(WEIGHTS),--from $(WEIGHTS))
+	$(BIN)/face-blur models fetch dlib
 	$(BIN)/python scripts/fetch_media.py
 	@touch $@
 

@@ -116,6 +116,11 @@ class Settings(_Checked):
         description="whom to hide: the people listed, the others, or everyone"
         " (default: listed if people or faces are given, otherwise everyone)",
     )
+    unclear: Literal["hide", "keep"] = Field(
+        "hide",
+        description="with blur=listed: faces in which nobody can be recognised (in profile, too"
+        " dark, too small, ...)",
+    )
     select: Points = Field((), description="faces pointed at: FRAME,X,Y, several with semicolons")
     effect: Literal["blur", "pixelate", "solid"] = Field(
         "blur", description="what hides a face; solid leaves nothing to guess from"
@@ -133,7 +138,11 @@ class Settings(_Checked):
         description="soft edge around the margin, as a fraction of the face",
     )
     cells: int = Field(4, ge=1, le=4, description="cells per side that a face is reduced to")
-    models: str = Field("open", min_length=1, description="model pack")
+    models: str = Field(
+        "auto",
+        min_length=1,
+        description="model pack; auto takes the best one for commercial use that is ready",
+    )
     detector: str | None = Field(
         None, min_length=1, description="pack whose detector finds faces (default: models)"
     )

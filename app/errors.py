@@ -14,6 +14,7 @@
     │   └── MediaTooLarge         2   413   too_large
     ├── ModelError                1   503   not_ready
     │   ├── PackError             1   503   not_ready
+    │   │   └── Unreachable       1   503   not_ready
     │   └── DeviceError           1   503   not_ready
     ├── DiskFull                  1   507   disk_full
     ├── StorageError              1   503   storage_failed
@@ -101,6 +102,10 @@ class ModelError(FaceBlurError):
 
 class PackError(ModelError):
     """A model pack is missing, damaged, or its licence has not been accepted."""
+
+
+class Unreachable(PackError):
+    """The publisher of some weights cannot be reached."""
 
 
 class DeviceError(ModelError):

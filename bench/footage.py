@@ -11,9 +11,10 @@ from photos import Portrait
 
 from app.config import Settings
 from app.geometry import iou
-from app.identity.matching import Evidence
+from app.identity.evidence import Evidence
 from app.pipeline import Parts
 from app.pipeline.analysis import Analysis, FoundTrack
+from app.pipeline.naming import evidence_of
 from app.types import Boxes, Image, Size
 from app.video import open_source
 
@@ -29,7 +30,8 @@ FOUND = 0.3
 class Condition:
     """How a face is shown: its width in pixels, what is done to it, and the strength of H.264.
 
-    ``soft`` is the deviation of a Gaussian as a part of the width, ``light`` what is left of it.
+    ``soft`` is the deviation of a Gaussian as a part of the width, ``light`` what is left of it,
+    ``cut`` the part of the width that lies beyond the left border.
     """
 
     name: str
@@ -38,24 +40,37 @@ class Condition:
     soft: float = 0.0
     light: float = 1.0
     noise: float = 0.0
+    cut: float = 0.0
 
 
 CONDITIONS = (
-    *(Condition(f"{width} px", width) for width in (96, 64, 48, 32, 24)),
+    *(Condition(f"{width} px", width) for width in (96, 64, 48, 32, 24, 18)),
     Condition("48 px, out of focus", 48, soft=0.03),
+    Condition("48 px, far out of focus", 48, soft=0.06),
     Condition("48 px, pressed hard", 48, crf=36),
     Condition("48 px, in the dark", 48, light=0.15, noise=2.0),
+    Condition("48 px, in deep darkness", 48, light=0.07, noise=2.0),
+    Condition("48 px, a third cut off", 48, cut=0.35),
+    Condition("48 px, a half cut off", 48, cut=0.55),
 )
+CLEAR = 4
+"""The first conditions are clear: sharp, lit, and from 32 pixels on."""
 QUICK = (CONDITIONS[2],)
 
 
 def picture(portrait: Portrait, condition: Condition, frame: int) -> tuple[Image, Boxes]:
-    """A frame of the clip, and the box (4,) of the face in it; it drifts a pixel a frame."""
+    """A frame of the clip, and the box (4,) of the face in it.
+
+    The face drifts a pixel a frame, or stays where the border cuts it.
+    """
     shown = portrait.at_width(condition.width)
     image = np.empty((SIZE[1], SIZE[0], 3), np.uint8)
     image[:] = BACKGROUND
     middle = (shown.box[:2] + shown.box[2:]) / 2
-    corner = np.rint((SIZE[0] / 2 + frame - FRAMES / 2, SIZE[1] / 2) - middle).astype(int)
+    place = SIZE[0] / 2 + frame - FRAMES / 2
+    if condition.cut:
+        place = condition.width * (0.5 - condition.cut)
+    corner = np.rint((place, SIZE[1] / 2) - middle).astype(int)
     low = np.maximum(corner, 0)
     high = np.minimum(corner + np.asarray(shown.image.shape[1::-1]), SIZE)
     part = (
@@ -102,11 +117,7 @@ def evidence(path: Path, boxes: Boxes, parts: Parts, settings: Settings) -> Evid
     )
     if overlap < FOUND:
         return None
-    track = found.tracks[best]
-    chips = track.chips
-    if chips is None or not len(chips.weights):
-        return None
-    return Evidence(track.shot, *track.seen, chips.embeddings, chips.weights, chips.sizes)
+    return evidence_of(found.tracks[best])
 
 
 def _overlap(track: FoundTrack, boxes: Boxes) -> float:

@@ -1,51 +1,53 @@
-"""How well people are told apart in video: error rates of each model pack, and its thresholds.
+"""How well people are told apart in video: error rates of each model pack, and its scale.
 
-    python bench/identity.py [--photos DIR] [--quick] [--json FILE]
+    python bench/identity.py [--photos DIR] [--packs NAME...] [--quick] [--json FILE]
 
 Every picture becomes a short clip, as bad as its condition says, that runs through detection,
-tracking, chips, weights and similarity as a user's video does; the references are read as a user's
-photos are. Pairs of one sitting are never compared. A face that is not found matches nobody.
+tracking, chips and quality as a user's video does; the references are read as a user's photos are.
+Pairs of one sitting are never compared.
 
-``doubtful`` should miss at most 1 in 100 faces of people looked for: who is not even doubtful stays
-visible with ``listed``. ``sure`` should match at most 1 in 1,000 pairs of strangers: who surely is
-somebody else stays visible with ``others``.
+Three answers are counted: somebody listed (sure or doubtful), somebody else, and unclear. A person
+who is taken for somebody else stays visible with ``listed``; a stranger who is surely taken for a
+person stays visible with ``others``. The curves that the tracks ask for are printed as they stand
+in a ``pack.toml``.
 """
 
 import argparse
 import json
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from footage import CONDITIONS, QUICK, Condition, evidence, write  # noqa: E402 - lies beside this script
+import curves  # noqa: E402 - lies beside this script
+from footage import CLEAR, CONDITIONS, QUICK, Condition, evidence, write  # noqa: E402
 from photos import Portrait, load_portraits, people_of, some  # noqa: E402
-from verification import NOT_FOUND, Comparison, highest  # noqa: E402
+from verification import NOT_FOUND, Comparison  # noqa: E402
 
 from app.config import Settings  # noqa: E402
 from app.errors import PeopleError  # noqa: E402
 from app.faces.fetch import State, state  # noqa: E402
 from app.faces.packs import find_packs, load_pack  # noqa: E402
+from app.identity.evidence import Evidence, read  # noqa: E402
 from app.identity.gallery import Person  # noqa: E402
-from app.identity.matching import similarity  # noqa: E402
+from app.networks.sessions import available_cpus  # noqa: E402
 from app.pipeline import Parts, load_parts, load_people  # noqa: E402
 
 ENLARGED = 1.15
 """A face is shown at most this much larger than it was photographed."""
-MISSED = 0.01
-"""Part of the faces of people looked for that ``doubtful`` may miss."""
-MATCHED = 0.001
-"""Part of the pairs of strangers that ``sure`` may match."""
-ENOUGH = 50
-"""People with two sittings from which on the thresholds found here are worth more than those in
-force."""
+SURELY_HIDDEN = 100.0
+"""Margin of an unclear track: it is hidden, whoever it is."""
 
 
 def references(
@@ -76,29 +78,135 @@ def references(
         yield portrait, person
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Tracks (P,) of one condition or of several, against all references (T,).
+
+    ``similarities`` and ``strengths`` are (P, T), ``qualities`` and ``doubts`` (the strength from
+    which a track may be a person) (P,). A track that was not found has quality 0, and is missed.
+    """
+
+    similarities: NDArray[np.float64]
+    strengths: NDArray[np.float64]
+    qualities: NDArray[np.float64]
+    doubts: NDArray[np.float64]
+    found: NDArray[np.bool_]
+    probes: NDArray[np.int64]
+    templates: NDArray[np.int64]
+    apart: NDArray[np.bool_]
+    least: float
+
+    @property
+    def unclear(self) -> NDArray[np.bool_]:
+        """The tracks in which nobody can be recognised (P,)."""
+        return self.found & (self.qualities < self.least)
+
+    def _compared(self, scores: NDArray[np.float64]) -> Comparison:
+        return Comparison(scores, self.probes, self.templates, self.apart)
+
+    @cached_property
+    def sure(self) -> Comparison:
+        """By strengths: sure from 1 on."""
+        return self._compared(np.where(self.found[:, None], self.strengths, NOT_FOUND))
+
+    @cached_property
+    def doubtful(self) -> Comparison:
+        """By the margin over doubt: doubtful from 0 on, and unclear tracks are hidden, too."""
+        margin = self.strengths - self.doubts[:, None]
+        margin[self.unclear] = SURELY_HIDDEN
+        return self._compared(np.where(self.found[:, None], margin, NOT_FOUND))
+
+    def bins(self, groups: curves.Groups) -> list[curves.Bin]:
+        """The tracks by their quality; those that were not found say nothing of similarities."""
+        there = np.flatnonzero(self.found)
+        part = Comparison(
+            self.similarities[there], self.probes[there], self.templates, self.apart[there]
+        )
+        return curves.bins(part, self.qualities[there], groups)
+
+    def of(self, people: Sequence[int]) -> "Measured":
+        """Only some people, as probes and as templates."""
+        rows = np.flatnonzero(np.isin(self.probes, people))
+        columns = np.flatnonzero(np.isin(self.templates, people))
+        return Measured(
+            self.similarities[np.ix_(rows, columns)],
+            self.strengths[np.ix_(rows, columns)],
+            self.qualities[rows],
+            self.doubts[rows],
+            self.found[rows],
+            self.probes[rows],
+            self.templates[columns],
+            self.apart[np.ix_(rows, columns)],
+            self.least,
+        )
+
+
+def together(parts: Sequence[Measured]) -> Measured:
+    """The tracks of several conditions; the references are the same."""
+    names = ("similarities", "strengths", "qualities", "doubts", "found", "probes")
+    rows = {name: np.concatenate([getattr(one, name) for one in parts]) for name in names}
+    apart = np.concatenate([one.apart for one in parts])
+    return Measured(**rows, templates=parts[0].templates, apart=apart, least=parts[0].least)
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """What a process needs to show a portrait in a condition."""
+
+    settings: Settings
+    parts: Parts
+
+    def show(self, portrait: Portrait, condition: Condition) -> Evidence | None:
+        with tempfile.TemporaryDirectory(prefix="face-blur-bench-") as folder:
+            path = Path(folder) / "clip.mp4"
+            return evidence(path, write(portrait, condition, path), self.parts, self.settings)
+
+
+_workers: dict[str, _Worker] = {}
+
+
+def _show(pack: str, portrait: Portrait, condition: Condition) -> Evidence | None:
+    """In a process of its own, with one thread; its models are loaded once."""
+    if pack not in _workers:
+        settings = _settings(pack).changed(threads=1)
+        _workers[pack] = _Worker(settings, load_parts(settings))
+    return _workers[pack].show(portrait, condition)
+
+
+def _settings(pack: str) -> Settings:
+    return Settings(people=Path("people"), models=pack, shots="none")
+
+
 def compare(
     portraits: Sequence[Portrait],
     known: Sequence[tuple[Portrait, Person]],
-    condition: Condition,
+    shown: Sequence[tuple[Portrait, Evidence | None]],
     parts: Parts,
-    settings: Settings,
-) -> Comparison:
-    """The scores of all portraits that can be shown so, against all references."""
-    shown = [p for p in portraits if condition.width <= p.width * ENLARGED]
+) -> Measured:
+    """The tracks of the portraits that were shown, against all references."""
     number = {name: i for i, name in enumerate(people_of(portraits))}
-    scores = np.full((len(shown), len(known)), NOT_FOUND)
-    with tempfile.TemporaryDirectory(prefix="face-blur-bench-") as folder:
-        path = Path(folder) / "clip.mp4"
-        for row, portrait in zip(scores, shown, strict=True):
-            boxes = write(portrait, condition, path)
-            found = evidence(path, boxes, parts, settings)
-            if found is not None:
-                row[:] = [similarity(found, person.embeddings) for _, person in known]
-    return Comparison(
-        scores,
-        np.asarray([number[p.person] for p in shown], np.int64),
-        np.asarray([number[p.person] for p, _ in known], np.int64),
-        np.asarray([[p.sitting_of != k.sitting_of for k, _ in known] for p in shown], bool),
+    scale = parts.scale
+    strengths = np.full((len(shown), len(known)), NOT_FOUND)
+    similarities = strengths.copy()
+    qualities = np.zeros(len(shown))
+    for i, (_, found) in enumerate(shown):
+        if found is None or not len(found.qualities):
+            continue
+        qualities[i] = found.quality
+        strengths[i] = [read(found, person.embeddings, scale).strength for _, person in known]
+        similarities[i] = [scale.similarity(value, found.quality) for value in strengths[i]]
+    return Measured(
+        similarities=similarities,
+        strengths=strengths,
+        qualities=qualities,
+        doubts=scale.doubtful(qualities),
+        found=np.asarray([found is not None for _, found in shown], bool),
+        probes=np.asarray([number[p.person] for p, _ in shown], np.int64),
+        templates=np.asarray([number[p.person] for p, _ in known], np.int64),
+        apart=np.asarray(
+            [[p.sitting_of != k.sitting_of for k, _ in known] for p, _ in shown], bool
+        ),
+        least=scale.least,
     )
 
 
@@ -106,9 +214,12 @@ def compare(
 class Row:
     """Error rates in one condition; nan where there is nothing to count.
 
-    ``missed`` and ``matched`` are false non-match and false match rates at the pack's thresholds,
-    with 95 % bounds; ``at_100`` and ``at_1000`` are false non-match rates at 1 false match in 100
-    and in 1,000; ``identified`` is the part found in searches with 1 false alarm in 100.
+    ``missed`` is the part of the pairs of one person that come out as somebody else (those that are
+    unclear are hidden), ``missed_sure`` that of pairs that are not sure; ``hidden`` and ``matched``
+    are the parts of pairs of strangers that are hidden with ``listed``, and that are sure; all with
+    95 % bounds. ``unclear`` is the part of the tracks in which nobody can be recognised.
+    ``at_100`` and ``at_1000`` are false non-match rates at 1 false match in 100 and in 1,000;
+    ``identified`` is the part found in searches with 1 false alarm in 100.
     """
 
     pack: str
@@ -117,88 +228,52 @@ class Row:
     genuine: int
     impostor: int
     lost: int
+    unclear: float
     auc: float
     at_100: float
     at_1000: float
     identified: float
-    missed_doubtful: tuple[float, float, float]
+    missed: tuple[float, float, float]
     missed_sure: tuple[float, float, float]
-    matched_doubtful: tuple[float, float, float]
-    matched_sure: tuple[float, float, float]
+    hidden: tuple[float, float, float]
+    matched: tuple[float, float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """Thresholds that the scores ask for, next to those in force, and how far to trust them."""
-
-    pack: str
-    doubtful: float
-    sure: float
-    in_force: tuple[float, float]
-    mates: int
-
-    def __str__(self) -> str:
-        now = f"now {self.in_force[0]} and {self.in_force[1]}"
-        trust = "" if self.mates >= ENOUGH else f"; too few to change them, {ENOUGH} are needed"
-        return (
-            f"{self.pack}: doubtful {self.doubtful:.3f}, sure {self.sure:.3f} ({now}), from"
-            f" {self.mates} people with two sittings{trust}"
-        )
-
-
-def row(pack: str, condition: str, found: Comparison, parts: Parts) -> Row:
-    """The error rates of a comparison."""
-    doubtful, sure = parts.thresholds.doubtful, parts.thresholds.sure
-    (low_miss, low_match), (high_miss, high_match) = found.interval(doubtful), found.interval(sure)
+def row(pack: str, condition: str, found: Measured) -> Row:
+    """The error rates of some tracks."""
+    sure, doubtful = found.sure, found.doubtful
+    (low_miss, low_match), (high_miss, high_match) = doubtful.interval(0.0), sure.interval(1.0)
     return Row(
         pack=pack,
         condition=condition,
         people=len(np.unique(found.probes)),
-        genuine=len(found.genuine),
-        impostor=len(found.impostor),
-        lost=int((found.scores == NOT_FOUND).all(axis=1).sum()),
-        auc=found.auc,
-        at_100=found.false_non_match(found.threshold(0.01)),
-        at_1000=found.false_non_match(found.threshold(0.001)),
-        identified=found.identified(0.01)[0],
-        missed_doubtful=(found.false_non_match(doubtful), *low_miss),
-        missed_sure=(found.false_non_match(sure), *high_miss),
-        matched_doubtful=(found.false_match(doubtful), *low_match),
-        matched_sure=(found.false_match(sure), *high_match),
+        genuine=len(sure.genuine),
+        impostor=len(sure.impostor),
+        lost=int((~found.found).sum()),
+        unclear=float(found.unclear.mean()),
+        auc=sure.auc,
+        at_100=sure.false_non_match(sure.threshold(0.01)),
+        at_1000=sure.false_non_match(sure.threshold(0.001)),
+        identified=sure.identified(0.01)[0],
+        missed=(doubtful.false_non_match(0.0), *low_miss),
+        missed_sure=(sure.false_non_match(1.0), *high_miss),
+        hidden=(doubtful.false_match(0.0), *low_match),
+        matched=(sure.false_match(1.0), *high_match),
     )
-
-
-def together(comparisons: Sequence[Comparison]) -> Comparison:
-    """The comparisons of several conditions as one; the templates are the same."""
-    return Comparison(
-        np.concatenate([one.scores for one in comparisons]),
-        np.concatenate([one.probes for one in comparisons]),
-        comparisons[0].templates,
-        np.concatenate([one.apart for one in comparisons]),
-    )
-
-
-def advice(pack: str, found: Comparison, parts: Parts) -> Advice:
-    """The thresholds for a comparison; a face that was not found asks for none."""
-    genuine = found.genuine[found.genuine > NOT_FOUND]
-    doubtful = highest(genuine, MISSED) if len(genuine) else float("nan")
-    sure = found.threshold(MATCHED)
-    now = parts.thresholds.doubtful, parts.thresholds.sure
-    mates = len(np.unique(found.probes[(found.same & found.apart).any(axis=1)]))
-    return Advice(pack, min(doubtful, sure), sure, now, mates)
 
 
 def table(rows: Sequence[Row]) -> str:
     """Markdown: a row for each condition."""
-    head = ("pack", "faces", "people", "pairs", "not found", "AUC", "missed at 1 in 100",
-            "missed at 1 in 1,000", "identified", "missed by doubtful", "by sure",
-            "strangers doubtful", "strangers sure")  # fmt: skip
+    head = ("pack", "faces", "people", "pairs", "not found", "unclear", "AUC", "missed at 1 in 100",
+            "missed at 1 in 1,000", "identified", "taken for somebody else", "not sure",
+            "strangers hidden", "strangers sure")  # fmt: skip
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for one in rows:
-        rates = (one.missed_doubtful, one.missed_sure, one.matched_doubtful, one.matched_sure)
+        rates = (one.missed, one.missed_sure, one.hidden, one.matched)
         cells = (
             one.pack, one.condition, str(one.people), f"{one.genuine} / {one.impostor}",
-            str(one.lost), f"{one.auc:.4f}", *map(_percent, (one.at_100, one.at_1000)),
+            str(one.lost), _percent(one.unclear), f"{one.auc:.4f}",
+            *map(_percent, (one.at_100, one.at_1000)),
             _percent(one.identified), *map(_bounded, rates),
         )  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
@@ -214,42 +289,80 @@ def _percent(value: float) -> str:
     return "?" if np.isnan(value) else f"{100 * value:.3g} %"
 
 
-def measure(
-    pack: str, folder: Path | None, conditions: Sequence[Condition]
-) -> tuple[list[Row], Advice]:
-    """A pack in all conditions, and then in all of them together."""
-    settings = Settings(people=Path("people"), models=pack, shots="none")
-    parts = load_parts(settings)
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that was measured of a pack; ``mates`` are people with two sittings."""
+
+    pack: str
+    rows: list[Row]
+    bins: list[curves.Bin]
+    mates: int
+
+    def __str__(self) -> str:
+        enough = self.mates >= curves.ENOUGH
+        trust = "" if enough else f"; too few to change it, {curves.ENOUGH} are needed"
+        text = f"{self.pack}: from {self.mates} people with two sittings{trust}"
+        found = curves.toml(curves.curve(self.bins)) if self.bins else ""
+        return f"{curves.table(self.pack, self.bins)}\n\n{text}\n{found}"
+
+
+def groups(portraits: Sequence[Portrait]) -> dict[str, list[int]]:
+    """Numbers of people by the first word of their names, as far as there are five and more of one.
+
+    Folders of people from several sources are named so: ``lfw-ariel-sharon`` is of ``lfw``.
+    """
+    out: defaultdict[str, list[int]] = defaultdict(list)
+    for number, name in enumerate(people_of(portraits)):
+        out[name.partition("-")[0]].append(number)
+    large = {group: numbers for group, numbers in out.items() if len(numbers) >= 5}
+    return large if len(large) > 1 else {}
+
+
+def measure(pack: str, folder: Path | None, conditions: Sequence[Condition]) -> Report:
+    """A pack in all conditions, in the clear ones by group, and in all of them together."""
+    parts = load_parts(_settings(pack))
     portraits = some(load_portraits(parts.detector, folder))
     with tempfile.TemporaryDirectory(prefix="face-blur-bench-") as place:
         known = list(references(portraits, parts, Path(place)))
-    found = [compare(portraits, known, condition, parts, settings) for condition in conditions]
-    rows = [row(pack, c.name, one, parts) for c, one in zip(conditions, found, strict=True)]
-    whole = together(found)
+    found = []
+    with ProcessPoolExecutor(available_cpus()) as pool:
+        for condition in conditions:
+            here = [p for p in portraits if condition.width <= p.width * ENLARGED]
+            count = len(here)
+            shown = pool.map(_show, [pack] * count, here, [condition] * count, chunksize=8)
+            found.append(compare(portraits, known, list(zip(here, shown, strict=True)), parts))
+    rows = [row(pack, c.name, one) for c, one in zip(conditions, found, strict=True)]
+    whole, apart = together(found), groups(portraits)
     if len(found) > 1:
-        rows.append(row(pack, "all", whole, parts))
-    return rows, advice(pack, whole, parts)
+        clear = together(found[:CLEAR])
+        rows.append(row(pack, "clear", clear))
+        rows += [row(pack, f"clear, {name}", clear.of(group)) for name, group in apart.items()]
+        rows.append(row(pack, "all", whole))
+    genuine = (whole.sure.same & whole.apart).any(axis=1)
+    bins = whole.bins([*apart.values()])
+    return Report(pack, rows, bins, len(np.unique(whole.probes[genuine])))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure every pack that is installed, and print."""
     parser = argparse.ArgumentParser(description="How well people are told apart in video.")
     parser.add_argument("--photos", type=Path, help="folder of people: NAME/*.jpg, two and more")
+    parser.add_argument("--packs", nargs="+", metavar="NAME", help="default: all that are ready")
     parser.add_argument("--quick", action="store_true", help="one condition")
-    parser.add_argument("--json", type=Path, help="write the rows to this file, too")
+    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     arguments = parser.parse_args(argv)
     conditions = QUICK if arguments.quick else CONDITIONS
-    packs = [load_pack(name) for name in find_packs()]
+    packs = [load_pack(name) for name in arguments.packs or find_packs()]
     ready = [
         pack.name
         for pack in packs
         if {"detector", "recogniser"} <= pack.parts.keys() and state(pack) is State.READY
     ]
-    measured = [measure(pack, arguments.photos, conditions) for pack in ready]
-    rows = [one for rows, _ in measured for one in rows]
-    print(table(rows), "", *(str(advised) for _, advised in measured), sep="\n")
+    reports = [measure(pack, arguments.photos, conditions) for pack in ready]
+    rows = [one for report in reports for one in report.rows]
+    print(table(rows), *map(str, reports), sep="\n\n")
     if arguments.json is not None:
-        record = {"rows": [asdict(r) for r in rows], "advice": [asdict(a) for _, a in measured]}
+        record = {"rows": [asdict(r) for r in rows], "reports": [asdict(r) for r in reports]}
         arguments.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return 0
 

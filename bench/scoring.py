@@ -75,7 +75,7 @@ class Attacker:
             raise ValueError("the parts must have a recogniser")
         self._detector, self._recogniser = parts.detector, parts.recogniser
         self._gallery = gallery
-        self._threshold = parts.thresholds.doubtful
+        self._threshold = parts.scale.similarity(float(parts.scale.doubtful(1.0)), 1.0)
 
     def named(self, pictures: Collection[Image], face: Seen) -> list[bool] | None:
         """Whether the face is named in each of the pictures (h, w, 3), the first one being clear.

@@ -1,11 +1,11 @@
-"""How like each track of a video is to each person, and how much its chips weigh.
+"""How strongly each track of a video is like each person, and the quality of its chips.
 
     python bench/similarity.py CLIP --people DIR
 
-One line for each track that has chips: frames in which it was seen, the size of its face, the
-weights of its chips, and its similarity to each person as the matching takes it, before tracks
-compete and vouch. The thresholds of the pack are printed first. For choosing thresholds and
-photos, and for finding out why somebody was hidden or was not.
+One line for each track that has chips: frames in which it was seen, the size of its face, its
+quality and that of its chips, the strength from which it may be a person, and its strength with
+each person before tracks compete and vouch. For choosing photos, and for finding out why somebody
+was hidden or was not.
 """
 
 import argparse
@@ -13,31 +13,35 @@ import sys
 from pathlib import Path
 
 from app.config import Settings
+from app.identity.evidence import read
 from app.identity.gallery import Gallery
-from app.identity.matching import Evidence, similarity
+from app.identity.scale import Scale
 from app.pipeline import load_parts, load_people
 from app.pipeline.analysis import Analysis, FoundTrack
+from app.pipeline.naming import evidence_of
 from app.video import open_source
 
 
-def line(track: FoundTrack, gallery: Gallery) -> str:
-    """What there is to say of one track; empty without chips."""
-    chips = track.chips
-    if chips is None or not len(chips.weights):
+def line(track: FoundTrack, gallery: Gallery, scale: Scale) -> str:
+    """One track in words; empty without chips."""
+    evidence = evidence_of(track)
+    if not len(evidence.qualities):
         return ""
-    evidence = Evidence(track.shot, *track.seen, chips.embeddings, chips.weights, chips.sizes)
-    likeness = (similarity(evidence, person.embeddings) for person in gallery.people)
-    weights = " ".join(f"{weight:.1f}" for weight in chips.weights)
+    strengths = (read(evidence, person.embeddings, scale).strength for person in gallery.people)
+    qualities = " ".join(f"{quality:.1f}" for quality in evidence.qualities)
     people = "  ".join(
-        f"{name} {value:.3f}" for name, value in zip(gallery.names, likeness, strict=True)
+        f"{name} {strength:.2f}" for name, strength in zip(gallery.names, strengths, strict=True)
     )
-    size = round(float(chips.sizes.max()))
-    return f"{track.seen[0]:6}-{track.seen[1]:<6} {size:4} px  {people}  [{weights}]"
+    size, doubtful = round(float(evidence.sizes.max())), float(scale.doubtful(evidence.quality))
+    return (
+        f"{track.seen[0]:6}-{track.seen[1]:<6} {size:4} px  quality {evidence.quality:.2f}"
+        f"  doubtful {doubtful:.2f}  {people}  [{qualities}] {evidence.flaw}"
+    )
 
 
 def main() -> int:
     """Print the table."""
-    parser = argparse.ArgumentParser(description="Similarity of tracks to people.")
+    parser = argparse.ArgumentParser(description="Strength of tracks with people.")
     parser.add_argument("clip", type=Path)
     parser.add_argument("--people", type=Path, required=True, help="folder of reference photos")
     arguments = parser.parse_args()
@@ -46,8 +50,9 @@ def main() -> int:
     gallery = load_people(arguments.people, parts)
     source = open_source(arguments.clip)
     found = Analysis(parts, settings, source.info).run(source, lambda *_: None)
-    print(f"doubtful {parts.thresholds.doubtful}, sure {parts.thresholds.sure}")
-    print("\n".join(filter(None, (line(track, gallery) for track in found.tracks))))
+    print(f"unclear below quality {parts.scale.least:.2f}; sure from strength 1.00")
+    lines = (line(track, gallery, parts.scale) for track in found.tracks)
+    print("\n".join(filter(None, lines)))
     return 0
 
 

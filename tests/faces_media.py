@@ -11,6 +11,7 @@ from fetch_media import fetch
 
 from app.faces.fetch import State, state
 from app.faces.fetch import fetch as fetch_weights
+from app.faces.pack import PartName
 from app.faces.packs import Pack, load_pack
 from app.types import Image
 
@@ -30,10 +31,16 @@ def scaled(image: Image, width: int) -> Image:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def ready(name: str) -> Pack:
-    """A pack to test with. The default one must be there, the others may be."""
+def ready(name: str, part: PartName | None = None) -> Pack:
+    """A pack to test with, or only one part of it.
+
+    ``dlib`` must be there, and the detector of ``open``; the others may be.
+    """
     pack = load_pack(name)
-    if name != "open" and state(pack) is not State.READY:
+    needed = pack if part is None else pack.only(part)
+    if (name, part) not in {("dlib", part), ("open", "detector")} and (
+        state(needed) is not State.READY
+    ):
         pytest.skip(f"the weights of {name} have not been fetched")
     return pack
 

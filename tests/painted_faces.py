@@ -10,7 +10,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from app.identity.matching import Thresholds
+from app.identity.scale import Scale
 from app.pipeline.parts import Parts
 from app.plan import ModelRecord, ModelsRecord
 from app.types import (
@@ -144,7 +144,7 @@ def parts(detector: SquareDetector, recogniser: FaceRecogniser | None = None) ->
     """Parts without models."""
     nothing = ModelRecord("none", "0" * 64)
     models = ModelsRecord("none", nothing, None)
-    return Parts(detector, recogniser, Thresholds(0.9, 0.94), models)
+    return Parts(detector, recogniser, Scale.flat(stranger=0.8, doubtful=0.9, sure=0.94), models)
 
 
 @dataclass

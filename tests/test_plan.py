@@ -130,10 +130,41 @@ def test_the_file_is_the_documented_json(tmp_path: Path) -> None:
         "decision": "blur",
         "uncertain": False,
         "reason": "matches alice",
+        "unclear": None,
         "boxes": [[frame, 100.5, 40.0, 150.25, 99.8] for frame in (10, 11, 12)],
     }
     header = next(line for line in path.read_text().splitlines() if '"id": 1' in line)
     assert '"decision": "blur"' in header
+
+
+def test_the_reason_why_nobody_can_be_recognised_survives(tmp_path: Path) -> None:
+    plan = make_plan(make_track(unclear="in profile", person=None, similarity=None))
+    write_plan(plan, tmp_path / "plan.json")
+    assert read_plan(tmp_path / "plan.json").tracks[0].unclear == "in profile"
+
+
+def test_a_plan_from_before_there_was_such_a_reason_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    write_plan(make_plan(make_track()), path)
+    path.write_text(path.read_text("utf-8").replace(', "unclear": null', ""), encoding="utf-8")
+    assert "unclear" not in path.read_text("utf-8")
+    assert read_plan(path).tracks[0].unclear is None
+
+
+def test_a_plan_in_numbers() -> None:
+    people = (Person("alice", 2), Person("bob", 1))
+    tracks = (
+        make_track(0),
+        make_track(1, decision="keep", person=None, similarity=None),
+        make_track(2, uncertain=True, person=None, similarity=None, unclear="too dark"),
+        make_track(3, uncertain=True),
+    )
+    plan = make_plan(*tracks, people=people)
+    assert plan.not_found == ("bob",)
+    assert plan.counts == {
+        "frames": FRAMES, "people": 2, "tracks": 4, "hidden": 3, "uncertain": 2, "unclear": 1,
+        "not_found": 1,
+    }  # fmt: skip
 
 
 def test_a_file_name_that_is_not_text_survives(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from app.cli.parser import FINDING, HIDING
 from app.cli.progress import Progress, make_progress, tell, warn
 from app.config import Settings
 from app.errors import ConfigError, OutputError, PeopleError, PlanError, UsageError
-from app.faces.packs import find_packs, load_pack
+from app.faces.packs import find_packs
 from app.pipeline import (
     analyse,
     check_people,
@@ -46,7 +46,7 @@ def _blur(args: Namespace) -> None:
         _check_new(args.plan, args.overwrite, args.input, args.output)
     _preflight(args)
     with make_progress(quiet=args.quiet) as progress:
-        plan = _plan(args.input, settings, progress)
+        plan = _plan(args.input, settings, progress, quiet=args.quiet)
         give_back_memory()
         with together(args.output, plan, args.plan):
             _render(args, plan, settings, progress)
@@ -57,7 +57,7 @@ def _analyse(args: Namespace) -> None:
     settings = _settings(args)
     _check_new(args.output, args.overwrite, args.input)
     with make_progress(quiet=args.quiet) as progress:
-        plan = _plan(args.input, settings, progress)
+        plan = _plan(args.input, settings, progress, quiet=args.quiet)
     write_plan(plan, args.output)
     _summarise(args, plan)
 
@@ -78,6 +78,8 @@ def _people(args: Namespace) -> None:
     gallery, faults = check_people(args.people, load_parts(settings))
     for person in gallery.people:
         print(f"{person.name}: {person.photos} {'photo' if person.photos == 1 else 'photos'}")
+    for doubt in gallery.doubts:
+        warn(doubt, quiet=False)
     if len(faults) == 1:
         raise faults[0]
     for fault in faults:
@@ -95,7 +97,7 @@ def _models(args: Namespace) -> None:
     if args.action == "list":
         list_packs([settings.models] if args.models is not None else find_packs(root), root)
     else:
-        prepare(args, load_pack(settings.models, root))
+        prepare(args, settings.models, root)
 
 
 _COMMANDS: dict[str, Callable[[Namespace], None]] = {
@@ -149,11 +151,13 @@ def _regular(path: Path) -> Path:
     return path
 
 
-def _plan(path: Path, settings: Settings, progress: Progress) -> Plan:
+def _plan(path: Path, settings: Settings, progress: Progress, *, quiet: bool) -> Plan:
     parts = load_parts(settings)
     # With "everyone" nobody has to be told apart: photos that were given all the same say nothing.
     known = settings.people if settings.choice != "everyone" else None
     gallery = None if known is None else load_people(known, parts)
+    for doubt in () if gallery is None else gallery.doubts:
+        warn(doubt, quiet=quiet)
     return analyse(path, settings, parts, gallery, progress)
 
 
@@ -197,7 +201,11 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _summarise(args: Namespace, plan: Plan) -> None:
-    hidden = sum(track.decision == "blur" for track in plan.tracks)
-    doubtful = sum(track.uncertain for track in plan.tracks)
-    text = f"{args.output}: {hidden} of {len(plan.tracks)} tracks of faces hidden"
-    tell(f"{text}; uncertain: {doubtful}" if doubtful else text, quiet=args.quiet)
+    counts = plan.counts
+    unclear = counts["unclear"]
+    notes = {"uncertain": counts["uncertain"] - unclear, "cannot tell": unclear}
+    text = f"{args.output}: {counts['hidden']} of {counts['tracks']} tracks of faces hidden"
+    text += "".join(f"; {name}: {count}" for name, count in notes.items() if count)
+    tell(text, quiet=args.quiet)
+    for name in plan.not_found:
+        warn(f"{name} was not found in this video", quiet=args.quiet)

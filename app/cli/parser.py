@@ -10,7 +10,7 @@ from app.config import Settings
 from app.errors import UsageError
 from app.faces.pack import PartName
 
-FINDING = ("people", "blur", "select", "models", "detector", "recogniser", "device")
+FINDING = ("people", "blur", "unclear", "select", "models", "detector", "recogniser", "device")
 """Settings with an option of their own wherever faces are looked for."""
 HIDING = ("effect", "shape", "quality", "encoder", "copy_untouched", "keep_location")
 """Settings with an option of their own wherever a video is written."""
@@ -122,8 +122,13 @@ def _add_models(commands: _Commands) -> None:
     )
     parser.add_argument(
         "--from", type=Path, dest="folder", metavar="DIR",
-        help="fetch from a folder that has the files, without the network",
+        help="take published files from this folder, not from the network",
     )  # fmt: skip
+    parser.add_argument(
+        "--no-substitute",
+        action="store_true",
+        help="fail where a publisher cannot be reached, instead of fetching another pack",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
 

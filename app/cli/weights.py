@@ -1,55 +1,85 @@
-"""``face-blur models``: what there is of weights, fetching them, and checking them."""
+"""``face-blur models``: list packs, fetch their weights, and check them."""
 
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from app.cli.progress import BYTES, make_progress
+from app.cli.progress import BYTES, make_progress, warn
+from app.errors import Unreachable
+from app.faces.download import PATIENCE, SHORT
 from app.faces.fetch import CONVERTERS, Converter, fetch, state, verify
-from app.faces.packs import Pack, load_pack
+from app.faces.packs import AUTO, PREFERRED, Pack, chosen, load_pack
 from app.networks.onnx_graph import serialise
 from app.shots import convert_transnet
 
 ALL_CONVERTERS: Mapping[str, Converter] = {
     **CONVERTERS,
-    "transnet": lambda data, _: serialise(convert_transnet.convert(data)),
+    "transnet": lambda given: serialise(convert_transnet.convert(given.data)),
 }
 
 
 def list_packs(names: Sequence[str], root: Path | None) -> None:
-    """Print a line for each pack: what is there of it, what it is, and what it may be used for."""
+    """Print a line for each pack: its state, its summary and its licences."""
     for name in names:
-        print(_told(load_pack(name, root)))
+        print(_line(load_pack(name, root)))
 
 
-def prepare(args: Namespace, pack: Pack) -> None:
+def prepare(args: Namespace, name: str, root: Path | None) -> None:
     """Fetch the weights of a pack, if that is asked for, and check them.
+
+    For ``auto`` the best pack is fetched, and the best one that is there is checked.
 
     Raises:
         PackError: as ``fetch`` and ``verify``.
     """
-    if args.part is not None:
-        pack = pack.only(args.part)
     if args.action == "fetch":
-        with make_progress(quiet=args.quiet, unit=BYTES) as progress:
+        wanted = PREFERRED[0] if name == AUTO else name
+        ready = _fetch(args, load_pack(wanted, root), root)
+    else:
+        ready = load_pack(chosen(name, root), root)
+    verify(_part(args, ready))
+    print(f"{ready.name}{f' ({args.part})' if args.part else ''}: ready")
+
+
+def _part(args: Namespace, pack: Pack) -> Pack:
+    return pack if args.part is None else pack.only(args.part)
+
+
+def _fetch(args: Namespace, pack: Pack, root: Path | None) -> Pack:
+    """Fetch a pack, or its substitute where a publisher cannot be reached; the pack fetched."""
+    replaceable = pack.substitute is not None and not args.no_substitute
+    with make_progress(quiet=args.quiet, unit=BYTES) as progress:
+        try:
             fetch(
-                pack, print, progress, accepted=args.accept_licence, folder=args.folder,
-                converters=ALL_CONVERTERS,
+                _part(args, pack), print, progress, accepted=args.accept_licence,
+                folder=args.folder, converters=ALL_CONVERTERS,
+                patience=SHORT if replaceable else PATIENCE,
             )  # fmt: skip
-    verify(pack)
-    print(f"{pack.name}{f' ({args.part})' if args.part else ''}: ready")
+        except Unreachable as error:
+            if pack.substitute is None or not replaceable:
+                raise
+            reason, instead = error, pack.substitute
+        else:
+            return pack
+    warn(
+        f"{pack.name} CANNOT BE FETCHED ({reason}). The pack {instead.pack} is taken instead:"
+        f" {instead.cost}. Fetch {pack.name} again where its publisher can be reached, or with"
+        " --from DIR; --no-substitute makes this an error.",
+        quiet=False,
+    )
+    return _fetch(args, load_pack(instead.pack, root), root)
 
 
-def _told(pack: Pack) -> str:
+def _line(pack: Pack) -> str:
     licences = ", ".join(sorted({one.name for one in pack.licences.values()}))
     use = "" if pack.commercial else "; not for commercial use"
-    measured = pack.identity is None or pack.identity.calibrated
+    measured = pack.identity is None or pack.identity.measured
     note = "" if measured else "; thresholds not calibrated"
-    return f"{pack.name}: {_there(pack)}; {pack.summary} ({licences}{use}){note}"
+    return f"{pack.name}: {_state(pack)}; {pack.summary} ({licences}{use}){note}"
 
 
-def _there(pack: Pack) -> str:
-    """What is there of a pack's weights."""
+def _state(pack: Pack) -> str:
+    """The state of a pack's weights, for each part where they differ."""
     states = {part: state(pack.only(part)).value for part in pack.parts}
     if len(set(states.values())) == 1:
         return next(iter(states.values()))

@@ -1,7 +1,6 @@
 """Faces: model packs, detectors, recognisers, alignment."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ from app.faces.dlib_resnet import DlibResnet
 from app.faces.insightface import InsightFaceDetector, InsightFaceRecogniser
 from app.faces.mtcnn import Mtcnn
 from app.faces.packs import Pack, Part
+from app.faces.reidentification import Reidentification
 from app.faces.rescaled import COMMON, Rescaled, from_common
 from app.faces.sface import SFace
 from app.faces.yunet import YuNet
@@ -41,8 +41,9 @@ def _arcface(file: Path, **options: Any) -> FaceRecogniser:
 
 RECOGNISERS: dict[str, Callable[..., FaceRecogniser]] = {
     "arcface": _arcface,
-    "dlib-resnet": partial(DlibResnet, mirror=True),
+    "dlib-resnet": DlibResnet,
     "insightface": InsightFaceRecogniser,
+    "reidentification": Reidentification,
     "sface": SFace,
 }
 """Recognisers by the ``kind`` of a pack: from its files, and ``threads`` and ``device``."""

@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.types import Image, Landmarks
+from app.types import Image, Landmarks, Size
 
 Transforms = NDArray[np.float64]
+Visible = NDArray[np.float32]
 
 
 def similarities(landmarks: Landmarks, template: Landmarks) -> Transforms:
@@ -41,6 +42,34 @@ def similarities(landmarks: Landmarks, template: Landmarks) -> Transforms:
     shift = w_mean - turn * z_mean[:, 0]
     rows = [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]]
     return np.asarray(rows).transpose(2, 0, 1)
+
+
+_FACE = (0.15, 0.2, 0.85, 0.95)
+"""The middle of a chip, where the face is, in parts of its sides."""
+_POINTS = 12
+"""Points along each side of that middle at which visibility is looked up."""
+
+
+def visible(landmarks: Landmarks, template: Landmarks, size: int, picture: Size) -> Visible:
+    """The part of each face that lies inside the picture, by its chip: (N,) in 0..1.
+
+    Args:
+        landmarks: (N, 5, 2) pixels of the picture.
+        template: (5, 2) pixels of the chip.
+        size: side of a chip in pixels.
+        picture: width and height.
+
+    >>> square = np.float32([[30, 40], [70, 40], [50, 60], [30, 80], [70, 80]])
+    >>> visible(square[None] - [[[50, 0]]], square, 100, (200, 200)).tolist()
+    [0.5]
+    """
+    x1, y1, x2, y2 = (side * size for side in _FACE)
+    x, y = np.meshgrid(np.linspace(x1, x2, _POINTS), np.linspace(y1, y2, _POINTS))
+    points = np.stack([x.ravel(), y.ravel()], axis=1)
+    matrices = similarities(landmarks, template)
+    back = np.linalg.inv(matrices[:, :, :2]).transpose(0, 2, 1)
+    seen = (points[None] - matrices[:, None, :, 2]) @ back
+    return np.asarray(((seen >= 0) & (seen < picture)).all(axis=2).mean(axis=1), np.float32)
 
 
 def align(image: Image, landmarks: Landmarks, template: Landmarks, size: int) -> list[Image]:

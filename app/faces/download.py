@@ -15,7 +15,7 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import IO
 
-from app.errors import PackError
+from app.errors import PackError, Unreachable
 from app.faces.registry import cache_folder, file_hash
 
 Progress = Callable[[str, int, int | None], None]
@@ -36,6 +36,8 @@ class Patience:
 
 
 PATIENCE = Patience()
+SHORT = Patience(seconds=4.0, tries=1)
+"""Where another pack can be taken instead: a setup without the publisher must not hang."""
 _BLOCK = 1 << 18
 _GONE = frozenset({400, 401, 403, 404, 405, 410, 451})
 """Statuses that another try does not change."""
@@ -61,7 +63,8 @@ def download_url(
     second one waits, and finds the file.
 
     Raises:
-        PackError: it cannot be had, or is another file than the pinned one.
+        Unreachable: no server gives it.
+        PackError: it is another file than the pinned one.
     """
     if not url.startswith(("https://", "http://")):
         raise PackError(f"{url}: only http and https are known")
@@ -98,7 +101,8 @@ class _Download:
         """Fetch what is missing; a file that was gone on with and is wrong is fetched anew, once.
 
         Raises:
-            PackError: it cannot be had, or is not the pinned file.
+            Unreachable: no server gives it.
+        PackError: it is not the pinned file.
             OSError: it cannot be written.
         """
         resumed = self._complete()
@@ -121,7 +125,7 @@ class _Download:
             failures = 0 if self._there > before else failures + 1
             if failures == self._patience.tries:
                 reason = getattr(error, "reason", None) or error
-                raise PackError(f"{self._url}: cannot be downloaded: {reason}") from error
+                raise Unreachable(f"{self._url}: cannot be downloaded: {reason}") from error
             time.sleep(self._patience.pause * 2.0 ** max(0, failures - 1))
             before = self._there
             resumed = True
@@ -131,7 +135,9 @@ class _Download:
         """What broke one connection, if something did."""
         try:
             self._connect(start)
-        except (_Refused, ValueError) as error:
+        except _Refused as error:
+            raise Unreachable(f"{self._url}: {error}") from error
+        except ValueError as error:
             raise PackError(f"{self._url}: {error}") from error
         except _BROKEN as error:
             return error

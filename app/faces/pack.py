@@ -44,6 +44,9 @@ class Source:
     """File in the pack's folder for the converter; empty when it needs none."""
     produces: str
     """Name of the result: a key of ``Pack.files``."""
+    companion_url: str = ""
+    """A second file that the converter needs; empty when one is enough."""
+    companion_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +61,31 @@ class Part:
     """Of a detector: in which size it is given whole pictures."""
 
 
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Cosine similarities from which a match is sure, and below which it is none.
+CurveRow = tuple[float, float, float, float]
+"""Quality of a track, and the similarities that strangers have at the median, from which a match
+may be a person, and from which it surely is."""
 
-    Where they are not ``calibrated`` nobody has measured them with this project.
+
+@dataclass(frozen=True, slots=True)
+class PackScale:
+    """The scale of a recogniser: rows of rising quality.
+
+    ``measured`` says whether ``bench/identity.py`` found it, in photographs of so many ``people``;
+    otherwise it follows published figures. ``source`` says in words where it comes from.
     """
 
-    sure: float
-    doubtful: float
-    calibrated: bool
+    curve: tuple[CurveRow, ...]
+    measured: bool
+    people: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Substitute:
+    """The pack to take where the publisher of some weights cannot be reached, and what it costs."""
+
+    pack: str
+    cost: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +100,9 @@ class Pack:
     files: Mapping[str, str]
     """sha256 of each file of weights, by name."""
     parts: Mapping[PartName, Part]
-    identity: Thresholds | None
+    identity: PackScale | None
     """None where there is no recogniser."""
+    substitute: Substitute | None = None
 
     def part(self, name: PartName) -> Part:
         """A part of it.
@@ -96,8 +115,8 @@ class Pack:
         return self.parts[name]
 
     @property
-    def thresholds(self) -> Thresholds:
-        """The thresholds of its recogniser.
+    def scale(self) -> PackScale:
+        """The scale of its recogniser.
 
         Raises:
             PackError: it has none.
@@ -125,6 +144,11 @@ class Pack:
             licences={part: self.licences[part]},
             parts={part: self.parts[part]},
         )
+
+    @property
+    def present(self) -> bool:
+        """Whether every file of weights is there, whole or not."""
+        return all(self.path(file).is_file() for file in self.files)
 
     def path(self, file: str) -> Path:
         """Where a file of weights is, or the place in the pack's folder where it would be."""

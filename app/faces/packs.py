@@ -7,17 +7,22 @@ turn a check off.
 
 import tomllib
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
 from app.errors import PackError
-from app.faces.pack import Licence, Pack, Part, PartName, Source, Thresholds
+from app.faces.pack import CurveRow, Licence, Pack, PackScale, Part, PartName, Source, Substitute
 from app.faces.pictures import InputSize
 from app.faces.rescaled import COMMON
 
-__all__ = ["Licence", "Pack", "Part", "Source", "Thresholds", "find_packs", "load_pack"]
+__all__ = ["Licence", "Pack", "PackScale", "Part", "Source", "find_packs", "load_pack"]
 
 FILE_NAME = "pack.toml"
+AUTO = "auto"
+PREFERRED = ("open", "dlib", "opencv")
+"""The packs for commercial use, best first, as ``bench/identity.py`` and ``bench/quality.py`` rank
+the first two; the third has not been measured."""
 PARTS: tuple[PartName, ...] = get_args(PartName)
 
 
@@ -40,6 +45,19 @@ def _descriptions(root: Path) -> dict[str, Path]:
         others = (path for path in main.parent.glob("*.toml") if path.name != FILE_NAME)
         found |= {f"{pack}:{path.stem}": path for path in others}
     return found
+
+
+def chosen(name: str, root: Path | None = None) -> str:
+    """The name of a pack: ``name`` itself, or for ``auto`` the best one whose weights are there.
+
+    Without any weights it is the best one, so that messages say how to fetch that. Weights are not
+    read here: damaged ones are an error when they are loaded, not a reason for another pack.
+    """
+    if name != AUTO:
+        return name
+    known = [one for one in PREFERRED if one in _descriptions(root or models_folder())]
+    there = (one for one in known if load_pack(one, root).present)
+    return next(there, (known or [*PREFERRED])[0])
 
 
 def load_pack(name: str, root: Path | None = None) -> Pack:
@@ -67,7 +85,7 @@ def _says(error: Exception) -> str:
 def _pack(name: str, folder: Path, table: dict[str, Any]) -> Pack:
     _known(
         table,
-        {"summary", "licences", "sources", "files", "identity", *PARTS},
+        {"summary", "licences", "sources", "files", "identity", "substitute", *PARTS},
         "the file",
     )
     files = _strings(table["files"], "[files]")
@@ -84,7 +102,8 @@ def _pack(name: str, folder: Path, table: dict[str, Any]) -> Pack:
         sources=sources,
         files=files,
         parts=parts,
-        identity=_thresholds(table["identity"]) if "recogniser" in parts else None,
+        identity=_identity(table["identity"]) if "recogniser" in parts else None,
+        substitute=_substitute(table["substitute"]) if "substitute" in table else None,
     )
 
 
@@ -122,7 +141,10 @@ def _licence(table: dict[str, Any]) -> Licence:
 
 
 def _source(table: dict[str, Any], files: Mapping[str, str]) -> Source:
-    optional = ("requirement", "url", "member", "member_sha256", "converter", "calibration")
+    optional = (
+        *("requirement", "url", "member", "member_sha256", "converter", "calibration"),
+        *("companion_url", "companion_sha256"),
+    )
     _known(table, {"sha256", "produces", *optional}, "[[sources]]")
     values = {key: _string({key: "", **table}, key) for key in optional}
     source = Source(**values, sha256=_string(table, "sha256"), produces=_string(table, "produces"))
@@ -132,9 +154,16 @@ def _source(table: dict[str, Any], files: Mapping[str, str]) -> Source:
         source.requirement and not source.member
     ):
         raise TypeError(f"the source of {source.produces} needs a member and its member_sha256")
+    if bool(source.companion_url) != bool(source.companion_sha256):
+        raise TypeError(f"the source of {source.produces} needs a companion's url and its sha256")
     if source.produces not in files:
         raise TypeError(f"[files] does not name {source.produces}")
     return source
+
+
+def _substitute(table: dict[str, Any]) -> Substitute:
+    _known(table, {"pack", "cost"}, "[substitute]")
+    return Substitute(_string(table, "pack"), _string(table, "cost"))
 
 
 def _part(table: dict[str, Any], files: Mapping[str, str], where: str) -> Part:
@@ -168,9 +197,28 @@ def _names(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _thresholds(table: dict[str, Any]) -> Thresholds:
-    _known(table, {"sure", "doubtful", "calibrated"}, "[identity]")
-    sure, doubtful = table["sure"], table["doubtful"]
-    if not (isinstance(sure, float) and isinstance(doubtful, float) and 0 < doubtful <= sure < 1):
-        raise TypeError("[identity] needs floats with 0 < doubtful <= sure < 1")
-    return Thresholds(sure, doubtful, _boolean(table, "calibrated"))
+def _identity(table: dict[str, Any]) -> PackScale:
+    _known(table, {"curve", "measured", "people", "source"}, "[identity]")
+    measured, people = _boolean(table, "measured"), table["people"]
+    if type(people) is not int or people < 0 or (measured and not people):
+        raise TypeError(f"people must be a number of people, got {people!r}")
+    rows = table["curve"]
+    if not isinstance(rows, list) or not rows:
+        raise TypeError("[identity] needs a curve of one row or more")
+    curve = tuple(_curve_row(row) for row in rows)
+    if any(low[0] >= high[0] for low, high in pairwise(curve)):
+        raise TypeError("the qualities of the curve must rise")
+    return PackScale(curve, measured, people, _string(table, "source"))
+
+
+def _curve_row(row: dict[str, Any]) -> CurveRow:
+    _known(row, {"quality", "stranger", "doubtful", "sure"}, "a row of the curve")
+    values = [row[key] for key in ("quality", "stranger", "doubtful", "sure")]
+    if not all(isinstance(value, float) for value in values):
+        raise TypeError(f"a row of the curve needs floats, got {row!r}")
+    quality, stranger, doubtful, sure = values
+    if not (0 <= quality <= 1 and -1 < stranger < sure < 1 and -1 < doubtful <= sure):
+        raise TypeError(
+            f"a row of the curve needs quality in 0..1, stranger < sure, doubtful <= sure: {row!r}"
+        )
+    return quality, stranger, doubtful, sure

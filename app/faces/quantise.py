@@ -56,6 +56,9 @@ class Calibration:
         return "{\n" + ",\n".join(f'"{key}": {{\n{lines}\n}}' for key, lines in tables) + "\n}\n"
 
 
+NO_CALIBRATION = Calibration({}, {})
+
+
 @dataclass(frozen=True, slots=True)
 class Scale:
     """``real = (stored - zero) * step``."""

@@ -16,21 +16,27 @@ SMALLEST = 20
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person and embeddings (n, D) of her: of her photos, and what else is known.
+    """A person, and embeddings (n, D) of photos or of chips.
 
-    ``photos`` is how many photos there were.
+    ``photos`` is how many photos there were. ``same_video`` says that the embeddings come from the
+    video that the person is looked for in.
     """
 
     name: str
     embeddings: Embeddings
     photos: int
+    same_video: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """The people who were given, each once."""
+    """The people who were given, each once.
+
+    ``doubts`` are sentences for the user about their photos: see ``app.identity.references``.
+    """
 
     people: tuple[Person, ...]
+    doubts: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,8 +1,12 @@
-"""Which track is which person: similarity by the best chips, and one joint assignment.
+"""The person of each track: strengths by the best chips, and one joint assignment.
 
 People exclude each other: two tracks that share a frame are never the same person. So tracks are
 not matched one by one; and the chips of tracks that surely are a person join the gallery for the
 rest of the video, so that a profile can be recognised by the company it keeps.
+
+There are three answers: somebody listed (sure or doubtful), somebody else, and *unclear*. A track
+is somebody else only if the right person would have been recognised in it, or is in the same
+frames.
 """
 
 from collections import defaultdict
@@ -13,192 +17,189 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from app.identity.evidence import Evidence, Reading, read
 from app.identity.exclusion import Pair, best
 from app.identity.gallery import Gallery
+from app.identity.scale import Scale
 from app.types import Embeddings
 
-Weights = NDArray[np.float32]
-
-NOBODY = 0.87
-"""Similarity of chips that carry no information with anybody (dlib's ResNet: 0.86 to 0.90 for
-dark and soft faces): the weaker a chip, the nearer its similarity is drawn to this."""
-LEAST_WEIGHT = 1e-3
-"""Keeps means defined where no chip says anything."""
-VOUCHING_WEIGHT = 0.7
+VOUCHING_QUALITY = 0.7
 VOUCHING_SIZE = 40.0
 """Chips that vouch for others must be good ones, of faces of 40 pixels and more."""
-VOUCHING_LOSS = 0.025
-"""Taken off a similarity that is known by a vouching chip only: turned faces of the same film are
-like each other whoever they are. A track is then as like the chip as sure tracks are."""
-CLEAR_LEAD = 0.01
-"""By so much a track must be more like a person for the other one to be ruled out."""
+SAME_VIDEO = 0.3
+"""Taken off a strength that is known by chips of the same video: faces in the same light, and
+turned the same way, are like each other."""
+CLEAR_LEAD = 0.1
+"""A doubtful track is ruled out by a sure one in the same frames that is so much stronger."""
+CLEAR_LEAD_OF_SURE = 0.4
+"""The same where the other one would be sure, too: a mirror or a screen shows a person again,
+hardly weaker than the person herself."""
+POINTED_OUT = 100.0
+"""Strength of a track with the person whom it was pointed out to be: beyond any other."""
 
 
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Similarities from which a track may be, and surely is, a person."""
-
-    doubtful: float
-    sure: float
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What is known of a track: where it was seen, and its best chips.
-
-    ``shot`` and ``first``, ``last`` (frames, inclusive) say where; ``embeddings`` (k, D) of unit
-    length, ``weights`` (k,) in 0..1 and ``sizes`` (k,) in pixels describe its chips. ``known`` is
-    the index of the person whom the track was pointed out to be, if it was.
-    """
-
-    shot: int
-    first: int
-    last: int
-    embeddings: Embeddings
-    weights: Weights
-    sizes: Weights
-    known: int | None = None
-
-    def meets(self, other: "Evidence") -> bool:
-        """Whether both tracks were seen in some frame."""
-        return self.shot == other.shot and self.first <= other.last and other.first <= self.last
-
-
-Standing = Literal["sure", "doubtful", "excluded"]
+Standing = Literal["sure", "doubtful", "excluded", "unclear"]
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The person (index) whom a track is most like.
+    """The answer for a track that is not simply somebody else.
 
-    ``sure``: surely that person. ``doubtful``: perhaps. ``excluded``: like that person too, but
-    somebody in the same frames clearly is more so.
+    ``sure``: surely the person. ``doubtful``: perhaps. ``excluded``: like that person too, but
+    somebody in the same frames clearly is more so. ``unclear``: the track is too weak to tell, for
+    the reason ``flaw``; it has no ``person`` (index) and no ``similarity`` then. ``shown`` has the
+    first and the last frame between which chips of a sure or doubtful track say so.
     """
 
-    person: int
-    similarity: float
+    person: int | None
+    similarity: float | None
     standing: Standing
+    flaw: str = ""
+    shown: tuple[int, int] | None = None
 
 
-def similarity(evidence: Evidence, known: Embeddings) -> float:
-    """Likeness of a track to a person of embeddings (n, D).
-
-    The weighted mean, over the better half of the track's chips, of the similarity to the nearest
-    embedding; drawn to ``NOBODY`` as far as even the best of these chips is weak. Not the best chip
-    alone: one odd chip of a long track is like anybody.
-    """
-    if not len(evidence.embeddings) or not len(known):
-        return 0.0
-    nearest = (evidence.embeddings @ known.T).max(axis=1).astype(np.float64)
-    weights = evidence.weights.astype(np.float64)
-    order = np.argsort(-_drawn(nearest, weights), kind="stable")
-    best = order[: (len(order) + 1) // 2]
-    mean = np.average(nearest[best], weights=np.maximum(weights[best], LEAST_WEIGHT))
-    return float(_drawn(np.asarray(mean), weights[best].max(keepdims=True))[0])
-
-
-def _drawn(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Similarities, those above ``NOBODY`` drawn to it by the lack of weight."""
-    return np.minimum(values, NOBODY + (values - NOBODY) * weights)
-
-
-def match(
-    tracks: Sequence[Evidence], gallery: Gallery, thresholds: Thresholds
-) -> list[Match | None]:
-    """The person of each track, or None where it is like nobody."""
-    if not gallery.people:
+def match(tracks: Sequence[Evidence], gallery: Gallery, scale: Scale) -> list[Match | None]:
+    """The answer for each track; None where it is surely somebody else."""
+    if not gallery.people or not tracks:
         return [None] * len(tracks)
-    likeness = _likeness(tracks, [person.embeddings for person in gallery.people])
-    _point_out(tracks, likeness)
-    sure = _assign(tracks, likeness, thresholds.sure)
-    likeness = _vouched(tracks, likeness, sure)
-    chosen = _assign(tracks, likeness, thresholds.doubtful)
-    return [_judge(i, tracks, likeness, chosen, thresholds) for i in range(len(tracks))]
+    return _Matching(tracks, gallery, scale).answers()
 
 
-def _likeness(tracks: Sequence[Evidence], people: Sequence[Embeddings]) -> NDArray[np.float64]:
-    """Similarity of each track to each person: (tracks, people)."""
-    rows = [[similarity(track, known) for known in people] for track in tracks]
-    return np.asarray(rows, np.float64).reshape(len(tracks), len(people))
+class _Matching:
+    """One video's tracks against one gallery; arrays are (tracks, people) unless said otherwise."""
 
+    def __init__(self, tracks: Sequence[Evidence], gallery: Gallery, scale: Scale) -> None:
+        self._tracks = tracks
+        self._scale = scale
+        self._by_shot: dict[int, list[int]] = defaultdict(list)
+        for number, track in enumerate(tracks):
+            self._by_shot[track.shot].append(number)
+        self._readings = [
+            [read(track, person.embeddings, scale) for person in gallery.people] for track in tracks
+        ]
+        self._strength = _strengths(self._readings)
+        self._strength -= SAME_VIDEO * np.array([p.same_video for p in gallery.people])
+        self._point_out()
+        self._doubt = np.asarray(
+            [float(scale.doubtful(track.quality)) for track in tracks], np.float64
+        )
 
-def _point_out(tracks: Sequence[Evidence], likeness: NDArray[np.float64]) -> None:
-    """A track that was pointed out is that person beyond doubt, and nobody else."""
-    for row, track in zip(likeness, tracks, strict=True):
+    def _point_out(self) -> None:
+        """A track that was pointed out is that person beyond doubt, and nobody else."""
+        for row, track in zip(self._strength, self._tracks, strict=True):
+            if track.known is not None:
+                row[:] = -POINTED_OUT
+                row[track.known] = POINTED_OUT
+
+    def answers(self) -> list[Match | None]:
+        sure = self._assign(np.ones(len(self._tracks)))
+        self._vouch(sure)
+        chosen = self._assign(self._doubt)
+        return [self._answer(track, chosen) for track in range(len(self._tracks))]
+
+    def _assign(self, threshold: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The person of each track, -1 for none.
+
+        The assignment with the largest sum of strengths above the ``threshold`` (tracks,) in which
+        no two tracks that meet are one person.
+        """
+        chosen = np.full(len(self._tracks), -1, np.int64)
+        pairs: dict[int, list[Pair]] = defaultdict(list)
+        for t, p in np.argwhere(self._strength >= threshold[:, None]):
+            pairs[self._tracks[t].shot].append((int(t), int(p)))
+        gain = self._strength - threshold[:, None] + 1e-3
+        for t, track in enumerate(self._tracks):
+            gain[t] += len(self._tracks) * POINTED_OUT * (track.known is not None)
+        spans = [(track.first, track.last) for track in self._tracks]
+        for here in pairs.values():
+            for t, p in best(here, spans, gain):
+                chosen[t] = p
+        return chosen
+
+    def _vouch(self, sure: NDArray[np.int64]) -> None:
+        """Raise strengths by the chips of sure tracks, for tracks that these do not meet."""
+        chips = self._vouching(sure)
+        readings = [[read(track, known, self._scale) for known in chips] for track in self._tracks]
+        vouched = _strengths(readings) - SAME_VIDEO
+        for witness, person in zip(self._tracks, sure, strict=True):
+            for i in self._by_shot[witness.shot] if person >= 0 else ():
+                if self._tracks[i].meets(witness):
+                    vouched[i, person] = -POINTED_OUT
+        for t, p in np.argwhere((vouched > self._strength) & (sure < 0)[:, None]):
+            self._strength[t, p] = vouched[t, p]
+            self._readings[t][p] = readings[t][p]
+
+    def _vouching(self, sure: NDArray[np.int64]) -> list[Embeddings]:
+        """Good chips (n, D) of the tracks that surely are each person."""
+        people = self._strength.shape[1]
+        dimension = max((t.embeddings.shape[1] for t in self._tracks), default=0)
+        none = np.zeros((0, dimension), np.float32)
+        chips: list[list[Embeddings]] = [[none] for _ in range(people)]
+        for track, person in zip(self._tracks, sure, strict=True):
+            good = (track.qualities >= VOUCHING_QUALITY) & (track.sizes >= VOUCHING_SIZE)
+            if person >= 0:
+                chips[person].append(track.embeddings[good])
+        return [np.concatenate(rows) for rows in chips]
+
+    def _answer(self, index: int, chosen: NDArray[np.int64]) -> Match | None:
+        """The answer for one track, given the strengths of all and the people assigned."""
+        own, track = self._strength[index], self._tracks[index]
+        if chosen[index] >= 0:
+            person = int(chosen[index])
+            return self._match(index, person, "sure" if own[person] >= 1 else "doubtful")
+        like = [int(p) for p in np.argsort(-own, kind="stable") if own[p] >= self._doubt[index]]
+        for person in like:
+            if not self._ruled_out(index, person, chosen):
+                return self._match(index, person, "doubtful")
+        weak = track.quality < self._scale.least
+        others = set(range(len(own))) - set(like)
+        if weak and not all(self._elsewhere(index, person, chosen) for person in others):
+            return Match(None, None, "unclear", track.flaw)
+        return self._match(index, like[0], "excluded") if like else None
+
+    def _ruled_out(self, index: int, person: int, chosen: NDArray[np.int64]) -> bool:
+        """Whether a track in the same frames surely is the person, and clearly more so."""
+        own = float(self._strength[index, person])
+        lead = CLEAR_LEAD if own < 1 else CLEAR_LEAD_OF_SURE
+        return self._lead(index, person, chosen) >= max(1.0, own + lead)
+
+    def _elsewhere(self, index: int, person: int, chosen: NDArray[np.int64]) -> bool:
+        """Whether the person surely is another track of the same frames."""
+        return self._lead(index, person, chosen) >= 1
+
+    def _lead(self, index: int, person: int, chosen: NDArray[np.int64]) -> float:
+        """The largest strength of a track that was found to be the person in the same frames."""
+        track = self._tracks[index]
+        return max(
+            (
+                float(self._strength[j, person])
+                for j in self._by_shot[track.shot]
+                if chosen[j] == person
+                and self._tracks[j].between(*self._shown(j, person)).meets(track)
+            ),
+            default=-POINTED_OUT,
+        )
+
+    def _shown(self, index: int, person: int) -> tuple[int, int]:
+        """First and last frame between which a track's chips are like the person.
+
+        A track may go over to somebody else, so that it says nothing about other frames.
+        """
+        track = self._tracks[index]
         if track.known is not None:
-            row[:] = 0.0
-            row[track.known] = 1.0
+            return track.first, track.last
+        return self._readings[index][person].span
+
+    def _match(self, index: int, person: int, standing: Standing) -> Match:
+        strength = self._strength[index, person]
+        similarity = 1.0
+        if strength < POINTED_OUT:
+            similarity = self._scale.similarity(float(strength), self._tracks[index].quality)
+        shown = None if standing == "excluded" else self._shown(index, person)
+        return Match(person, min(similarity, 1.0), standing, shown=shown)
 
 
-def _vouched(
-    tracks: Sequence[Evidence], likeness: NDArray[np.float64], sure: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """The likeness when sure tracks vouch for those that they do not meet."""
-    chips = _vouching(tracks, sure, likeness.shape[1])
-    vouched = _likeness(tracks, chips) - VOUCHING_LOSS
-    by_shot: dict[int, list[int]] = defaultdict(list)
-    for i, track in enumerate(tracks):
-        by_shot[track.shot].append(i)
-    for witness, person in zip(tracks, sure, strict=True):
-        for i in by_shot[witness.shot] if person >= 0 else ():
-            if tracks[i].meets(witness):
-                vouched[i, person] = 0.0
-    return np.where((sure >= 0)[:, None], likeness, np.maximum(likeness, vouched))
-
-
-def _vouching(tracks: Sequence[Evidence], sure: NDArray[np.int64], people: int) -> list[Embeddings]:
-    """Good chips (n, D) of the tracks that surely are each person."""
-    dimension = max((t.embeddings.shape[1] for t in tracks), default=0)
-    chips: list[list[Embeddings]] = [[np.zeros((0, dimension), np.float32)] for _ in range(people)]
-    for track, person in zip(tracks, sure, strict=True):
-        good = (track.weights >= VOUCHING_WEIGHT) & (track.sizes >= VOUCHING_SIZE)
-        if person >= 0:
-            chips[person].append(track.embeddings[good])
-    return [np.concatenate(rows) for rows in chips]
-
-
-def _assign(
-    tracks: Sequence[Evidence], likeness: NDArray[np.float64], threshold: float
-) -> NDArray[np.int64]:
-    """The person of each track, -1 for none.
-
-    The assignment with the largest sum of likeness above ``threshold`` in which no two tracks
-    that meet are one person.
-    """
-    chosen = np.full(len(tracks), -1, np.int64)
-    pairs: dict[int, list[Pair]] = defaultdict(list)
-    for t, p in np.argwhere(likeness >= threshold):
-        pairs[tracks[t].shot].append((int(t), int(p)))
-    gain = likeness - threshold + 1e-3
-    for t, track in enumerate(tracks):
-        gain[t] += len(tracks) * (track.known is not None)  # no sum of others outweighs it
-    spans = [(track.first, track.last) for track in tracks]
-    for here in pairs.values():
-        for t, p in best(here, spans, gain):
-            chosen[t] = p
-    return chosen
-
-
-def _judge(
-    index: int,
-    tracks: Sequence[Evidence],
-    likeness: NDArray[np.float64],
-    chosen: NDArray[np.int64],
-    thresholds: Thresholds,
-) -> Match | None:
-    """What one track is, given how like everybody all tracks are and who was chosen."""
-    person = int(chosen[index])
-    own = likeness[index]
-    if person >= 0:
-        sure = own[person] >= thresholds.sure
-        return Match(person, float(own[person]), "sure" if sure else "doubtful")
-    person = int(own.argmax())
-    if own[person] < thresholds.doubtful:
-        return None
-    lead = max(
-        likeness[j, person]
-        for j, track in enumerate(tracks)
-        if chosen[j] == person and track.meets(tracks[index])
-    )
-    excluded = own[person] < thresholds.sure and lead >= own[person] + CLEAR_LEAD
-    return Match(person, float(own[person]), "excluded" if excluded else "doubtful")
+def _strengths(readings: Sequence[Sequence[Reading]]) -> NDArray[np.float64]:
+    """(tracks, people)."""
+    rows = [[reading.strength for reading in row] for row in readings]
+    return np.asarray(rows, np.float64).reshape(len(rows), -1 if rows else 0)

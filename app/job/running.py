@@ -21,9 +21,13 @@ from app.pipeline.people import find_photos
 from app.signals import Stop
 from app.storage import people_folder
 
+DOUBTFUL_PHOTOS = "some photos of people may not serve; check them with: face-blur people"
 _SILENCE = 30.0
 """Seconds after which a long file gives a sign of life."""
-_TOLD = ("status", "code", "seconds", "frames", "tracks", "hidden", "uncertain", "bytes", "earlier")
+_TOLD = (
+    *("status", "code", "seconds", "frames", "tracks", "hidden"),
+    *("uncertain", "unclear", "not_found", "bytes", "earlier"),
+)
 """What the log tells of a line of the report: nothing that names anybody."""
 
 
@@ -124,6 +128,8 @@ def load_means(settings: Settings, people: str | None) -> Means:
         except PeopleError as error:
             message = public(str(error), photo_labels(folder))
             raise PeopleError(f"{message}; check them with: face-blur people") from error
+        if gallery.doubts:
+            _log("photos", doubts=len(gallery.doubts), message=DOUBTFUL_PHOTOS)
         return Means(settings, parts, gallery, fingerprint(settings, parts, photos))
 
 

@@ -132,7 +132,7 @@ class Work:
             "bytes": made.stat().st_size,
             "plan": planned,
             "plan_sha256": sha256_of(self._output / planned),
-            **_counts(plan),
+            **plan.counts,
         }
 
     def _hide(self, task: Task, result: str, progress: Progress) -> Plan:
@@ -147,13 +147,3 @@ class Work:
             render(source, plan, self._output / result, means.settings, progress, overwrite=True)
         give_back_memory()
         return plan
-
-
-def _counts(plan: Plan) -> dict[str, int]:
-    return {
-        "frames": plan.source.frames,
-        "people": len(plan.people),
-        "tracks": len(plan.tracks),
-        "hidden": sum(track.decision == "blur" for track in plan.tracks),
-        "uncertain": sum(track.uncertain for track in plan.tracks),
-    }

@@ -8,7 +8,7 @@ from pathlib import Path
 from app.config import Settings
 from app.errors import PlanError, UsageError
 from app.identity.gallery import Gallery
-from app.identity.policies import POLICIES
+from app.identity.policies import policy_for
 from app.pipeline.analysis import Analysis
 from app.pipeline.memory import give_back_memory, share_one_heap
 from app.pipeline.naming import decide
@@ -74,8 +74,8 @@ def analyse(
         found,
         gallery or Gallery(()),
         settings.select,
-        parts.thresholds,
-        parts.policy or POLICIES[settings.choice],
+        parts.scale,
+        parts.policy or policy_for(settings.choice, settings.unclear),
     )
     return Plan(
         source=_record(path, sha256, source.info, found.frames),

@@ -1,5 +1,6 @@
 """First pass: follow every face through every shot, with the frames of one stretch in memory."""
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from app.config import Settings
 from app.errors import MediaError
+from app.identity.evidence import alike
 from app.pipeline.chips import ChipCollector, Embedded
 from app.pipeline.cuts import shot_detector
 from app.pipeline.looking import PictureLooker
@@ -23,10 +25,11 @@ from app.types import Boxes, Frame, FrameSource, MediaInfo
 
 STRETCH_BYTES = 128 * 2**20
 """Room for the frames of a stretch: it is cut short where large pictures would need more."""
-LIKE = 0.9
-LIKENESS_STEP = 0.02
-"""Trails more alike than ``LIKE`` are rather one person; a step more or less is as much as a
-distance of one face between them."""
+
+
+MOST_LIGHT = 1.0
+"""A change of light by a factor of e and more speaks against one person as much as a distance of
+one face does, and does not forbid it: lights are switched on and off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +51,15 @@ class FoundTrack:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """All of a video: its number of frames, shots [first, end), and tracks."""
+    """All of a video: its number of frames, shots [first, end), and tracks.
+
+    ``patience`` is the number of frames for which a lost face may come back.
+    """
 
     frames: int
     shots: tuple[tuple[int, int], ...]
     tracks: tuple[FoundTrack, ...]
+    patience: int = 1
 
 
 class Analysis:
@@ -63,6 +70,7 @@ class Analysis:
         self._frames: dict[int, Frame] = {}
         self._looker = PictureLooker(parts.detector, self._frames)
         self._recogniser = parts.recogniser
+        self._scale = parts.scale
         self._shot_detector = parts.shots() if parts.shots else shot_detector(settings)
         longest = Fraction(settings.look_every).limit_denominator(1000)
         self._cadence = SAMPLERS[settings.sampling](longest, info.time_base)
@@ -98,7 +106,7 @@ class Analysis:
         if not count:
             raise MediaError("there is no frame in the video")
         self._end_shot(count)
-        return Found(count, tuple(self._shots), tuple(self._tracks))
+        return Found(count, tuple(self._shots), tuple(self._tracks), self._patience)
 
     def _handle(self, index: int) -> None:
         """A frame of which it is known whether a shot begins with it."""
@@ -179,15 +187,17 @@ class Analysis:
         if self._chips is None:
             return None
         one, other = self._chips.embed([early, late])
-        if not len(one.weights) or not len(other.weights):
-            return None
-        alike = one.embeddings @ other.embeddings.T
-        trust = np.minimum(one.weights[:, None], other.weights[None])
-        i, j = np.unravel_index(int((alike * (trust + 1e-3)).argmax()), alike.shape)
-        return float(np.clip((alike[i, j] - LIKE) / LIKENESS_STEP, -2, 1) * trust[i, j])
+        if not one.light or not other.light:
+            return alike(one, other, self._scale)
+        return (alike(one, other, self._scale) or 0.0) - _darkened(one.light, other.light)
 
     def _track(self, trail: Trail, room: tuple[int, int], chips: Embedded | None) -> FoundTrack:
         frames = np.asarray([o.frame for o in trail.observations], np.int64)
         boxes = interpolate(frames, smooth(frames, boxes_of(trail.observations)))
         first, padded = pad(trail.first, boxes, self._settings.pad, room)
         return FoundTrack(len(self._shots), first, sweep(padded), (trail.first, trail.last), chips)
+
+
+def _darkened(one: float, other: float) -> float:
+    """How much the light of two faces speaks against one person, 0 to ``MOST_LIGHT``."""
+    return min(MOST_LIGHT, abs(math.log(one / other)))

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 import numpy as np
+from numpy.typing import NDArray
 
-from app.faces.alignment import align
+from app.faces.alignment import align, visible
 from app.faces.quality import chip_quality, frontality, lit
 from app.geometry import inside
-from app.identity.weights import Values, chip_weights
+from app.identity.evidence import NO_FACE, Measures
+from app.identity.quality import ChipMeasures, rate
 from app.pipeline.looking import face_picture
 from app.tracking.observations import Observation, Trail
 from app.types import Embeddings, FaceRecogniser, Faces, Frame, Image
@@ -19,7 +21,7 @@ MOST = 6
 APART = 8
 """Frames between two chips of a track: neighbours show the same."""
 WORTHLESS = 0.1
-"""Weight below which a chip is not embedded: whatever it is like, it says nothing."""
+"""Quality below which a chip is not embedded: nobody can be recognised in it."""
 WAITING = 256
 """Chips of trails that have ended from which on they are embedded before the shot ends: they take
 68 kB each until then. Some are embedded for nothing, as trails are joined later."""
@@ -31,24 +33,34 @@ SIDE = 240
 class Chip:
     """An aligned face, how good it is, and its embedding (D,) once it was asked for.
 
-    ``image`` is None from then on, or where it is not worth embedding.
+    ``image`` is None from then on, or where it is not worth embedding. ``flaw`` says in words what
+    lowers the ``quality`` most; ``light`` is the mean luma of the face, 0..1.
     """
 
     observation: Observation
     image: Image | None
     rank: float
-    weight: float
+    quality: float
+    flaw: str
     size: float
+    light: float
     embedding: Embeddings | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Chips of a track: embeddings (k, D), weights (k,) in 0..1, sizes (k,) in pixels."""
+    """Chips of a track: embeddings (k, D), qualities (k,), sizes (k,) in pixels, frames (k,).
+
+    ``flaw`` says in words what makes the best chip weak, embedded or not. ``light`` is the median
+    luma of the chips, 0..1; 0 without any.
+    """
 
     embeddings: Embeddings
-    weights: Values
-    sizes: Values
+    qualities: Measures
+    sizes: Measures
+    frames: NDArray[np.int64]
+    flaw: str = NO_FACE
+    light: float = 0.0
 
 
 @dataclass(slots=True)
@@ -104,9 +116,7 @@ class ChipCollector:
 
     def embed(self, trails: Iterable[Trail]) -> list[Embedded]:
         """The best chips of each trail, embedded; each chip is embedded once."""
-        chosen = [
-            [chip for chip in self.of(trail)[:MOST] if chip.weight >= WORTHLESS] for trail in trails
-        ]
+        chosen = [self.of(trail)[:MOST] for trail in trails]
         self._embed(chip for chips in chosen for chip in chips)
         return [self._stack(chips) for chips in chosen]
 
@@ -118,11 +128,15 @@ class ChipCollector:
             self._chips[observation].image = None
 
     def _stack(self, chips: list[Chip]) -> Embedded:
-        rows = [chip.embedding for chip in chips if chip.embedding is not None]
+        best = max(chips, key=lambda chip: chip.quality, default=None)
+        rows = [(chip, chip.embedding) for chip in chips if chip.embedding is not None]
         return Embedded(
-            np.asarray(rows, np.float32).reshape(-1, self.recogniser.dimension),
-            np.asarray([chip.weight for chip in chips], np.float32),
-            np.asarray([chip.size for chip in chips], np.float32),
+            np.asarray([row for _, row in rows], np.float32).reshape(-1, self.recogniser.dimension),
+            np.asarray([chip.quality for chip, _ in rows], np.float32),
+            np.asarray([chip.size for chip, _ in rows], np.float32),
+            np.asarray([chip.observation.frame for chip, _ in rows], np.int64),
+            NO_FACE if best is None else best.flaw,
+            float(np.median([chip.light for chip in chips])) if chips else 0.0,
         )
 
 
@@ -134,7 +148,7 @@ def rank(observation: Observation) -> float:
 
 
 def cut(picture: Frame, observation: Observation, recogniser: FaceRecogniser) -> Chip:
-    """The aligned chip of an observation, and what it is worth."""
+    """The aligned chip of an observation, and its quality."""
     surroundings, scale, (x, y) = face_picture(picture, observation.box, SIDE)
     face = Faces(
         observation.box[None],
@@ -143,8 +157,15 @@ def cut(picture: Frame, observation: Observation, recogniser: FaceRecogniser) ->
     )
     local = face.moved((scale, scale), (-x * scale, -y * scale))
     (chip,) = align(surroundings, local.landmarks, recogniser.template, recogniser.chip_size)
-    quality = chip_quality(face, [chip])
-    weights = chip_weights(face.scores, quality.size, quality.contrast, quality.sharpness)
-    weight, size = float(weights[0]), float(quality.size[0])
-    image = lit(chip) if weight >= WORTHLESS else None
-    return Chip(observation, image, rank(observation), weight, size)
+    measured = chip_quality(face, [chip])
+    seen = visible(face.landmarks, recogniser.template, recogniser.chip_size, picture.size)
+    qualities, flaws = rate(
+        ChipMeasures(
+            face.scores, measured.size, measured.sharpness, measured.contrast,
+            measured.frontality, seen,
+        )
+    )  # fmt: skip
+    quality, size = float(qualities[0]), float(measured.size[0])
+    image = lit(chip) if quality >= WORTHLESS else None
+    light = float(measured.brightness[0])
+    return Chip(observation, image, rank(observation), quality, flaws[0], size, light)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from app.config import Settings
 from app.errors import ConfigError
 from app.faces import detector_files, load_detector, load_recogniser
-from app.faces.packs import Pack, load_pack
-from app.identity.matching import Thresholds
+from app.faces.packs import Pack, chosen, load_pack
 from app.identity.policies import Policy
+from app.identity.scale import Scale, knots
 from app.plan import ModelRecord, ModelsRecord
 from app.types import FaceDetector, FaceRecogniser, ShotDetector
 from app.video import require
@@ -31,7 +31,7 @@ class Parts:
 
     detector: FaceDetector
     recogniser: FaceRecogniser | None
-    thresholds: Thresholds
+    scale: Scale
     models: ModelsRecord
     shots: Callable[[], ShotDetector] | None = None
     policy: Policy | None = None
@@ -57,9 +57,10 @@ def packs_of(settings: Settings) -> Packs:
     Raises:
         PackError: there is none of such a name, or its description is wrong.
     """
+    root = settings.models_root
+    models = chosen(settings.models, root)
     detector, recogniser = (
-        load_pack(name or settings.models, settings.models_root)
-        for name in (settings.detector, settings.recogniser)
+        load_pack(name or models, root) for name in (settings.detector, settings.recogniser)
     )
     return Packs(detector, recogniser)
 
@@ -90,7 +91,7 @@ def load_parts(settings: Settings) -> Parts:
     found = _record(packs.detector, files)
     told = _record(packs.recogniser, packs.recogniser.part("recogniser").files["float"])
     models = ModelsRecord(packs.name, found, told if recogniser is not None else None)
-    return Parts(detector, recogniser, _thresholds(settings, packs.recogniser), models)
+    return Parts(detector, recogniser, _scale(settings, packs.recogniser), models)
 
 
 def parts_for(parts: Parts, settings: Settings) -> Parts:
@@ -108,10 +109,10 @@ def _record(pack: Pack, files: Sequence[str]) -> ModelRecord:
     return ModelRecord("+".join(files), hashlib.sha256("".join(digests).encode()).hexdigest())
 
 
-def _thresholds(settings: Settings, pack: Pack) -> Thresholds:
-    measured = pack.thresholds
-    doubtful = measured.doubtful if settings.doubtful is None else settings.doubtful
-    sure = measured.sure if settings.sure is None else settings.sure
-    if doubtful > sure:
-        raise ConfigError(f"doubtful ({doubtful}) must not be above sure ({sure})")
-    return Thresholds(doubtful=doubtful, sure=sure)
+def _scale(settings: Settings, pack: Pack) -> Scale:
+    """The scale of a pack, with the similarities that the settings put in its place."""
+    try:
+        scale = Scale(knots(pack.scale.curve))
+        return scale.changed(doubtful=settings.doubtful, sure=settings.sure)
+    except ValueError as error:
+        raise ConfigError(f"{pack.name}: doubtful and sure contradict the pack: {error}") from error

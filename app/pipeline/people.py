@@ -9,8 +9,10 @@ import numpy as np
 
 from app.errors import MediaError, PeopleError
 from app.faces.alignment import align
-from app.faces.quality import lit
+from app.faces.quality import chip_quality, lit
 from app.identity.gallery import Gallery, Person, choose_face
+from app.identity.quality import ChipMeasures, rate
+from app.identity.references import Reference, doubts
 from app.pipeline.looking import once, scaled
 from app.pipeline.parts import Parts
 from app.types import Embeddings, FaceDetector, Faces, Image, Landmarks
@@ -34,16 +36,21 @@ SHAKES = tuple(
 def load_people(folder: Path, parts: Parts) -> Gallery:
     """The people of ``folder/NAME/*.jpg`` and ``folder/NAME.jpg`` (JPEG, PNG, WebP).
 
+    What is doubtful about the photos is in the gallery's ``doubts``.
+
     Raises:
         PeopleError: no folder, nobody in it, or a photo that is unreadable, without a usable face
             or with several of the same size; the message names the file.
     """
     photos = find_photos(folder)
-    people = [
-        _person(name, [_embedding(path, parts) for path in paths])
-        for name, paths in sorted(photos.items())
-    ]
-    return Gallery(tuple(people))
+    return _gallery(
+        [
+            _reference(path, name, folder, parts)
+            for name, paths in sorted(photos.items())
+            for path in paths
+        ],
+        parts,
+    )
 
 
 def check_people(folder: Path, parts: Parts) -> tuple[Gallery, tuple[PeopleError, ...]]:
@@ -53,25 +60,32 @@ def check_people(folder: Path, parts: Parts) -> tuple[Gallery, tuple[PeopleError
         PeopleError: no folder, or nothing in it.
     """
     faults: list[PeopleError] = []
-    people = []
+    found = []
     for name, paths in sorted(_find_photos(folder, faults.append).items()):
-        found = []
         for path in paths:
             try:
-                found.append(_embedding(path, parts))
+                found.append(_reference(path, name, folder, parts))
             except PeopleError as error:
                 faults.append(error)
-        if found:
-            people.append(_person(name, found))
-    return Gallery(tuple(people)), tuple(faults)
+    return _gallery(found, parts), tuple(faults)
 
 
-def _person(name: str, embeddings: Sequence[Embeddings]) -> Person:
-    """A person of photos; several of them are joined by their mean.
+def _gallery(references: Sequence[Reference], parts: Parts) -> Gallery:
+    """The people of some photos; several photos of a person are joined by their mean.
 
     What the photos have in common is the person: a picture unlike each of them, as by hard
     compression, is often more like their mean.
     """
+    people: defaultdict[str, list[Embeddings]] = defaultdict(list)
+    for one in references:
+        people[one.person].append(one.embedding)
+    return Gallery(
+        tuple(_person(name, rows) for name, rows in people.items()),
+        tuple(doubts(references, parts.scale)),
+    )
+
+
+def _person(name: str, embeddings: Sequence[Embeddings]) -> Person:
     rows = list(embeddings)
     if len(rows) > 1:
         mean = np.mean(rows, axis=0)
@@ -103,7 +117,14 @@ def _find_photos(folder: Path, report: Callable[[PeopleError], None]) -> dict[st
         if not inside:
             report(PeopleError(f"{entry}: has no photos; add one or remove the folder"))
         for path in inside:
-            if path.is_dir() or path.suffix.lower() not in SUFFIXES:
+            if path.is_dir():
+                report(
+                    PeopleError(
+                        f"{path}: is a folder too deep; give {entry} as the folder of"
+                        " people, or move the photos one folder up"
+                    )
+                )
+            elif path.suffix.lower() not in SUFFIXES:
                 report(PeopleError(f"{path}: is not a photo (JPEG, PNG or WebP); remove it"))
             else:
                 photos[entry.name if entry.is_dir() else entry.stem].append(path)
@@ -129,8 +150,8 @@ def photo_labels(folder: Path) -> dict[Path, str]:
     return labels | {folder: "the folder of people"}
 
 
-def _embedding(path: Path, parts: Parts) -> Embeddings:
-    """The embedding (D,) of the person whom a photo shows."""
+def _reference(path: Path, person: str, folder: Path, parts: Parts) -> Reference:
+    """The person whom a photo shows, as far as it shows her."""
     try:
         photo = read_photo(path)
     except MediaError as error:
@@ -139,10 +160,31 @@ def _embedding(path: Path, parts: Parts) -> Embeddings:
         raise PeopleError(f"{path}: nobody has to be told apart, so no photo is needed")
     image, faces = _find(photo, parts.detector)
     face = choose_face(faces.boxes, str(path))
-    landmarks = _shaken(faces.landmarks[face])
-    chips = align(image, landmarks, parts.recogniser.template, parts.recogniser.chip_size)
+    template, size = parts.recogniser.template, parts.recogniser.chip_size
+    chips = align(image, _shaken(faces.landmarks[face]), template, size)
     mean = parts.recogniser.embed([lit(chip) for chip in chips]).mean(axis=0)
-    return np.asarray(mean / np.linalg.norm(mean), np.float32)
+    quality, flaw = _quality(faces.take([face]), chips[0])
+    return Reference(
+        person=person,
+        photo=str(path),
+        embedding=np.asarray(mean / np.linalg.norm(mean), np.float32),
+        quality=quality,
+        flaw=flaw,
+        alone=path.parent == folder,
+    )
+
+
+def _quality(face: Faces, chip: Image) -> tuple[float, str]:
+    """The quality of a reference face and its worst flaw; photos may end at the face's outline."""
+    measured = chip_quality(face, [chip])
+    whole = np.ones(1, np.float32)
+    (quality,), (flaw,) = rate(
+        ChipMeasures(
+            face.scores, measured.size, measured.sharpness, measured.contrast,
+            measured.frontality, whole,
+        )
+    )  # fmt: skip
+    return float(quality), flaw
 
 
 def _shaken(landmarks: Landmarks) -> Landmarks:

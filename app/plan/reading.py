@@ -53,8 +53,11 @@ _TRACK: _Kinds = {
     "decision": (str,),
     "uncertain": (bool,),
     "reason": (str,),
+    "unclear": (str, _NONE),
     "boxes": (np.ndarray,),
 }
+_LATER: Mapping[str, Any] = {"unclear": None}
+"""Keys of a track that older plans do not have, and what they stand for."""
 
 
 def read_plan(path: Path) -> Plan:
@@ -99,7 +102,7 @@ def _plan(data: object) -> Plan:
         raise ValueError(f"version {data.get('version')!r} is unknown; this reads {VERSION}")
     plan = _fields(data, _PLAN, "")
     people = [_record(Person, item, _PERSON, w) for item, w in _numbered(plan, "people")]
-    tracks = [_record(PlanTrack, item, _TRACK, w) for item, w in _numbered(plan, "tracks")]
+    tracks = [_record(PlanTrack, _whole(item), _TRACK, w) for item, w in _numbered(plan, "tracks")]
     return Plan(
         source=_record(SourceRecord, plan["source"], _SOURCE, "source"),
         settings=plan["settings"],
@@ -108,6 +111,10 @@ def _plan(data: object) -> Plan:
         shots=tuple(_shot(item, where) for item, where in _numbered(plan, "shots")),
         tracks=tuple(tracks),
     )
+
+
+def _whole(item: object) -> object:
+    return {**_LATER, **item} if isinstance(item, dict) else item
 
 
 def _numbered(plan: Mapping[str, Any], key: str) -> Iterator[tuple[object, str]]:

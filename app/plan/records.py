@@ -75,7 +75,8 @@ class Person:
 class PlanTrack:
     """One face through one shot, what is done with it, and why.
 
-    ``boxes`` (n, 5) has a row for each frame from ``first`` to ``last``, both inclusive. It is
+    ``unclear`` says why nobody can be recognised in it, where that is so. ``boxes`` (n, 5) has a
+    row for each frame from ``first`` to ``last``, both inclusive. It is
     rounded to 0.01 pixel, as in the file: a plan in memory hides what the file would hide.
 
     Raises:
@@ -92,6 +93,7 @@ class PlanTrack:
     uncertain: bool
     reason: str
     boxes: Rows = field(repr=False)
+    unclear: str | None = None
 
     def __post_init__(self) -> None:
         require(self.decision in {"blur", "keep"}, 'decision is "blur" or "keep"')
@@ -135,6 +137,29 @@ class Plan:
             where = f"tracks[{number}]"
             require(0 <= track.shot < len(self.shots), f"{where}: there is no shot {track.shot}")
             require(track.last < self.source.frames, f"{where}: goes on after the last frame")
+
+    @property
+    def not_found(self) -> tuple[str, ...]:
+        """The names of the people who were looked for, and whom no track may show."""
+        shown = {track.person for track in self.tracks}
+        return tuple(person.name for person in self.people if person.name not in shown)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The plan in numbers, without names.
+
+        ``uncertain`` tracks deserve a look first; ``unclear`` are those of them in which nobody can
+        be recognised; ``not_found`` counts people.
+        """
+        return {
+            "frames": self.source.frames,
+            "people": len(self.people),
+            "tracks": len(self.tracks),
+            "hidden": sum(track.decision == "blur" for track in self.tracks),
+            "uncertain": sum(track.uncertain for track in self.tracks),
+            "unclear": sum(track.unclear is not None for track in self.tracks),
+            "not_found": len(self.not_found),
+        }
 
     @cached_property
     def _index(self) -> dict[int, list[PlanTrack]]:

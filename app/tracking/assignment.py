@@ -33,8 +33,8 @@ def assign(cost: NDArray[Any], limit: float) -> list[Pair]:
 def assign_some(costs: Mapping[Pair, float], limit: float) -> list[Pair]:
     """The same where few pairs are possible: those of ``costs`` whose cost is below ``limit``.
 
-    A missed pair must weigh more than all costs together, as ``2 * limit`` does here. What it takes
-    grows with the number of pairs, not with that of rows times columns (scipy's
+    A row that stays alone costs ``limit``: one good pair may be worth more than two bad ones. The
+    time grows with the number of pairs, not with that of rows times columns (scipy's
     ``min_weight_full_bipartite_matching``, in which each row may also stay alone).
 
     >>> assign_some({(0, 7): 0.3, (5, 7): 0.2, (9, 1): 0.5}, 1e6)
@@ -51,7 +51,7 @@ def assign_some(costs: Mapping[Pair, float], limit: float) -> list[Pair]:
     weight = np.array([costs[pair] for pair in pairs])
     alone = np.arange(len(rows))
     # a weight of nothing would be no edge
-    weights = np.concatenate([weight - weight.min() + 1, np.full(len(rows), 2 * limit)])
+    weights = np.concatenate([weight, np.full(len(rows), limit)]) - weight.min() + 1
     places = np.concatenate([row, alone]), np.concatenate([column, len(columns) + alone])
     shape = (len(rows), len(columns) + len(rows))
     graph = coo_array((weights, places), shape).tocsr()

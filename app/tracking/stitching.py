@@ -14,6 +14,10 @@ Likeness = Callable[[Trail, Trail], float | None]
 """How much two trails look like one person, in units where 0 is undecided, above is for it and
 below against it; None when it is not known."""
 
+ALONE = 3.0
+"""Cost of a trail that goes on nowhere, in the units of ``costs``. Joins that cost more are between
+faces that are far from each other and of different sizes; two bad joins cost more than a good one
+and a trail that stays alone."""
 PATIENCE = 1.0
 """Longest loss of sight in seconds that is bridged. The bridge hides the place where the face was
 last seen, on the way to where it is seen again."""
@@ -53,7 +57,7 @@ def stitch(trails: Sequence[Trail], patience: int, likeness: Likeness) -> list[T
     ends to beginnings. A ``likeness`` below -1 forbids a join.
     """
     cost = {(i, j): _cost(trails[i], trails[j], likeness) for i, j in _apart(trails, patience)}
-    following = dict(assign_some(cost, FORBIDDEN / 2))
+    following = dict(assign_some(cost, ALONE))
     heads = set(range(len(trails))) - set(following.values())
     return [_joined(trails, head, following) for head in sorted(heads)]
 

@@ -24,7 +24,7 @@ from app.web.service import Service
 from app.web.tickets import Ticket
 from app.web.work import Account, Answer, Work
 
-_COUNTS = ("frames", "tracks", "hidden", "uncertain")
+_COUNTS = ("frames", "tracks", "hidden", "uncertain", "unclear", "not_found")
 
 
 class Errand:

@@ -12,7 +12,7 @@ from app.errors import ConfigError
 
 HEADER = "X-Amzn-SageMaker-Custom-Attributes"
 OPTIONS = (
-    *("blur", "select", "effect", "shape", "margin", "feather", "cells", "quality"),
+    *("blur", "unclear", "select", "effect", "shape", "margin", "feather", "cells", "quality"),
     *("copy_untouched", "keep_location", "shots", "sampling", "look_every", "pad"),
 )
 """Settings that make sense for one request; the others belong to whoever runs the service."""

@@ -15,4 +15,6 @@ def request_gallery(folder: Path, names: Mapping[str, str], parts: Parts) -> Gal
         PeopleError: a photo cannot be used.
     """
     gallery = load_people(folder, parts)
-    return Gallery(tuple(replace(one, name=names[one.name]) for one in gallery.people))
+    return replace(
+        gallery, people=tuple(replace(one, name=names[one.name]) for one in gallery.people)
+    )

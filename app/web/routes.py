@@ -181,7 +181,7 @@ class Invocation:
         counts = self._account.counts
         told = (
             f"{key}={counts[key]}"
-            for key in ("frames", "tracks", "hidden", "uncertain")
+            for key in ("frames", "tracks", "hidden", "uncertain", "unclear", "not_found")
             if key in counts
         )
         response.headers["X-Face-Blur-Summary"] = " ".join(told)

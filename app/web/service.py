@@ -7,7 +7,7 @@ from pathlib import Path
 from app.config import Point, ServiceSettings, Settings
 from app.errors import PeopleError
 from app.identity.gallery import Gallery
-from app.logs import public
+from app.logs import LOGGER, public
 from app.pipeline import Parts, load_parts, load_people, photo_labels
 from app.storage import Place, parse_prefixes, people_folder
 from app.web.metrics import Metrics
@@ -59,7 +59,13 @@ def load_service(
 def _load_known(people: str, parts: Parts, spool: Path) -> Gallery:
     with people_folder(people, spool) as folder:
         try:
-            return load_people(folder, parts)
+            known = load_people(folder, parts)
         except PeopleError as error:
             message = public(str(error), photo_labels(folder))
             raise PeopleError(f"{message}; check them with: face-blur people") from error
+    if known.doubts:
+        message = "some photos of people may not serve; check them with: face-blur people"
+        LOGGER.warning(
+            "photos", extra={"fields": {"doubts": len(known.doubts), "message": message}}
+        )
+    return known

@@ -126,13 +126,7 @@ class Work:
         parts = parts_for(self._parts, settings)
         with self._account.stage("analyse"):
             plan = analyse(media, settings, parts, gallery, self._progress(info))
-        self._account.counts |= {
-            "frames": plan.source.frames,
-            "people": len(plan.people),
-            "tracks": len(plan.tracks),
-            "hidden": sum(track.decision == "blur" for track in plan.tracks),
-            "uncertain": sum(track.uncertain for track in plan.tracks),
-        }
+        self._account.counts |= plan.counts
         return plan
 
     def render(

@@ -2,7 +2,10 @@
 
 import json
 import sys
+import tomllib
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +16,8 @@ from media.photos import GUESTS
 BENCH = Path(__file__).parents[2] / "bench"
 sys.path.insert(0, str(BENCH))
 
-import identity  # noqa: E402 - lies in bench/
+import curves  # noqa: E402 - lies in bench/
+import identity  # noqa: E402
 from footage import CONDITIONS, FRAMES, SIZE, Condition, picture, write  # noqa: E402
 from photos import PLACES, Portrait, load_portraits, people_of, some  # noqa: E402
 from verification import NOT_FOUND, Comparison, highest, lowest  # noqa: E402
@@ -195,15 +199,54 @@ def test_references_are_photographs_and_frames_of_those_without(
     assert all(isinstance(person, Person) for _, person in found)
 
 
-def test_the_advice_keeps_doubtful_below_sure(parts: Parts) -> None:
-    apart = comparison(60, 8.0)
-    advised = identity.advice("open", apart, parts)
-    assert advised.mates == 60
-    assert apart.false_non_match(advised.doubtful) <= identity.MISSED
-    assert apart.false_match(advised.sure) <= identity.MATCHED
-    assert advised.doubtful <= advised.sure
-    assert "too few" not in str(advised)
-    assert "too few" in str(identity.advice("open", comparison(10, 8.0), parts))
+class TestCurves:
+    """Scores that rise with quality: strangers at 0, the same person at up to 8 deviations."""
+
+    def measured(self, people: int = 60) -> tuple[Comparison, np.ndarray[Any, Any]]:
+        parts = [comparison(people, gap, sittings=4, seed=i) for i, gap in enumerate((0, 4, 8))]
+        whole = Comparison(
+            np.concatenate([one.scores for one in parts]),
+            np.concatenate([one.probes for one in parts]),
+            parts[0].templates,
+            np.concatenate([one.apart for one in parts]),
+        )
+        return whole, np.repeat([0.25, 0.625, 1.0], len(parts[0].probes))
+
+    def test_the_bins_keep_what_they_promise(self) -> None:
+        found, qualities = self.measured()
+        for one in curves.bins(found, qualities):
+            rows = qualities == one.quality
+            part = Comparison(
+                found.scores[rows], found.probes[rows], found.templates, found.apart[rows]
+            )
+            assert part.false_non_match(one.doubtful) <= curves.MISSED
+            assert part.false_match(one.sure) <= curves.MATCHED
+            assert one.bounds[0] <= one.doubtful <= one.bounds[1]
+            assert part.false_match(one.doubtful) == pytest.approx(one.strangers_doubtful)
+
+    def test_the_curve_begins_where_strangers_are_told_apart(self) -> None:
+        rows = curves.curve(curves.bins(*self.measured()))
+        assert [quality for quality, *_ in rows] == [0.625, 1.0]
+        assert all(doubtful <= sure for _, _, doubtful, sure in rows)
+        assert rows[0][2] <= rows[1][2]
+
+    def test_it_reads_as_a_pack_does(self) -> None:
+        rows = curves.curve(curves.bins(*self.measured()))
+        table = tomllib.loads(curves.toml(rows))["curve"]
+        assert [tuple(row.values()) for row in table] == rows
+        assert [*table[0]] == ["quality", "stranger", "doubtful", "sure"]
+
+    def test_few_people_are_said_to_be_few(self) -> None:
+        for people, few in ((60, False), (10, True)):
+            bins = curves.bins(*self.measured(people))
+            assert ("too few" in str(identity.Report("open", [], bins, people))) is few
+
+
+def test_groups_are_the_first_words_of_folders(obama: Portrait) -> None:
+    names = [f"{group}-{n}" for group in ("a", "b") for n in range(5)] + ["c-1"]
+    portraits = [replace(obama, person=name) for name in names]
+    assert identity.groups(portraits) == {"a": [0, 1, 2, 3, 4], "b": [5, 6, 7, 8, 9]}
+    assert identity.groups(portraits[:5]) == {}
 
 
 def test_real_faces_through_the_pipeline(
@@ -218,12 +261,12 @@ def test_real_faces_through_the_pipeline(
     output = tmp_path / "rows.json"
     assert identity.main(["--quick", "--photos", str(people), "--json", str(output)]) == 0
     record = json.loads(output.read_text("utf-8"))
-    (row,) = [row for row in record["rows"] if row["pack"] == "open"]
+    (row,) = [row for row in record["rows"] if row["pack"] == "dlib"]
     assert (row["people"], row["genuine"], row["impostor"], row["lost"]) == (2, 2, 4, 0)
     assert row["auc"] == 1
-    assert row["missed_doubtful"][0] == 0
-    assert row["matched_sure"][0] == 0
-    assert "| open | 48 px | 2 | 2 / 4 | 0 | 1.0000 |" in capsys.readouterr().out
+    assert row["missed"][0] == 0
+    assert row["matched"][0] == 0
+    assert "| dlib | 48 px | 2 | 2 / 4 | 0 | 0 % | 1.0000 |" in capsys.readouterr().out
 
 
 def test_the_guests_are_labelled_as_the_clips_label_them() -> None:

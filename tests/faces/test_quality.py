@@ -7,12 +7,12 @@ from faces_media import photograph, scaled
 
 from app.faces import load_detector
 from app.faces.alignment import align
-from app.faces.dlib_resnet import CHIP, TEMPLATE
+from app.faces.dlib_resnet import CHIP, DlibResnet
 from app.faces.packs import load_pack
 from app.faces.quality import chip_quality, frontality, sharpness
 from app.types import Faces, Image
 
-MARKS = np.array(TEMPLATE, np.float32)
+MARKS = np.array(DlibResnet.points, np.float32)
 
 
 @pytest.fixture(scope="module")

@@ -12,22 +12,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.identity.evidence import NO_FACE, NOTHING, Evidence, read
 from app.identity.gallery import Gallery, Person
 from app.identity.matching import (
     CLEAR_LEAD,
-    NOBODY,
-    VOUCHING_LOSS,
+    CLEAR_LEAD_OF_SURE,
+    SAME_VIDEO,
+    VOUCHING_QUALITY,
     VOUCHING_SIZE,
-    VOUCHING_WEIGHT,
-    Evidence,
     Match,
-    Thresholds,
     match,
-    similarity,
 )
+from app.identity.scale import Scale
 
-DOUBTFUL, SURE = 0.9, 0.94
-THRESHOLDS = Thresholds(DOUBTFUL, SURE)
+STRANGER, DOUBTFUL, SURE = 0.86, 0.9, 0.94
+UNIT = SURE - STRANGER
+LEAST = 0.2
+SCALE = Scale.flat(stranger=STRANGER, doubtful=DOUBTFUL, sure=SURE, least=LEAST)
 SPACE = 8
 """Dimensions: the first ones are people, the others what chips of a track have in common."""
 
@@ -41,9 +42,10 @@ def track(
     *chips: Sequence[float],
     frames: tuple[int, int] = (0, 9),
     shot: int = 0,
-    weight: float = 1.0,
+    quality: float = 1.0,
     size: float = 30.0,
     known: int | None = None,
+    at: Sequence[int] = (),
 ) -> Evidence:
     """A track of chips, each told by its first coordinates; too small to vouch unless ``size``."""
     rows = [[*chip, *[0.0] * (SPACE - len(chip))] for chip in chips]
@@ -52,18 +54,19 @@ def track(
         shot,
         *frames,
         np.asarray(rows, np.float32).reshape(count, SPACE),
-        np.full(count, weight, np.float32),
+        np.full(count, quality, np.float32),
         np.full(count, size, np.float32),
-        known,
+        np.asarray(at, np.int64),
+        known=known,
     )
 
 
-def standings(found: Sequence[Match | None]) -> list[tuple[int, str] | None]:
+def standings(found: Sequence[Match | None]) -> list[tuple[int | None, str] | None]:
     return [None if one is None else (one.person, one.standing) for one in found]
 
 
-def matched(*tracks: Evidence, people: int = 1) -> list[tuple[int, str] | None]:
-    return standings(match(tracks, gallery(people), THRESHOLDS))
+def matched(*tracks: Evidence, people: int = 1) -> list[tuple[int | None, str] | None]:
+    return standings(match(tracks, gallery(people), SCALE))
 
 
 class TestMeets:
@@ -79,15 +82,19 @@ class TestMeets:
         assert other.meets(one) is meets
 
 
-class TestSimilarity:
+class TestRead:
     axis = np.eye(1, SPACE, dtype=np.float32)
 
-    def test_a_good_chip_says_what_it_is(self) -> None:
-        assert similarity(track([0.95]), self.axis) == pytest.approx(0.95)
+    def similarity(self, *chips: Sequence[float], quality: float = 1.0) -> float:
+        return STRANGER + UNIT * read(track(*chips, quality=quality), self.axis, SCALE).strength
+
+    def test_a_chip_of_one_similarity(self) -> None:
+        assert self.similarity([0.95]) == pytest.approx(0.95)
 
     def test_it_is_that_to_the_nearest_photo(self) -> None:
         both = np.eye(2, SPACE, dtype=np.float32)
-        assert similarity(track([0.5, 0.95]), both) == pytest.approx(0.95)
+        strength = read(track([0.5, 0.95]), both, SCALE).strength
+        assert strength == pytest.approx((0.95 - STRANGER) / UNIT)
 
     @pytest.mark.parametrize(
         ("chips", "expected"), [((0.9, 0.98), 0.98), ((0.9, 0.98, 0.94), 0.96), ((0.9,) * 4, 0.9)]
@@ -95,33 +102,38 @@ class TestSimilarity:
     def test_it_is_the_mean_of_the_better_half(
         self, chips: tuple[float, ...], expected: float
     ) -> None:
-        assert similarity(track(*([c] for c in chips)), self.axis) == pytest.approx(expected)
+        assert self.similarity(*([c] for c in chips)) == pytest.approx(expected)
 
-    def test_a_weak_chip_is_drawn_to_nobody(self) -> None:
-        half = similarity(track([0.97], weight=0.5), self.axis)
-        assert half == pytest.approx((0.97 + NOBODY) / 2)
-        assert similarity(track([0.97], weight=0.0), self.axis) == pytest.approx(NOBODY)
-
-    def test_weakness_never_makes_a_chip_more_like_somebody(self) -> None:
-        assert similarity(track([0.3], weight=0.0), self.axis) == pytest.approx(0.3)
-
-    @given(st.floats(-1, 1), st.floats(0, 1), st.floats(0, 1))
-    def test_more_weight_never_helps_a_stranger_or_harms_a_friend(
-        self, value: float, weight: float, more: float
-    ) -> None:
-        low, high = sorted((weight, more))
-        drawn = similarity(track([value], weight=low), self.axis)
-        assert drawn <= similarity(track([value], weight=high), self.axis) + 1e-6
-        assert drawn <= value + 1e-6
+    def test_chips_of_more_quality_count_more(self) -> None:
+        mixed = replace(
+            track([0.95], [0.89], [0.88], [0.87]),
+            qualities=np.asarray([1.0, 0.25, 0.2, 0.2], np.float32),
+        )
+        expected = (0.95 * 1.0 + 0.89 * 0.25) / 1.25
+        got = STRANGER + UNIT * read(mixed, self.axis, SCALE).strength
+        assert got == pytest.approx(expected, abs=1e-5)
 
     def test_nothing_is_like_nobody(self) -> None:
-        assert similarity(track(), self.axis) == 0
-        assert similarity(track([1]), self.axis[:0]) == 0
+        assert read(track(), self.axis, SCALE).strength == NOTHING
+        assert read(track([1]), self.axis[:0], SCALE).strength == NOTHING
+
+    def test_the_span_is_around_the_chips_that_may_be_the_person(self) -> None:
+        seen = track([0.95], [0.93], [0.5], frames=(0, 99), at=(10, 30, 60))
+        assert read(seen, self.axis, SCALE).span == (6, 34)
+        assert read(track([0.5], frames=(3, 9), at=(5,)), self.axis, SCALE).span == (10, 2)
+        assert read(track([0.95], frames=(3, 9), at=(4,)), self.axis, SCALE).span == (3, 8)
+
+    def test_the_quality_is_that_of_the_better_half(self) -> None:
+        mixed = replace(
+            track([1], [1], [1], [1]), qualities=np.asarray([0.1, 0.9, 0.2, 0.7], np.float32)
+        )
+        assert mixed.quality == pytest.approx(0.8)
+        assert track().quality == 0
 
 
 class TestMatch:
     def test_no_tracks(self) -> None:
-        assert match([], gallery(2), THRESHOLDS) == []
+        assert match([], gallery(2), SCALE) == []
 
     @pytest.mark.parametrize(
         ("value", "expected"),
@@ -133,13 +145,33 @@ class TestMatch:
         assert matched(track([value])) == [expected]
 
     def test_the_match_tells_the_similarity_and_the_person(self) -> None:
-        (found,) = match([track([0.2, 0.95])], gallery(3), THRESHOLDS)
+        (found,) = match([track([0.2, 0.95])], gallery(3), SCALE)
         assert found is not None
         assert (found.person, found.standing) == (1, "sure")
         assert found.similarity == pytest.approx(0.95)
 
-    def test_a_track_without_chips_is_nobody(self) -> None:
-        assert matched(track(), track([0.97])) == [None, (0, "sure")]
+    def test_a_track_without_chips_is_unclear(self) -> None:
+        (found,) = match([track()], gallery(1), SCALE)
+        assert found == Match(None, None, "unclear", NO_FACE)
+
+    def test_a_weak_track_is_unclear_unless_the_person_is_elsewhere_in_its_frames(self) -> None:
+        weak = track([0.88], quality=LEAST - 0.05)
+        assert matched(weak) == [(None, "unclear")]
+        assert matched(weak, track([0.97])) == [None, (0, "sure")]
+        assert matched(weak, track([0.92])) == [(None, "unclear"), (0, "doubtful")]
+        assert matched(weak, track([0.97], shot=1)) == [(None, "unclear"), (0, "sure")]
+        assert matched(weak, track([0.97]), people=2) == [(None, "unclear"), (0, "sure")]
+
+    def test_a_weak_track_that_is_alike_is_doubtful(self) -> None:
+        assert matched(track([0.91], quality=LEAST - 0.05)) == [(0, "doubtful")]
+
+    def test_a_track_says_nothing_of_frames_in_which_it_may_be_somebody_else(self) -> None:
+        """It is like the person in frames 0 to 20, and goes on until frame 60."""
+        lost = track([0.97], [0.5], [0.96], frames=(0, 60), at=(0, 40, 16))
+        early, late = (
+            track([0.88], frames=frames, quality=LEAST - 0.05) for frames in ((0, 9), (30, 60))
+        )
+        assert matched(lost, early, late) == [(0, "sure"), None, (None, "unclear")]
 
     def test_two_tracks_of_one_person_at_different_times(self) -> None:
         later, elsewhere = track([0.96], frames=(10, 19)), track([0.97], shot=1)
@@ -149,11 +181,21 @@ class TestMatch:
         assert matched(track([0.93]), track([0.97])) == [(0, "excluded"), (0, "sure")]
 
     def test_who_is_nearly_as_like_is_not_ruled_out(self) -> None:
-        close = 0.935 + CLEAR_LEAD - 0.002
-        assert matched(track([0.935]), track([close])) == [(0, "doubtful"), (0, "sure")]
+        close = 0.938 + CLEAR_LEAD * UNIT - 0.002
+        assert matched(track([0.938]), track([close])) == [(0, "doubtful"), (0, "sure")]
 
-    def test_who_surely_would_be_the_person_is_never_ruled_out(self) -> None:
-        assert matched(track([0.95]), track([0.99])) == [(0, "doubtful"), (0, "sure")]
+    def test_who_surely_would_be_the_person_is_ruled_out_by_a_larger_lead_only(self) -> None:
+        """A mirror shows the person again, nearly as like."""
+        near, far = (0.95 + CLEAR_LEAD_OF_SURE * UNIT + d for d in (-0.002, 0.002))
+        assert matched(track([0.95]), track([near])) == [(0, "doubtful"), (0, "sure")]
+        assert matched(track([0.95]), track([far])) == [(0, "excluded"), (0, "sure")]
+
+    def test_a_doubtful_track_rules_nobody_out(self) -> None:
+        assert matched(track([0.905]), track([0.935])) == [(0, "doubtful"), (0, "doubtful")]
+
+    def test_who_is_ruled_out_as_one_person_may_be_another(self) -> None:
+        second = track([0.93, 0.92])
+        assert matched(track([0.98]), second, people=2) == [(0, "sure"), (1, "doubtful")]
 
     def test_who_is_never_in_the_same_frame_rules_nobody_out(self) -> None:
         before, after = track([0.93], frames=(0, 4)), track([0.93], frames=(20, 29))
@@ -181,8 +223,8 @@ class TestVouching:
     front = (0.97, 0, 0, 0, 0.24)
     profile = (0.5, 0, 0, 0.866)
 
-    def sure(self, *, size: float = 50.0, weight: float = 1.0) -> Evidence:
-        return track(self.front, self.profile, shot=0, size=size, weight=weight)
+    def sure(self, *, size: float = 50.0, quality: float = 1.0) -> Evidence:
+        return track(self.front, self.profile, shot=0, size=size, quality=quality)
 
     def unlike(self) -> Evidence:
         return track((0.5, 0, 0, 0.86, 0, 0.1), shot=1)
@@ -191,25 +233,25 @@ class TestVouching:
         assert matched(self.unlike()) == [None]
 
     def test_an_unlike_track_is_recognised_by_the_company_of_a_sure_one(self) -> None:
-        found = match([self.sure(), self.unlike()], gallery(1), THRESHOLDS)
+        found = match([self.sure(), self.unlike()], gallery(1), SCALE)
         assert standings(found) == [(0, "sure"), (0, "sure")]
         assert found[1] is not None
-        expected = 0.5 * 0.5 + 0.866 * 0.86 - VOUCHING_LOSS
+        expected = 0.5 * 0.5 + 0.866 * 0.86 - SAME_VIDEO * UNIT
         assert found[1].similarity == pytest.approx(expected, abs=1e-5)
 
     @pytest.mark.parametrize(
-        ("size", "weight", "vouches"),
+        ("size", "quality", "vouches"),
         [
             (VOUCHING_SIZE, 1.0, True),
             (VOUCHING_SIZE - 1, 1.0, False),
-            (50.0, VOUCHING_WEIGHT + 0.05, True),
-            (50.0, VOUCHING_WEIGHT - 0.05, False),
+            (50.0, VOUCHING_QUALITY + 0.05, True),
+            (50.0, VOUCHING_QUALITY - 0.05, False),
         ],
     )
     def test_small_and_weak_chips_do_not_vouch(
-        self, size: float, weight: float, vouches: bool
+        self, size: float, quality: float, vouches: bool
     ) -> None:
-        found = matched(self.sure(size=size, weight=weight), self.unlike())
+        found = matched(self.sure(size=size, quality=quality), self.unlike())
         assert found[0] is not None
         assert (found[1] is not None) is vouches
 
@@ -218,7 +260,7 @@ class TestVouching:
         assert matched(doubtful, self.unlike()) == [(0, "doubtful"), None]
 
     def test_a_track_does_not_vouch_for_itself(self) -> None:
-        (found,) = match([self.sure()], gallery(1), THRESHOLDS)
+        (found,) = match([self.sure()], gallery(1), SCALE)
         assert found is not None
         assert found.similarity == pytest.approx(0.97)
 
@@ -235,7 +277,7 @@ class TestKnown:
 
     def test_who_was_pointed_out_is_nobody_else_even_where_that_would_suit(self) -> None:
         pointed = track([0.2, 0.99], known=0)
-        assert matched(pointed, track([0.97, 0.2]), people=2) == [(0, "sure"), (0, "doubtful")]
+        assert matched(pointed, track([0.97, 0.2]), people=2) == [(0, "sure"), (0, "excluded")]
 
     def test_the_others_in_the_frame_are_not(self) -> None:
         assert matched(track([0.2], known=0), track([0.93])) == [(0, "sure"), (0, "excluded")]
@@ -250,7 +292,7 @@ class TestKnown:
     def test_a_person_without_photos_is_found_nowhere_else(self) -> None:
         nobody = Gallery((Person("pointed", np.zeros((0, SPACE), np.float32), 0),))
         tracks = [track([0.99], known=0), track([0.99], shot=1)]
-        assert standings(match(tracks, nobody, THRESHOLDS)) == [(0, "sure"), None]
+        assert standings(match(tracks, nobody, SCALE)) == [(0, "sure"), None]
 
 
 likenesses = st.integers(880, 990).map(lambda n: n / 1000 + 0.0005)
@@ -272,7 +314,7 @@ def best_total(tracks: Sequence[Evidence], people: int, threshold: float) -> flo
 
     def gain(t: int, person: int) -> float:
         value = float(tracks[t].embeddings[0, person])
-        return value - threshold + 1e-3 if value >= threshold else -1.0
+        return (value - threshold) / (threshold - STRANGER) + 1e-3 if value >= threshold else -1.0
 
     best = 0.0
     for choice in product(range(-1, people), repeat=len(tracks)):
@@ -290,12 +332,14 @@ def best_total(tracks: Sequence[Evidence], people: int, threshold: float) -> flo
 def test_no_other_assignment_is_better(crowd: tuple[list[Evidence], int]) -> None:
     tracks, people = crowd
     threshold = 0.92
-    found = match(tracks, gallery(people), Thresholds(threshold, threshold))
+    scale = SCALE.changed(doubtful=threshold, sure=threshold)
+    found = match(tracks, gallery(people), scale)
     chosen = {t: m for t, m in enumerate(found) if m is not None and m.standing == "sure"}
     for (t, one), (u, other) in combinations(chosen.items(), 2):
         assert one.person != other.person or not tracks[t].meets(tracks[u])
-    total = sum(m.similarity - threshold + 1e-3 for m in chosen.values())
-    assert total == pytest.approx(best_total(tracks, people, threshold), abs=1e-5)
+    unit = threshold - STRANGER
+    total = sum(((m.similarity or 0.0) - threshold) / unit + 1e-3 for m in chosen.values())
+    assert total == pytest.approx(best_total(tracks, people, threshold), abs=1e-4)
 
 
 @settings(deadline=None)
@@ -304,12 +348,11 @@ def test_nobody_who_may_be_a_person_is_dropped_in_silence(
     crowd: tuple[list[Evidence], int],
 ) -> None:
     tracks, people = crowd
-    for evidence, found in zip(tracks, match(tracks, gallery(people), THRESHOLDS), strict=True):
+    for evidence, found in zip(tracks, match(tracks, gallery(people), SCALE), strict=True):
         likeness = evidence.embeddings[0, :people].max()
         assert (found is None) == (likeness < DOUBTFUL)
-        if found is not None and found.standing == "excluded":
-            assert found.similarity < SURE
         if found is not None and found.standing == "sure":
+            assert found.similarity is not None
             assert found.similarity >= SURE
 
 
@@ -318,7 +361,7 @@ def test_a_chip_does_not_vouch_for_whoever_is_beside_it() -> None:
     front = [(0.95, 0, 0, 0.3122, 0, 0), (0.5, 0, 0, 0.866, 0, 0)]
     beside = [(0.5, 0, 0, 0.86, 0, 0.1)]
     tracks = [_plain(front), _plain(beside)]
-    first, second = match(tracks, gallery, Thresholds(doubtful=0.7, sure=0.7))
+    first, second = match(tracks, gallery, Scale.flat(stranger=0.5, doubtful=0.7, sure=0.7))
     assert first is not None
     assert first.standing == "sure"
     assert second is None
@@ -328,14 +371,14 @@ def test_nobody_outweighs_a_track_that_was_pointed_out() -> None:
     gallery = Gallery((Person("a", np.eye(1, 2, dtype=np.float32), 0),))
     clicked = replace(_plain([(0.0, 1.0)], 0, 100), known=0)
     like = [_plain([(0.99, 0.141)], 0, 40), _plain([(0.99, 0.141)], 60, 100)]
-    found = match([clicked, *like], gallery, Thresholds(doubtful=0.9, sure=0.95))
+    found = match([clicked, *like], gallery, SCALE)
     assert found[0] is not None
     assert found[0].standing == "sure"
     assert all(one is not None and one.standing != "sure" for one in found[1:])
 
 
 def test_an_empty_gallery_matches_nobody() -> None:
-    assert match([_plain([(1.0, 0.0)])], Gallery(()), Thresholds(doubtful=0.9, sure=0.95)) == [None]
+    assert match([_plain([(1.0, 0.0)])], Gallery(()), SCALE) == [None]
 
 
 def _plain(chips: Sequence[tuple[float, ...]], first: int = 0, last: int = 9) -> Evidence:

@@ -76,7 +76,7 @@ def test_the_detector_finds_faces_that_lie_on_their_side(folder: Path) -> None:
     run("detector", folder)
     space: dict[str, object] = {}
     exec(program("detector").partition("clip, settings")[0], space)
-    upright = load_detector(ready("open"), precision="float")
+    upright = load_detector(ready("open", "detector"), precision="float")
     both = space["AnyWayUp"](upright)  # type: ignore[operator]
     picture = scaled(photograph("obama.jpg"), 320)
     (expected,) = upright.detect([picture])

@@ -161,7 +161,7 @@ def test_chips_tell_who_each_track_is() -> None:
     colours = {}
     for track in found.tracks:
         assert track.chips is not None
-        assert len(track.chips.weights) > 0
+        assert len(track.chips.qualities) > 0
         colours[int(track.boxes[0, 0] > 100)] = int(track.chips.embeddings[0].argmax())
     assert colours == {0: 0, 1: 2}
 

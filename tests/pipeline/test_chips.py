@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from painted_faces import BLUE, GREEN, RED, ColourRecogniser, Painted, landmarks_of, paint
 
+from app.identity.quality import FLAWS
 from app.pipeline.chips import APART, MOST, WAITING, ChipCollector, cut, rank
 from app.tracking.observations import Observation, Trail
 from app.types import Boxes, Frame
@@ -74,7 +75,7 @@ class TestCollector:
         chips.offer(trail, -1)
         (embedded,) = chips.embed([trail])
         assert embedded.embeddings.shape == (0, 3)
-        assert len(embedded.weights) == len(embedded.sizes) == 0
+        assert len(embedded.qualities) == len(embedded.sizes) == 0
 
     def test_each_chip_is_embedded_once(self) -> None:
         recogniser = ColourRecogniser()
@@ -120,7 +121,7 @@ class TestCollector:
         for half in halves:
             chips.offer(half, -1)
         (embedded,) = chips.embed([Trail(halves[0].observations + halves[1].observations)])
-        assert len(embedded.weights) == MOST
+        assert len(embedded.qualities) == MOST
 
     def test_what_is_embedded_is_the_face(self) -> None:
         image = paint({FACE: RED, (200, 80, 260, 140): BLUE})
@@ -133,7 +134,7 @@ class TestCollector:
         assert red.embeddings[0, 0] > 0.98
         assert blue.embeddings[0, 2] > 0.98
         assert red.sizes.tolist() == [60]
-        assert red.weights[0] > 0.5
+        assert red.qualities[0] > 0.5
 
 
 @pytest.mark.parametrize("side", [24, 60, 200, 300])
@@ -153,9 +154,30 @@ def test_a_chip_has_its_landmarks_on_the_template(side: int) -> None:
         assert int(chip.image[y, x].max()) - int(chip.image[y, x].min()) > 60
 
 
-def test_a_flat_chip_weighs_nothing() -> None:
+def test_in_a_flat_chip_nobody_can_be_recognised() -> None:
     chip = cut(Painted(0, paint({})), seen(0), ColourRecogniser())
-    assert chip.weight == 0
+    assert (chip.quality, chip.image) == (0, None)
+    assert chip.flaw in FLAWS
+
+
+def test_a_face_that_the_border_cuts_is_worth_less() -> None:
+    image = paint({FACE: RED})
+    x1, y1, x2, y2 = BOX
+    half = np.asarray([(x1 - x2) / 2, y1, (x2 - x1) / 2, y2], np.float32)
+    whole, cut_off = (
+        cut(Painted(0, image), seen(0, box=b), ColourRecogniser()) for b in (BOX, half)
+    )
+    assert cut_off.quality < whole.quality
+    assert cut_off.flaw == "cut off by the border"
+
+
+def test_the_flaw_of_a_trail_is_that_of_its_best_chip() -> None:
+    chips = collector(range(40))
+    trail = Trail([seen(0, 0.26), seen(10, 0.2)])
+    chips.offer(trail, -1)
+    (embedded,) = chips.embed([trail])
+    assert embedded.flaw == "hardly found"
+    assert embedded.frames.tolist() == [0, 10]
 
 
 def test_score_size_and_facing_make_the_rank() -> None:

@@ -6,14 +6,14 @@ import pytest
 from app.config import Point, Settings
 from app.errors import UsageError
 from app.identity.gallery import Gallery, Person
-from app.identity.matching import Thresholds
 from app.identity.policies import POLICIES
+from app.identity.scale import Scale
 from app.pipeline.analysis import Found, FoundTrack
 from app.pipeline.chips import Embedded
 from app.pipeline.naming import NEAR, at, decide
 from app.plan import PlanTrack
 
-THRESHOLDS = Thresholds(0.9, 0.94)
+SCALE = Scale.flat(stranger=0.8, doubtful=0.9, sure=0.94)
 ALICE = Person("alice", np.asarray([[1, 0, 0]], np.float32), 2)
 BOB = Person("bob", np.asarray([[0, 1, 0]], np.float32), 1)
 
@@ -27,7 +27,7 @@ def track(
     chip = np.zeros((1 if similarities else 0, 3), np.float32)
     chip[:, : len(similarities)] = similarities
     ones = np.ones(len(chip), np.float32)
-    chips = Embedded(chip, ones, 60 * ones)
+    chips = Embedded(chip, ones, 60 * ones, np.full(len(chip), first, np.int64))
     return FoundTrack(shot, first, boxes, (first, first + frames - 1), chips)
 
 
@@ -38,7 +38,7 @@ def found(*tracks: FoundTrack) -> Found:
 def _decide(
     found: Found, gallery: Gallery, settings: Settings
 ) -> tuple[Gallery, tuple[PlanTrack, ...]]:
-    return decide(found, gallery, settings.select, THRESHOLDS, POLICIES[settings.choice])
+    return decide(found, gallery, settings.select, SCALE, POLICIES[settings.choice])
 
 
 def decided(settings: Settings, *tracks: FoundTrack) -> tuple[PlanTrack, ...]:

@@ -110,7 +110,7 @@ def test_a_ticket_is_done(service: Running, bucket: Bucket, clip: Clips, tmp_pat
     report = answer.json
     assert report.pop("seconds") > 0
     assert report == {
-        "frames": 60, "tracks": 2, "hidden": 1, "uncertain": 0,
+        "frames": 60, "tracks": 2, "hidden": 1, "uncertain": 0, "unclear": 0, "not_found": 0,
         "sha256": {
             "source": hashlib.sha256(content).hexdigest(),
             "result": hashlib.sha256(made).hexdigest(),

@@ -1,0 +1,50 @@
+"""The quality of chips, and what lowers it."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.identity.quality import FACTORS, FLAWS, ChipMeasures, rate
+
+BEST = {name: factor.points[-1][0] for name, factor in FACTORS.items()}
+
+
+def measures(**changed: float) -> ChipMeasures:
+    values = {**BEST, **changed}
+    return ChipMeasures(**{name: np.asarray([value], np.float32) for name, value in values.items()})
+
+
+def quality(**changed: float) -> float:
+    (got,), _ = rate(measures(**changed))
+    return float(got)
+
+
+def test_a_good_chip_has_quality_1() -> None:
+    assert quality() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", FACTORS)
+def test_each_measure_alone_lowers_it_and_is_named(name: str) -> None:
+    low, left = FACTORS[name].points[0]
+    got, flaws = rate(measures(**{name: low}))
+    assert float(got[0]) == pytest.approx(left, abs=1e-6)
+    assert left <= 0.3
+    assert flaws == [FACTORS[name].flaw]
+
+
+@pytest.mark.parametrize("name", FACTORS)
+@given(st.floats(-1, 60), st.floats(-1, 60))
+def test_a_better_measure_never_lowers_it(name: str, one: float, other: float) -> None:
+    low, high = sorted((one, other))
+    assert quality(**{name: low}) <= quality(**{name: high}) + 1e-6
+
+
+def test_losses_multiply_and_the_worst_is_named() -> None:
+    got, flaws = rate(measures(sizes=16, sharpness=0.16))
+    assert float(got[0]) == pytest.approx(0.43 * 0.5, abs=1e-6)
+    assert flaws == ["too small"]
+
+
+def test_every_flaw_is_a_phrase_of_its_own() -> None:
+    assert len(set(FLAWS)) == len(FLAWS) == 6

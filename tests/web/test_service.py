@@ -89,7 +89,10 @@ def test_a_video_comes_back_as_the_same_kind(
     answer = service.invoke(_blocks(content) if chunked else content, Content_Type=kind)
     assert (answer.status, answer.headers["Content-Type"]) == (200, "video/mp4")
     assert int(answer.headers["Content-Length"]) == len(answer.body)
-    assert answer.headers["X-Face-Blur-Summary"] == "frames=120 tracks=1 hidden=1 uncertain=0 unclear=0 not_found=0"
+    assert (
+        answer.headers["X-Face-Blur-Summary"]
+        == "frames=120 tracks=1 hidden=1 uncertain=0 unclear=0 not_found=0"
+    )
     assert _frames(answer.body, tmp_path / "answer.mp4") == 120
 
 

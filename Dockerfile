@@ -42,13 +42,14 @@ COPY app app
 COPY models models
 COPY scripts/entrypoint.sh scripts/
 COPY serve ./
-# The pack that is baked in. Weights that lie in the checkout are used if their hash is right.
+# The pack that is baked in. Weights that lie in the checkout are used if their hash is right; others
+# are downloaded. No other pack takes its place: without its publisher build with MODELS=dlib.
 ARG MODELS=open
 # Runs with the system's Python, which has pip; the packages are those of the image.
 RUN --mount=type=secret,id=ca_bundle --mount=type=cache,target=/root/.cache/pip \
     if [ -s /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi; \
     export PYTHONDONTWRITEBYTECODE=1; \
-    PYTHONPATH=$(echo /opt/venv/lib/python3*/site-packages) python3 -m app.cli models fetch "$MODELS" \
+    PYTHONPATH=$(echo /opt/venv/lib/python3*/site-packages) python3 -m app.cli models fetch "$MODELS" --no-substitute \
     && find models -mindepth 1 -maxdepth 1 ! -name "$MODELS" -exec rm -rf {} + \
     && python3 -m compileall -q --invalidation-mode unchecked-hash app \
     && chmod -R a+rX,go-w app models scripts serve

@@ -7,7 +7,8 @@
 #   scripts/image.sh save  cpu|cuda FILE            builds it, and writes it as docker save does
 #
 # Where no engine can run, smoke says so and tries the same entry points without an image.
-# IMAGE names the image (default face-blur:VARIANT), MODELS the pack that is baked in.
+# IMAGE names the image (default face-blur:VARIANT), MODELS the pack that is baked in (default: open,
+# or the pack that make setup had to take instead).
 set -euo pipefail
 folder=$PWD
 cd "$(dirname "$0")/.."
@@ -22,6 +23,13 @@ build:cpu | build:cuda | run:cpu | run:cuda | smoke:cpu | smoke:cuda | save:cpu 
     ;;
 esac
 image=${IMAGE:-face-blur:$variant}
+if [ -z "${MODELS:-}" ]; then
+    MODELS=open
+    if [ ! -e models/open/face-reidentification-retail-0095.onnx ] && [ -e models/dlib/dlib-resnet.onnx ]; then
+        MODELS=dlib
+        echo 'image.sh: WARNING: the pack open could not be fetched; the image gets the pack dlib' >&2
+    fi
+fi
 container='' media='' server=''
 
 finish() {
@@ -44,7 +52,7 @@ build() {
     revision=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
     say "building $image"
     local command=("${engine[@]}" build "${build_flags[@]}" --build-arg "VARIANT=$variant")
-    command+=(--build-arg "MODELS=${MODELS:-open}" --build-arg "REVISION=$revision" --tag "$image" .)
+    command+=(--build-arg "MODELS=$MODELS" --build-arg "REVISION=$revision" --tag "$image" .)
     if ! quietly build "${command[@]}"; then
         # Podman fails once in a while in sealing a file of its own; nothing of ours is wrong then.
         grep -q 'sealing memfd' "$cache/build.log" || die "the build failed; see $cache/build.log"
@@ -75,7 +83,7 @@ in_image() {
 inside() { "${engine[@]}" exec "$container" "$@"; }
 
 smoke_commands() {
-    in_image "$image" models verify "${MODELS:-open}" || die 'models verify failed'
+    in_image "$image" models verify "$MODELS" || die 'models verify failed'
     in_image --entrypoint python3 "$image" /smoke/smoke.py contents "$variant" ||
         die 'the image has what it should not, or lacks what it should have'
     in_image "$image" blur /smoke/clip.mp4 -o /out/hidden.mp4 --people /smoke/people --quiet ||
@@ -84,7 +92,7 @@ smoke_commands() {
         die 'blur has not hidden who it should, or not only them'
     # A pack of another name, where SageMaker unpacks a model archive.
     mkdir "$media/model"
-    cp -R "models/${MODELS:-open}" "$media/model/given"
+    cp -R "models/$MODELS" "$media/model/given"
     in_image -v "$media/model:/opt/ml/model:ro" "$image" models verify given ||
         die 'a pack given at run time is not found'
     say 'commands: models verify, blur'
@@ -132,7 +140,7 @@ unpackaged() {
         'The same entry points are tried without an image. Run this where an engine is.' "$bar" >&2
     export PATH=$PWD/.venv/bin:$PATH TMPDIR=$media/out ORT_DISABLE_TELEMETRY=1 SVT_LOG=1
     local entry=scripts/entrypoint.sh
-    "$entry" models verify "${MODELS:-open}"
+    "$entry" models verify "$MODELS"
     "$entry" blur "$media/clip.mp4" -o "$media/hidden.mp4" --people "$media/people" --quiet
     python3 "$media/smoke.py" hidden "$media/hidden.mp4"
     port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from faces_media import with_detector
+from faces_media import ready, with_detector
 from media.clip import Clip
 from media.truth import leaked
 
 from app.cli import main
 from app.config import ENV_PREFIX, Settings
-from app.faces.packs import load_pack
 from app.plan import Plan, read_plan
 
 ROOT = Path(__file__).parents[2]
@@ -80,5 +79,5 @@ def _fetched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The packs that the example names: the default one, and a detector."""
     root = folder / "models"
     with_detector("arcface-mtcnn", root)
-    (root / "open").symlink_to(load_pack("open").folder)
+    (root / "open").symlink_to(ready("open").folder)
     monkeypatch.setenv(ENV_PREFIX + "MODELS_ROOT", str(root))

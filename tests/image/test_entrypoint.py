@@ -55,14 +55,14 @@ def test_the_working_folder_is_not_taken_for_the_program(tmp_path: Path) -> None
     (tmp_path / "app" / "__init__.py").write_text("raise SystemExit('the wrong program')\n")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
-        [ROOT / "scripts" / "entrypoint.sh", "models", "verify", "open"],
+        [ROOT / "scripts" / "entrypoint.sh", "models", "verify", "dlib"],
         env=os.environ | {"PATH": path},
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (0, "open: ready\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "dlib: ready\n"), done.stderr
 
 
 def test_the_build_says_why_there_is_no_engine(tmp_path: Path) -> None:

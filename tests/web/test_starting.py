@@ -60,7 +60,11 @@ def _packs(folder: Path, content: bytes | None) -> Path:
     pack.mkdir(parents=True)
     shutil.copy(ROOT / "models" / "open" / "pack.toml", pack)
     if content is not None:
-        for name in ("centerface.onnx", "centerface-int8.onnx", "dlib-resnet.onnx"):
+        for name in (
+            "centerface.onnx",
+            "centerface-int8.onnx",
+            "face-reidentification-retail-0095.onnx",
+        ):
             (pack / name).write_bytes(content)
     return folder
 

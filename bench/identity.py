@@ -1,6 +1,6 @@
 """How well people are told apart in video: error rates of each model pack, and its scale.
 
-    python bench/identity.py [--photos DIR] [--packs NAME...] [--quick] [--json FILE]
+    python bench/identity.py [--photos DIR] [--most N] [--packs NAME...] [--quick] [--json FILE]
 
 Every picture becomes a short clip, as bad as its condition says, that runs through detection,
 tracking, chips and quality as a user's video does; the references are read as a user's photos are.
@@ -16,7 +16,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -32,7 +32,7 @@ sys.path.insert(0, str(HERE))
 
 import curves  # noqa: E402 - lies beside this script
 from footage import CLEAR, CONDITIONS, QUICK, Condition, evidence, write  # noqa: E402
-from photos import Portrait, load_portraits, people_of, some  # noqa: E402
+from photos import AT_HAND, Portrait, load_portraits, people_of, some  # noqa: E402
 from verification import NOT_FOUND, Comparison  # noqa: E402
 
 from app.config import Settings  # noqa: E402
@@ -318,10 +318,15 @@ def groups(portraits: Sequence[Portrait]) -> dict[str, list[int]]:
     return large if len(large) > 1 else {}
 
 
-def measure(pack: str, folder: Path | None, conditions: Sequence[Condition]) -> Report:
-    """A pack in all conditions, in the clear ones by group, and in all of them together."""
+def measure(
+    pack: str, folder: Path | None, conditions: Sequence[Condition], most: int | None = None
+) -> Report:
+    """A pack in all conditions, in the clear ones by group, and in all of them together.
+
+    Of each person at most ``most`` pictures are used, by default all.
+    """
     parts = load_parts(_settings(pack))
-    portraits = some(load_portraits(parts.detector, folder))
+    portraits = _first(some(load_portraits(parts.detector, folder)), most)
     with tempfile.TemporaryDirectory(prefix="face-blur-bench-") as place:
         known = list(references(portraits, parts, Path(place)))
     found = []
@@ -343,10 +348,28 @@ def measure(pack: str, folder: Path | None, conditions: Sequence[Condition]) -> 
     return Report(pack, rows, bins, len(np.unique(whole.probes[genuine])))
 
 
+def _first(portraits: Sequence[Portrait], most: int | None) -> list[Portrait]:
+    """The first pictures of each person."""
+    taken: Counter[str] = Counter()
+    out = []
+    for portrait in portraits:
+        taken[portrait.person] += 1
+        if most is None or taken[portrait.person] <= most:
+            out.append(portrait)
+    return out
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure every pack that is installed, and print."""
     parser = argparse.ArgumentParser(description="How well people are told apart in video.")
-    parser.add_argument("--photos", type=Path, help="folder of people: NAME/*.jpg, two and more")
+    parser.add_argument(
+        "--photos",
+        type=Path,
+        default=AT_HAND if AT_HAND.is_dir() else None,
+        help="folder of people: NAME/*.jpg, two and more (default: that beside the checkout, or the"
+        " few people of the registry)",
+    )
+    parser.add_argument("--most", type=int, help="photos of each person, at most")
     parser.add_argument("--packs", nargs="+", metavar="NAME", help="default: all that are ready")
     parser.add_argument("--quick", action="store_true", help="one condition")
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
@@ -358,7 +381,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for pack in packs
         if {"detector", "recogniser"} <= pack.parts.keys() and state(pack) is State.READY
     ]
-    reports = [measure(pack, arguments.photos, conditions) for pack in ready]
+    reports = [measure(pack, arguments.photos, conditions, arguments.most) for pack in ready]
     rows = [one for report in reports for one in report.rows]
     print(table(rows), *map(str, reports), sep="\n\n")
     if arguments.json is not None:

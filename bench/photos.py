@@ -30,6 +30,7 @@ from app.types import Boxes, FaceDetector, Frame, Image, Landmarks  # noqa: E402
 from app.video import open_source  # noqa: E402
 
 CONCERT = ROOT.parent / "shared" / "data" / "hamilton"
+AT_HAND = ROOT.parent / "shared" / "data" / "photos"
 ROOM = 2.2
 """Side of what is kept around a face, over the face's."""
 PER_SITTING = 2

@@ -16,6 +16,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from fetch_media import fetch
 from media.clip import Clip
 from PIL import Image
 
@@ -258,11 +259,98 @@ def test_people_are_listed(people: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == "obama: 2 photos\n"
 
 
+def _photos(folder: Path, **media: str) -> Path:
+    """A folder of people: names with ``__`` for a slash, and the media that they are."""
+    for name, medium in media.items():
+        path = folder / f"{name.replace('__', '/')}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(fetch(f"{medium}.jpg"), path)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("media", "doubt"),
+    [
+        (
+            {"obama__1": "obama", "obama__2": "biden"},
+            "obama/1.jpg and {0}/obama/2.jpg: not alike, but both are given for obama",
+        ),
+        (
+            {"a__1": "obama", "a__2": "obama2", "a__3": "obama3", "a__4": "biden"},
+            "a/4.jpg: not like the other photos of a; is this somebody else?",
+        ),
+        (
+            {"a__1": "obama", "b__1": "obama2", "c__1": "biden"},
+            "a/1.jpg and {0}/b/1.jpg: a and b look alike; are they one person?",
+        ),
+        (
+            {"1": "obama", "2": "obama2", "3": "obama3"},
+            "1.jpg, {0}/2.jpg, {0}/3.jpg: all of them look like one person",
+        ),
+    ],
+    ids=["two people", "odd one", "two names", "too deep"],
+)
+def test_photos_that_contradict_each_other_are_named(
+    tmp_path: Path, media: dict[str, str], doubt: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = _photos(tmp_path / "people", **media)
+    assert main(["people", str(folder)]) == 0
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert warning.startswith(f"face-blur: warning: {folder}/{doubt.format(folder)}")
+
+
+def test_a_photo_in_which_nobody_can_be_recognised_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = _photos(tmp_path / "people", a__1="obama2", a__2="obama3")
+    with Image.open(folder / "a/2.jpg") as picture:
+        small = picture.resize((picture.width // 20, picture.height // 20))
+    soft = small.resize((picture.width // 2, picture.height // 2), Image.Resampling.BICUBIC)
+    soft.save(folder / "a/2.jpg")
+    assert main(["people", str(folder)]) == 0
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert warning.startswith(f"face-blur: warning: {folder}/a/2.jpg: the face is out of focus")
+
+
+def test_a_folder_too_deep_is_an_error_that_names_the_right_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = _photos(tmp_path / "people", staff__obama__1="obama")
+    assert main(["people", str(folder)]) == 2
+    assert f"give {folder}/staff as the folder of people" in capsys.readouterr().err
+
+
+def test_doubts_about_photos_and_people_who_are_not_found_are_told_before_and_after(
+    clip: Clips, out: Path, tmp_path: Path
+) -> None:
+    """Only Obama is in the clip."""
+    folder = _photos(tmp_path / "people", a__1="obama2", b__1="obama3", biden="biden")
+    source, result = clip("edges").path, out / "hidden.mp4"
+    code, told, errors = _run("blur", source, "-o", result, "--people", folder)
+    assert (code, told) == (0, "")
+    lines = errors.splitlines()
+    assert sum("a and b look alike" in line for line in lines) == 1
+    assert lines[-1] == "face-blur: warning: biden was not found in this video"
+    again = ("blur", source, "-o", out / "again.mp4", "--people", folder, "--quiet")
+    assert _run(*again) == (0, "", "")
+
+
+def test_tracks_in_which_nobody_can_be_recognised_are_counted(
+    clip: Clips, plan: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = json.loads(plan.read_text("utf-8"))
+    data["tracks"][0] |= {"unclear": "in profile", "uncertain": True}
+    plan.write_text(json.dumps(data), encoding="utf-8")
+    result = out / "hidden.mp4"
+    assert main(["render", str(clip("calm").path), str(plan), "-o", str(result)]) == 0
+    assert "tracks of faces hidden; cannot tell: 1" in capsys.readouterr().err
+
+
 def test_models_are_listed_and_verified(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "list"]) == 0
-    assert "open: ready; " in capsys.readouterr().out
-    assert main(["models", "verify", "open"]) == 0
-    assert capsys.readouterr().out == "open: ready\n"
+    assert "dlib: ready; " in capsys.readouterr().out
+    assert main(["models", "verify", "dlib"]) == 0
+    assert capsys.readouterr().out == "dlib: ready\n"
     assert main(["models", "verify", "none"]) == 1
     assert "no model pack 'none'" in capsys.readouterr().err
 

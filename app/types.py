@@ -137,6 +137,12 @@ class Frame(Protocol):
     def luma(self, size: Size, region: Region) -> Luma:
         """How light ``region`` is, averaged to ``size``: 16 or 0 is black, 235 or 255 white."""
 
+    def quantiser(self, region: Region) -> float | None:
+        """The mean quantiser of ``region`` on the scale of H.264, 0..51; None where it is unknown.
+
+        Larger ones leave less detail: 6 more double the step.
+        """
+
     def planes(self) -> tuple[Plane, ...]:
         """Writable views of the planes; what is written is what a sink encodes."""
 

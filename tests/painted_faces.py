@@ -67,6 +67,9 @@ class Painted:
     def luma(self, size: Size, region: Region) -> Luma:
         return np.asarray(cv2.cvtColor(self.rgb(size, region), cv2.COLOR_RGB2GRAY), np.float32)
 
+    def quantiser(self, region: Region) -> float | None:
+        return None
+
     def planes(self) -> tuple[Plane, ...]:
         raise AssertionError("an analysis does not write")
 

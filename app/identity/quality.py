@@ -48,7 +48,25 @@ FACTORS: dict[str, Factor] = {
     "visible": Factor("cut off by the border", ((0, 0.0), (0.3, 0.23), (0.6, 0.77), (0.8, 1.0))),
 }
 """By the names of ``ChipMeasures``."""
-FLAWS = tuple(factor.flaw for factor in FACTORS.values())
+PRESSED = Factor(
+    "pressed too hard",
+    (
+        (26, 1.0),
+        (30, 0.9),
+        (33, 0.82),
+        (36, 0.72),
+        (38.5, 0.6),
+        (41.5, 0.41),
+        (44.5, 0.28),
+        (48, 0.2),
+    ),
+)
+"""By the quantiser of H.264 for a face of ``REFERENCE_SIDE`` pixels."""
+REFERENCE_SIDE = 48.0
+PER_DOUBLING = 4.5
+"""Quantisers that a face of twice the size can bear: in theory 6, which double the step, but 4.5
+fitted best."""
+FLAWS = (*(factor.flaw for factor in FACTORS.values()), PRESSED.flaw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +90,16 @@ def rate(measures: ChipMeasures) -> tuple[Values, list[str]]:
     """The quality (k,) in 0..1 of chips, and the worst flaw of each."""
     left = np.stack([factor.at(getattr(measures, name)) for name, factor in FACTORS.items()])
     return left.prod(axis=0), [FLAWS[i] for i in left.argmin(axis=0)]
+
+
+def pressed(quantiser: float, sizes: Values) -> Values:
+    """What compression leaves of the quality of faces of ``sizes`` (k,) in pixels.
+
+    ``quantiser`` should be the largest at several frames of the track: blocks that are copied from
+    another frame tell no quantiser of their own.
+
+    >>> pressed(30.0, np.float32([48, 96])).round(2).tolist()
+    [0.9, 1.0]
+    """
+    doublings = np.log2(np.maximum(sizes, 1) / REFERENCE_SIDE)
+    return PRESSED.at(np.asarray(quantiser - PER_DOUBLING * doublings, np.float32))

@@ -11,10 +11,10 @@ from app.faces.alignment import align, visible
 from app.faces.quality import chip_quality, frontality, lit
 from app.geometry import inside
 from app.identity.evidence import NO_FACE, Measures
-from app.identity.quality import ChipMeasures, rate
+from app.identity.quality import PRESSED, ChipMeasures, pressed, rate
 from app.pipeline.looking import face_picture
 from app.tracking.observations import Observation, Trail
-from app.types import Embeddings, FaceRecogniser, Faces, Frame, Image
+from app.types import Boxes, Embeddings, FaceRecogniser, Faces, Frame, Image
 
 MOST = 6
 """Chips of a track that are kept: enough for every pose it shows for some time."""
@@ -34,7 +34,8 @@ class Chip:
     """An aligned face, how good it is, and its embedding (D,) once it was asked for.
 
     ``image`` is None from then on, or where it is not worth embedding. ``flaw`` says in words what
-    lowers the ``quality`` most; ``light`` is the mean luma of the face, 0..1.
+    lowers the ``quality`` most; ``light`` is the mean luma of the face, 0..1; ``quantiser`` says
+    how hard it was pressed, and is 0 where that is unknown.
     """
 
     observation: Observation
@@ -44,6 +45,7 @@ class Chip:
     flaw: str
     size: float
     light: float
+    quantiser: float
     embedding: Embeddings | None = None
 
 
@@ -128,16 +130,27 @@ class ChipCollector:
             self._chips[observation].image = None
 
     def _stack(self, chips: list[Chip]) -> Embedded:
-        best = max(chips, key=lambda chip: chip.quality, default=None)
+        if not chips:
+            return self._nothing()
+        best = max(chips, key=lambda chip: chip.quality)
+        hardest = max(chip.quantiser for chip in chips)
+        left = float(pressed(hardest, np.asarray([best.size], np.float32))[0])
         rows = [(chip, chip.embedding) for chip in chips if chip.embedding is not None]
+        sizes = np.asarray([chip.size for chip, _ in rows], np.float32)
         return Embedded(
             np.asarray([row for _, row in rows], np.float32).reshape(-1, self.recogniser.dimension),
-            np.asarray([chip.quality for chip, _ in rows], np.float32),
-            np.asarray([chip.size for chip, _ in rows], np.float32),
+            np.asarray([chip.quality for chip, _ in rows], np.float32) * pressed(hardest, sizes),
+            sizes,
             np.asarray([chip.observation.frame for chip, _ in rows], np.int64),
-            NO_FACE if best is None else best.flaw,
-            float(np.median([chip.light for chip in chips])) if chips else 0.0,
+            best.flaw if best.quality < left else PRESSED.flaw,
+            float(np.median([chip.light for chip in chips])),
         )
+
+    def _nothing(self) -> Embedded:
+        """A track without a chip."""
+        none = np.zeros(0, np.float32)
+        rows = np.zeros((0, self.recogniser.dimension), np.float32)
+        return Embedded(rows, none, none, np.zeros(0, np.int64))
 
 
 def rank(observation: Observation) -> float:
@@ -167,5 +180,19 @@ def cut(picture: Frame, observation: Observation, recogniser: FaceRecogniser) ->
     )  # fmt: skip
     quality, size = float(qualities[0]), float(measured.size[0])
     image = lit(chip) if quality >= WORTHLESS else None
-    light = float(measured.brightness[0])
-    return Chip(observation, image, rank(observation), quality, flaws[0], size, light)
+    return Chip(
+        observation=observation,
+        image=image,
+        rank=rank(observation),
+        quality=quality,
+        flaw=flaws[0],
+        size=size,
+        light=float(measured.brightness[0]),
+        quantiser=_quantiser(picture, observation.box),
+    )
+
+
+def _quantiser(picture: Frame, box: Boxes) -> float:
+    """How hard a face was pressed; 0 where that is unknown."""
+    region = inside(box, picture.size)
+    return 0.0 if region is None else picture.quantiser(region) or 0.0

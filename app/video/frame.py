@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from app.types import Image, Luma, Plane, Region, Size
 from app.video.formats import FULL_RANGE, Layout, PlaneLayout, layout
 from app.video.orientation import Orientation
+from app.video.sidedata import quantisers
 
 _UNSPECIFIED = 2
 _HD_LINES = 720
@@ -20,6 +21,8 @@ THUMBNAIL = 8
 """Reduction from which a picture is a thumbnail: looked at as a whole, not for faces."""
 _REACH = 4
 _GRID = 8
+_MACROBLOCK = 16
+"""Side in pixels of the blocks that have a quantiser in H.264."""
 
 
 class Converters(threading.local):
@@ -86,6 +89,21 @@ class DecodedFrame:
         x1, y1, x2, y2 = region
         pixels = self.orientation.upright(plane_pixels(self.picture, kinds.planes[0]))
         return averaged(np.ascontiguousarray(pixels[y1:y2, x1:x2]), size) / np.float32(kinds.step)
+
+    def quantiser(self, region: Region) -> float | None:
+        """The mean quantiser of ``region``, if this is H.264; its source must ask for it.
+
+        Raises:
+            ValueError: ``region`` is empty or not inside the picture.
+        """
+        check_region(region, self.size)
+        values = quantisers(self.picture)
+        if values is None:
+            return None
+        x1, y1, x2, y2 = self.orientation.coded(region, self.size)
+        rows = slice(y1 // _MACROBLOCK, -(-y2 // _MACROBLOCK))
+        columns = slice(x1 // _MACROBLOCK, -(-x2 // _MACROBLOCK))
+        return float(values[rows, columns].mean())
 
     def planes(self) -> tuple[Plane, ...]:
         """Upright writable views of the planes, alpha left out.

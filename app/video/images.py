@@ -68,6 +68,9 @@ class ImageFrame:
         """
         return averaged(self.rgb(region=region), size)
 
+    def quantiser(self, region: Region) -> None:
+        """Not known of images."""
+
     def planes(self) -> tuple[Plane, ...]:
         """One writable plane; transparency is left out."""
         pixels = self.picture.pixels

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import av
+import numpy as np
+from av.sidedata.encparams import VideoEncParams, VideoEncParamsType
 from av.sidedata.sidedata import SideData
+from numpy.typing import NDArray
 
 Point = tuple[Fraction, Fraction]
 
@@ -57,3 +60,14 @@ def content_light(picture: av.VideoFrame) -> ContentLight | None:
     """Content light level of a frame, None when unknown."""
     data = side_data(picture, "CONTENT_LIGHT_LEVEL")
     return None if data is None else ContentLight(*struct.unpack("=2I", data[:8]))
+
+
+def quantisers(picture: av.VideoFrame) -> NDArray[np.int32] | None:
+    """The quantiser of each macroblock (rows, columns) of an H.264 frame.
+
+    None for other codecs, and where the decoder was not told to export them.
+    """
+    found = picture.side_data.get("VIDEO_ENC_PARAMS")
+    if not isinstance(found, VideoEncParams) or found.codec_type != VideoEncParamsType.H264:
+        return None
+    return np.asarray(found.qp_map(), np.int32)

@@ -207,6 +207,8 @@ def _open(
         frames = stream.codec_context.name in ONE_TO_ONE and threads > 1
         stream.codec_context.thread_type = ThreadType.AUTO if frames else ThreadType.SLICE
         stream.codec_context.thread_count = threads
+        # the quantisers of H.264, MPEG-2 and VP9: how hard a face was pressed
+        stream.codec_context.options = {"export_side_data": "venc_params"}
         yield container, stream
 
 

@@ -40,6 +40,9 @@ class Timed:
     def luma(self, size: Size, region: Region) -> Luma:
         raise AssertionError("a sampler compares no places")
 
+    def quantiser(self, region: Region) -> float | None:
+        return None
+
     def planes(self) -> tuple[Plane, ...]:
         raise AssertionError("a sampler does not write")
 

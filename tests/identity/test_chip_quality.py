@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.identity.quality import FACTORS, FLAWS, ChipMeasures, rate
+from app.identity.quality import FACTORS, FLAWS, PER_DOUBLING, ChipMeasures, pressed, rate
 
 BEST = {name: factor.points[-1][0] for name, factor in FACTORS.items()}
 
@@ -47,4 +47,20 @@ def test_losses_multiply_and_the_worst_is_named() -> None:
 
 
 def test_every_flaw_is_a_phrase_of_its_own() -> None:
-    assert len(set(FLAWS)) == len(FLAWS) == 6
+    assert len(set(FLAWS)) == len(FLAWS) == 7
+
+
+@given(st.floats(0, 51), st.floats(0, 51), st.floats(8, 300))
+def test_a_larger_quantiser_never_helps(one: float, other: float, size: float) -> None:
+    low, high = sorted((one, other))
+    sizes = np.asarray([size], np.float32)
+    assert pressed(high, sizes) <= pressed(low, sizes) + 1e-6
+
+
+def test_large_faces_bear_more_compression_and_an_unknown_one_costs_nothing() -> None:
+    sizes = np.asarray([24, 48, 96, 192], np.float32)
+    left = pressed(36.0, sizes)
+    assert (np.diff(left) >= 0).all()
+    assert left[1] == pytest.approx(0.72)
+    assert left[2] == pytest.approx(pressed(36.0 - PER_DOUBLING, sizes[1:2])[0])
+    assert pressed(0.0, sizes).tolist() == [1, 1, 1, 1]

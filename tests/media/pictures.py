@@ -32,6 +32,9 @@ class Picture:
     def luma(self, size: Size, region: Region) -> Luma:
         raise AssertionError("a shot detector compares no places")
 
+    def quantiser(self, region: Region) -> float | None:
+        return None
+
     def planes(self) -> tuple[Plane, ...]:
         raise AssertionError("a shot detector does not write")
 

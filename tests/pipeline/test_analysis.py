@@ -22,7 +22,7 @@ from painted_faces import (
 from app.config import Settings
 from app.errors import MediaError
 from app.pipeline import analysis
-from app.pipeline.analysis import Analysis, Found
+from app.pipeline.analysis import MOST_LIGHT, Analysis, Found, _darkened
 from app.types import Boxes, Image
 
 PAD = 3
@@ -153,6 +153,13 @@ class TestLossOfSight:
     def test_somebody_else_in_the_place_is_another_track(self) -> None:
         found = run(self.script(BLUE), recogniser=ColourRecogniser())
         assert [t.seen for t in found.tracks if t.follows is None] == [(0, 19), (26, 45)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "against"), [(0.4, 0.4, 0.0), (0.4, 0.2, 0.69), (0.02, 0.4, MOST_LIGHT)]
+)
+def test_another_light_speaks_against_one_person(one: float, other: float, against: float) -> None:
+    assert _darkened(one, other) == _darkened(other, one) == pytest.approx(against, abs=0.01)
 
 
 def test_chips_tell_who_each_track_is() -> None:

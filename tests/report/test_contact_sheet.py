@@ -33,6 +33,9 @@ class Flat:
     def luma(self, size: Size, region: Region) -> Luma:
         raise NotImplementedError
 
+    def quantiser(self, region: Region) -> float | None:
+        return None
+
     def planes(self) -> tuple[Plane, ...]:
         raise NotImplementedError
 

@@ -76,6 +76,26 @@ def test_the_likeness_of_faces_outweighs_their_distance() -> None:
     assert [o.box[0] for t in joined if t.first == 0 for o in t.observations] == [30, 32]
 
 
+def test_a_good_join_is_worth_more_than_two_bad_ones() -> None:
+    """A face comes back where it was; a small face that ends and a hand are far off."""
+    lost, small = trail((0, 300, 100, 100)), trail((0, 150, 100, 55))
+    back, hand = trail((16, 290, 110, 110)), trail((16, 270, 290, 120))
+    joined = stitch([lost, small, back, hand], PATIENCE, unknown)
+    assert sorted(len(one.observations) for one in joined) == [1, 1, 2]
+    (whole,) = (one for one in joined if len(one.observations) == 2)
+    assert [whole.observations[0], whole.observations[1]] == [
+        lost.observations[0],
+        back.observations[0],
+    ]
+
+
+def test_who_is_far_and_of_another_size_stays_alone() -> None:
+    small, large = trail((0, 150, 100, 55)), trail((16, 290, 110, 132))
+    (cost,) = costs(small.observations[0].box[None], large.observations[0].box[None], 16)[0]
+    assert cost < FORBIDDEN
+    assert len(stitch([small, large], PATIENCE, lambda a, b: -1.0)) == 2
+
+
 def test_the_trails_given_are_left_as_they_are() -> None:
     trails = [trail((0, 50, 50, 40)), trail((4, 50, 50, 40))]
     stitch(trails, PATIENCE, unknown)

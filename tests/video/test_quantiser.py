@@ -1,0 +1,72 @@
+"""How hard a region of a frame was pressed, as its codec says."""
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from app.types import Frame
+from app.video import open_source
+from app.video.frame import DecodedFrame
+from app.video.orientation import Orientation
+
+SIZE = (320, 240)
+
+
+def film(path: Path, codec: str, quantiser: int, *, side: int = 0) -> Path:
+    """Noise, of which the first ``side`` columns are grey."""
+    options = {"libx264": {"qp": str(quantiser)}}.get(codec, {})
+    noise = np.random.default_rng(1).integers(0, 256, (SIZE[1], SIZE[0], 3)).astype(np.uint8)
+    noise[:, :side] = 128
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=Fraction(25), options=options)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height = SIZE
+        stream.pix_fmt = "yuv420p"
+        for shift in range(3):
+            picture = np.ascontiguousarray(np.roll(noise, shift, axis=0))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def first(path: Path) -> Frame:
+    return next(iter(open_source(path)))
+
+
+@pytest.mark.parametrize("quantiser", [20, 36])
+def test_it_is_that_of_the_encoder(tmp_path: Path, quantiser: int) -> None:
+    frame = first(film(tmp_path / "a.mp4", "libx264", quantiser))
+    for region in ((0, 0, *SIZE), (100, 50, 130, 90), (319, 239, 320, 240)):
+        found = frame.quantiser(region)
+        assert found is not None
+        # x264 gives the first frame, to which others refer, three less
+        assert quantiser - 4 <= found <= quantiser
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "libx265"])
+def test_other_codecs_tell_none(tmp_path: Path, codec: str) -> None:
+    frame = first(film(tmp_path / "a.mp4", codec, 30))
+    assert frame.quantiser((0, 0, *SIZE)) is None
+
+
+def test_a_region_outside_the_picture_is_refused(tmp_path: Path) -> None:
+    frame = first(film(tmp_path / "a.mp4", "libx264", 30))
+    with pytest.raises(ValueError, match="not inside"):
+        frame.quantiser((300, 0, 330, 10))
+
+
+@pytest.mark.parametrize("transpose", [False, True])
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_turned_picture_has_the_quantisers_of_its_place(
+    tmp_path: Path, transpose: bool, flip: bool
+) -> None:
+    frame = first(film(tmp_path / "a.mp4", "libx264", 40, side=160))
+    assert isinstance(frame, DecodedFrame)
+    orientation = Orientation(transpose=transpose, flip_x=flip)
+    turned = replace(frame, orientation=orientation)
+    for region in ((0, 0, 60, 100), (150, 100, 220, 200)):
+        assert turned.quantiser(region) == frame.quantiser(orientation.coded(region, turned.size))

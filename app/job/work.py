@@ -47,7 +47,7 @@ def fingerprint(settings: Settings, parts: Parts, photos: Mapping[str, Iterable[
     Of the people only their photos count, not their names.
     """
     people = sorted(sorted(sha256_of(photo) for photo in one) for one in photos.values())
-    facts = [VERSION, settings.effective(), asdict(parts.models), people]
+    facts = [VERSION, settings.effective(), asdict(parts.models), parts.scale.knots, people]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

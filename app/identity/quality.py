@@ -98,7 +98,7 @@ def pressed(quantiser: float, sizes: Values) -> Values:
     ``quantiser`` should be the largest at several frames of the track: blocks that are copied from
     another frame tell no quantiser of their own.
 
-    >>> pressed(30.0, np.float32([48, 96])).round(2).tolist()
+    >>> [round(float(left), 2) for left in pressed(30.0, np.float32([48, 96]))]
     [0.9, 1.0]
     """
     doublings = np.log2(np.maximum(sizes, 1) / REFERENCE_SIDE)

@@ -241,7 +241,7 @@ def test_an_interruption_leaves_nothing_and_the_rest_is_sent_later(
                 pressed.append(item)
                 os.kill(os.getpid(), signal.SIGINT)
                 assert noticed.wait(30)
-                time.sleep(0.5)
+                time.sleep(3.0)  # the transfer is cancelled meanwhile, also on a busy machine
 
         yield press
 

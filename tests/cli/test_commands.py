@@ -304,7 +304,7 @@ def test_a_photo_in_which_nobody_can_be_recognised_is_named(
 ) -> None:
     folder = _photos(tmp_path / "people", a__1="obama2", a__2="obama3")
     with Image.open(folder / "a/2.jpg") as picture:
-        small = picture.resize((picture.width // 20, picture.height // 20))
+        small = picture.resize((picture.width // 32, picture.height // 32))
     soft = small.resize((picture.width // 2, picture.height // 2), Image.Resampling.BICUBIC)
     soft.save(folder / "a/2.jpg")
     assert main(["people", str(folder)]) == 0

@@ -25,7 +25,7 @@ Choice: TypeAlias = Literal["listed", "others", "everyone"]
 
 
 class Point(NamedTuple):
-    """A face pointed at: whoever is at pixel (x, y) of the upright picture in frame ``frame``."""
+    """A face pointed at: the one at pixel (x, y) of the upright picture in frame ``frame``."""
 
     frame: int
     x: float

@@ -20,7 +20,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import cv2
@@ -162,15 +162,16 @@ class _Worker:
             return evidence(path, write(portrait, condition, path), self.parts, self.settings)
 
 
-_workers: dict[str, _Worker] = {}
+@cache
+def _worker(pack: str) -> _Worker:
+    """The one of this process, with one thread."""
+    settings = _settings(pack).changed(threads=1)
+    return _Worker(settings, load_parts(settings))
 
 
 def _show(pack: str, portrait: Portrait, condition: Condition) -> Evidence | None:
-    """In a process of its own, with one thread; its models are loaded once."""
-    if pack not in _workers:
-        settings = _settings(pack).changed(threads=1)
-        _workers[pack] = _Worker(settings, load_parts(settings))
-    return _workers[pack].show(portrait, condition)
+    """In a process of its own, whose models are loaded once."""
+    return _worker(pack).show(portrait, condition)
 
 
 def _settings(pack: str) -> Settings:

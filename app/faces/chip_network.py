@@ -79,23 +79,37 @@ class ChipNetwork:
             ValueError: a chip has another shape.
             ModelError: the runtime fails.
         """
-        for chip in chips:
-            if chip.shape != (CHIP, CHIP, 3) or chip.dtype != np.uint8:
-                expected = f"({CHIP}, {CHIP}, 3) uint8"
-                raise ValueError(f"chip: expected {expected}, got {chip.shape} {chip.dtype}")
+        check_chips(chips, CHIP)
         parts = [chips[at : at + self._batch] for at in range(0, len(chips), self._batch)]
         raw = np.zeros((0, self._dimension), np.float32)
         try:
             raw = np.concatenate([raw, *(self._run(part) for part in parts)])
         except Exception as error:
             raise ModelError(f"{self.name} failed on {len(chips)} chips: {error}") from error
-        lengths = np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-12)
-        return np.asarray(raw / lengths, np.float32)
+        return unit_length(raw)
 
     def _run(self, chips: Sequence[Image]) -> Embeddings:
         """Embeddings of one batch as the network gives them."""
         planes = np.ascontiguousarray(np.stack(chips).transpose(0, 3, 1, 2), np.float32)
         return np.asarray(self._session.run(None, {self._input: planes})[0], np.float32)
+
+
+def check_chips(chips: Sequence[Image], side: int) -> None:
+    """Refuse chips that are not (side, side, 3) uint8.
+
+    Raises:
+        ValueError: a chip has another shape.
+    """
+    expected = (side, side, 3)
+    for chip in chips:
+        if chip.shape != expected or chip.dtype != np.uint8:
+            raise ValueError(f"chip: expected {expected} uint8, got {chip.shape} {chip.dtype}")
+
+
+def unit_length(raw: Embeddings) -> Embeddings:
+    """Embeddings (N, D) scaled to length 1; those of length 0 stay."""
+    lengths = np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-12)
+    return np.asarray(raw / lengths, np.float32)
 
 
 def _signature(session: "onnxruntime.InferenceSession", name: str) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Downloads by HTTP: gone on with where they broke off, and checked.
+"""Downloads by HTTP that resume after an interruption, and are checked.
 
 The hash decides, so the way may be any: proxies of the environment, mirrors, redirects.
 """
@@ -59,7 +59,7 @@ def download_url(
 ) -> Path:
     """The file at an address (http, https), kept in ``cache`` as ``archives/<sha256>``.
 
-    What an earlier attempt left is gone on with. Two processes do not disturb each other: the
+    An earlier attempt is resumed. Two processes do not disturb each other: the
     second one waits, and finds the file.
 
     Raises:
@@ -98,7 +98,7 @@ class _Download:
         self._progress, self._patience = progress, patience
 
     def run(self, sha256: str) -> None:
-        """Fetch what is missing; a file that was gone on with and is wrong is fetched anew, once.
+        """Fetch the missing part; a resumed file that is wrong is fetched once more from the start.
 
         Raises:
             Unreachable: no server gives it.
@@ -118,7 +118,7 @@ class _Download:
         return self._part.stat().st_size if self._part.exists() else 0
 
     def _complete(self) -> bool:
-        """Connect until all of it is there; whether it came in several parts."""
+        """Connect until the file is complete; return whether it came in several parts."""
         failures, before = 0, self._there
         resumed = before > 0
         while (error := self._connection(before)) is not None:

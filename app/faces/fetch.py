@@ -108,7 +108,7 @@ def fetch(
 
     Raises:
         Unreachable: a publisher does not answer, or does not give a file.
-        PackError: a licence has not been accepted, a file cannot be had or is not the pinned one,
+        PackError: a licence has not been accepted, a file is not there or is not the pinned one,
             a conversion does not give the pinned result, or no place can be written.
     """
     if not (pack.commercial or accepted):

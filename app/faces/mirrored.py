@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ModelError
+from app.faces.chip_network import BATCH, check_chips, unit_length
 from app.networks.sessions import Device, open_session
 from app.types import Embeddings, Image, Landmarks
-
-BATCH = 16
-"""Chips in one run: memory stays bounded, and larger batches are not faster."""
 
 
 class MirroredNetwork:
@@ -70,14 +68,9 @@ class MirroredNetwork:
             ValueError: a chip has another shape.
             ModelError: the runtime fails.
         """
-        expected = (self.chip, self.chip, 3)
-        for chip in chips:
-            if chip.shape != expected or chip.dtype != np.uint8:
-                raise ValueError(f"chip: expected {expected} uint8, got {chip.shape} {chip.dtype}")
+        check_chips(chips, self.chip)
         parts = [self._run(np.stack(chips[i : i + BATCH])) for i in range(0, len(chips), BATCH)]
-        raw = np.concatenate([np.zeros((0, self.length), np.float32), *parts])
-        lengths = np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-12)
-        return np.asarray(raw / lengths, np.float32)
+        return unit_length(np.concatenate([np.zeros((0, self.length), np.float32), *parts]))
 
     def _run(self, batch: NDArray[np.uint8]) -> Embeddings:
         """Embeddings as the network gives them."""

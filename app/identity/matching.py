@@ -117,12 +117,18 @@ class _Matching:
         return chosen
 
     def _vouch(self, sure: NDArray[np.int64]) -> None:
-        """Raise strengths by the chips of sure tracks, for tracks that these do not meet."""
+        """Raise strengths by the chips of sure tracks, for tracks that do not meet these.
+
+        A sure track counts as met only in the frames in which it shows the person.
+        """
         chips = self._vouching(sure)
         readings = [[read(track, known, self._scale) for known in chips] for track in self._tracks]
         vouched = _strengths(readings) - SAME_VIDEO
-        for witness, person in zip(self._tracks, sure, strict=True):
-            for i in self._by_shot[witness.shot] if person >= 0 else ():
+        for j, person in enumerate(sure.tolist()):
+            if person < 0:
+                continue
+            witness = self._tracks[j].between(*self._shown(j, person))
+            for i in self._by_shot[witness.shot]:
                 if self._tracks[i].meets(witness):
                     vouched[i, person] = -POINTED_OUT
         for t, p in np.argwhere((vouched > self._strength) & (sure < 0)[:, None]):

@@ -16,12 +16,11 @@ from app.job.places import Places
 from app.job.records import FOLDER, History, Records
 from app.job.work import Means, Work, fingerprint
 from app.logs import LOGGER, describe, public
-from app.pipeline import load_parts, load_people, photo_labels, share_one_heap
+from app.pipeline import DOUBTFUL_PHOTOS, load_parts, load_people, photo_labels, share_one_heap
 from app.pipeline.people import find_photos
 from app.signals import Stop
 from app.storage import people_folder
 
-DOUBTFUL_PHOTOS = "some photos of people may not serve; check them with: face-blur people"
 _SILENCE = 30.0
 """Seconds after which a long file gives a sign of life."""
 _TOLD = (

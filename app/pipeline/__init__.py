@@ -14,7 +14,7 @@ from app.pipeline.memory import give_back_memory, share_one_heap
 from app.pipeline.naming import decide
 from app.pipeline.outputs import CONTENT_TYPES, output_for
 from app.pipeline.parts import Parts, Progress, load_parts, parts_for
-from app.pipeline.people import check_people, load_people, photo_labels
+from app.pipeline.people import DOUBTFUL_PHOTOS, check_people, load_people, photo_labels
 from app.pipeline.rendering import write_hidden
 from app.plan import Person, Plan, SourceRecord, sha256_of
 from app.types import Effect, MediaFile, MediaInfo
@@ -22,6 +22,7 @@ from app.video import check_output, open_source
 
 __all__ = [
     "CONTENT_TYPES",
+    "DOUBTFUL_PHOTOS",
     "Parts",
     "Progress",
     "analyse",

@@ -18,6 +18,8 @@ from app.pipeline.parts import Parts
 from app.types import Embeddings, FaceDetector, Faces, Image, Landmarks
 from app.video import read_photo
 
+DOUBTFUL_PHOTOS = "some photos of people may not serve; check them with: face-blur people"
+"""For logs, which must not name anybody: see ``Gallery.doubts``."""
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 LEAST = 0.5
 """Score of a face that can serve as a reference."""

@@ -8,7 +8,7 @@ from app.config import Point, ServiceSettings, Settings
 from app.errors import PeopleError
 from app.identity.gallery import Gallery
 from app.logs import LOGGER, public
-from app.pipeline import Parts, load_parts, load_people, photo_labels
+from app.pipeline import DOUBTFUL_PHOTOS, Parts, load_parts, load_people, photo_labels
 from app.storage import Place, parse_prefixes, people_folder
 from app.web.metrics import Metrics
 from app.web.runner import Runner
@@ -64,8 +64,6 @@ def _load_known(people: str, parts: Parts, spool: Path) -> Gallery:
             message = public(str(error), photo_labels(folder))
             raise PeopleError(f"{message}; check them with: face-blur people") from error
     if known.doubts:
-        message = "some photos of people may not serve; check them with: face-blur people"
-        LOGGER.warning(
-            "photos", extra={"fields": {"doubts": len(known.doubts), "message": message}}
-        )
+        fields = {"doubts": len(known.doubts), "message": DOUBTFUL_PHOTOS}
+        LOGGER.warning("photos", extra={"fields": fields})
     return known

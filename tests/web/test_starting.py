@@ -17,8 +17,11 @@ from fetch_media import fetch
 from PIL import Image
 from web.running import FORM, ROOT, Running, environment, form
 
+from app.config import ServiceSettings, Settings
 from app.errors import PeopleError
+from app.logs import JsonFormatter
 from app.storage import people_folder
+from app.web.service import load_service
 
 
 def _start(
@@ -211,3 +214,22 @@ def test_no_room_on_the_disk(tmp_path: Path) -> None:
         answer = service.invoke(fetch("obama.jpg").read_bytes())
         assert (answer.status, answer.code) == (507, "disk_full")
         assert service.spooled() == []
+
+
+def test_doubtful_photos_are_logged_without_names(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One person under two names."""
+    people, spool = tmp_path / "people", tmp_path / "spool"
+    spool.mkdir()
+    for name, medium in (("alice", "obama2.jpg"), ("bob", "obama3.jpg")):
+        (people / name).mkdir(parents=True)
+        shutil.copy(fetch(medium), people / name / "photo.jpg")
+    service = load_service(Settings(), ServiceSettings(), str(people), spool)
+    assert len(service.known.doubts) == 1
+    (record,) = (one for one in caplog.records if one.getMessage() == "photos")
+    line = JsonFormatter().format(record)
+    assert json.loads(line)["doubts"] == 1
+    assert "face-blur people" in line
+    assert "alice" not in line
+    assert "bob" not in line

@@ -22,7 +22,7 @@ help:  ## List the targets
 setup: $(VENV)/ready  ## Make .venv, fetch the default models and the media of demo and tests
 
 demo: setup  ## Hide faces in two clips, into ./demo, and say where to look
-	$(BIN)/python scripts/demo.py demo
+	$(BIN)/python -m scripts.demo demo
 
 test: setup  ## Run the tests
 	$(BIN)/python -m pytest
@@ -35,7 +35,7 @@ check: $(VENV)/installed  ## Check style, format and types
 	$(BIN)/shellcheck scripts/*.sh .ci/run
 
 bench: setup  ## Measure everything, into docs/benchmarks.md; QUICK=1 for a first look
-	$(BIN)/python bench/report.py $(if $(QUICK),--quick)
+	$(BIN)/python -m bench.report $(if $(QUICK),--quick)
 
 lock: $(VENV)/installed  ## Solve the dependencies anew, after a change of pyproject.toml
 	$(COMPILE) --allow-unsafe --output-file requirements.txt pyproject.toml
@@ -66,14 +66,14 @@ smoke: setup  ## Build the image for CPUs, and use it as its users would
 
 gpu-check: setup $(GPU_VENV)/installed  ## On a machine with an NVIDIA GPU: test and measure it
 	FACE_BLUR_GPU_CHECK=1 $(GPU_VENV)/bin/python -m pytest tests/gpu
-	$(GPU_VENV)/bin/python bench/gpu.py
+	$(GPU_VENV)/bin/python -m bench.gpu
 
 transform-local: setup  ## Live through a transform job without an account, into ./transform-local
-	$(BIN)/python scripts/transform_local.py
+	$(BIN)/python -m scripts.transform_local
 
 clean:  ## Remove what make made; downloads stay in the cache
 	rm -rf $(VENV) $(GPU_VENV) demo transform-local build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find app models scripts bench tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find app models scripts bench tests testmedia -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/installed: requirements-dev.txt requirements-insightface.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -85,10 +85,10 @@ $(VENV)/installed: requirements-dev.txt requirements-insightface.txt pyproject.t
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/ready: $(VENV)/installed scripts/fetch_media.py $(wildcard models/*/pack.toml)
+$(VENV)/ready: $(VENV)/installed testmedia/fetch.py $(wildcard models/*/pack.toml)
 	$(BIN)/face-blur models fetch auto $(if $(WEIGHTS),--from $(WEIGHTS))
 	$(BIN)/face-blur models fetch dlib
-	$(BIN)/python scripts/fetch_media.py
+	$(BIN)/python -m testmedia.fetch
 	@touch $@
 
 # No GPU, no gigabytes of libraries for one.

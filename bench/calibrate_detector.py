@@ -1,6 +1,6 @@
 """Measure the ranges of CenterFace's activations, for its 8-bit version.
 
-    python bench/calibrate_detector.py
+    python -m bench.calibrate_detector
 
 writes ``models/open/centerface-calibration.json``, which is committed: fetching the pack then needs
 neither pictures nor a run, and gives the same bytes on every machine. Afterwards put the sha256
@@ -14,9 +14,7 @@ rare peaks would cost all others their precision.
 
 import argparse
 import hashlib
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,19 +22,15 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
-
-from fetch_media import fetch  # noqa: E402
-
-from app.faces.convert_centerface import convert  # noqa: E402
-from app.faces.equalise import equalise, factors, links  # noqa: E402
-from app.faces.packs import load_pack  # noqa: E402
-from app.faces.quantise import KEEP_FLOAT, Calibration, observed, quantise  # noqa: E402
-from app.faces.registry import download, extract, put  # noqa: E402
-from app.networks.onnx_graph import serialise  # noqa: E402
-from app.networks.sessions import open_session  # noqa: E402
-from app.types import Image  # noqa: E402
+from app.networks.onnx_graph import serialise
+from app.networks.sessions import open_session
+from app.packs.archives import download, extract, put
+from app.packs.catalogue import load_pack
+from app.packs.convert.centerface import convert
+from app.packs.convert.equalisation import equalise, factors, links
+from app.packs.convert.quantisation import KEEP_FLOAT, Calibration, observed, quantise
+from app.types import Image
+from testmedia.fetch import fetch
 
 PICTURES = ("biden.jpg", "obama.jpg", "obama2.jpg", "obama3.jpg", "group.jpg")
 WIDTHS = (160, 320, 640)

@@ -1,6 +1,6 @@
 """Makes the clips that cost is measured with: real faces, any size, any number of frames.
 
-    python bench/clips.py FRAMES OUT.mp4 [--film FILM] [--lines 1080] [--crowd]
+    python -m bench.clips FRAMES OUT.mp4 [--film FILM] [--lines 1080] [--crowd]
 
 A real film, enlarged and played to and fro, is what is behind; two portraits move before it, eight
 in a crowd. Every 200 frames there is a cut: to another part of the film, the other way round, and
@@ -18,15 +18,11 @@ import av
 import cv2
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "scripts")]
-
-from fetch_media import fetch  # noqa: E402 - lies in scripts/
-from media.clip import Clip, write_clip  # noqa: E402 - lies in tests/
-from media.photos import BIDEN, GUESTS, OBAMA, Photo  # noqa: E402
-from media.scene import Actor, Scene, Shot, keys  # noqa: E402
-
-from app.types import Image, Size  # noqa: E402
+from app.types import Image, Size
+from testmedia.clip import Clip, write_clip
+from testmedia.fetch import fetch
+from testmedia.photos import BIDEN, GUESTS, OBAMA, Photo
+from testmedia.scene import Actor, Scene, Shot, keys
 
 SIZE = (1920, 1080)
 SHOT = 200

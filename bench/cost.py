@@ -1,6 +1,6 @@
 """What Face blur costs: CPU seconds and peak memory, against a plain transcode of the same file.
 
-    python bench/cost.py [CLIP] [--people DIR] [--runs N] [--stages] [--set NAME=VALUE]...
+    python -m bench.cost [CLIP] [--people DIR] [--runs N] [--stages] [--set NAME=VALUE]...
 
 Each run is a process of its own, and what the kernel counted for it is reported: user and system
 seconds of all its threads, the largest resident set, and the time on the clock. Figures are medians
@@ -21,10 +21,9 @@ from pathlib import Path
 
 import av
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+from bench.clips import make
 
-from clips import make  # noqa: E402 - lies beside this script
+HERE = Path(__file__).resolve().parent
 
 FRAMES = 400
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from photos import Portrait
 
 from app.config import Settings
 from app.geometry import iou
 from app.identity.evidence import Evidence
 from app.pipeline import Parts
 from app.pipeline.analysis import Analysis, FoundTrack
-from app.pipeline.naming import evidence_of
+from app.pipeline.decisions import evidence_of
 from app.types import Boxes, Image, Size
 from app.video import open_source
+from bench.photos import Portrait
 
 SIZE: Size = (640, 360)
 FRAMES = 12

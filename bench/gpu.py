@@ -1,6 +1,6 @@
 """What a GPU saves: the same work by the CPU and by the GPU, on the machine where this runs.
 
-    python bench/gpu.py [--runs N]
+    python -m bench.gpu [--runs N]
 
 Exit code 2 where there is no GPU. Milliseconds are medians of runs; each command of the second
 table is a process of its own, loading included.
@@ -17,16 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / folder) for folder in ("bench", "tests", "scripts")]
-
-from clips import make  # noqa: E402 - lies beside this script
-from cost import measure  # noqa: E402
-
-from app.errors import FaceBlurError  # noqa: E402
-from app.faces import load_detector, load_recogniser  # noqa: E402
-from app.faces.packs import load_pack  # noqa: E402
-from app.networks.sessions import Device  # noqa: E402
+from app.errors import FaceBlurError
+from app.faces import load_detector, load_recogniser
+from app.networks.sessions import Device
+from app.packs.catalogue import load_pack
+from bench.clips import make
+from bench.cost import measure
 
 SIZES = ((640, 384), (1280, 704), (1920, 1088))
 CHIPS = 16

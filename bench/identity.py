@@ -1,6 +1,6 @@
 """How well people are told apart in video: error rates of each model pack, and its scale.
 
-    python bench/identity.py [--photos DIR] [--most N] [--packs NAME...] [--quick] [--json FILE]
+    python -m bench.identity [--photos DIR] [--most N] [--packs NAME...] [--quick] [--json FILE]
 
 Every picture becomes a short clip, as bad as its condition says, that runs through detection,
 tracking, chips and quality as a user's video does; the references are read as a user's photos are.
@@ -27,22 +27,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-
-import curves  # noqa: E402 - lies beside this script
-from footage import CLEAR, CONDITIONS, QUICK, Condition, evidence, write  # noqa: E402
-from photos import AT_HAND, Portrait, load_portraits, people_of, some  # noqa: E402
-from verification import NOT_FOUND, Comparison  # noqa: E402
-
-from app.config import Settings  # noqa: E402
-from app.errors import PeopleError  # noqa: E402
-from app.faces.fetch import State, state  # noqa: E402
-from app.faces.packs import find_packs, load_pack  # noqa: E402
-from app.identity.evidence import Evidence, read  # noqa: E402
-from app.identity.gallery import Person  # noqa: E402
-from app.networks.sessions import available_cpus  # noqa: E402
-from app.pipeline import Parts, load_parts, load_people  # noqa: E402
+from app.config import Settings
+from app.errors import PeopleError
+from app.identity.evidence import Evidence, read
+from app.identity.gallery import Person
+from app.networks.sessions import available_cpus
+from app.packs.catalogue import find_packs, load_pack
+from app.packs.fetch import State, state
+from app.pipeline import Parts, load_parts, load_people
+from bench import curves
+from bench.footage import CLEAR, CONDITIONS, QUICK, Condition, evidence, write
+from bench.photos import AT_HAND, Portrait, load_portraits, people_of, some
+from bench.verification import NOT_FOUND, Comparison
 
 ENLARGED = 1.15
 """A face is shown at most this much larger than it was photographed."""

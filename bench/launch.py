@@ -1,6 +1,6 @@
 """Runs a command and writes what the kernel counted for it: a small process, for ``cost.py``.
 
-    python bench/launch.py RESULT.json COMMAND...
+    python -m bench.launch RESULT.json COMMAND...
 
 Linux counts the memory of the process that starts a program into the program's peak. So what is
 measured is started from here, where there is next to none.

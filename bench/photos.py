@@ -1,6 +1,6 @@
 """Pictures of people whose names are known, for the measures of strength and of identity.
 
-Without a folder they are media of the Python registry (``scripts/fetch_media.py``): photographs,
+Without a folder they are media of the Python registry (``testmedia/fetch.py``): photographs,
 and frames of clips. Where the shared concert is beside the checkout its people are added. A folder
 holds people as a folder of reference photos does: NAME/*.jpg, every photo a sitting of its own.
 
@@ -9,7 +9,6 @@ BSD licences; of the pictures only the official portraits of Obama and Biden are
 (works of the government of the USA), the rights in the others stay with their owners.
 """
 
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,16 +17,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from app.geometry import grow, inside
+from app.pipeline.face_looker import PictureLooker
+from app.pipeline.people import find_photos
+from app.types import Boxes, FaceDetector, Frame, Image, Landmarks
+from app.video import open_source
+from testmedia.fetch import fetch
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "scripts")]
-
-from fetch_media import fetch  # noqa: E402 - lies in scripts/
-
-from app.geometry import grow, inside  # noqa: E402
-from app.pipeline.looking import PictureLooker  # noqa: E402
-from app.pipeline.people import find_photos  # noqa: E402
-from app.types import Boxes, FaceDetector, Frame, Image, Landmarks  # noqa: E402
-from app.video import open_source  # noqa: E402
 
 CONCERT = ROOT.parent / "shared" / "data" / "hamilton"
 AT_HAND = ROOT.parent / "shared" / "data" / "photos"

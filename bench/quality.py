@@ -1,6 +1,6 @@
 """What Face blur leaks and hides too much, on the made clips whose truth is known.
 
-    python bench/quality.py [SCENE...] [--quick] [--json FILE] [--set NAME=VALUE]...
+    python -m bench.quality [SCENE...] [--quick] [--json FILE] [--set NAME=VALUE]...
 
 Each clip is hidden in three ways: the listed person, all others, and everybody. What was written is
 decoded and compared with the clip: ``bench/scoring.py`` says what is counted. Exit code 1 if a
@@ -22,20 +22,16 @@ from pathlib import Path
 
 import cv2
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / folder) for folder in ("bench", "tests", "scripts")]
-
-from fetch_media import fetch  # noqa: E402 - lies in scripts/
-from media.clip import Clip, write_clip  # noqa: E402 - lies in tests/
-from media.photos import BIDEN, GUESTS, OBAMA_SPEAKING, OBAMA_STANDING, Photo  # noqa: E402
-from media.scene import Scene  # noqa: E402
-from media.scenes import SCENES  # noqa: E402
-from media.turned import AVAILABLE, PHOTOS, TURNED  # noqa: E402
-from scoring import Attacker, Score, score  # noqa: E402 - lies beside this script
-
-from app.config import Settings  # noqa: E402
-from app.identity.gallery import Gallery  # noqa: E402
-from app.pipeline import Parts, analyse, load_parts, load_people, parts_for, render  # noqa: E402
+from app.config import Settings
+from app.identity.gallery import Gallery
+from app.pipeline import Parts, analyse, load_parts, load_people, parts_for, render
+from bench.scoring import Attacker, Score, score
+from testmedia.clip import Clip, write_clip
+from testmedia.fetch import fetch
+from testmedia.photos import BIDEN, GUESTS, OBAMA_SPEAKING, OBAMA_STANDING, Photo
+from testmedia.scene import Scene
+from testmedia.scenes import SCENES
+from testmedia.turned import AVAILABLE, PHOTOS, TURNED
 
 LISTED = "obama"
 REFERENCES = (OBAMA_SPEAKING, OBAMA_STANDING)

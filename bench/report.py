@@ -1,6 +1,6 @@
 """Everything that is measured, as one page: docs/benchmarks.md and its plots.
 
-    python bench/report.py [--quick] [--output docs/benchmarks.md]
+    python -m bench.report [--quick] [--output docs/benchmarks.md]
 
 Runs quality.py, speed.py, strength.py and identity.py of this folder one after the other, so that
 nothing that is measured disturbs anything else that is.
@@ -20,14 +20,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+from app.packs.catalogue import AUTO, chosen
+from bench.plots import plot
 
-from plots import plot  # noqa: E402 - lies beside this script
-
-from app.faces.packs import AUTO, chosen  # noqa: E402
-
-ROOT = HERE.parent
+ROOT = Path(__file__).resolve().parents[1]
 PARTS = {
     "quality": "Leaks, spills and what is still recognised",
     "speed": "CPU, time and memory",
@@ -36,7 +32,7 @@ PARTS = {
 }
 NOTES = {
     "quality": """\
-Clips of photographed people whose truth is known in every frame (`tests/media/scenes.py`), hidden
+Clips of photographed people whose truth is known in every frame (`testmedia/scenes.py`), hidden
 in three ways, decoded again and compared. A leak is a face of which at least 60 % shows in the clip
 and whose detail is still in the result (`bench/readable.py`). *longest* is the longest run of
 leaking frames, *late, early* are appearances whose first or last frame leaks. *named* is how many
@@ -64,7 +60,7 @@ def run(name: str, folder: Path, *, quick: bool) -> tuple[str, Any, float, int]:
         RuntimeError: it broke down.
     """
     result = folder / f"{name}.json"
-    command = [sys.executable, str(HERE / f"{name}.py"), "--json", str(result)]
+    command = [sys.executable, "-m", f"bench.{name}", "--json", str(result)]
     began = time.monotonic()
     done = subprocess.run(  # noqa: S603 - the arguments are those of this script
         [
@@ -76,7 +72,7 @@ def run(name: str, folder: Path, *, quick: bool) -> tuple[str, Any, float, int]:
         check=False, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     if not result.exists():
-        raise RuntimeError(f"{name}.py ended with exit code {done.returncode} and no figures")
+        raise RuntimeError(f"bench.{name} ended with exit code {done.returncode} and no figures")
     figures = json.loads(result.read_text("utf-8"))
     return done.stdout.strip(), figures, time.monotonic() - began, done.returncode
 
@@ -122,7 +118,7 @@ def page(parts: dict[str, tuple[str, float]], images: dict[str, str], *, quick: 
         out += ["", "**A quick run: few clips, one run of each.**"]
     for name, (text, seconds) in parts.items():
         out += ["", f"## {PARTS[name]}", "", NOTES[name], ""]
-        out += [f"`python bench/{name}.py{' --quick' * quick}`, {seconds:.0f} s.", "", text]
+        out += [f"`python -m bench.{name}{' --quick' * quick}`, {seconds:.0f} s.", "", text]
         out += ["", f"![{PARTS[name]}]({images[name]})"] if name in images else []
     return "\n".join(out) + "\n"
 

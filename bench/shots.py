@@ -1,6 +1,6 @@
 """How well shot detectors find cuts, and what they cost.
 
-    python bench/shots.py [CASE...] [--json FILE]
+    python -m bench.shots [CASE...] [--json FILE]
 
 The cuts of the music video were told by eye (``bench/shots/music_video.json``), those of the
 concert clip as well; it is measured only where the shared material lies beside the checkout. The
@@ -17,19 +17,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from app.shots import ContentShots
+from app.shots.transnet import TransNetShots
+from app.types import Frame, ShotDetector
+from app.video import open_source
+from testmedia.clip import write_clip
+from testmedia.fetch import fetch
+from testmedia.pictures import Picture, flash
+from testmedia.scenes import SCENES
+from testmedia.transnet_weights import converted
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / folder) for folder in ("bench", "tests", "scripts")]
-
-from fetch_media import fetch  # noqa: E402 - lies in scripts/
-from media.clip import write_clip  # noqa: E402 - lies in tests/
-from media.pictures import Picture, flash  # noqa: E402
-from media.scenes import SCENES  # noqa: E402
-from transnet_weights import converted  # noqa: E402
-
-from app.shots import ContentShots  # noqa: E402
-from app.shots.transnet import TransNetShots  # noqa: E402
-from app.types import Frame, ShotDetector  # noqa: E402
-from app.video import open_source  # noqa: E402
 
 MUSIC = Path(__file__).parent / "shots" / "music_video.json"
 CONCERT = ROOT.parent / "shared" / "data" / "hamilton" / "clip.mp4"

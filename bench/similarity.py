@@ -1,6 +1,6 @@
 """How strongly each track of a video is like each person, and the quality of its chips.
 
-    python bench/similarity.py CLIP --people DIR
+    python -m bench.similarity CLIP --people DIR
 
 One line for each track that has chips: frames in which it was seen, the size of its face, its
 quality and that of its chips, the strength from which it may be a person, and its strength with
@@ -18,7 +18,7 @@ from app.identity.gallery import Gallery
 from app.identity.scale import Scale
 from app.pipeline import load_parts, load_people
 from app.pipeline.analysis import Analysis, FoundTrack
-from app.pipeline.naming import evidence_of
+from app.pipeline.decisions import evidence_of
 from app.video import open_source
 
 

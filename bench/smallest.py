@@ -1,6 +1,6 @@
 """How small a face may be and still be found by one look at a whole picture.
 
-    python bench/smallest.py
+    python -m bench.smallest
 
 Ten portraits, each at four places of a picture, one at a time. A face counts as found when a box of
 the detector, with a fifth added on each side as by an effect, covers 95 % of it.
@@ -8,22 +8,17 @@ the detector, with a fifth added on each side as by an effect, covers 95 % of it
 
 import sys
 from itertools import product
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "scripts")]
-
-from media.photos import BIDEN, GUESTS, OBAMA, OBAMA_SPEAKING, OBAMA_STANDING, Photo  # noqa: E402
-from media.scene import Actor, Background, Scene, Shot, keys  # noqa: E402
-from media.truth import covered  # noqa: E402
-
-from app.config import Settings  # noqa: E402
-from app.geometry import grow  # noqa: E402
-from app.pipeline import load_parts  # noqa: E402
-from app.types import FaceDetector, Size  # noqa: E402
+from app.config import Settings
+from app.geometry import grow
+from app.pipeline import load_parts
+from app.types import FaceDetector, Size
+from testmedia.photos import BIDEN, GUESTS, OBAMA, OBAMA_SPEAKING, OBAMA_STANDING, Photo
+from testmedia.scene import Actor, Background, Scene, Shot, keys
+from testmedia.truth import covered
 
 PHOTOS = (OBAMA, OBAMA_SPEAKING, OBAMA_STANDING, BIDEN, *GUESTS)
 PLACES = ((0.20, 0.30), (0.37, 0.41), (0.54, 0.52), (0.71, 0.63))

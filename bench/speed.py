@@ -1,6 +1,6 @@
 """What Face blur costs: CPU, time and memory, over a plain transcode and beside another tool.
 
-    python bench/speed.py [--quick] [--runs N] [--json FILE] [sizes|rival|length|faces]...
+    python -m bench.speed [--quick] [--runs N] [--json FILE] [sizes|rival|length|faces]...
 
 Everything is measured as ``bench/cost.py`` measures it: processes of their own, medians of runs
 that alternate; what takes long is run once. Only ratios inside one table can be compared: machines
@@ -28,18 +28,14 @@ import av
 import cv2
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / folder) for folder in ("bench", "tests", "scripts")]
-
-from clips import long_scene, make  # noqa: E402 - lie beside this script
-from cost import Cost, commands, measure, median  # noqa: E402
-from fetch_media import fetch  # noqa: E402 - lies in scripts/
-from media.clip import Clip, write_clip  # noqa: E402 - lies in tests/
-from media.scene import Shot  # noqa: E402
-from readable import READABLE, readable  # noqa: E402
-from rival import hide  # noqa: E402
-
-from app.types import Image  # noqa: E402
+from app.types import Image
+from bench.clips import long_scene, make
+from bench.cost import Cost, commands, measure, median
+from bench.readable import READABLE, readable
+from bench.rival import hide
+from testmedia.clip import Clip, write_clip
+from testmedia.fetch import fetch
+from testmedia.scene import Shot
 
 SIZES = {360: 240, 1080: 100, 2160: 16}
 """Lines of a picture, and how many frames of it are measured: as many as there is time for, as

@@ -1,6 +1,6 @@
 """How often a hidden face is still recognised by the recogniser: by effect, cells and size of face.
 
-    python bench/strength.py [--photos DIR] [--quick] [--json FILE]
+    python -m bench.strength [--photos DIR] [--quick] [--json FILE]
 
 Three attackers try to say who it is. ``same`` knows the very picture that was hidden, of everybody;
 ``clear`` knows another picture of everybody; ``hidden`` knows another picture of everybody that was
@@ -22,18 +22,14 @@ from pathlib import Path
 
 import numpy as np
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-
-from hiding import Method, covered, methods  # noqa: E402 - lies beside this script
-from photos import Portrait, load_portraits, people_of, some  # noqa: E402
-from rates import Naming, Rates, chance_of, more_than, naming, wilson  # noqa: E402
-
-from app.config import Settings  # noqa: E402
-from app.faces.alignment import align  # noqa: E402
-from app.faces.quality import lit  # noqa: E402
-from app.pipeline import load_parts  # noqa: E402
-from app.types import Boxes, Embeddings, FaceRecogniser, Image  # noqa: E402
+from app.config import Settings
+from app.faces.alignment import align
+from app.faces.quality import lit
+from app.pipeline import load_parts
+from app.types import Boxes, Embeddings, FaceRecogniser, Image
+from bench.hiding import Method, covered, methods
+from bench.photos import Portrait, load_portraits, people_of, some
+from bench.rates import Naming, Rates, chance_of, more_than, naming, wilson
 
 SIZES = (400, 100, 50, 25)
 QUICK_SIZES = (200, 50)

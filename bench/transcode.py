@@ -1,6 +1,6 @@
 """The plainest transcode: decode and encode every picture, copy the sound, nothing else.
 
-    python bench/transcode.py IN OUT [--quality 90] [--preset PRESET]
+    python -m bench.transcode IN OUT [--quality 90] [--preset PRESET]
 
 It uses the encoder, the options and the pixel format that Face blur would use for the same file,
 so that the difference between the two is what Face blur costs.

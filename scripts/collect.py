@@ -1,8 +1,8 @@
 """Checks the results of jobs, gives them their names and types, and says what has none.
 
-    python scripts/collect.py JOB                          a job of either kind
-    python scripts/collect.py JOB --download results       and brings the results here
-    python scripts/collect.py --results s3://films/out/    what lies there, made of INPUT_PREFIX
+    python -m scripts.collect JOB                          a job of either kind
+    python -m scripts.collect JOB --download results       and brings the results here
+    python -m scripts.collect --results s3://films/out/    what lies there, made of INPUT_PREFIX
 
 Each result is downloaded, decoded, and compared with its source, or with its plan where there is
 one. Exit code 1: an input has no valid result.
@@ -15,14 +15,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from aws.cloud import Cloud
-from aws.collect import Collector, Row, check_all, reasons, table
-from aws.command import main, make_parser
-from aws.objects import Place, described_inputs, inputs_of
-from aws.processing import output_of, source_told
-from aws.watching import KINDS, check_ended, find_job
-
 from app.errors import UsageError
+from scripts.aws.cloud import Cloud
+from scripts.aws.collect import Collector, Row, check_all, reasons, table
+from scripts.aws.command import main, make_parser
+from scripts.aws.objects import Place, described_inputs, inputs_of
+from scripts.aws.processing import output_of, source_told
+from scripts.aws.watching import KINDS, check_ended, find_job
 
 
 def parser() -> argparse.ArgumentParser:

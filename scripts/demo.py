@@ -1,6 +1,6 @@
 """The demo: hides faces in two clips with the real command, and says where to look.
 
-    python scripts/demo.py FOLDER
+    python -m scripts.demo FOLDER
 
 The first clip is a real man talking in a car; his face is pointed at. The second has two people, of
 whom only the one with reference photos is hidden. It is made of portraits that are moved over a
@@ -15,19 +15,14 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from fetch_media import fetch
-
 from app.errors import FaceBlurError
 from app.plan import Plan, read_plan
 from app.report import contact_sheet, save_png
 from app.video import open_source
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-
-from media.clip import write_clip  # noqa: E402 - lies beside the tests, which share it
-from media.photos import BIDEN, OBAMA  # noqa: E402
-from media.scene import Actor, Background, Scene, Shot, keys, ramp  # noqa: E402
+from testmedia.clip import write_clip
+from testmedia.fetch import fetch
+from testmedia.photos import BIDEN, OBAMA
+from testmedia.scene import Actor, Background, Scene, Shot, keys, ramp
 
 REFERENCES = ("obama2.jpg", "obama3.jpg")
 MAN = "0,80,70"

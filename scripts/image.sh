@@ -68,7 +68,7 @@ build() {
 make_media() {
     media=$(mktemp -d)
     chmod 755 "$media"
-    .venv/bin/python scripts/smoke_media.py "$media"
+    .venv/bin/python -m scripts.smoke_media "$media"
     cp scripts/smoke.py "$media"
     mkdir -m 777 "$media/out"
 }

@@ -1,6 +1,6 @@
 """Make what Face blur needs on AWS, or bring it up to date: bucket, image repository and role.
 
-    scripts/infrastructure.py [--keep-days 30] [--keep-rest-days 365] [--dry-run]
+    python -m scripts.infrastructure [--keep-days 30] [--keep-rest-days 365] [--dry-run]
 
 It can be run again at any time. scripts/infrastructure.yaml says exactly what is made.
 """
@@ -8,9 +8,9 @@ It can be run again at any time. scripts/infrastructure.yaml says exactly what i
 import argparse
 import sys
 
-from aws.cloud import Cloud
-from aws.command import main, make_parser
-from aws.infrastructure import KEEP, set_up
+from scripts.aws.cloud import Cloud
+from scripts.aws.command import main, make_parser
+from scripts.aws.infrastructure import KEEP, set_up
 
 
 def parser() -> argparse.ArgumentParser:

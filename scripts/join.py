@@ -1,6 +1,6 @@
 """Puts the rendered pieces of a film together again, without encoding them.
 
-    python scripts/join.py MANIFEST RESULTS --source VIDEO -o OUT
+    python -m scripts.join MANIFEST RESULTS --source VIDEO -o OUT
 
 Sound and all else but the pictures come from the film that was split. Whatever is not proven to be
 the rendered piece that belongs there is refused. docs/long-videos.md tells how.

@@ -1,7 +1,7 @@
 """Push the image to the repository on AWS, in the form that SageMaker takes.
 
-    scripts/push_image.py --build cuda|cpu --image-tag TAG [--dry-run]
-    scripts/push_image.py --archive FILE --image-tag TAG
+    python -m scripts.push_image --build cuda|cpu --image-tag TAG [--dry-run]
+    python -m scripts.push_image --archive FILE --image-tag TAG
 
 The archive is what `docker save` writes. The URI that is printed at last is for IMAGE_URI.
 """
@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from aws.cloud import Cloud
-from aws.command import main, make_parser
-from aws.errors import CloudError
-from aws.images import check_tag, log_in, push
+from scripts.aws.cloud import Cloud
+from scripts.aws.command import main, make_parser
+from scripts.aws.errors import CloudError
+from scripts.aws.images import check_tag, log_in, push
 
 IMAGE_SH = Path(__file__).with_name("image.sh")
 

@@ -1,8 +1,8 @@
 """Hides faces in the videos of a prefix of S3, by a Processing job of SageMaker.
 
-    python scripts/run_processing.py --wait
-    python scripts/run_processing.py --resume JOB [JOB...]   only what these have not finished
-    python scripts/run_processing.py --watch JOB             a job that was begun without --wait
+    python -m scripts.run_processing --wait
+    python -m scripts.run_processing --resume JOB [JOB...]   only what these have not finished
+    python -m scripts.run_processing --watch JOB             a job that was begun without --wait
 
 For videos that take longer than the hour, or need more room, than a transform job has. The name of
 the job is printed. Its results are checked with scripts/collect.py.
@@ -12,13 +12,14 @@ import argparse
 import sys
 from typing import Any
 
-from aws.cloud import Cloud
-from aws.command import main, make_parser
-from aws.deployed import unique_name
-from aws.errors import JobFailed
-from aws.objects import Place, chosen, described_inputs, inputs_of, listed, source_of
-from aws.options import add_job_options, given_settings
-from aws.processing import (
+from app.errors import UsageError
+from scripts.aws.cloud import Cloud
+from scripts.aws.command import main, make_parser
+from scripts.aws.deployed import unique_name
+from scripts.aws.errors import JobFailed
+from scripts.aws.objects import Place, chosen, described_inputs, inputs_of, listed, source_of
+from scripts.aws.options import add_job_options, given_settings
+from scripts.aws.processing import (
     environment_of,
     finished,
     job_request,
@@ -27,9 +28,7 @@ from aws.processing import (
     source_told,
     without,
 )
-from aws.watching import KINDS, Job, check_ended, find_job, stopped_by_interrupt, watch
-
-from app.errors import UsageError
+from scripts.aws.watching import KINDS, Job, check_ended, find_job, stopped_by_interrupt, watch
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,9 +1,9 @@
 """Hides faces in the videos of a prefix of S3, by a Batch Transform job of SageMaker.
 
-    python scripts/run_transform.py --wait
-    python scripts/run_transform.py --effect solid --keys interview.mp4
-    python scripts/run_transform.py --resume JOB --wait     only what has no result yet
-    python scripts/run_transform.py --watch JOB             a job that was begun without --wait
+    python -m scripts.run_transform --wait
+    python -m scripts.run_transform --effect solid --keys interview.mp4
+    python -m scripts.run_transform --resume JOB --wait     only what has no result yet
+    python -m scripts.run_transform --watch JOB             a job that was begun without --wait
 
 The name of the job is printed. Its results are collected with scripts/collect.py.
 """
@@ -12,13 +12,22 @@ import argparse
 import sys
 from typing import Any
 
-from aws.cloud import Cloud
-from aws.command import main, make_parser
-from aws.deployed import unique_name
-from aws.errors import JobFailed
-from aws.objects import Inputs, Place, chosen, described_inputs, inputs_of, listed, source_of
-from aws.options import add_job_options, given_settings
-from aws.transform import (
+from app.errors import UsageError
+from scripts.aws.cloud import Cloud
+from scripts.aws.command import main, make_parser
+from scripts.aws.deployed import unique_name
+from scripts.aws.errors import JobFailed
+from scripts.aws.objects import (
+    Inputs,
+    Place,
+    chosen,
+    described_inputs,
+    inputs_of,
+    listed,
+    source_of,
+)
+from scripts.aws.options import add_job_options, given_settings
+from scripts.aws.transform import (
     People,
     Wish,
     archive_of,
@@ -30,9 +39,7 @@ from aws.transform import (
     model_request,
     resumed_request,
 )
-from aws.watching import KINDS, Job, check_ended, find_job, stopped_by_interrupt, watch
-
-from app.errors import UsageError
+from scripts.aws.watching import KINDS, Job, check_ended, find_job, stopped_by_interrupt, watch
 
 
 def parser() -> argparse.ArgumentParser:

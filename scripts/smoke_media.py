@@ -1,6 +1,6 @@
 """Makes what scripts/smoke.py needs: a clip of two people, photos of one, and who is where.
 
-python scripts/smoke_media.py FOLDER
+python -m scripts.smoke_media FOLDER
 """
 
 import argparse
@@ -9,14 +9,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from fetch_media import fetch
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-
-from media.clip import write_clip  # noqa: E402 - lies beside the tests, which share it
-from media.photos import BIDEN, OBAMA  # noqa: E402
-from media.scene import Actor, Scene, Shot, keys  # noqa: E402
+from testmedia.clip import write_clip
+from testmedia.fetch import fetch
+from testmedia.photos import BIDEN, OBAMA
+from testmedia.scene import Actor, Scene, Shot, keys
 
 REFERENCES = ("obama2.jpg", "obama3.jpg")
 """Photos of the listed person, other ones than the one that the clip shows."""

@@ -1,6 +1,6 @@
 """Cuts one long film into pieces that many machines can work on, without encoding it.
 
-    python scripts/split.py VIDEO -o FOLDER [--seconds 60 | --pieces N] [--inside-shots] [--dry-run]
+    python -m scripts.split VIDEO -o FOLDER [--seconds 60 | --pieces N] [--inside-shots] [--dry-run]
 
 The pieces hold the video alone; scripts/join.py puts the results together and takes the sound from
 the film itself. docs/long-videos.md tells how.

@@ -1,6 +1,6 @@
 """Delete all that Face blur has made on AWS, videos and results too, after having shown it.
 
-    scripts/teardown.py [--yes] [--dry-run]
+    python -m scripts.teardown [--yes] [--dry-run]
 
 Deleted is what carries the tag face-blur:project of this project, whatever it is called: running
 jobs are stopped; models, images, the stack, and the bucket with all in it go. Jobs that have ended
@@ -10,11 +10,10 @@ and the logs of SageMaker stay: they cannot be deleted, or are shared with other
 import argparse
 import sys
 
-from aws.cloud import Cloud
-from aws.command import main, make_parser
-from aws.teardown import delete, find_all
-
 from app.errors import UsageError
+from scripts.aws.cloud import Cloud
+from scripts.aws.command import main, make_parser
+from scripts.aws.teardown import delete, find_all
 
 
 def parser() -> argparse.ArgumentParser:

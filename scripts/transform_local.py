@@ -1,10 +1,10 @@
 """The whole life of a transform job on this machine, without an account.
 
-    python scripts/transform_local.py                          made clips; obama is hidden
-    python scripts/transform_local.py VIDEO... --people FOLDER
-    python scripts/transform_local.py --broken                 one object fails, and so the job
-    python scripts/transform_local.py --image face-blur:cpu    in a container
-    python scripts/transform_local.py --keep                   leave it up, to try commands by hand
+    python -m scripts.transform_local                          made clips; obama is hidden
+    python -m scripts.transform_local VIDEO... --people FOLDER
+    python -m scripts.transform_local --broken                 one object fails, and so the job
+    python -m scripts.transform_local --image face-blur:cpu    in a container
+    python -m scripts.transform_local --keep                   leave it up, to try commands by hand
 
 The commands for AWS run as they would there; S3, CloudFormation and the rest are moto's, and
 scripts/local plays SageMaker. The exit code is 1 when the job failed.
@@ -24,15 +24,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from local.containers import ImageLauncher, Launcher, ProgramLauncher
-from local.life import FOREIGN, Done, Wish, environment, live, table
-from local.sagemaker import SageMaker
-from local.transforming import Patience
-
 from app.errors import FaceBlurError, Interrupted
 from app.signals import stoppable
+from scripts.local.containers import ImageLauncher, Launcher, ProgramLauncher
+from scripts.local.life import FOREIGN, Done, Wish, environment, live, table
+from scripts.local.sagemaker import SageMaker
+from scripts.local.transforming import Patience
 
-MAKE_MEDIA = Path(__file__).resolve().with_name("smoke_media.py")
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -69,7 +68,8 @@ def _media(args: argparse.Namespace) -> Iterator[Wish]:
         made = Path(temporary)
         media, people = list(args.media), args.people
         if not media or args.broken:
-            subprocess.run([sys.executable, MAKE_MEDIA, made], check=True)  # noqa: S603
+            make = [sys.executable, "-m", "scripts.smoke_media", str(made)]
+            subprocess.run(make, cwd=ROOT, check=True)  # noqa: S603 - our own interpreter
             clip = made / "clip.mp4"
             if args.broken:
                 broken = made / "broken.mp4"

@@ -1,6 +1,6 @@
 """Upload videos, and photos of people, for jobs on AWS.
 
-    scripts/upload.py VIDEO_OR_FOLDER... [--people FOLDER] [--overwrite] [--dry-run]
+    python -m scripts.upload VIDEO_OR_FOLDER... [--people FOLDER] [--overwrite] [--dry-run]
 
 It can be run again after an interruption: what is there already is not sent again. Photos are
 checked first as `face-blur people` does. They go to S3 one by one, for processing jobs and tickets,
@@ -14,15 +14,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from aws.cloud import Cloud
-from aws.command import main, make_parser
-from aws.transfer import Item, Progress, upload
-from aws.upload import archive_item, find_media, find_people, write_archive
 from tqdm import tqdm
 
 from app.config import Settings
 from app.errors import PeopleError, UsageError
 from app.pipeline import check_people, load_parts
+from scripts.aws.cloud import Cloud
+from scripts.aws.command import main, make_parser
+from scripts.aws.transfer import Item, Progress, upload
+from scripts.aws.upload import archive_item, find_media, find_people, write_archive
 
 
 def parser() -> argparse.ArgumentParser:

@@ -8,8 +8,6 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
-from aws.cloud import Cloud
-from aws.command import main
 from moto.core.responses import EmptyResult
 from moto.sagemaker.models import (
     FakeProcessingJob,
@@ -18,6 +16,9 @@ from moto.sagemaker.models import (
     sagemaker_backends,
 )
 from moto.sagemaker.responses import SageMakerResponse
+
+from scripts.aws.cloud import Cloud
+from scripts.aws.command import main
 
 REGION = "eu-north-1"
 ACCOUNT = "123456789012"

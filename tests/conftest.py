@@ -5,14 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fetch_media import fetch
-from media.clip import Clip, write_clip
-from media.scenes import SCENES
+
+from testmedia.clip import Clip, write_clip
+from testmedia.fetch import fetch
+from testmedia.scenes import SCENES
 
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Clip]:
-    """The clip of a scene of ``media.scenes.SCENES`` by its name, made once in a session."""
+    """The clip of a scene of ``testmedia.scenes.SCENES`` by its name, made once in a session."""
     folder = tmp_path_factory.mktemp("clips")
     made: dict[str, Clip] = {}
 

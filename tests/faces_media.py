@@ -7,18 +7,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from fetch_media import fetch
 
-from app.faces.fetch import State, state
-from app.faces.fetch import fetch as fetch_weights
-from app.faces.pack import PartName
-from app.faces.packs import Pack, load_pack
+from app.packs.catalogue import Pack, load_pack
+from app.packs.fetch import State, state
+from app.packs.fetch import fetch as fetch_weights
+from app.packs.pack import PartName
 from app.types import Image
+from testmedia.fetch import fetch
 
 
 @lru_cache(maxsize=8)
 def photograph(medium: str) -> Image:
-    """(h, w, 3) RGB of a medium of ``fetch_media.MEDIA``."""
+    """(h, w, 3) RGB of a medium of ``testmedia.fetch.MEDIA``."""
     decoded = cv2.imread(str(fetch(medium)))
     if decoded is None:
         raise ValueError(f"{medium} is no picture")

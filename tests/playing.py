@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local.containers import Launcher
-from local.driver import Ended
-from local.logs import GROUP
-from local.sagemaker import SageMaker
-from local.transforming import Patience
+from scripts.local.containers import Launcher
+from scripts.local.driver import Ended
+from scripts.local.logs import GROUP
+from scripts.local.sagemaker import SageMaker
+from scripts.local.transforming import Patience
 
 REGION = "eu-north-1"
 BUCKET = "films"

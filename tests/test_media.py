@@ -7,14 +7,14 @@ import av
 import cv2
 import numpy as np
 import pytest
-from fetch_media import fetch
-from media.clip import Clip
-from media.photos import BIDEN, OBAMA, Photo
-from media.scene import NTSC, Actor, Background, Scene, Shot, keys
-from media.scenes import SCENES
-from media.truth import covered, leaked, spilled
 
 from app.types import Boxes, Image
+from testmedia.clip import Clip
+from testmedia.fetch import fetch
+from testmedia.photos import BIDEN, OBAMA, Photo
+from testmedia.scene import NTSC, Actor, Background, Scene, Shot, keys
+from testmedia.scenes import SCENES
+from testmedia.truth import covered, leaked, spilled
 
 Maker = Callable[[str], Clip]
 

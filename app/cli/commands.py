@@ -10,7 +10,7 @@ from app.cli.parser import FINDING, HIDING
 from app.cli.progress import Progress, make_progress, tell, warn
 from app.config import Settings
 from app.errors import ConfigError, OutputError, PeopleError, PlanError, UsageError
-from app.faces.packs import find_packs
+from app.packs.catalogue import find_packs
 from app.pipeline import (
     analyse,
     check_people,

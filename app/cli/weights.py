@@ -6,11 +6,11 @@ from pathlib import Path
 
 from app.cli.progress import BYTES, make_progress, warn
 from app.errors import Unreachable
-from app.faces.download import PATIENCE, SHORT
-from app.faces.fetch import CONVERTERS, Converter, fetch, state, verify
-from app.faces.packs import AUTO, PREFERRED, Pack, chosen, load_pack
 from app.networks.onnx_graph import serialise
-from app.shots import convert_transnet
+from app.packs.catalogue import AUTO, PREFERRED, Pack, chosen, load_pack
+from app.packs.convert import transnet as convert_transnet
+from app.packs.download import PATIENCE, SHORT
+from app.packs.fetch import CONVERTERS, Converter, fetch, state, verify
 
 ALL_CONVERTERS: Mapping[str, Converter] = {
     **CONVERTERS,

@@ -10,12 +10,13 @@ from app.faces.centerface import SCORE, CenterFace
 from app.faces.dlib_resnet import DlibResnet
 from app.faces.insightface import InsightFaceDetector, InsightFaceRecogniser
 from app.faces.mtcnn import Mtcnn
-from app.faces.packs import Pack, Part
 from app.faces.reidentification import Reidentification
-from app.faces.rescaled import COMMON, Rescaled, from_common
+from app.faces.score_scale import Rescaled, from_common
 from app.faces.sface import SFace
 from app.faces.yunet import YuNet
 from app.networks.sessions import Device, prefers_int8
+from app.packs.catalogue import Pack, Part
+from app.packs.input_size import COMMON
 from app.types import FaceDetector, FaceRecogniser
 
 Precision = Literal["auto", "float", "int8"]
@@ -33,10 +34,10 @@ DETECTORS: dict[str, Callable[..., FaceDetector]] = {
 
 def _arcface(file: Path, **options: Any) -> FaceRecogniser:
     # only this one needs onnx to be loaded
-    from app.faces import convert_arcface  # noqa: PLC0415
     from app.networks.onnx_graph import serialise  # noqa: PLC0415
+    from app.packs.convert import arcface  # noqa: PLC0415
 
-    return ArcFace(serialise(convert_arcface.convert(file.read_bytes())), **options)
+    return ArcFace(serialise(arcface.convert(file.read_bytes())), **options)
 
 
 RECOGNISERS: dict[str, Callable[..., FaceRecogniser]] = {

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ModelError
-from app.faces.pictures import WHOLE, InputSize, enlarged, padded, restored
 from app.geometry import iou
 from app.networks.sessions import Device, on_gpu, open_session
+from app.packs.input_size import WHOLE, InputSize, enlarged, padded, restored
 from app.types import Boxes, Faces, Image, Scores, Size
 
 STRIDE = 4

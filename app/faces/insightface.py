@@ -15,8 +15,8 @@ import numpy as np
 
 from app.errors import ModelError, PackError
 from app.faces.chip_network import ChipNetwork
-from app.faces.pictures import ENLARGED, WHOLE, InputSize, enlarged, on_canvas, restored
 from app.networks.sessions import Device, open_session
+from app.packs.input_size import ENLARGED, WHOLE, InputSize, enlarged, on_canvas, restored
 from app.types import Embeddings, Faces, Image, Size
 
 SMALLEST = 64

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.faces.halves import Halves
 from app.faces.mtcnn_stages import (
     MARGIN,
     SIGNATURES,
@@ -26,8 +25,9 @@ from app.faces.mtcnn_stages import (
     runs,
     squares,
 )
-from app.faces.pictures import WHOLE, InputSize
+from app.faces.pyramid import Halves
 from app.networks.sessions import Device
+from app.packs.input_size import WHOLE, InputSize
 from app.types import Boxes, Faces, Image, Scores, Size
 
 SCORE = 0.4
@@ -35,7 +35,7 @@ SCORE = 0.4
 SHARPNESS = 2.5
 """A face's score is the last probability raised to this, so that it means about what it means with
 CenterFace: the rest of the system believes a face from 0.4 on. The softmax is nearly always sure:
-99 % of the faces of ``tests/media/scenes.py`` have 0.88 and more. In 283 photographs and frames of
+99 % of the faces of ``testmedia/scenes.py`` have 0.88 and more. In 283 photographs and frames of
 a concert and a music video it found, where CenterFace sees nothing, 22 faces at a probability of
 0.4 and 5 at 0.7, and of the 297 that CenterFace sees 240 and 232."""
 PROPOSED, REFINED = 0.6, 0.7
@@ -68,7 +68,7 @@ class _Candidates:
 class Mtcnn:
     """``FaceDetector`` over the published networks of MTCNN.
 
-    Its boxes need no margin of their own: on the scenes of ``tests/media/scenes.py`` their sides
+    Its boxes need no margin of their own: on the scenes of ``testmedia/scenes.py`` their sides
     are 0.99 and 0.98 of the true ones, their centres 0.02 of a side off, and grown by 0.2 on each
     side they cover every face wholly, as those of CenterFace do.
 

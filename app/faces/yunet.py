@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from app.errors import ModelError
 from app.faces.centerface import distinct
-from app.faces.pictures import WHOLE, InputSize, enlarged, on_canvas, padded, restored
 from app.networks.sessions import Device, open_session
+from app.packs.input_size import WHOLE, InputSize, enlarged, on_canvas, padded, restored
 from app.types import Faces, Image, Size
 
 STRIDES = (8, 16, 32)

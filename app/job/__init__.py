@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from app.errors import FaceBlurError, Interrupted
-from app.job.places import MESSAGE, ROOT, Places, find_places, make_parser
+from app.job.folders import MESSAGE, ROOT, Places, find_places, make_parser
 from app.logs import LOGGER, describe, public, start_logging
 from app.signals import stoppable
 
@@ -54,7 +54,7 @@ def _run(places: Places) -> tuple[int, str]:
     try:
         with stoppable() as stop:
             # Not before: an interruption while libraries are loaded is one like any other.
-            from app.job.running import run  # noqa: PLC0415
+            from app.job.run import run  # noqa: PLC0415
 
             summary = run(places, stop)
     except KeyboardInterrupt:

@@ -9,9 +9,9 @@ import numpy as np
 
 from app.errors import MediaError, UsageError
 from app.pieces.manifest import Manifest, Piece, read_manifest
+from app.pieces.packets import Header, Packets, read_packets
+from app.pieces.splicing import Rendered, check_splice, splice
 from app.plan import sha256_of
-from app.video.joining import Rendered, check_splice, splice
-from app.video.packets import Header, Packets, read_packets
 from app.video.sniff import sniff
 
 _ENDINGS = ("", ".out")

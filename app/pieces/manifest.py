@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from app.errors import FaceBlurError, UsageError
+from app.files import PendingFile
 from app.video.container import translated
-from app.video.files import PendingFile
 
 VERSION = 1
 MANIFEST = "manifest.json"

@@ -12,6 +12,8 @@ import numpy as np
 
 from app.errors import OutputError, UsageError
 from app.pieces.borders import Border, Candidate, choose_borders
+from app.pieces.cutting import Stretch, piece_suffix, write_stretches
+from app.pieces.excerpt import window
 from app.pieces.manifest import (
     MANIFEST,
     Manifest,
@@ -20,13 +22,11 @@ from app.pieces.manifest import (
     split_id,
     write_manifest,
 )
+from app.pieces.packets import Packets, Ticks, read_packets
 from app.plan import sha256_of
 from app.shots import SHOT_DETECTORS
-from app.video.cutting import Stretch, piece_suffix, write_stretches
-from app.video.marks import Mark
-from app.video.packets import Packets, Ticks, read_packets
+from app.video.piece_tag import Mark
 from app.video.sniff import sniff
-from app.video.window import window
 
 _AROUND = 3
 """Frames before and after a key frame that tell whether it is a cut."""

@@ -10,16 +10,16 @@ from app.config import Settings
 from app.errors import MediaError
 from app.identity.evidence import alike
 from app.pipeline.chips import ChipCollector, Embedded
-from app.pipeline.cuts import shot_detector
-from app.pipeline.looking import PictureLooker
+from app.pipeline.face_looker import PictureLooker
 from app.pipeline.parts import Parts, Progress
-from app.tracking.cadence import SAMPLERS
+from app.pipeline.shot_choice import shot_detector
+from app.tracking.dissolves import Lingerer
+from app.tracking.handover import rooms
 from app.tracking.interpolation import interpolate, pad, smooth, sweep
-from app.tracking.lingering import Lingerer
+from app.tracking.look_schedule import SAMPLERS
 from app.tracking.observations import Trail, boxes_of
 from app.tracking.sampling import NEW_FACE
 from app.tracking.stitching import PATIENCE, stitch
-from app.tracking.succession import rooms
 from app.tracking.tracker import ShotTracker
 from app.types import Boxes, Frame, FrameSource, MediaInfo
 

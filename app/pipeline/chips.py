@@ -12,7 +12,7 @@ from app.faces.quality import chip_quality, frontality, lit
 from app.geometry import inside
 from app.identity.evidence import NO_FACE, Measures
 from app.identity.quality import PRESSED, ChipMeasures, pressed, rate
-from app.pipeline.looking import face_picture
+from app.pipeline.face_looker import face_picture
 from app.tracking.observations import Observation, Trail
 from app.types import Boxes, Embeddings, FaceRecogniser, Faces, Frame, Image
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from app.config import Settings
 from app.errors import ConfigError
 from app.faces import detector_files, load_detector, load_recogniser
-from app.faces.packs import Pack, chosen, load_pack
 from app.identity.policies import Policy
 from app.identity.scale import Scale, knots
+from app.packs.catalogue import Pack, chosen, load_pack
 from app.plan import ModelRecord, ModelsRecord
 from app.types import FaceDetector, FaceRecogniser, ShotDetector
 from app.video import require

@@ -13,7 +13,7 @@ from app.faces.quality import chip_quality, lit
 from app.identity.gallery import Gallery, Person, choose_face
 from app.identity.quality import ChipMeasures, rate
 from app.identity.references import Reference, doubts
-from app.pipeline.looking import once, scaled
+from app.pipeline.face_looker import once, scaled
 from app.pipeline.parts import Parts
 from app.types import Embeddings, FaceDetector, Faces, Image, Landmarks
 from app.video import read_photo

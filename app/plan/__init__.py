@@ -7,6 +7,7 @@ upright picture and may overhang it. Embeddings are never part of it: they are b
 import hashlib
 
 from app.errors import MediaError
+from app.plan.commit import together
 from app.plan.reading import read_plan
 from app.plan.records import (
     VERSION,
@@ -19,7 +20,6 @@ from app.plan.records import (
     Rows,
     SourceRecord,
 )
-from app.plan.together import together
 from app.plan.writing import write_plan
 from app.types import MediaFile
 

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from app.errors import ModelError
 from app.networks.sessions import Device, open_session
+from app.packs.input_size import TRANSNET_SIZE
 from app.types import Frame, Image, Size
 
-WIDTH, HEIGHT = 48, 27
-"""Of the pictures that the network sees; as published."""
 THRESHOLD = 0.5
 """As published."""
 WINDOW = 100
@@ -98,7 +97,7 @@ class TransNetShots:
         if self._size is not None and self._size != frame.size:
             self._resized.add(frame.index)
         self._size = frame.size
-        thumbnail = frame.rgb((WIDTH, HEIGHT))
+        thumbnail = frame.rgb(TRANSNET_SIZE)
         if not self._thumbnails:
             self._known = frame.index
             self._thumbnails += [thumbnail] * self._past

@@ -6,8 +6,8 @@ No message tells a bucket or a key, which are names: a label says what is meant.
 
 from app.storage.client import WRITE_SECONDS, make_client
 from app.storage.photos import people_folder
-from app.storage.places import Place, parse_prefixes
 from app.storage.reading import RemoteFile
+from app.storage.uri import Place, parse_prefixes
 from app.storage.writing import Stored, find, upload
 
 __all__ = [

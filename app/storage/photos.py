@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.errors import PeopleError, PlaceError
 from app.storage.client import make_client, translated
-from app.storage.places import SCHEME, Place
+from app.storage.uri import SCHEME, Place
 
 _PHOTOS = 10_000
 _PHOTO_BYTES = 32 * 2**20

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from app.errors import FaceBlurError, StorageError
 from app.storage.client import translated
-from app.storage.places import Place
+from app.storage.uri import Place
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.errors import FaceBlurError, PlaceError, StorageError
 from app.storage.client import status_of, translated
-from app.storage.places import Place
+from app.storage.uri import Place
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

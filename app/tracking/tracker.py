@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.tracking.association import associate
-from app.tracking.breaks import breaks
+from app.tracking.identity_switch import breaks
 from app.tracking.observations import Observation, Trail, boxes_of, observe
 from app.tracking.sampling import Links, Looker, Settler, apart, believed
 from app.types import Boxes

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
+from app.files import check_place
 from app.types import FrameSink, MediaFile, PartialSource
+from app.video.bitstream.nal import Uncopyable
 from app.video.container import open_container
-from app.video.files import check_place
 from app.video.hardware import Encoder, require
 from app.video.images import ImageSink, ImageSource, image_warnings, read_photo
 from app.video.sink import VideoSink
 from app.video.sniff import sniff
 from app.video.source import VideoSource
 from app.video.streams import UPRIGHT, check_rotation, output_suffix, plan_streams
-from app.video.units import Uncopyable
 
 __all__ = [
     "Uncopyable",

@@ -14,7 +14,7 @@ import av
 import numpy as np
 from av.codec import Codec
 
-from app.video.formats import Layout, layout
+from app.video.pixel_formats import Layout, layout
 from app.video.sidedata import ContentLight, Mastering, Point, content_light, mastering
 
 _QUALITIES = (1, 50, 90, 100)

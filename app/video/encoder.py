@@ -10,7 +10,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from app.video.codecs import Encoding, options, silence
-from app.video.formats import FULL_RANGE, layout
+from app.video.pixel_formats import FULL_RANGE, layout
 
 _GOP_SECONDS = 10
 _GOP_FRAMES = 250

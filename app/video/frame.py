@@ -11,8 +11,8 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from app.types import Image, Luma, Plane, Region, Size
-from app.video.formats import FULL_RANGE, Layout, PlaneLayout, layout
 from app.video.orientation import Orientation
+from app.video.pixel_formats import FULL_RANGE, Layout, PlaneLayout, layout
 from app.video.sidedata import quantisers
 
 _UNSPECIFIED = 2

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import MediaError, OutputError, UnsupportedMedia
+from app.files import PendingFile, check_place
 from app.types import (
     Boxes,
     Frame,
@@ -24,9 +25,8 @@ from app.types import (
     Stretch,
 )
 from app.video.container import translated
-from app.video.files import PendingFile, check_place
 from app.video.frame import Converters, averaged, check_region, scaled
-from app.video.pictures import Picture, encode, read_picture, to_rgb8
+from app.video.image_codec import Picture, encode, read_picture, to_rgb8
 from app.video.sniff import sniff
 
 _RATE = Fraction(25)

@@ -18,22 +18,22 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from app.errors import MediaError, OutputError
+from app.files import PendingFile, check_place
 from app.types import Boxes, Frame, MediaFile, Stretch
+from app.video.bitstream.nal import Uncopyable
 from app.video.container import frame_rate, main_video, open_container, translated
-from app.video.copying import Carrier
 from app.video.encoder import Fitter, add_encoder
-from app.video.files import PendingFile, check_place
 from app.video.frame import DecodedFrame
-from app.video.groups import find_groups, video_packets
 from app.video.hardware import Encoder
-from app.video.marks import handed_on, is_piece, mark_of
 from app.video.metadata import kept, spelt
-from app.video.mixing import Mixer, check_kinds, open_encoder
+from app.video.piece_tag import handed_on, is_piece, mark_of
+from app.video.remux import Carrier
+from app.video.smart.gops import find_groups, video_packets
+from app.video.smart.muxer import Mixer, check_kinds, open_encoder
+from app.video.smart.verify import check_mixed
 from app.video.source import display_matrix, first_picture
 from app.video.streams import check_rotation, plan_streams
-from app.video.units import Uncopyable
 from app.video.verify import Times, check_file
-from app.video.verify_mixed import check_mixed
 
 
 class VideoSink:

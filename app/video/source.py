@@ -17,14 +17,14 @@ from av.video.stream import VideoStream
 
 from app.errors import MediaError, UnsupportedMedia
 from app.types import MediaFile, MediaInfo, Size, Stretch
-from app.video.ahead import run_ahead
-from app.video.complete import check_complete
 from app.video.container import frame_rate, main_video, open_container, translated
-from app.video.formats import full_chroma, layout, planar_format
+from app.video.decode_check import ONE_TO_ONE, Ledger
 from app.video.frame import Converters, DecodedFrame
-from app.video.ledger import ONE_TO_ONE, Ledger
 from app.video.orientation import Matrix, Orientation
+from app.video.pixel_formats import full_chroma, layout, planar_format
+from app.video.prefetch import run_ahead
 from app.video.sidedata import side_data
+from app.video.truncation import check_complete
 
 _AHEAD_FRAMES = 8
 _AHEAD_BYTES = 64 << 20

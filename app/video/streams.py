@@ -13,9 +13,9 @@ from app.errors import OutputError
 from app.types import MediaFile
 from app.video.codecs import Encoding, choose
 from app.video.container import frame_rate, is_picture_stream, main_video
-from app.video.formats import layout, planar_format
 from app.video.hardware import Encoder, with_hardware
 from app.video.orientation import Matrix, Orientation
+from app.video.pixel_formats import layout, planar_format
 
 _MUXERS = {
     ".mp4": "mp4",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.errors import MediaError
 from app.video.container import main_video, open_container
-from app.video.copying import EMPTY_TEXT, Tally
+from app.video.remux import EMPTY_TEXT, Tally
 
 _NO_NEGATIVE = frozenset({"mpegts", "flv", "matroska", "webm"})
 """Containers without negative times: their muxers move all streams alike instead, so that what

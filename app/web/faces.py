@@ -10,10 +10,10 @@ from app.errors import UsageError
 from app.faces.alignment import align
 from app.faces.quality import lit
 from app.pipeline import Parts
-from app.pipeline.looking import PictureLooker
+from app.pipeline.face_looker import PictureLooker
 from app.types import Embeddings, Faces, Frame, Image, MediaInfo
 from app.video import open_source
-from app.web.intake import saving
+from app.web.uploads import saving
 
 LEAST = 0.5
 """Score from which a face is told."""

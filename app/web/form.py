@@ -24,7 +24,7 @@ from werkzeug.sansio.multipart import (
 
 from app.errors import MediaTooLarge, PeopleError, UsageError
 from app.web import options
-from app.web.intake import BLOCK, save_media, saving
+from app.web.uploads import BLOCK, save_media, saving
 
 _PARTS = 500
 _PHOTO_BYTES = 32 * 2**20

@@ -15,14 +15,14 @@ from werkzeug.wsgi import wrap_file
 from app.errors import FaceBlurError, UsageError
 from app.logs import LOGGER, describe, public
 from app.web import options
-from app.web.errand import Errand
 from app.web.form import Upload, receive_form
-from app.web.intake import Intake, request_folder, save_media
+from app.web.media_job import Account, Answer, Work
 from app.web.options import Wanted
 from app.web.runner import Caller
 from app.web.service import Service
+from app.web.ticket_job import Errand
 from app.web.tickets import Ticket, is_ticket, receive_ticket
-from app.web.work import Account, Answer, Work
+from app.web.uploads import Intake, request_folder, save_media
 
 _FORM = "multipart/form-data"
 _RETRY_SECONDS = 10

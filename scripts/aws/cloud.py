@@ -9,9 +9,9 @@ from typing import Any, TextIO
 import boto3
 from botocore.config import Config
 
-from aws.errors import CloudError, translated
-from aws.tags import PROJECT_TAG
-from aws.variables import Variables
+from scripts.aws.errors import CloudError, translated
+from scripts.aws.tags import PROJECT_TAG
+from scripts.aws.variables import Variables
 
 _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60

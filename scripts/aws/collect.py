@@ -16,18 +16,18 @@ from typing import Any
 from urllib.parse import urlencode
 
 from app.errors import FaceBlurError, UnsupportedMedia
-from app.job.finding import result_names
+from app.job.inputs import result_names
 from app.pipeline import CONTENT_TYPES
 from app.plan import read_plan, sha256_of
 from app.video import natural_suffix
-from aws.cloud import Cloud
-from aws.errors import CloudError, JobFailed
-from aws.objects import Inputs, Item, Place, listed, results_by_key
-from aws.processing import read_reports
-from aws.tags import PROJECT_TAG
-from aws.transform import SUFFIX
-from aws.verifying import check_document, check_result
-from aws.watching import KINDS
+from scripts.aws.cloud import Cloud
+from scripts.aws.errors import CloudError, JobFailed
+from scripts.aws.objects import Inputs, Item, Place, listed, results_by_key
+from scripts.aws.processing import read_reports
+from scripts.aws.tags import PROJECT_TAG
+from scripts.aws.transform import SUFFIX
+from scripts.aws.verifying import check_document, check_result
+from scripts.aws.watching import KINDS
 
 _SOURCE, _SHA = "face-blur-source", "face-blur-sha256"
 """Metadata of what was collected: the ETag of its source, and its own hash."""

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from app.errors import FaceBlurError, Interrupted
-from aws.cloud import Cloud
-from aws.variables import Variables, add_options, given
+from scripts.aws.cloud import Cloud
+from scripts.aws.variables import Variables, add_options, given
 
 Run: TypeAlias = Callable[[Cloud, argparse.Namespace], None]
 """Does the work of a command; raises ``FaceBlurError`` where it fails."""

@@ -4,10 +4,10 @@ import secrets
 import time
 from typing import Any
 
-from aws.cloud import Cloud
-from aws.errors import CloudError
-from aws.limits import has_own_disk
-from aws.variables import Variables
+from scripts.aws.cloud import Cloud
+from scripts.aws.errors import CloudError
+from scripts.aws.limits import has_own_disk
+from scripts.aws.variables import Variables
 
 
 def image_uri(cloud: Cloud) -> str:

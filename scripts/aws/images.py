@@ -4,10 +4,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from app.errors import UsageError
-from aws.archive import MANIFEST, unpack
-from aws.cloud import Cloud
-from aws.errors import CloudError
-from aws.registry import Registry
+from scripts.aws.archive import MANIFEST, unpack
+from scripts.aws.cloud import Cloud
+from scripts.aws.errors import CloudError
+from scripts.aws.registry import Registry
 
 
 def check_tag(cloud: Cloud) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aws.cloud import Cloud
-from aws.errors import CloudError, NotOurs
-from aws.tags import is_ours, our_tags
-from aws.variables import Variables
+from scripts.aws.cloud import Cloud
+from scripts.aws.errors import CloudError, NotOurs
+from scripts.aws.tags import is_ours, our_tags
+from scripts.aws.variables import Variables
 
 TEMPLATE = Path(__file__).resolve().parents[1] / "infrastructure.yaml"
 KEEP = {"KeepDays": 30, "KeepRestDays": 365}

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from app.errors import UsageError
-from aws.cloud import Cloud
-from aws.errors import CloudError
+from scripts.aws.cloud import Cloud
+from scripts.aws.errors import CloudError
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from aws.cloud import Cloud
-from aws.deployed import image_uri, volume_key, vpc
-from aws.errors import CloudError
-from aws.limits import check, has_gpu
-from aws.objects import Inputs, Item, Place, listed, read_object
-from aws.options import check_settings
-from aws.tags import our_tags
+from scripts.aws.cloud import Cloud
+from scripts.aws.deployed import image_uri, volume_key, vpc
+from scripts.aws.errors import CloudError
+from scripts.aws.limits import check, has_gpu
+from scripts.aws.objects import Inputs, Item, Place, listed, read_object
+from scripts.aws.options import check_settings
+from scripts.aws.tags import our_tags
 
 ROOT = PurePosixPath("/opt/ml/processing")
 """Where the container finds its input, the photos of people, and where it puts the output."""

@@ -10,8 +10,8 @@ from urllib.request import getproxies, proxy_bypass
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from aws.archive import MANIFEST, Blob, Image
-from aws.errors import CloudError
+from scripts.aws.archive import MANIFEST, Blob, Image
+from scripts.aws.errors import CloudError
 
 _TRIES = 4
 _TIMEOUT = urllib3.Timeout(connect=10, read=300)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from aws.cloud import Cloud
-from aws.errors import CloudError, NotOurs
-from aws.infrastructure import find_stack
-from aws.tags import is_ours
+from scripts.aws.cloud import Cloud
+from scripts.aws.errors import CloudError, NotOurs
+from scripts.aws.infrastructure import find_stack
+from scripts.aws.tags import is_ours
 
 _BATCH = 1000
 _RUNNING = ("InProgress", "Stopping")

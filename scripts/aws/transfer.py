@@ -13,9 +13,9 @@ from urllib.parse import urlencode
 from boto3.s3.transfer import TransferConfig
 
 from app.errors import UsageError
-from aws.cloud import Cloud
-from aws.errors import CloudError, translated
-from aws.tags import PROJECT_TAG
+from scripts.aws.cloud import Cloud
+from scripts.aws.errors import CloudError, translated
+from scripts.aws.tags import PROJECT_TAG
 
 PART = 64 * 2**20
 """Bytes of a part of a large object, at least: it is a part that is sent again after a fault."""

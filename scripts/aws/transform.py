@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from app.config import ENV_PREFIX
-from aws.cloud import Cloud
-from aws.deployed import image_uri, volume_key, vpc
-from aws.errors import CloudError, NotOurs
-from aws.limits import GPU_IMAGE, check, has_gpu
-from aws.objects import Inputs, Item, Place, listed, results_by_key
-from aws.options import check_settings
-from aws.tags import is_ours, our_tags
-from aws.variables import Variables
+from scripts.aws.cloud import Cloud
+from scripts.aws.deployed import image_uri, volume_key, vpc
+from scripts.aws.errors import CloudError, NotOurs
+from scripts.aws.limits import GPU_IMAGE, check, has_gpu
+from scripts.aws.objects import Inputs, Item, Place, listed, results_by_key
+from scripts.aws.options import check_settings
+from scripts.aws.tags import is_ours, our_tags
+from scripts.aws.variables import Variables
 
 People: TypeAlias = Literal["model", "s3", "none"]
 """How photos of people reach the container: with the model, from S3 by itself, or not at all."""

@@ -12,7 +12,7 @@ from app.errors import MediaError, OutputError, UsageError
 from app.pipeline import CONTENT_TYPES
 from app.pipeline.people import find_photos
 from app.video import natural_suffix
-from aws.transfer import Item
+from scripts.aws.transfer import Item
 
 _KEY_BYTES = 1024
 _ANY_TYPE = "application/octet-stream"

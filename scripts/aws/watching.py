@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.errors import Interrupted, UsageError
-from aws.cloud import Cloud
-from aws.errors import CloudError, JobFailed, NotOurs
-from aws.tags import is_ours
+from scripts.aws.cloud import Cloud
+from scripts.aws.errors import CloudError, JobFailed, NotOurs
+from scripts.aws.tags import is_ours
 
 ENDED = frozenset({"Completed", "Failed", "Stopped"})
 _ABSENT = frozenset({"ValidationException", "ResourceNotFound"})

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from local.containers import Launcher, free_ports
-from local.instances import Instance, NotStarted
-from local.logs import LogStream
-from local.objects import InputError, Item, find_items, share_out
-from local.requests import Job
-from local.transforming import Context, Outcome, Patience
+from scripts.local.containers import Launcher, free_ports
+from scripts.local.instances import Instance, NotStarted
+from scripts.local.logs import LogStream
+from scripts.local.objects import InputError, Item, find_items, share_out
+from scripts.local.requests import Job
+from scripts.local.transforming import Context, Outcome, Patience
 
 State: TypeAlias = Literal["Completed", "Failed", "Stopped"]
 _SEE_LOGS = "See job logs for more information"

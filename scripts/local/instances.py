@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import FaceBlurError
-from local.containers import Container, Launcher
-from local.invoking import NoAnswer, execution_parameters, ping
-from local.logs import LogStream
-from local.objects import Item
-from local.requests import Request
-from local.transforming import S3_TROUBLE, Context, Fault, Outcome, Transforming
+from scripts.local.containers import Container, Launcher
+from scripts.local.invoking import NoAnswer, execution_parameters, ping
+from scripts.local.logs import LogStream
+from scripts.local.objects import Item
+from scripts.local.requests import Request
+from scripts.local.transforming import S3_TROUBLE, Context, Fault, Outcome, Transforming
 
 _DEFAULT_CONCURRENT = 1
 _DEFAULT_PAYLOAD_MB = 6

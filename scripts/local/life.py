@@ -9,17 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aws.deployed import unique_name
-from aws.errors import CloudError
-from aws.upload import find_media
-
 from app.errors import FaceBlurError
-from local.driver import Ended
-from local.sagemaker import SageMaker
-from local.sheets import draw_sheet
-from local.transforming import Outcome
+from scripts.aws.deployed import unique_name
+from scripts.aws.errors import CloudError
+from scripts.aws.upload import find_media
+from scripts.local.driver import Ended
+from scripts.local.sagemaker import SageMaker
+from scripts.local.sheets import draw_sheet
+from scripts.local.transforming import Outcome
 
-SCRIPTS = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 REGION = "eu-north-1"
 PROJECT = "face-blur-local"
 INPUT = "input/"
@@ -114,13 +113,13 @@ class _Commands:
     config: Path
 
     def run(self, name: str, *arguments: str, may_fail: bool = False) -> None:
-        print(f"\n$ scripts/{name}.py {shlex.join(arguments)}", flush=True)
-        command = [sys.executable, str(SCRIPTS / f"{name}.py"), *arguments]
+        print(f"\n$ python -m scripts.{name} {shlex.join(arguments)}", flush=True)
+        command = [sys.executable, "-m", f"scripts.{name}", *arguments]
         ended = subprocess.run(  # noqa: S603 - the arguments are ours
             [*command, "--config", str(self.config)], env=dict(self.environment), check=False
         )
         if ended.returncode and not (may_fail and ended.returncode == _TELLS_MORE):
-            raise CloudError(f"scripts/{name}.py has failed; see above")
+            raise CloudError(f"scripts.{name} has failed; see above")
 
 
 def _sheets(
@@ -146,8 +145,8 @@ def _sheets(
 def table(outcomes: Sequence[Outcome]) -> str:
     """What became of each object, one line each.
 
-    >>> from local.objects import Item
-    >>> from local.requests import Place
+    >>> from scripts.local.objects import Item
+    >>> from scripts.local.requests import Place
     >>> item = Item(Place("films", "input/a.mp4"), 10, Place("films", "out/a.mp4.out"))
     >>> print(table([Outcome(item, "done", seconds=2.0)]))
     done        2.0 s  input/a.mp4

@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from app.errors import FaceBlurError
-from local.requests import Job, Place, parse_place
+from scripts.local.requests import Job, Place, parse_place
 
 
 class InputError(FaceBlurError):

@@ -26,11 +26,11 @@ from moto.sagemaker.models import FakeTransformJob, sagemaker_backends
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
-from local.containers import Launcher
-from local.driver import Ended, Run
-from local.invoking import HOST
-from local.requests import Job, Refused, Request, parse_job
-from local.transforming import Patience
+from scripts.local.containers import Launcher
+from scripts.local.driver import Ended, Run
+from scripts.local.invoking import HOST
+from scripts.local.requests import Job, Refused, Request, parse_job
+from scripts.local.transforming import Patience
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

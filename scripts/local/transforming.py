@@ -12,11 +12,11 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from app.errors import FaceBlurError
-from local.containers import KILL_AFTER, Container
-from local.invoking import BadStatus, NoAnswer, Payload, SourceError, invoke
-from local.logs import LogStream
-from local.objects import Item
-from local.requests import Job
+from scripts.local.containers import KILL_AFTER, Container
+from scripts.local.invoking import BadStatus, NoAnswer, Payload, SourceError, invoke
+from scripts.local.logs import LogStream
+from scripts.local.objects import Item
+from scripts.local.requests import Job
 
 Fault: TypeAlias = Literal["ClientError", "AlgorithmError", "InternalServerError"]
 S3_TROUBLE = (Boto3Error, BotoCoreError, ClientError)

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import pytest
-from aws.cloud import Cloud
-from aws.variables import PREFIX, Variables
 from moto.server import ThreadedMotoServer
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+from scripts.aws.cloud import Cloud
+from scripts.aws.variables import PREFIX, Variables
+
+ROOT = Path(__file__).parents[2]
 REGION = "eu-north-1"
 ACCOUNT = "123456789012"
 PATIENCE = 120
@@ -73,7 +74,7 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in ours.items():
         monkeypatch.setenv(name, value)
     # The variables of whoever runs the tests.
-    monkeypatch.setattr("aws.variables.FILE", tmp_path / "no-variables.py")
+    monkeypatch.setattr("scripts.aws.variables.FILE", tmp_path / "no-variables.py")
 
 
 @pytest.fixture
@@ -102,12 +103,13 @@ def run_command(moto: str, tmp_path: Path) -> RunCommand:
     def run(name: str, *args: object, stdin: str = "") -> Ran:
         own = [] if "--config" in args else ["--config", os.fspath(config)]
         ended = subprocess.run(
-            [sys.executable, "-W", "error", SCRIPTS / f"{name}.py", *map(str, args), *own],
+            [sys.executable, "-W", "error", "-m", f"scripts.{name}", *map(str, args), *own],
             input=stdin,
             capture_output=True,
             text=True,
             timeout=PATIENCE,
             cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
             check=False,
         )
         return Ran(ended.returncode, ended.stdout, ended.stderr)

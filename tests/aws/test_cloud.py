@@ -5,14 +5,14 @@ import json
 
 import boto3
 import pytest
-from aws.cloud import Cloud
-from aws.command import main as run_main
-from aws.command import make_parser
-from aws.errors import CloudError
-from aws.tags import our_tags
-from aws.variables import Variables
 
 from app.errors import Interrupted, UsageError
+from scripts.aws.cloud import Cloud
+from scripts.aws.command import main as run_main
+from scripts.aws.command import make_parser
+from scripts.aws.errors import CloudError
+from scripts.aws.tags import our_tags
+from scripts.aws.variables import Variables
 
 STACK = json.dumps(
     {

@@ -3,13 +3,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-import collect
 import numpy as np
 import pytest
-import run_processing
-import run_transform
-from aws.cloud import Cloud
-from aws_jobs import (
+from PIL import Image
+
+from app.plan import Plan, SourceRecord, sha256_of, write_plan
+from app.plan.records import ModelRecord, ModelsRecord
+from app.video import open_sink, open_source
+from scripts import collect, run_processing, run_transform
+from scripts.aws.cloud import Cloud
+from tests.aws_jobs import (
     BUCKET,
     CPU,
     WHERE,
@@ -22,11 +25,6 @@ from aws_jobs import (
     requests,
     transform_job,
 )
-from PIL import Image
-
-from app.plan import Plan, SourceRecord, sha256_of, write_plan
-from app.plan.records import ModelRecord, ModelsRecord
-from app.video import open_sink, open_source
 
 GROUP = "/aws/sagemaker/TransformJobs"
 

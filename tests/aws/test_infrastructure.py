@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws.cloud import Cloud
-from aws.errors import CloudError, NotOurs
-from aws.infrastructure import KEEP, TEMPLATE, set_up
-from aws.tags import PROJECT_TAG, our_tags
-from aws.variables import Variables
 from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]
+
+from scripts.aws.cloud import Cloud
+from scripts.aws.errors import CloudError, NotOurs
+from scripts.aws.infrastructure import KEEP, TEMPLATE, set_up
+from scripts.aws.tags import PROJECT_TAG, our_tags
+from scripts.aws.variables import Variables
 
 OURS = {PROJECT_TAG: "face-blur"}
 NOTHING: dict[str, int | None] = dict.fromkeys(KEEP)

@@ -3,8 +3,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws.errors import LimitError
-from aws.limits import GPU_IMAGE, check, has_gpu, has_own_disk
+
+from scripts.aws.errors import LimitError
+from scripts.aws.limits import GPU_IMAGE, check, has_gpu, has_own_disk
 
 ROLE = "arn:aws:iam::123456789012:role/jobs"
 Change = Callable[[dict[str, Any]], object]

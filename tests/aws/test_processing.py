@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import run_processing
-from aws.cloud import Cloud
-from aws_jobs import (
+from moto.sagemaker.models import FakeProcessingJob
+
+from scripts import run_processing
+from scripts.aws.cloud import Cloud
+from tests.aws_jobs import (
     BUCKET,
     IMAGE,
     ROLE,
@@ -24,9 +26,7 @@ from aws_jobs import (
     processing_job,
     requests,
 )
-from moto.sagemaker.models import FakeProcessingJob
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "run_processing.py"
 TAGS = [{"Key": "face-blur:project", "Value": "face-blur"}]
 GROUP = "/aws/sagemaker/ProcessingJobs"
 
@@ -205,7 +205,17 @@ def test_going_on_with_what_is_unfinished(
 
 def test_interrupt_stops_the_job(films: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     make_unending(monkeypatch)
-    command = [sys.executable, str(SCRIPT), *WHERE, "--name", "one", "--wait", "--poll", "0.1"]
+    command = [
+        sys.executable,
+        "-m",
+        "scripts.run_processing",
+        *WHERE,
+        "--name",
+        "one",
+        "--wait",
+        "--poll",
+        "0.1",
+    ]
     with subprocess.Popen(
         [*command, "--config", os.devnull], stderr=subprocess.PIPE, text=True
     ) as process:

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws.archive import MANIFEST, Image, unpack
-from aws.cloud import Cloud
-from aws.errors import CloudError
-from aws.images import check_pushed, check_tag, log_in, push
-from aws.registry import Registry
-from aws.variables import Variables
 
 from app.errors import UsageError
+from scripts.aws.archive import MANIFEST, Image, unpack
+from scripts.aws.cloud import Cloud
+from scripts.aws.errors import CloudError
+from scripts.aws.images import check_pushed, check_tag, log_in, push
+from scripts.aws.registry import Registry
+from scripts.aws.variables import Variables
 
 LOGIN = base64.b64encode(b"AWS:secret").decode()
 LAYERS = (b"first layer" * 10_000, b"second layer" * 10_000)

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from aws_jobs import BUCKET, IMAGE, REGION, ROLE, backend
 
-from app.faces.registry import cache_folder
+from app.packs.archives import cache_folder
+from tests.aws_jobs import BUCKET, IMAGE, REGION, ROLE, backend
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "sagemaker_sdk"
 LOCK = EXAMPLE / "requirements.txt"

@@ -4,14 +4,15 @@ import json
 from typing import Any
 
 import pytest
-from aws.cloud import Cloud
-from aws.errors import CloudError
-from aws.infrastructure import KEEP, set_up
-from aws.tags import our_tags
-from aws.teardown import Found, find_all
-from aws.teardown import delete as delete_all
-from aws.variables import Variables
 from moto.sagemaker.models import sagemaker_backends
+
+from scripts.aws.cloud import Cloud
+from scripts.aws.errors import CloudError
+from scripts.aws.infrastructure import KEEP, set_up
+from scripts.aws.tags import our_tags
+from scripts.aws.teardown import Found, find_all
+from scripts.aws.teardown import delete as delete_all
+from scripts.aws.variables import Variables
 
 ROLE = "arn:aws:iam::123456789012:role/jobs"
 OURS, OTHERS = our_tags("face-blur"), our_tags("news")

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import run_transform
-from aws.cloud import Cloud
-from aws.options import check_settings
-from aws_jobs import (
+
+from app.errors import ConfigError
+from scripts import run_transform
+from scripts.aws.cloud import Cloud
+from scripts.aws.options import check_settings
+from tests.aws_jobs import (
     BUCKET,
     CPU,
     IMAGE,
@@ -28,9 +30,6 @@ from aws_jobs import (
     transform_job,
 )
 
-from app.errors import ConfigError
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "run_transform.py"
 TAGS = [{"Key": "face-blur:project", "Value": "face-blur"}]
 FILMS = {"input/a.mp4": b"a", "input/more/b.mp4": b"b"}
 GROUP = "/aws/sagemaker/TransformJobs"
@@ -319,7 +318,9 @@ def test_a_job_without_our_tag_is_left_alone(films: Cloud, run: Commands) -> Non
 
 def started(*args: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, SCRIPT, *args, "--config", os.devnull], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "scripts.run_transform", *args, "--config", os.devnull],
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 

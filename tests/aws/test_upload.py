@@ -16,17 +16,17 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from aws import transfer
-from aws.cloud import Cloud
-from aws.errors import CloudError
-from aws.tags import our_tags
-from aws.transfer import Item, Progress, checksum, head, part_size, upload
-from aws.upload import check_keys, find_media, find_people, write_archive
-from aws.variables import Variables
-from media.clip import Clip
 
 from app.errors import PeopleError, UnsupportedMedia, UsageError
 from app.pipeline.people import find_photos
+from scripts.aws import transfer
+from scripts.aws.cloud import Cloud
+from scripts.aws.errors import CloudError
+from scripts.aws.tags import our_tags
+from scripts.aws.transfer import Item, Progress, checksum, head, part_size, upload
+from scripts.aws.upload import check_keys, find_media, find_people, write_archive
+from scripts.aws.variables import Variables
+from testmedia.clip import Clip
 
 MP4 = b"\0\0\0\x18ftypisom\0\0\0\0isomiso2" + b"film" * 1000
 JPEG = b"\xff\xd8\xff\xe0" + b"photo" * 100

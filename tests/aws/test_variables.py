@@ -4,9 +4,9 @@ import runpy
 from pathlib import Path
 
 import pytest
-from aws.variables import Variables
 
 from app.errors import ConfigError
+from scripts.aws.variables import Variables
 
 EXAMPLE = Path(__file__).parents[2] / "scripts" / "ex_variables.py"
 
@@ -41,7 +41,7 @@ def test_without_a_file_the_defaults_hold() -> None:
 
 
 def test_the_file_of_its_own_is_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aws.variables.FILE", file)
+    monkeypatch.setattr("scripts.aws.variables.FILE", file)
     assert Variables.load({}, None, {}).bucket == "of-file"
 
 

@@ -8,8 +8,9 @@ from types import ModuleType
 
 import av
 import pytest
-from fetch_media import fetch
-from media.clip import Clip
+
+from testmedia.clip import Clip
+from testmedia.fetch import fetch
 
 BENCH = Path(__file__).parents[2] / "bench"
 

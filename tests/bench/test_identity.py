@@ -1,7 +1,6 @@
 """The measure of identity: rates with known answers, and real faces through the real pipeline."""
 
 import json
-import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -10,22 +9,17 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from fetch_media import fetch
-from media.photos import GUESTS
 
-BENCH = Path(__file__).parents[2] / "bench"
-sys.path.insert(0, str(BENCH))
-
-import curves  # noqa: E402 - lies in bench/
-import identity  # noqa: E402
-from footage import CONDITIONS, FRAMES, SIZE, Condition, picture, write  # noqa: E402
-from photos import PLACES, Portrait, load_portraits, people_of, some  # noqa: E402
-from verification import NOT_FOUND, Comparison, highest, lowest  # noqa: E402
-
-from app.config import Settings  # noqa: E402
-from app.identity.gallery import Person  # noqa: E402
-from app.pipeline import Parts, load_parts  # noqa: E402
-from app.video import open_source  # noqa: E402
+from app.config import Settings
+from app.identity.gallery import Person
+from app.pipeline import Parts, load_parts
+from app.video import open_source
+from bench import curves, identity
+from bench.footage import CONDITIONS, FRAMES, SIZE, Condition, picture, write
+from bench.photos import PLACES, Portrait, load_portraits, people_of, some
+from bench.verification import NOT_FOUND, Comparison, highest, lowest
+from testmedia.fetch import fetch
+from testmedia.photos import GUESTS
 
 
 def comparison(people: int, gap: float, *, sittings: int = 2, seed: int = 0) -> Comparison:

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import av
 import numpy as np
 import pytest
-from media.clip import Clip
-from media.truth import Seen
-from readable import READABLE, readable
 
 from app.effects import EFFECTS, make_effect
 from app.types import Image, Plane
+from bench.readable import READABLE, readable
+from testmedia.clip import Clip
+from testmedia.truth import Seen
 
 
 def first(clip: Clip) -> tuple[Image, Seen]:

@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import report
 from PIL import Image as PillowImage
-from plots import plot
+
+from bench import report
+from bench.plots import plot
 
 COST = {"cpu": 1.0, "clock": 1.0, "memory": 300.0}
 SPEED = [
@@ -47,7 +48,7 @@ def test_the_page_has_every_part_with_its_command_and_its_picture() -> None:
     page = report.page(parts, {"speed": "images/speed.png"}, quick=True)
     for name, title in report.PARTS.items():
         assert f"## {title}\n" in page
-        assert f"`python bench/{name}.py --quick`, 61 s." in page
+        assert f"`python -m bench.{name} --quick`, 61 s." in page
         assert f"| table of {name} |" in page
     assert page.count("![") == 1
     assert "make bench QUICK=1" in page
@@ -57,17 +58,18 @@ def test_the_page_has_every_part_with_its_command_and_its_picture() -> None:
 def test_a_part_that_breaks_down_makes_no_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "quality.py").write_text("raise SystemExit(7)", encoding="utf-8")
-    monkeypatch.setattr(report, "HERE", tmp_path)
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nexit 7\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(program))
     page = tmp_path / "page.md"
-    with pytest.raises(RuntimeError, match=r"quality\.py ended with exit code 7"):
+    with pytest.raises(RuntimeError, match=r"bench\.quality ended with exit code 7"):
         report.main(["--output", str(page)])
     assert not page.exists()
 
 
 def test_the_script_says_what_it_takes() -> None:
-    script = Path(report.__file__)
     done = subprocess.run(
-        [sys.executable, str(script), "--help"], check=True, capture_output=True, text=True
+        [sys.executable, "-m", "bench.report", "--help"], check=True, capture_output=True, text=True
     )
     assert "--quick" in done.stdout

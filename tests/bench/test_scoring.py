@@ -6,11 +6,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media.clip import Clip
-from media.truth import Seen
-from scoring import Score, appearances, score
 
 from app.types import Image
+from bench.scoring import Score, appearances, score
+from testmedia.clip import Clip
+from testmedia.truth import Seen
 
 Edit = Callable[[int, Image], Image]
 

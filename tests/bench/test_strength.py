@@ -1,7 +1,6 @@
 """The measure of strength sees what is left of a face, and what is not."""
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,16 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-BENCH = Path(__file__).parents[2] / "bench"
-sys.path.insert(0, str(BENCH))
-
-import strength  # noqa: E402 - lies in bench/
-from hiding import NOTHING, OTHERS, averaged, blocks, covered, gaussian, methods, ours  # noqa: E402
-from photos import Portrait  # noqa: E402
-from rates import chance_of, more_than, naming, wilson  # noqa: E402
-
-from app.effects.masks import Outline  # noqa: E402
-from app.types import Embeddings, Image, Landmarks  # noqa: E402
+from app.effects.masks import Outline
+from app.types import Embeddings, Image, Landmarks
+from bench import strength
+from bench.hiding import NOTHING, OTHERS, averaged, blocks, covered, gaussian, methods, ours
+from bench.photos import Portrait
+from bench.rates import chance_of, more_than, naming, wilson
 
 PEOPLE = 12
 TEMPLATE = np.asarray([(60, 60), (100, 60), (80, 80), (60, 100), (100, 100)], np.float32)
@@ -198,7 +193,7 @@ def test_real_faces_are_named_until_they_are_hidden(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The whole of it on four real faces: the photos of three people, one of them twice."""
-    from fetch_media import fetch  # noqa: PLC0415 - only here
+    from testmedia.fetch import fetch  # noqa: PLC0415 - only here
 
     for name, medium in (("a/1", "obama"), ("a/2", "obama3"), ("b/1", "biden")):
         target = tmp_path / "people" / f"{name}.jpg"

@@ -16,8 +16,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from fetch_media import fetch
-from media.clip import Clip
 from PIL import Image
 
 from app.cli import commands, main
@@ -25,6 +23,8 @@ from app.config import ENV_PREFIX, Settings
 from app.errors import DiskFull
 from app.plan import read_plan, together, write_plan
 from app.video import open_source
+from testmedia.clip import Clip
+from testmedia.fetch import fetch
 
 ROOT = Path(__file__).parents[2]
 Clips = Callable[[str], Clip]

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faces.servers import Script, serving
 
 from app.cli import main
 from app.config import ENV_PREFIX
-from app.faces.packs import load_pack
+from app.packs.catalogue import load_pack
+from tests.packs.servers import Script, serving
 
 WEIGHTS = b"weights" * 1000
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from faces_media import photograph, ready, scaled, with_detector
 
 from app.errors import FaceBlurError
 from app.faces import load_detector
 from app.faces.insightface import InsightFaceDetector
 from app.types import FaceDetector, Faces, Image
+from tests.faces_media import photograph, ready, scaled, with_detector
 
 VARIANTS = ("open-float", "open-int8", "arcface-mtcnn", "opencv", "insightface")
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from faces import networks
-from faces_media import photograph, ready, scaled
 
 from app.faces import RECOGNISERS, load_detector, load_recogniser
 from app.faces.alignment import align
 from app.types import FaceRecogniser, Image
+from tests.faces import networks
+from tests.faces_media import photograph, ready, scaled
 
 TINY = {"arcface": 512, "insightface": 512, "sface": 128}
 """Kinds of large networks, and the lengths of their embeddings: tiny networks stand in."""

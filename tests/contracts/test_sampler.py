@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.tracking.cadence import SAMPLERS, SHORTEST, AdaptiveCadence, Cadence
+from app.tracking.look_schedule import SAMPLERS, SHORTEST, AdaptiveCadence, Cadence
 from app.types import Image, Luma, Plane, Region, Size
 
 Make = Callable[[Fraction, Fraction], Cadence]

@@ -19,7 +19,7 @@ from app.identity.policies import POLICIES
 from app.identity.scale import Scale
 from app.pipeline.analysis import Found, FoundTrack
 from app.pipeline.chips import Embedded
-from app.pipeline.naming import decide
+from app.pipeline.decisions import decide
 from app.plan import PlanTrack
 from app.tracking.observations import Observation, Trail
 from app.tracking.stitching import stitch

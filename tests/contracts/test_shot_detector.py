@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from media.pictures import detect, pictures
-from transnet_weights import converted
 
 from app.shots import SHOT_DETECTORS
 from app.shots.transnet import TransNetShots
 from app.types import Image, ShotDetector, Size
+from testmedia.pictures import detect, pictures
+from testmedia.transnet_weights import converted
 
 Make = Callable[[], ShotDetector]
 MAKERS: dict[str, Make] = {**SHOT_DETECTORS, "transnet": lambda: TransNetShots(converted())}

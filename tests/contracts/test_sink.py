@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as Pillow
-from video.films import NO_BOXES, Film, picture
 
 from app.errors import MediaError, OutputError
 from app.types import Boxes
 from app.video import open_sink, open_source
+from testmedia.films import NO_BOXES, Film, picture
 
 SIZE = (64, 48)
 FILMS = {

@@ -9,10 +9,10 @@ from typing import Literal, cast
 import numpy as np
 import pytest
 from PIL import Image as Pillow
-from video.films import ROTATED, Film, picture
 
 from app.types import FrameSource, PartialSource, Stretch
 from app.video import open_source
+from testmedia.films import ROTATED, Film, picture
 
 SIZE = (64, 48)
 VIDEOS = {

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from faces_media import ready, with_detector
-from media.clip import Clip
-from media.truth import leaked
 
 from app.cli import main
 from app.config import ENV_PREFIX, Settings
 from app.plan import Plan, read_plan
+from testmedia.clip import Clip
+from testmedia.truth import leaked
+from tests.faces_media import ready, with_detector
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples" / "settings").glob("*.toml"))

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from faces.networks import chips, embedding, recogniser
 
 from app.errors import ModelError
 from app.faces.alignment import align
@@ -10,6 +9,7 @@ from app.faces.arcface import ArcFace
 from app.faces.chip_network import CHIP, ChipNetwork
 from app.faces.sface import SFace
 from app.types import Image
+from tests.faces.networks import chips, embedding, recogniser
 
 KINDS = [(SFace, 128), (ArcFace, 512)]
 

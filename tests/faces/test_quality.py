@@ -3,14 +3,14 @@
 import cv2
 import numpy as np
 import pytest
-from faces_media import photograph, scaled
 
 from app.faces import load_detector
 from app.faces.alignment import align
 from app.faces.dlib_resnet import CHIP, DlibResnet
-from app.faces.packs import load_pack
 from app.faces.quality import chip_quality, frontality, sharpness
+from app.packs.catalogue import load_pack
 from app.types import Faces, Image
+from tests.faces_media import photograph, scaled
 
 MARKS = np.array(DlibResnet.points, np.float32)
 

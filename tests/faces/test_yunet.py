@@ -5,12 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from faces.networks import Map, constant, detector, recogniser
-from faces_media import photograph, scaled
 
 from app.errors import ModelError
 from app.faces.yunet import STRIDES, YuNet
 from app.types import Image
+from tests.faces.networks import Map, constant, detector, recogniser
+from tests.faces_media import photograph, scaled
 
 WEIGHTS = "weights/face_detection_yunet_2026may.onnx"
 BOX = (0.5, 0.25, np.log(2), np.log(3))

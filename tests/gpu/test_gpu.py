@@ -7,9 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faces_media import photograph, ready, scaled
-from media.clip import Clip
-from media.truth import leaked
 
 from app.config import Settings
 from app.faces import load_detector, load_recogniser
@@ -18,6 +15,9 @@ from app.geometry import iou
 from app.networks.sessions import GPU_BYTES
 from app.pipeline import analyse, load_parts, load_people, parts_for
 from app.types import Image
+from testmedia.clip import Clip
+from testmedia.truth import leaked
+from tests.faces_media import photograph, ready, scaled
 
 PICTURES = ("obama.jpg", "biden.jpg", "group.jpg")
 MARGIN, COVERED = 0.2, 0.9

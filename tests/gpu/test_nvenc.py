@@ -6,9 +6,9 @@ from pathlib import Path
 
 import av
 import pytest
-from video.films import NO_BOXES, Film, numbers, times
 
 from app.video import open_sink, open_source
+from testmedia.films import NO_BOXES, Film, numbers, times
 
 FILM = Film(size=(320, 180), count=40)
 UNEVEN = [0, 100, 700, 701, 2000, *range(3000, 3000 + 35 * 77, 77)]

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import av
 import pytest
-import smoke
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "smoke_media.py"
+from scripts import smoke
+
 Box = tuple[float, float, float, float]
 
 
 @pytest.fixture(scope="module")
 def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("smoke")
-    subprocess.run([sys.executable, SCRIPT, folder], check=True)
+    subprocess.run([sys.executable, "-m", "scripts.smoke_media", folder], check=True)
     return folder
 
 

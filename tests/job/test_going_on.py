@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fetch_media import fetch
-from job.starting import Mounts, ended
-from media.clip import Clip
 
 from app.job.records import Records
+from testmedia.clip import Clip
+from testmedia.fetch import fetch
+from tests.job.starting import Mounts, ended
 
 Clips = Callable[[str], Clip]
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from fetch_media import fetch
-from job.starting import Mounts, like_others
-from media.clip import Clip
 from PIL import Image
 
 from app.plan import read_plan
 from app.types import Image as Picture
 from app.video import open_source
+from testmedia.clip import Clip
+from testmedia.fetch import fetch
+from tests.job.starting import Mounts, like_others
 
 Clips = Callable[[str], Clip]
 

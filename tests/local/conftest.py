@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local.containers import Launcher, ProgramLauncher
-from local.sagemaker import SageMaker
-from local.transforming import Patience
-from playing import HURRIED, Local, Playing
+
+from scripts.local.containers import Launcher, ProgramLauncher
+from scripts.local.sagemaker import SageMaker
+from scripts.local.transforming import Patience
+from tests.playing import HURRIED, Local, Playing
 
 WAYWARD = Path(__file__).with_name("misbehaving.py")
 

@@ -7,8 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from local.containers import ImageLauncher, ProgramLauncher, free_ports
-from playing import BUCKET, Playing
+
+from scripts.local.containers import ImageLauncher, ProgramLauncher, free_ports
+from tests.playing import BUCKET, Playing
 
 HERE = Path(__file__).parent
 

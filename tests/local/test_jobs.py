@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from local.logs import GROUP
-from playing import BUCKET, Local, Playing, request
+
+from scripts.local.logs import GROUP
+from tests.playing import BUCKET, Local, Playing, request
 
 MANIFEST = {"S3DataType": "ManifestFile", "S3Uri": f"s3://{BUCKET}/lists/manifest"}
 

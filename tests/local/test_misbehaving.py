@@ -4,7 +4,8 @@ import time
 from dataclasses import replace
 
 import pytest
-from playing import HURRIED, Playing
+
+from tests.playing import HURRIED, Playing
 
 SEE_LOGS = "See job logs for more information"
 PING = (

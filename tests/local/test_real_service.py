@@ -9,14 +9,14 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from fetch_media import fetch
-from local.containers import ProgramLauncher
-from media.clip import Clip, write_clip
 from PIL import Image as Picture
-from playing import BUCKET, HURRIED, Local, Playing
-from smoke_media import REFERENCES, scene
 
 from app.types import Image
+from scripts.local.containers import ProgramLauncher
+from scripts.smoke_media import REFERENCES, scene
+from testmedia.clip import Clip, write_clip
+from testmedia.fetch import fetch
+from tests.playing import BUCKET, HURRIED, Local, Playing
 
 REAL = replace(HURRIED, ping=60, ping_every=0.2, ping_timeout=2, kill_after=30)
 

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import av
 import pytest
-from local.driver import Ended
-from local.life import Done, environment
-from playing import Local
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "transform_local.py"
+from scripts.local.driver import Ended
+from scripts.local.life import Done, environment
+from tests.playing import Local
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,16 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     # What is the user's has to be left out, or nothing of this would work.
     wrong = {"AWS_PROFILE": "none", "DEPLOY_REGION": "nowhere", "FACE_BLUR_NOTHING": "1"}
     ended = subprocess.run(
-        [sys.executable, "-W", "error", SCRIPT, "--folder", folder, "--broken"],
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-m",
+            "scripts.transform_local",
+            "--folder",
+            folder,
+            "--broken",
+        ],
         env=os.environ | wrong,
         capture_output=True,
         text=True,
@@ -60,7 +68,7 @@ def test_the_other_object_has_a_result_and_a_sheet(ran: Ran) -> None:
 
 def test_the_commands_are_shown(ran: Ran) -> None:
     for name in ("infrastructure", "upload", "run_transform", "collect"):
-        assert f"\n$ scripts/{name}.py" in ran.out
+        assert f"\n$ python -m scripts.{name}" in ran.out
 
 
 @pytest.mark.parametrize(
@@ -84,7 +92,7 @@ def test_commands_find_the_local_server_only(local: Local, monkeypatch: pytest.M
 
 
 def test_a_wrong_option_is_told_in_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, str(SCRIPT), "--folder", str(tmp_path)]
+    command = [sys.executable, "-m", "scripts.transform_local", "--folder", str(tmp_path)]
     ended = subprocess.run(
         [*command, "--image", "x", "--engine", "no-such-engine"],
         capture_output=True, text=True, timeout=60, check=False,

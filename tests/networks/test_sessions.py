@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.errors import DeviceError, ModelError
-from app.faces.packs import load_pack, models_folder
 from app.networks.sessions import available_cpus, open_session, prefers_int8
+from app.packs.catalogue import load_pack, models_folder
 
 MODEL = models_folder() / "open/centerface-int8.onnx"
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from faces_media import photograph, ready, scaled
-from media.clip import Clip
-from media.truth import Seen
 from PIL import Image as Pillow
 
 from app.faces import load_detector
 from app.geometry import iou
 from app.types import Image
 from app.video import open_source
+from testmedia.clip import Clip
+from testmedia.truth import Seen
+from tests.faces_media import photograph, ready, scaled
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path for path in (ROOT / "docs" / "parts").glob("*.md") if path.name != "README.md")

@@ -5,9 +5,8 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from video.films import ROTATED, Film, copy_film
-
 from app.pieces import MANIFEST, Manifest, Proposal, join, propose, split
+from testmedia.films import ROTATED, Film, copy_film
 
 MS = Fraction(1, 1000)
 SOUND = [("aac", "deu")]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import av
 import pytest
-from pieces.rounds import FILM, FILMS, whole_way
-from video.films import copy_film, numbers, payloads, times
 
 from app.video import open_source
-from app.video.marks import mark_of
+from app.video.piece_tag import mark_of
+from testmedia.films import copy_film, numbers, payloads, times
+from tests.pieces.rounds import FILM, FILMS, whole_way
 
 
 @pytest.mark.parametrize("name", FILMS)

@@ -9,12 +9,12 @@ from typing import Any
 
 import av
 import pytest
-from pieces.rounds import FILM, inside, rendered
-from video.films import ROTATED, copy_film, numbers
 
 from app.errors import FaceBlurError, MediaError, OutputError, UsageError
 from app.pieces import MANIFEST, Manifest, join, split
-from app.video.marks import Mark
+from app.video.piece_tag import Mark
+from testmedia.films import ROTATED, copy_film, numbers
+from tests.pieces.rounds import FILM, inside, rendered
 
 
 @dataclass(frozen=True)
@@ -293,7 +293,7 @@ def test_an_interruption_leaves_nothing(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("app.video.joining.check_file", interrupt)
+    monkeypatch.setattr("app.pieces.splicing.check_file", interrupt)
     with pytest.raises(KeyboardInterrupt):
         job.join(out)
     assert list(out.parent.iterdir()) == []

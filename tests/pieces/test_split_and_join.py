@@ -5,14 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import join
 import numpy as np
 import pytest
-import split
-from media.clip import Clip
-from media.truth import Seen, leaked
-from pieces.rounds import FILM, rendered
-from video.films import payloads, times
 
 from app.cli import main as face_blur
 from app.config import ENV_PREFIX, Settings
@@ -21,6 +15,11 @@ from app.pieces import MANIFEST, join_plans, read_manifest
 from app.plan import read_plan, write_plan
 from app.types import Image
 from app.video import open_source
+from scripts import join, split
+from testmedia.clip import Clip
+from testmedia.films import payloads, times
+from testmedia.truth import Seen, leaked
+from tests.pieces.rounds import FILM, rendered
 
 Clips = Callable[[str], Clip]
 

@@ -9,17 +9,17 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media.clip import Clip
-from pieces.rounds import FILM, FILMS, X265, inside
-from video.films import Film, numbers, times
 
 from app.errors import DiskFull, FaceBlurError, MediaError, OutputError, UsageError
 from app.pieces import MANIFEST, Proposal, propose, read_manifest, split, splitting
 from app.pieces.borders import Border
+from app.pieces.excerpt import window
 from app.plan import sha256_of
 from app.video import open_source
-from app.video.marks import mark_of
-from app.video.window import window
+from app.video.piece_tag import mark_of
+from testmedia.clip import Clip
+from testmedia.films import Film, numbers, times
+from tests.pieces.rounds import FILM, FILMS, X265, inside
 
 
 @pytest.mark.parametrize("name", FILMS)

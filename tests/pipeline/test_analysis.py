@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from painted_faces import (
+
+from app.config import Settings
+from app.errors import MediaError
+from app.pipeline import analysis
+from app.pipeline.analysis import MOST_LIGHT, Analysis, Found, _darkened
+from app.types import Boxes, Image
+from tests.painted_faces import (
     BLUE,
     RED,
     Colour,
@@ -18,12 +24,6 @@ from painted_faces import (
     paint,
     parts,
 )
-
-from app.config import Settings
-from app.errors import MediaError
-from app.pipeline import analysis
-from app.pipeline.analysis import MOST_LIGHT, Analysis, Found, _darkened
-from app.types import Boxes, Image
 
 PAD = 3
 

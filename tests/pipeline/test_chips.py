@@ -5,12 +5,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from painted_faces import BLUE, GREEN, RED, ColourRecogniser, Painted, landmarks_of, paint
 
 from app.identity.quality import FLAWS
 from app.pipeline.chips import APART, MOST, WAITING, ChipCollector, cut, rank
 from app.tracking.observations import Observation, Trail
 from app.types import Boxes, Frame
+from tests.painted_faces import BLUE, GREEN, RED, ColourRecogniser, Painted, landmarks_of, paint
 
 FACE = (100, 80, 160, 140)
 BOX = np.asarray(FACE, np.float32)

@@ -5,18 +5,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from faces_media import ready
-from media.clip import write_clip
-from media.photos import BIDEN, OBAMA, Photo
-from media.scene import Actor, Background, Scene, Shot, keys
-from media.truth import Truth, leaked
-from media.turned import AVAILABLE, PHOTOS
 
 from app.config import Settings
 from app.faces import load_detector
 from app.geometry import iou
 from app.pipeline import analyse, load_parts
 from app.plan import Plan
+from testmedia.clip import write_clip
+from testmedia.photos import BIDEN, OBAMA, Photo
+from testmedia.scene import Actor, Background, Scene, Shot, keys
+from testmedia.truth import Truth, leaked
+from testmedia.turned import AVAILABLE, PHOTOS
+from tests.faces_media import ready
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="needs the photographs beside the checkout")
 SIZE = (1280, 720)

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from fetch_media import fetch
 
 from app.errors import OutputError
 from app.pipeline import output_for, outputs
 from app.video import check_output, open_source
+from testmedia.fetch import fetch
 
 
 def test_a_film_that_its_own_container_cannot_hold_becomes_matroska(

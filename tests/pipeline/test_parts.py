@@ -8,8 +8,8 @@ import pytest
 
 from app.config import Settings
 from app.errors import ConfigError, PackError
-from app.faces.packs import load_pack
 from app.identity.scale import knots
+from app.packs.catalogue import load_pack
 from app.pipeline.parts import _record, load_parts
 
 LISTED = {"people": "people", "threads": 1}

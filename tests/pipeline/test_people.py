@@ -6,14 +6,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from faces_media import photograph, scaled
-from fetch_media import fetch
 
 from app.config import Settings
 from app.errors import PeopleError
 from app.pipeline import Parts, load_parts, load_people
 from app.pipeline.people import find_photos
 from app.types import Image
+from testmedia.fetch import fetch
+from tests.faces_media import photograph, scaled
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,6 @@ from typing import NoReturn
 
 import numpy as np
 import pytest
-from video.films import Film
-from video.mixing import decoded
 
 from app.config import Settings
 from app.pipeline import render
@@ -15,6 +13,8 @@ from app.pipeline.rendering import hidden_frames
 from app.plan import ModelRecord, ModelsRecord, Plan, PlanTrack, SourceRecord
 from app.video import Uncopyable
 from app.video import sink as sink_module
+from testmedia.films import Film
+from tests.video.smart_films import decoded
 
 COUNT = 60
 SIZE = (64, 48)

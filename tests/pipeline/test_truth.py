@@ -5,10 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from faces_media import ready
-from media.clip import Clip
-from media.scenes import SCENES
-from media.truth import leaked, spilled
 
 from app.config import Settings
 from app.errors import UsageError
@@ -16,6 +12,10 @@ from app.identity.gallery import Gallery
 from app.networks.sessions import prefers_int8
 from app.pipeline import Parts, analyse, load_parts, load_people
 from app.plan import Plan
+from testmedia.clip import Clip
+from testmedia.scenes import SCENES
+from testmedia.truth import leaked, spilled
+from tests.faces_media import ready
 
 MARGIN = 0.2
 """What the effect adds to the boxes on each side by default."""

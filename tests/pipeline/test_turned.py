@@ -4,15 +4,15 @@ import shutil
 from collections.abc import Callable
 
 import pytest
-from faces_media import ready
-from media.clip import Clip, write_clip
-from media.truth import leaked, spilled
-from media.turned import AVAILABLE, PHOTOS, TURNED
 
 from app.config import Settings
 from app.networks.sessions import prefers_int8
 from app.pipeline import analyse, load_parts, load_people
 from app.plan import Plan
+from testmedia.clip import Clip, write_clip
+from testmedia.truth import leaked, spilled
+from testmedia.turned import AVAILABLE, PHOTOS, TURNED
+from tests.faces_media import ready
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="needs the photographs beside the checkout")
 VARIANTS = (("open", "int8"), ("open", "float"), ("dlib", "auto"))

@@ -7,16 +7,14 @@ from pathlib import Path
 
 import av
 import cv2
-import demo
 import numpy as np
 import pytest
-from media.photos import OBAMA
-from media.truth import leaked, spilled
 
 from app.plan import read_plan
 from app.types import Image
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "demo.py"
+from scripts import demo
+from testmedia.photos import OBAMA
+from testmedia.truth import leaked, spilled
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Done:
 def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     folder = tmp_path_factory.mktemp("demo")
     run = subprocess.run(
-        [sys.executable, SCRIPT, folder], check=False, capture_output=True, text=True
+        [sys.executable, "-m", "scripts.demo", folder], check=False, capture_output=True, text=True
     )
     assert run.returncode == 0, run.stderr
     return Done(folder, run.stdout)
@@ -90,7 +88,10 @@ def test_the_references_are_other_photos_than_the_one_shown() -> None:
 def test_a_failing_command_fails_the_demo(done: Done, tmp_path: Path) -> None:
     (tmp_path / "carphone-hidden.mp4").mkdir()
     run = subprocess.run(
-        [sys.executable, SCRIPT, tmp_path], check=False, capture_output=True, text=True
+        [sys.executable, "-m", "scripts.demo", tmp_path],
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert run.returncode == 2
     assert "carphone-hidden.mp4" in run.stderr

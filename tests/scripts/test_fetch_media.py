@@ -5,12 +5,12 @@ import sys
 import tarfile
 from pathlib import Path
 
-import fetch_media
 import pytest
-from fetch_media import MEDIA, Archive, Medium, fetch
 
 from app.errors import PackError
-from app.faces.registry import file_hash
+from app.packs.archives import file_hash
+from testmedia import fetch as fetch_media
+from testmedia.fetch import MEDIA, Archive, Medium, fetch
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,9 +66,11 @@ def test_all_media_of_the_tests_are_the_pinned_ones() -> None:
 
 
 def test_an_unknown_name_is_a_usage_error() -> None:
-    script = ROOT / "scripts" / "fetch_media.py"
     done = subprocess.run(
-        [sys.executable, script, "none"], check=False, capture_output=True, text=True
+        [sys.executable, "-m", "testmedia.fetch", "none"],
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 2
     assert "no medium is named none; there are carphone.mp4" in done.stderr

@@ -1,10 +1,10 @@
 from pathlib import Path
 
 import pytest
-from media.pictures import detect, pictures
 
 from app.shots import ContentShots
 from app.video import open_source
+from testmedia.pictures import detect, pictures
 
 
 def test_cuts_are_the_first_frames_of_new_shots() -> None:

@@ -8,13 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fetch_media import fetch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from media.clip import Clip
-from media.pictures import Picture, detect, flash, pictures
 from onnx import TensorProto
-from transnet_weights import converted
 
 from app.errors import ModelError
 from app.networks.onnx_graph import GraphWriter, serialise
@@ -22,6 +18,10 @@ from app.shots.content import ContentShots
 from app.shots.transnet import FUTURE, LONGEST, STEP, WINDOW, TransNetShots
 from app.types import Size
 from app.video import open_source
+from testmedia.clip import Clip
+from testmedia.fetch import fetch
+from testmedia.pictures import Picture, detect, flash, pictures
+from testmedia.transnet_weights import converted
 
 
 @pytest.fixture(scope="module")

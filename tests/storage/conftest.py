@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from storage.buckets import Bucket, make_bucket
+
+from tests.storage.buckets import Bucket, make_bucket
 
 
 @pytest.fixture(scope="session")

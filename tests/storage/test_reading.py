@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from storage.buckets import NAME, Asked, Bucket
-from video.films import Film
 
 from app.errors import Interrupted, PlaceError, StorageError
 from app.plan import sha256_of
 from app.storage import Place, RemoteFile, make_client
 from app.video import check_output, open_sink, open_source
+from testmedia.films import Film
+from tests.storage.buckets import NAME, Asked, Bucket
 
 BLOCK = 1000
 PLACE = Place(NAME, "in/alice.bin")

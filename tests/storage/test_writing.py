@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from storage.buckets import NAME, Asked, Bucket
 
 from app.errors import Interrupted, PlaceError, StorageError
 from app.storage import Place, find, make_client, upload
+from tests.storage.buckets import NAME, Asked, Bucket
 
 PART = 5 << 20
 """The smallest that S3 takes."""

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from scripted_faces import trail
 
 from app.tracking.observations import Trail, boxes_of, observe
 from app.types import Boxes, Faces
+from tests.scripted_faces import trail
 
 
 def middle(box: Boxes) -> float:

@@ -6,11 +6,11 @@ from itertools import pairwise, permutations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted_faces import trail
 
 from app.tracking.association import FORBIDDEN, costs
 from app.tracking.observations import Trail
 from app.tracking.stitching import stitch
+from tests.scripted_faces import trail
 
 PATIENCE = 25
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted_faces import Scripted, ScriptedLooker, follow, of, straight, who
 
 from app.tracking.interpolation import interpolate
 from app.tracking.observations import Trail, boxes_of
 from app.tracking.stitching import stitch
 from app.tracking.tracker import ShotTracker
+from tests.scripted_faces import Scripted, ScriptedLooker, follow, of, straight, who
 
 STAYING = Scripted(straight(500, 300))
 

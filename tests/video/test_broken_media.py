@@ -7,10 +7,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from video.films import Film, copy_film
 
 from app.errors import MediaError, UnsupportedMedia
 from app.video import check_output, open_source, read_photo
+from testmedia.films import Film, copy_film
 
 PLAYLISTS = {
     "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{0}\n#EXT-X-ENDLIST\n",

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import av
 import pytest
-from video.films import MIRRORED, ROTATED, Film, copy_film, numbers, payloads, times
 
 from app.errors import MediaError, OutputError
 from app.video import check_output, open_source
+from testmedia.films import MIRRORED, ROTATED, Film, copy_film, numbers, payloads, times
 
 MS = Fraction(1, 1000)
 AVI = Film(codec="mpeg4", base=Fraction(1, 25))
@@ -117,10 +117,10 @@ def test_encoders_are_silent(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from video.films import copy_film\n"
+        "from testmedia.films import copy_film\n"
         "copy_film(Path(sys.argv[1]), Path(sys.argv[2]))\n"
     )
-    paths = os.pathsep.join(str(Path(__file__).parents[n]) for n in (1, 2))
+    paths = str(Path(__file__).parents[2])
     environment = {name: value for name, value in os.environ.items() if name != "SVT_LOG"}
     for codec in ("libsvtav1", "libx265"):
         options = {"preset": "12"} if codec == "libsvtav1" else {"x265-params": "log-level=none"}

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from video.films import MIRRORED, ROTATED, Film, number_of, picture
 
 from app.types import Region
 from app.video import open_source
-from app.video.formats import layout, planar_format
 from app.video.frame import Converters, DecodedFrame
 from app.video.orientation import Orientation
+from app.video.pixel_formats import layout, planar_format
+from testmedia.films import MIRRORED, ROTATED, Film, number_of, picture
 
 SIDES = (98, 74)
 FORMATS = [

@@ -9,13 +9,13 @@ import av
 import pytest
 from av.codec.context import CodecContext
 from av.video.codeccontext import VideoCodecContext
-from video.films import NO_BOXES, Film, numbers
 
 from app.cli import main
 from app.errors import DeviceError
 from app.video import hardware, open_sink, open_source
 from app.video.codecs import NVENC, Encoding, options
 from app.video.hardware import Encoder, require, with_hardware, works
+from testmedia.films import NO_BOXES, Film, numbers
 
 FILM = Film(size=(320, 180), count=8)
 H264 = Encoding("libx264", "yuv420p")

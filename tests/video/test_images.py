@@ -11,10 +11,10 @@ import pytest
 from PIL import Image as Pillow
 from PIL import ImageCms
 from PIL.PngImagePlugin import PngInfo
-from video.films import NO_BOXES, copy_film, number_of, picture
 
 from app.errors import MediaError, MediaTooLarge, OutputError, UnsupportedMedia
 from app.video import check_output, natural_suffix, open_sink, open_source, read_photo
+from testmedia.films import NO_BOXES, copy_film, number_of, picture
 
 SIZE = (64, 48)
 KINDS = {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}

@@ -8,14 +8,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from video.films import ROTATED, Film, number_of, payloads, times
-from video.mixing import Hidden, decoded, frames_hidden, render, said
 
 from app.errors import MediaError
 from app.types import Stretch
 from app.video import open_sink, open_source
-from app.video.groups import find_groups
-from app.video.units import Uncopyable
+from app.video.bitstream.nal import Uncopyable
+from app.video.smart.gops import find_groups
+from testmedia.films import ROTATED, Film, number_of, payloads, times
+from tests.video.smart_films import Hidden, decoded, frames_hidden, render, said
 
 COUNT = 60
 BASE = Fraction(1, 12800)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from video.films import Film
-from video.mixing import frames_hidden, render
 
 from app.video import open_source
+from testmedia.films import Film
+from tests.video.smart_films import frames_hidden, render
 
 COUNT = 60
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")

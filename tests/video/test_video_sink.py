@@ -13,7 +13,13 @@ import av
 import numpy as np
 import pytest
 from av.codec.context import Flags
-from video.films import (
+
+from app.errors import DiskFull, MediaError, OutputError
+from app.video import check_output, natural_suffix, open_sink, open_source
+from app.video import sink as sink_module
+from app.video.codecs import options
+from app.video.sidedata import content_light, mastering
+from testmedia.films import (
     MIRRORED,
     NO_BOXES,
     ROTATED,
@@ -23,12 +29,6 @@ from video.films import (
     payloads,
     times,
 )
-
-from app.errors import DiskFull, MediaError, OutputError
-from app.video import check_output, natural_suffix, open_sink, open_source
-from app.video import sink as sink_module
-from app.video.codecs import options
-from app.video.sidedata import content_light, mastering
 
 MS = Fraction(1, 1000)
 WEBM = Film(codec="libvpx-vp9", base=MS, options={"cpu-used": "8"})
@@ -391,12 +391,12 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     code = (
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
-        "from video.films import copy_film\n"
+        "from testmedia.films import copy_film\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000))\n"
         "copy_film(Path(sys.argv[1]), Path(sys.argv[2]))\n"
     )
-    paths = os.pathsep.join(str(Path(__file__).parents[n]) for n in (1, 2))
+    paths = str(Path(__file__).parents[2])
     done = subprocess.run(
         [sys.executable, "-c", code, source, tmp_path / "b.mp4"],
         env={**os.environ, "PYTHONPATH": paths},

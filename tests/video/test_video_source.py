@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from video.films import MIRRORED, ROTATED, Film, number_of, numbers, picture, times
 
 from app.errors import MediaError
 from app.video import open_source
-from app.video.ahead import run_ahead
+from app.video.prefetch import run_ahead
+from testmedia.films import MIRRORED, ROTATED, Film, number_of, numbers, picture, times
 
 KINDS = {
     "h264.mp4": Film(),

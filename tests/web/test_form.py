@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fetch_media import fetch
-from web.running import form
 
 from app.errors import FaceBlurError, MediaTooLarge, PeopleError, UnsupportedMedia, UsageError
 from app.web.form import receive_form
+from testmedia.fetch import fetch
+from tests.web.running import form
 
 
 def _blocks(body: bytes, size: int) -> Iterator[bytes]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from fetch_media import fetch
 
 from app.config import ServiceSettings, Settings
 from app.errors import DiskFull
@@ -16,11 +15,12 @@ from app.identity.gallery import Gallery
 from app.logs import JsonFormatter, public
 from app.pipeline import Parts
 from app.web.errors import IncompleteUpload
-from app.web.intake import Intake, saving
 from app.web.metrics import Metrics
 from app.web.routes import make_app
 from app.web.runner import Runner
 from app.web.service import Service
+from app.web.uploads import Intake, saving
+from testmedia.fetch import fetch
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_bug_is_answered_as_one_and_tells_nothing(
     (line,) = lines
     assert line["request"] in error["message"]
     assert (line["level"], line["status"], line["error"]) == ("error", 500, "AttributeError")
-    assert any("work.py" in place for place in line["where"])
+    assert any("media_job.py" in place for place in line["where"])
     assert "alice" not in str(lines) + answer.get_data(as_text=True)
     assert list(tmp_path.iterdir()) == []
 

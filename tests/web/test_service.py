@@ -13,10 +13,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from fetch_media import fetch
-from media.clip import Clip
 from PIL import Image
-from web.running import FORM, OPTIONS, Answered, Running, form, read_answer, until
+
+from testmedia.clip import Clip
+from testmedia.fetch import fetch
+from tests.web.running import FORM, OPTIONS, Answered, Running, form, read_answer, until
 
 Clips = Callable[[str], Clip]
 README = Path(__file__).parents[2] / "README.md"

@@ -13,15 +13,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 import pytest
-from fetch_media import fetch
 from PIL import Image
-from web.running import FORM, ROOT, Running, environment, form
 
 from app.config import ServiceSettings, Settings
 from app.errors import PeopleError
 from app.logs import JsonFormatter
 from app.storage import people_folder
 from app.web.service import load_service
+from testmedia.fetch import fetch
+from tests.web.running import FORM, ROOT, Running, environment, form
 
 
 def _start(

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from media.clip import Clip
-from web.running import Running, read_answer, until
+from testmedia.clip import Clip
+from tests.web.running import Running, read_answer, until
 
 Clips = Callable[[str], Clip]
 

@@ -10,11 +10,6 @@ from typing import Any, cast
 import av
 import numpy as np
 import pytest
-from fetch_media import fetch
-from media.clip import Clip
-from media.truth import leaked, spilled
-from storage.buckets import NAME, Asked, Bucket, make_bucket
-from web.running import Running, until
 
 from app.config import ServiceSettings, Settings
 from app.errors import DiskFull, UsageError
@@ -22,13 +17,18 @@ from app.identity.gallery import Gallery
 from app.pipeline import Parts
 from app.plan import read_plan
 from app.storage import parse_prefixes
-from app.web.errand import Errand
 from app.web.errors import TicketError
+from app.web.media_job import Account
 from app.web.metrics import Metrics
 from app.web.runner import Runner
 from app.web.service import Service
+from app.web.ticket_job import Errand
 from app.web.tickets import is_ticket, receive_ticket
-from app.web.work import Account
+from testmedia.clip import Clip
+from testmedia.fetch import fetch
+from testmedia.truth import leaked, spilled
+from tests.storage.buckets import NAME, Asked, Bucket, make_bucket
+from tests.web.running import Running, until
 
 Clips = Callable[[str], Clip]
 ALLOWED = f"s3://{NAME}/in/, s3://{NAME}/out/,s3://{NAME}/cast/"
@@ -273,7 +273,7 @@ def test_a_result_has_to_fit_on_the_disk(
     errand = Errand(service, Account(), lambda: None, tmp_path, {})
     size = bucket.head("in/alice.mp4")["ContentLength"]
     room = SimpleNamespace(free=limits.min_free + size - 1)
-    monkeypatch.setattr("app.web.errand.shutil.disk_usage", lambda folder: room)
+    monkeypatch.setattr("app.web.ticket_job.shutil.disk_usage", lambda folder: room)
     with pytest.raises(DiskFull, match="processing job with a larger volume, or split"):
         errand.do(receive_ticket([ticket()], PREFIXES), Settings())
     assert not [asked for asked in bucket.asked if asked.range]

@@ -1,0 +1,1 @@
+"""Model packs: descriptions, downloads, archives, hashes, and conversion of published weights."""

@@ -1,0 +1,1 @@
+"""Conversion of published weights to the ONNX files that a pack names."""

@@ -1,0 +1,1 @@
+"""Smart rendering: untouched groups of pictures are copied, the others are encoded."""

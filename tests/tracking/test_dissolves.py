@@ -1,0 +1,59 @@
+"""Faces that still show after a cut."""
+
+import numpy as np
+import pytest
+
+from app.tracking.dissolves import Lingerer
+from app.types import Boxes, Image
+from tests.painted_faces import RED, Painted, paint
+
+PLACE = (100, 80, 160, 140)
+BOX = np.asarray([PLACE], np.float32)
+
+
+def mixed(part: float) -> Image:
+    """A face of which ``part`` (0..1) is left, and the noise of the next shot."""
+    noise = np.random.default_rng(4).integers(0, 256, (240, 320, 3))
+    return np.asarray(part * paint({PLACE: RED}) + (1 - part) * noise, np.uint8)
+
+
+def watch(parts: list[float], *, boxes: Boxes = BOX, patience: int = 25) -> list[tuple[int, int]]:
+    """Track and last frame of what lingers after frame 9."""
+    tracks = range(5, 5 + len(boxes))
+    lingerer = Lingerer(Painted(9, mixed(1)), tracks, boxes, patience)
+    for number, part in enumerate(parts, start=10):
+        lingerer.push(Painted(number, mixed(part)))
+    assert lingerer.first == 10
+    return [(face.track, face.last) for face in lingerer.found]
+
+
+def test_after_a_hard_cut_nothing_lingers() -> None:
+    assert watch([0.0] * 5) == []
+
+
+def test_a_face_that_fades_lingers_as_long_as_it_shows() -> None:
+    ((track, last),) = watch([0.9, 0.8, 0.7, 0.0, 0.0])
+    assert (track, last) == (5, 12)
+
+
+def test_what_is_gone_does_not_come_back() -> None:
+    assert watch([0.9, 0.0, 0.9, 0.9]) == [(5, 10)]
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+def test_a_still_picture_lingers_no_longer_than_patience(patience: int) -> None:
+    assert watch([1.0] * 9, patience=patience) == [(5, 9 + patience)]
+
+
+def test_a_flat_place_does_not_linger() -> None:
+    flat = np.asarray([[10, 10, 50, 50]], np.float32)
+    assert watch([1.0] * 5, boxes=flat) == []
+
+
+def test_outside_the_picture_there_is_nothing_to_watch() -> None:
+    outside = np.asarray([[-90, 0, -30, 60]], np.float32)
+    assert watch([1.0] * 5, boxes=np.concatenate([outside, BOX])) == [(6, 14)]
+
+
+def test_nobody_lingers_where_nobody_was() -> None:
+    assert watch([1.0] * 5, boxes=np.zeros((0, 4), np.float32)) == []

@@ -1,10 +1,10 @@
-"""Every setting and its default, once: overrides > environment > TOML file > defaults.
+"""All settings with their defaults. Precedence: overrides > environment > TOML file > defaults.
 
-``Settings`` are those of a run, ``ServiceSettings`` those that only the HTTP service has.
+``Settings`` apply to each run; ``ServiceSettings`` exist only in the HTTP service.
 
-The environment names a setting in capitals after ``FACE_BLUR_``, as in ``FACE_BLUR_MARGIN``; TOML
-spells it as it is here. A name that is not a setting is an error wherever it stands: a misspelt
-option of a tool that hides faces would show some.
+An environment variable is ``FACE_BLUR_`` and the name of the setting in capitals, for instance
+``FACE_BLUR_MARGIN``; a TOML file uses the names as they are here. Unknown names are always an
+error: a misspelt setting that is ignored could leave faces visible.
 """
 
 import math
@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.errors import ConfigError
+from app.validation import explain
 
 ENV_PREFIX = "FACE_BLUR_"
 
@@ -25,56 +26,58 @@ Choice: TypeAlias = Literal["listed", "others", "everyone"]
 
 
 class Point(NamedTuple):
-    """A face pointed at: the one at pixel (x, y) of the upright picture in frame ``frame``."""
+    """Selects a face: the one at pixel (x, y) of the upright frame number ``frame``."""
 
     frame: int
     x: float
     y: float
 
 
-def _points(value: object) -> object:
-    """Points from text as ``FRAME,X,Y`` separated by semicolons; anything else as it is."""
+def _parse_points(value: object) -> object:
+    """Split a string of points ``FRAME,X,Y`` at its semicolons; return other values unchanged."""
     if not isinstance(value, str):
         return value
     points = tuple(tuple(point.split(",")) for point in value.split(";") if point.strip())
     if any(len(point) != 3 for point in points):
-        raise ValueError(f"a face is pointed at by FRAME,X,Y, not {value!r}")
+        raise ValueError(f"a point must have the form FRAME,X,Y, not {value!r}")
     return points
 
 
 def _check_points(points: tuple[Point, ...]) -> tuple[Point, ...]:
     for point in points:
         if not all(0 <= number < math.inf for number in point):
-            raise ValueError("FRAME,X,Y must be finite numbers, none of them negative")
+            raise ValueError("FRAME, X and Y must be finite numbers, and not negative")
     return points
 
 
 Points: TypeAlias = Annotated[
-    tuple[Point, ...], BeforeValidator(_points), AfterValidator(_check_points)
+    tuple[Point, ...], BeforeValidator(_parse_points), AfterValidator(_check_points)
 ]
 
 
-def _words(value: object) -> object:
-    """Words from text with commas between them; anything else as it is."""
+def _split_commas(value: object) -> object:
+    """Split a string at its commas; return other values unchanged."""
     if not isinstance(value, str):
         return value
-    return tuple(word for part in value.split(",") if (word := part.strip()))
+    return tuple(item for part in value.split(",") if (item := part.strip()))
 
 
 def _check_prefixes(prefixes: tuple[str, ...]) -> tuple[str, ...]:
     for prefix in prefixes:
         if not prefix.startswith("s3://") or not prefix.endswith("/"):
-            raise ValueError("a prefix is s3://BUCKET/ or s3://BUCKET/PREFIX/, with its last slash")
+            raise ValueError(
+                "a prefix must be s3://BUCKET/ or s3://BUCKET/PREFIX/ (with the / at its end)"
+            )
     return prefixes
 
 
 Prefixes: TypeAlias = Annotated[
-    tuple[str, ...], BeforeValidator(_words), AfterValidator(_check_prefixes)
+    tuple[str, ...], BeforeValidator(_split_commas), AfterValidator(_check_prefixes)
 ]
 
 
 class _Checked(BaseSettings):
-    """Settings that are checked when made, and take only what they are given."""
+    """Settings that are validated on construction; reads no environment by itself."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=ENV_PREFIX)
 
@@ -82,119 +85,136 @@ class _Checked(BaseSettings):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise ConfigError(_explain(error)) from error
+            raise ConfigError(explain(error)) from error
 
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the names are those of the base class
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - names of the base class
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take only what is passed: what comes from outside is the business of ``load``."""
+        """Use only the arguments; ``load`` reads the environment and the file."""
         return (init_settings,)
 
 
 class Settings(_Checked):
-    """The effective settings of one run, checked when made.
+    """The settings of one run, validated on construction.
 
-    ``Settings(...)`` takes only what it is given; ``Settings.load`` also looks at the environment
-    and at a TOML file.
+    ``Settings(...)`` uses its arguments only; ``Settings.load`` also reads the environment and a
+    TOML file.
 
     Raises:
-        ConfigError: an unknown name, a value out of range, or two settings that contradict.
-
+        ConfigError: a name is unknown, a value is invalid, or two settings contradict each other.
     """
 
     people: Path | None = Field(
-        None, description="folder with reference photos: NAME/*.jpg or NAME.jpg for each person"
+        None, description="folder of reference photos: NAME.jpg or NAME/*.jpg for each person"
     )
     blur: Choice | None = Field(
         None,
-        description="whom to hide: the people listed, the others, or everyone"
-        " (default: listed if people or faces are given, otherwise everyone)",
+        description="faces to hide: those of the listed people, all others, or everyone"
+        " (default: listed if people or select is set, otherwise everyone)",
     )
     unclear: Literal["hide", "keep"] = Field(
         "hide",
-        description="with blur=listed: faces in which nobody can be recognised (in profile, too"
-        " dark, too small, ...)",
+        description="with blur=listed: hide or keep faces that cannot be recognised (in profile,"
+        " too dark, too small, ...)",
     )
-    select: Points = Field((), description="faces pointed at: FRAME,X,Y, several with semicolons")
+    select: Points = Field(
+        (), description="people selected by a point on the face: FRAME,X,Y, separated by semicolons"
+    )
     effect: Literal["blur", "pixelate", "solid"] = Field(
-        "blur", description="what hides a face; solid leaves nothing to guess from"
+        "blur", description="how a face is hidden; only solid leaves no trace of it"
     )
     shape: Literal["ellipse", "rectangle"] = Field(
-        "ellipse", description="outline of a hidden face"
+        "ellipse", description="shape of the hidden area"
     )
     margin: float = Field(
-        0.2, ge=0.1, le=1.0, description="added on each side of a face, as a fraction of it"
+        0.2,
+        ge=0.1,
+        le=1.0,
+        description="margin added on each side of a face, as a fraction of the face",
     )
     feather: float = Field(
         0.1,
         ge=0.0,
         le=0.5,
-        description="soft edge around the margin, as a fraction of the face",
+        description="width of the soft edge outside the margin, as a fraction of the face",
     )
-    cells: int = Field(4, ge=1, le=4, description="cells per side that a face is reduced to")
+    cells: int = Field(
+        4, ge=1, le=4, description="detail left by blur and pixelate: cells per side of a face"
+    )
     models: str = Field(
         "auto",
         min_length=1,
-        description="model pack; auto takes the best one for commercial use that is ready",
+        description="model pack; auto is the best installed pack that allows commercial use",
     )
     detector: str | None = Field(
-        None, min_length=1, description="pack whose detector finds faces (default: models)"
+        None, min_length=1, description="model pack of the face detector (default: models)"
     )
     recogniser: str | None = Field(
-        None, min_length=1, description="pack whose recogniser tells people apart (default: models)"
+        None, min_length=1, description="model pack of the face recogniser (default: models)"
     )
     models_root: Path | None = Field(
-        None, description="folder that holds the model packs (default: the installation's)"
+        None, description="folder of the model packs (default: that of the installation)"
     )
     precision: Literal["auto", "float", "int8"] = Field(
-        "auto", description="arithmetic of the models"
+        "auto", description="number format in which the models compute"
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="where the models run; auto takes a GPU where one works"
+        "auto", description="device that runs the models; auto is a GPU if one works, else the CPU"
     )
     encoder: Literal["software", "auto", "nvenc"] = Field(
-        "software", description="what encodes video; auto takes that of a GPU where one works"
+        "software", description="video encoder; auto is that of a GPU if one works, else software"
     )
     threads: int | None = Field(
-        None, ge=1, le=1024, description="CPU threads (default: as many as there are cores)"
+        None, ge=1, le=1024, description="number of CPU threads (default: number of cores)"
     )
-    quality: int = Field(90, ge=1, le=100, description="quality of re-encoded pictures")
+    quality: int = Field(90, ge=1, le=100, description="quality of re-encoded frames")
     copy_untouched: Literal["auto", "never"] = Field(
         "auto",
-        description="copy groups of pictures in which nobody is hidden, where that is safe, instead"
-        " of encoding them again",
+        description="copy groups of frames without hidden faces instead of re-encoding them, where"
+        " that is safe",
     )
     keep_location: bool = Field(
-        False, description="keep the place and device data that the file carries"
+        False, description="keep the location and device metadata of the input"
     )
     shots: Literal["content", "transnet", "none"] = Field(
-        "content", description="how cuts are found; transnet is a network, with a pack of that name"
+        "content", description="cut detector; transnet is a neural network from the pack transnet"
     )
     sampling: Literal["adaptive", "every"] = Field(
-        "adaptive", description="which frames are looked at"
+        "adaptive", description="frames in which faces are detected: a selection, or every frame"
     )
     look_every: float = Field(
-        0.4, ge=0.02, le=2.0, description="seconds between looks at a whole frame, at most"
+        0.4,
+        ge=0.02,
+        le=2.0,
+        description="longest time between detections on a whole frame, in seconds",
     )
-    pad: int = Field(3, ge=0, le=250, description="frames hidden before and after a face is seen")
+    pad: int = Field(
+        3,
+        ge=0,
+        le=250,
+        description="frames in which a face is also hidden before and after it is visible",
+    )
     sure: float | None = Field(
-        None, ge=-1, le=1, description="similarity that is surely a person (default: the pack's)"
+        None,
+        ge=-1,
+        le=1,
+        description="similarity from which a face is surely that person (default: the pack's)",
     )
     doubtful: float | None = Field(
         None,
         ge=-1,
         le=1,
-        description="similarity that may be a person (default: the pack's)",
+        description="similarity from which a face may be that person (default: the pack's)",
     )
 
     def __init__(self, **values: Any) -> None:
-        # In each class of its own: type checkers would make one from the fields.
+        # Repeated in each class: type checkers would derive a signature from the fields.
         super().__init__(**values)
 
     @model_validator(mode="after")
@@ -210,74 +230,83 @@ class Settings(_Checked):
         """Merge ``overrides`` > environment > the TOML file ``config`` > defaults.
 
         Raises:
-            ConfigError: the file cannot be read, or a name or a value of any source is wrong.
-
+            ConfigError: the file cannot be read, or any source has a wrong name or value.
         """
         values: dict[str, Any] = {} if config is None else _read_toml(config)
-        _known(values, f"{config}: unknown setting")
+        _check_names(values, f"{config}: unknown setting")
         values |= _from_environment(os.environ, cls)
-        _known(overrides, "unknown setting")
+        _check_names(overrides, "unknown setting")
         return cls(**values | overrides)
 
     def changed(self, **overrides: Any) -> Self:
-        """Replace some of these settings, and check all again."""
-        _known(overrides, "unknown setting")
+        """Return a copy with some settings replaced, and validate all of them again.
+
+        Raises:
+            ConfigError: as the constructor.
+        """
+        _check_names(overrides, "unknown setting")
         return type(self)(**self.model_dump(exclude_unset=True) | overrides)
 
     @property
     def choice(self) -> Choice:
-        """Whom to hide: what was asked for, or what follows from people and select."""
+        """Which faces to hide: ``blur`` if set, else the default for people and select."""
         if self.blur is not None:
             return self.blur
         return "everyone" if self.people is None and not self.select else "listed"
 
     def effective(self) -> dict[str, Any]:
-        """Give the JSON-ready record for a plan; without the paths, which may name people."""
+        """Return a JSON-ready record for a plan; without paths, which may contain names."""
         values = self.model_dump(mode="json", exclude={"people", "models_root", "threads"})
         return values | {"blur": self.choice, "select": [list(point) for point in self.select]}
 
 
 class ServiceSettings(_Checked):
-    """What the HTTP service needs besides: where it works, and the bounds of what it takes.
+    """The settings that only the HTTP service has: address, spool, limits and optional features.
 
     Raises:
-        ConfigError: an unknown name, or a value out of range.
-
+        ConfigError: a name is unknown, or a value is invalid.
     """
 
-    host: str = Field("0.0.0.0", min_length=1, description="address to listen at")  # noqa: S104
+    host: str = Field("0.0.0.0", min_length=1, description="address to listen on")  # noqa: S104
     spool: Path | None = Field(
-        None, description="folder for uploads and results (default: the one for temporary files)"
+        None, description="folder of uploads and results (default: the temporary folder)"
     )
-    max_bytes: int = Field(16 * 2**30, ge=1, description="size of a request, at most")
-    max_seconds: float = Field(14_400, gt=0, description="duration of a video, at most")
-    max_pixels: int = Field(2**26, ge=1, description="width times height of a picture, at most")
-    max_frames: int = Field(1_000_000, ge=1, description="frames of a video, at most")
+    max_bytes: int = Field(16 * 2**30, ge=1, description="largest size of a request, in bytes")
+    max_seconds: float = Field(14_400, gt=0, description="longest duration of a video, in seconds")
+    max_pixels: int = Field(2**26, ge=1, description="largest width times height of a frame")
+    max_frames: int = Field(1_000_000, ge=1, description="largest number of frames in a video")
     min_free: int = Field(
-        256 * 2**20, ge=0, description="bytes that must stay free where the spool is"
+        256 * 2**20, ge=0, description="bytes that must stay free on the disk of the spool"
     )
     queue: int = Field(
-        1, ge=0, le=64, description="requests that may wait while another one is worked on"
+        1, ge=0, le=64, description="number of requests that may wait while one is processed"
     )
     queue_seconds: float = Field(
-        60, ge=0, le=3600, description="how long a request waits for its turn, at most"
+        60, ge=0, le=3600, description="longest time that a request waits for its turn, in seconds"
     )
     idle_seconds: float = Field(
-        60, gt=0, le=3600, description="how long a client may send or take nothing"
+        60,
+        gt=0,
+        le=3600,
+        description="time after which a client that sends or receives nothing is disconnected, in"
+        " seconds",
     )
     stop_seconds: float = Field(
-        20, ge=0, le=23, description="how long running work may go on after SIGTERM"
+        20,
+        ge=0,
+        le=23,
+        description="time that a running request may continue after SIGTERM, in seconds",
     )
     embeddings: bool = Field(
-        False, description="answer the embeddings of the faces of an image to those who ask"
+        False, description="allow requests for the embeddings of the faces in an image"
     )
-    metrics: bool = Field(False, description="answer /metrics, for Prometheus")
+    metrics: bool = Field(False, description="serve /metrics for Prometheus")
     tickets: Prefixes = Field(
-        (), description="prefixes of S3 that tickets may name, with commas between (default: none)"
+        (), description="S3 prefixes that tickets may use, separated by commas (default: none)"
     )
 
     def __init__(self, **values: Any) -> None:
-        # In each class of its own: type checkers would make one from the fields.
+        # Repeated in each class: type checkers would derive a signature from the fields.
         super().__init__(**values)
 
     @classmethod
@@ -285,18 +314,17 @@ class ServiceSettings(_Checked):
         """Merge ``overrides`` > environment > defaults.
 
         Raises:
-            ConfigError: a name or a value of either source is wrong.
-
+            ConfigError: either source has a wrong name or value.
         """
         return cls(**_from_environment(os.environ, cls) | overrides)
 
 
-def _known(values: Mapping[str, Any], message: str) -> None:
-    _refuse_others(values, tuple(Settings.model_fields), message)
+def _check_names(values: Mapping[str, Any], message: str) -> None:
+    _refuse_unknown(values, tuple(Settings.model_fields), message)
 
 
-def _refuse_others(values: Collection[str], valid: Collection[str], message: str) -> None:
-    if unknown := sorted(set(values) - set(valid)):
+def _refuse_unknown(names: Collection[str], valid: Collection[str], message: str) -> None:
+    if unknown := sorted(set(names) - set(valid)):
         raise ConfigError(f"{message} {', '.join(unknown)}; valid are: {', '.join(valid)}")
 
 
@@ -305,14 +333,14 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:  # of TOML or of UTF-8
-        raise ConfigError(f"{path}: is not TOML: {' '.join(str(error).split())}") from error
+    except ValueError as error:  # invalid TOML or UTF-8
+        raise ConfigError(f"{path}: is not valid TOML: {' '.join(str(error).split())}") from error
 
 
 def _from_environment(environment: Mapping[str, str], kind: type[_Checked]) -> dict[str, str]:
-    """Read the settings of a kind; an empty variable is one that is not set.
+    """Read the settings of one class from the environment. Empty variables count as not set.
 
-    The other kind's variables are left alone: one environment serves all commands of a container.
+    Variables of the other class are allowed: all commands of a container share an environment.
     """
     valid = [
         ENV_PREFIX + name.upper()
@@ -320,16 +348,6 @@ def _from_environment(environment: Mapping[str, str], kind: type[_Checked]) -> d
         for name in one.model_fields
     ]
     given = [name for name in environment if name.startswith(ENV_PREFIX)]
-    _refuse_others(given, valid, "unknown environment variable")
+    _refuse_unknown(given, valid, "unknown environment variable")
     values = {name: environment.get(ENV_PREFIX + name.upper()) for name in kind.model_fields}
     return {name: value for name, value in values.items() if value}
-
-
-def _explain(error: ValidationError) -> str:
-    """One line for all that is wrong, without the values of paths."""
-    return "; ".join(
-        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}".removeprefix(": ")
-        .replace("Value error, ", "")
-        .replace("Extra inputs are not permitted", "unknown setting")
-        for item in error.errors(include_url=False)
-    )

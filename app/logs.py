@@ -1,7 +1,7 @@
-"""Logs as lines of JSON, and words of errors that may be told: without names and paths.
+"""Logging as lines of JSON, without names and paths.
 
-What an exception says may name files, and files are named after people: of an exception only its
-type and the lines of code that it passed are told.
+The text of an exception may contain file names, and files are named after people. So only the type
+of an exception and its traceback (file names of the code, line numbers, functions) are logged.
 """
 
 import json
@@ -17,18 +17,19 @@ from typing import Any
 
 LOGGER = logging.getLogger("face_blur")
 
-_LONGEST = 500
+_MAX_CHARACTERS = 500
+"""Length of a redacted message."""
 _PATH = re.compile(r"(?<![\w.:/])(?:s3:/)?/[^\s;,()'\"]*[^\s;,()'\":]")
-_ADDRESS = re.compile(r"\bip=\S+")
+_IP_ADDRESS = re.compile(r"\bip=\S+")
 _BOOT_NOISE = re.compile(r"Reason: Worker failed to boot|Shutting down: Master|exited with code 3")
-"""What gunicorn adds after the line that already says why nothing was started."""
+"""Messages that gunicorn adds after our own line has given the reason of a failed start."""
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON; ``extra={"fields": {...}}`` are added to it."""
+    """Formats a record as one line of JSON, with the fields in ``extra={"fields": {...}}``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Return the line."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -36,32 +37,36 @@ class JsonFormatter(logging.Formatter):
         }
         line |= getattr(record, "fields", {})
         if record.exc_info and record.exc_info[1] is not None:
-            line |= describe(record.exc_info[1])
+            line |= describe_exception(record.exc_info[1])
         return json.dumps(line, ensure_ascii=False)
 
     @staticmethod
     def _event(record: logging.LogRecord) -> str:
-        """The message; of other libraries, and beside exceptions, only what is always the same."""
+        """Return the message, without the parts that may contain names.
+
+        With an exception that is the message before its arguments are filled in; for other
+        libraries than gunicorn it is the name of the logger.
+        """
         known = record.name.partition(".")[0] in {"face_blur", "gunicorn"}
         text = record.getMessage() if known and not record.exc_info else str(record.msg)
-        return _ADDRESS.sub("ip=-", text) if known else record.name
+        return _IP_ADDRESS.sub("ip=-", text) if known else record.name
 
 
-def describe(error: BaseException) -> dict[str, Any]:
-    """The type of an exception and where it came from, innermost last."""
+def describe_exception(error: BaseException) -> dict[str, Any]:
+    """Return the type of an exception and its traceback, innermost call last."""
     frames = traceback.extract_tb(error.__traceback__)
     where = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
     return {"error": type(error).__name__, "where": where}
 
 
-def _not_boot_noise(record: logging.LogRecord) -> bool:
+def _is_not_boot_noise(record: logging.LogRecord) -> bool:
     return not _BOOT_NOISE.search(record.getMessage())
 
 
-LOGGING: dict[str, Any] = {
+LOGGING_CONFIG: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"boot": {"()": lambda: _not_boot_noise}},
+    "filters": {"boot": {"()": lambda: _is_not_boot_noise}},
     "formatters": {"json": {"()": JsonFormatter}},
     "handlers": {
         "lines": {
@@ -77,25 +82,26 @@ LOGGING: dict[str, Any] = {
         "gunicorn.error": {"level": "INFO", "handlers": ["lines"], "propagate": False},
     },
 }
-"""For ``logging.config.dictConfig``."""
+"""The configuration for ``logging.config.dictConfig``."""
 
 
-def start_logging() -> None:
+def configure_logging() -> None:
     """Send all logs to stdout as JSON."""
-    dictConfig(LOGGING)
+    dictConfig(LOGGING_CONFIG)
 
 
-def public(message: str, labels: Mapping[Path, str] = MappingProxyType({})) -> str:
-    """One line of a message in which no path is left: paths tell names of people.
+def redact(message: str, labels: Mapping[Path, str] = MappingProxyType({})) -> str:
+    """Return a message as one line without paths, because paths contain names of people.
 
     Args:
-        message: of an error.
-        labels: what to call the files that the caller knows by other names.
+        message: the message of an error.
+        labels: replacements for known paths.
 
-    >>> public("/spool/x/media: damaged; see /data/alice", {Path("/spool/x/media"): "the media"})
+    >>> redact("/spool/x/media: damaged; see /data/alice", {Path("/spool/x/media"): "the media"})
     'the media: damaged; see a file'
     """
-    # The longer ones first: a folder's path is the beginning of those in it.
+    # Longer paths first: the path of a folder is the beginning of the paths inside it.
     for path in sorted(labels, key=lambda path: len(str(path)), reverse=True):
         message = message.replace(str(path), labels[path])
-    return _PATH.sub("a file", " ".join(message.split()))[:_LONGEST].removeprefix("a file: ")
+    message = _PATH.sub("a file", " ".join(message.split()))
+    return message[:_MAX_CHARACTERS].removeprefix("a file: ")

@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.errors import FaceBlurError, Interrupted
-from app.signals import stoppable
+from app.process import stoppable
 from scripts.local.containers import ImageLauncher, Launcher, ProgramLauncher
 from scripts.local.life import FOREIGN, Done, Wish, environment, live, table
 from scripts.local.sagemaker import SageMaker

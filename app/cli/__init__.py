@@ -1,45 +1,35 @@
-"""The command line: parses, calls the library, and turns errors into exit codes.
+"""The command line: parse the arguments, run the command, and turn errors into exit codes.
 
-Exit codes: 0 done, 1 failed, 2 usage or bad input, 130 interrupted. Nothing but what was asked for
-goes to stdout; progress, warnings and errors go to stderr, an error as one line.
+Exit codes: 0 done, 1 failed, 2 usage error or bad input, 130 interrupted. Only the output of a
+command goes to stdout. Progress, warnings and errors go to stderr; an error is one line.
 """
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NoReturn
 
 from app.errors import FaceBlurError, Interrupted
-from app.signals import stoppable
+from app.process import exit_now, stoppable
 
 __all__ = ["main", "process"]
 
 
 def process() -> NoReturn:
-    """Be the process ``face-blur``: as ``main``, and then out at once.
-
-    Nothing is left to do then, but encoders that were interrupted go on with what they have for
-    seconds before they can be taken down in order.
-    """
-    code = main()
-    with suppress(OSError):  # nobody reads any more
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(code)
+    """Entry point of ``face-blur``: run ``main``, then exit without waiting for encoders."""
+    exit_now(main())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command in ``argv`` (default: those of the process); returns its exit code."""
+    """Run the command in ``argv`` (default: ``sys.argv``), and return its exit code."""
     arguments = sys.argv[1:] if argv is None else argv
     try:
         with stoppable():
-            # Not before: an interruption while libraries are loaded is one like any other.
+            # Imported here so that a signal during the import is handled like any other.
             from app.cli.parser import make_parser  # noqa: PLC0415
 
             parsed = make_parser().parse_args(arguments)
-            # Help and wrong options need not wait for the libraries of models and media.
+            # After parsing: --help and wrong options need not wait for the libraries.
             from app.cli.commands import run  # noqa: PLC0415
 
             run(parsed)
@@ -47,11 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail("interrupted, no output was written", Interrupted.exit_code)
     except FaceBlurError as error:
         return _fail(str(error), error.exit_code)
-    except Exception as error:  # noqa: BLE001 - the last resort of the process, and it says so
+    except Exception as error:  # noqa: BLE001 - reports bugs
         if "--debug" in arguments:
             traceback.print_exc()
-        what = f"{type(error).__name__}: {error}"
-        return _fail(f"{what}; this is a bug, run with --debug for the traceback", 1)
+        summary = f"{type(error).__name__}: {error}"
+        return _fail(f"{summary}; this is a bug, run with --debug for the traceback", 1)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""``python -m app.cli`` is ``face-blur``."""
+"""``python -m app.cli`` runs ``face-blur``."""
 
 from app.cli import process
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from app.cli.parser import FINDING, HIDING
-from app.cli.progress import make_progress, tell, warn
+from app.cli.parser import ANALYSIS_SETTINGS, RENDER_SETTINGS
+from app.cli.progress import make_progress, print_message, warn
 from app.config import Settings
 from app.errors import ConfigError, OutputError, PeopleError, PlanError, UsageError
 from app.files import check_destination
@@ -15,18 +15,18 @@ from app.pipeline import FaceBlur, check_people, load_parts, share_one_heap
 from app.plan import Plan, committed_together, read_plan, write_plan
 from app.video import Media
 
-_FROM_PLAN = (
+_PLAN_SETTINGS = (
     *("effect", "shape", "margin", "feather", "cells"),
     *("quality", "copy_untouched", "keep_location"),
 )
-"""Settings that ``render`` takes from the plan unless an option replaces them."""
+"""Settings that ``render`` reads from the plan unless an option overrides them."""
 
 
 def run(args: Namespace) -> None:
     """Run the command ``args.command``.
 
     Raises:
-        FaceBlurError: the command failed; no output is left.
+        FaceBlurError: the command failed, and left no output.
     """
     share_one_heap()
     _COMMANDS[args.command](args)
@@ -56,11 +56,11 @@ def _analyse(args: Namespace) -> None:
 
 
 def _render(args: Namespace) -> None:
-    plan = read_plan(_regular(args.plan))
-    settings = _settings_of(plan, _settings(args, blur=None), args.plan)
+    plan = read_plan(_check_regular(args.plan))
+    settings = _merge_plan_settings(plan, _settings(args, blur=None), args.plan)
     face_blur, media = FaceBlur(settings), Media(args.input)
     if args.plan.resolve() == args.output.resolve():
-        raise OutputError(f"{args.output}: is the plan; choose another output")
+        raise OutputError(f"{args.output}: is the plan; choose another name for the output")
     _check_output(args, face_blur, media)
     with (
         make_progress(quiet=args.quiet) as progress,
@@ -80,13 +80,13 @@ def _people(args: Namespace) -> None:
     if len(faults) == 1:
         raise faults[0]
     for fault in faults:
-        tell(f"error: {fault}", quiet=False)
+        print_message(f"error: {fault}", quiet=False)
     if faults:
-        raise PeopleError(f"{args.people}: {len(faults)} of its files cannot be used; see above")
+        raise PeopleError(f"{args.people}: {len(faults)} of its files cannot be used, see above")
 
 
 def _models(args: Namespace) -> None:
-    # Conversion of weights needs libraries that are slow to load; other commands do without them.
+    # The conversion of weights needs libraries that are slow to load.
     from app.cli.weights import list_packs, prepare  # noqa: PLC0415
 
     settings = _settings(args, blur=None)
@@ -107,34 +107,36 @@ _COMMANDS: dict[str, Callable[[Namespace], None]] = {
 
 
 def _settings(args: Namespace, **fixed: Any) -> Settings:
-    """Settings from the options, over those of the environment and of the file."""
+    """Return the settings: ``fixed`` and the options, the environment, then the file."""
     values: dict[str, Any] = {}
     for text in args.settings:
-        key, found, value = text.partition("=")
-        if not found:
+        key, equals, value = text.partition("=")
+        if not equals:
             raise UsageError(f"--set takes KEY=VALUE, not {text!r}")
         values[key.strip()] = value
-    given = {name: getattr(args, name, None) for name in (*FINDING, *HIDING)}
+    given = {name: getattr(args, name, None) for name in (*ANALYSIS_SETTINGS, *RENDER_SETTINGS)}
     if given["select"] is not None:
         given["select"] = ";".join(given["select"])
     options = {name: value for name, value in given.items() if value is not None}
-    for twice in sorted(values.keys() & options.keys()):
-        raise UsageError(f"{twice} is given by --set and by its own option; remove one")
-    config = None if args.config is None else _regular(args.config)
+    for name in sorted(values.keys() & options.keys()):
+        raise UsageError(f"{name} is given by --set and by its own option; remove one")
+    config = None if args.config is None else _check_regular(args.config)
     return Settings.load(config, **values | options | fixed)
 
 
-def _settings_of(plan: Plan, asked: Settings, path: Path) -> Settings:
-    """The settings that were asked for, over those of the plan."""
-    recorded = {key: plan.settings[key] for key in _FROM_PLAN if key in plan.settings}
+def _merge_plan_settings(plan: Plan, given: Settings, path: Path) -> Settings:
+    """Return the given settings merged over those of the plan."""
+    recorded = {key: plan.settings[key] for key in _PLAN_SETTINGS if key in plan.settings}
     try:
-        return Settings(**recorded | asked.model_dump(exclude_unset=True))
+        return Settings(**recorded | given.model_dump(exclude_unset=True))
     except ConfigError as error:
-        raise PlanError(f"{path}: settings: {error}; correct it, or analyse again") from error
+        raise PlanError(
+            f"{path}: settings: {error}; correct it, or analyse the input again"
+        ) from error
 
 
-def _regular(path: Path) -> Path:
-    """Return the path if reading from it comes to an end.
+def _check_regular(path: Path) -> Path:
+    """Return the path unless reading from it could block forever.
 
     Raises:
         UsageError: it is a pipe or a device, or cannot be read.
@@ -144,7 +146,7 @@ def _regular(path: Path) -> Path:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     if endless:
-        raise UsageError(f"{path}: is not a regular file; give the name of one")
+        raise UsageError(f"{path}: is not a regular file; choose another one")
     return path
 
 
@@ -159,14 +161,14 @@ def _check_output(args: Namespace, face_blur: FaceBlur, media: Media) -> None:
 
 
 def _check_plan(args: Namespace, plan: Path, others: tuple[Path, ...]) -> None:
-    """Check before any work that the plan can be written, and is not another file of the command.
+    """Check before any work that the plan can be written.
 
     Raises:
-        OutputError: it is, or it cannot be written.
+        OutputError: it is one of ``others``, or cannot be written.
     """
     try:
         clash = any(plan.resolve() == other.resolve() for other in others)
-    except (OSError, RuntimeError) as error:  # a link loop
+    except (OSError, RuntimeError) as error:  # loop of symbolic links
         raise OutputError(f"{plan}: cannot be written ({error}); choose another name") from error
     if clash:
         raise OutputError(f"{plan}: is another file of this command; choose another name")
@@ -176,9 +178,9 @@ def _check_plan(args: Namespace, plan: Path, others: tuple[Path, ...]) -> None:
 def _summarise(args: Namespace, plan: Plan) -> None:
     counts = plan.counts
     unclear = counts["unclear"]
-    notes = {"uncertain": counts["uncertain"] - unclear, "cannot tell": unclear}
-    text = f"{args.output}: {counts['hidden']} of {counts['tracks']} tracks of faces hidden"
+    notes = {"uncertain": counts["uncertain"] - unclear, "unclear": unclear}
+    text = f"{args.output}: {counts['hidden']} of {counts['tracks']} face tracks hidden"
     text += "".join(f"; {name}: {count}" for name, count in notes.items() if count)
-    tell(text, quiet=args.quiet)
+    print_message(text, quiet=args.quiet)
     for name in plan.not_found:
         warn(f"{name} was not found in this video", quiet=args.quiet)

@@ -1,19 +1,28 @@
-"""What can be typed. Options that are settings take their help and choices from ``Settings``."""
+"""The argument parser. Options for settings take their help and choices from ``Settings``."""
 
 import argparse
 from pathlib import Path
-from typing import Any, Literal, NoReturn, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from app.config import Settings
-from app.errors import UsageError
 from app.packs.pack import PartName
+from app.process import ArgumentParser
 
-FINDING = ("people", "blur", "unclear", "select", "models", "detector", "recogniser", "device")
-"""Settings with an option of their own wherever faces are looked for."""
-HIDING = ("effect", "shape", "quality", "encoder", "copy_untouched", "keep_location")
-"""Settings with an option of their own wherever a video is written."""
+ANALYSIS_SETTINGS = (
+    "people",
+    "blur",
+    "unclear",
+    "select",
+    "models",
+    "detector",
+    "recogniser",
+    "device",
+)
+"""Settings that have their own option in commands that analyse."""
+RENDER_SETTINGS = ("effect", "shape", "quality", "encoder", "copy_untouched", "keep_location")
+"""Settings that have their own option in commands that write a video."""
 _METAVARS = {
     "people": "DIR",
     "select": "FRAME,X,Y",
@@ -22,25 +31,19 @@ _METAVARS = {
 }
 
 _EPILOG = """\
-exit codes: 0 done, 1 failed, 2 usage or bad input, 130 interrupted. On failure no output is left.
-stdout: what people and models tell, otherwise nothing. stderr: progress, warnings, and errors.
-settings without an option of their own: --set KEY=VALUE, a TOML file, or FACE_BLUR_KEY in the
-environment; options come before the environment, and that before the file:
+exit codes: 0 done, 1 failed, 2 usage error or bad input, 130 interrupted. After a failure no
+output is left. stdout: the output of people and models. stderr: progress, warnings and errors.
+
+settings: every setting can be given with --set KEY=VALUE, as FACE_BLUR_KEY in the environment, or
+in a TOML file (--config). Options override the environment, which overrides the file.
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are errors like all others: one line, exit code 2."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (see {self.prog} --help)")
-
-
 def make_parser() -> argparse.ArgumentParser:
-    """Make the parser of the whole command line; ``command`` names what is to be done."""
-    parser = _Parser(
+    """Make the parser of all commands; its ``command`` is the name of the chosen one."""
+    parser = ArgumentParser(
         prog="face-blur",
-        description="Hide chosen people's faces in video.",
+        description="Hide chosen people's faces in videos and images.",
         epilog=_EPILOG + _settings_table(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -55,87 +58,92 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 _Commands = Any
-"""``argparse._SubParsersAction``, which has no public name."""
+"""``argparse._SubParsersAction``, which is not public."""
 
 
 def _command(commands: _Commands, name: str, summary: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=summary[0].upper() + summary[1:] + ".", allow_abbrev=False
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of settings")
     parser.add_argument(
         "--set",
         dest="settings",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="any setting (repeatable); face-blur --help lists them",
+        help="set any setting (repeatable); face-blur --help lists them",
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of a bug")
     return parser
 
 
 def _add_blur(commands: _Commands) -> None:
-    parser = _command(commands, "blur", "hide faces in a video or image: analyse and render")
+    parser = _command(commands, "blur", "hide faces in a video or image (analyse and render)")
     parser.add_argument("input", type=Path, help="video or image")
-    _add_output(parser, "the video or image to write, of the same kind")
-    parser.add_argument("--plan", type=Path, metavar="PLAN", help="write who is hidden where, too")
-    _add_settings(parser, *FINDING, *HIDING)
+    _add_output(parser, "video or image to write, in the format of the input")
+    parser.add_argument("--plan", type=Path, metavar="PLAN", help="also write the plan (JSON)")
+    _add_settings(parser, *ANALYSIS_SETTINGS, *RENDER_SETTINGS)
 
 
 def _add_analyse(commands: _Commands) -> None:
-    parser = _command(commands, "analyse", "first pass only: write the plan, who is hidden where")
+    parser = _command(
+        commands,
+        "analyse",
+        "run the first pass only: find faces, and write a plan of those to hide",
+    )
     parser.add_argument("input", type=Path, help="video or image")
-    _add_output(parser, "the plan to write (JSON)")
-    _add_settings(parser, *FINDING, *HIDING)
+    _add_output(parser, "plan to write (JSON)")
+    _add_settings(parser, *ANALYSIS_SETTINGS, *RENDER_SETTINGS)
 
 
 def _add_render(commands: _Commands) -> None:
-    parser = _command(
-        commands, "render", "second pass only: hide what a plan says, with its settings"
-    )
-    parser.add_argument("input", type=Path, help="the video or image that the plan is for")
-    parser.add_argument("plan", type=Path, help="the plan, as written by analyse or edited since")
-    _add_output(parser, "the video or image to write, of the same kind")
-    _add_settings(parser, *HIDING)
+    parser = _command(commands, "render", "run the second pass only: hide the faces of a plan")
+    parser.add_argument("input", type=Path, help="video or image for which the plan was made")
+    parser.add_argument("plan", type=Path, help="plan written by analyse, edited or not")
+    _add_output(parser, "video or image to write, in the format of the input")
+    _add_settings(parser, *RENDER_SETTINGS)
 
 
 def _add_people(commands: _Commands) -> None:
-    parser = _command(commands, "people", "check reference photos: one usable face in each?")
+    parser = _command(commands, "people", "check that each reference photo shows one usable face")
     parser.add_argument("people", type=Path, metavar="DIR", help=_field("people").description)
     _add_settings(parser, "models", "detector", "recogniser")
 
 
 def _add_models(commands: _Commands) -> None:
-    parser = _command(commands, "models", "list model packs, fetch their weights, or verify them")
+    parser = _command(commands, "models", "list model packs, or fetch or verify their weights")
     parser.add_argument("action", choices=("list", "fetch", "verify"))
     parser.add_argument(
-        "models", nargs="?", metavar="PACK", help="model pack (default: the one of the settings)"
+        "models", nargs="?", metavar="PACK", help="model pack (default: the setting models)"
     )
     parser.add_argument(
-        "--part", choices=get_args(PartName), help="fetch or verify this part of the pack only"
+        "--part", choices=get_args(PartName), help="fetch or verify only this part of the pack"
     )
     parser.add_argument(
         "--accept-licence",
         action="store_true",
-        help="fetch weights that are not for commercial use, on their terms",
+        help="accept the licence of weights that are not for commercial use",
     )
     parser.add_argument(
-        "--from", type=Path, dest="folder", metavar="DIR",
-        help="take published files from this folder, not from the network",
-    )  # fmt: skip
+        "--from",
+        type=Path,
+        dest="folder",
+        metavar="DIR",
+        help="read the published files from this folder instead of the network",
+    )
     parser.add_argument(
         "--no-substitute",
         action="store_true",
-        help="fail where a publisher cannot be reached, instead of fetching another pack",
+        help="fail if the publisher is unreachable, instead of fetching the substitute pack",
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
-def _add_output(parser: argparse.ArgumentParser, what: str) -> None:
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help=what)
-    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
-    parser.add_argument("--quiet", action="store_true", help="no progress and no warnings")
+def _add_output(parser: argparse.ArgumentParser, description: str) -> None:
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help=description)
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
+    parser.add_argument("--quiet", action="store_true", help="show no progress and no warnings")
 
 
 def _add_settings(parser: argparse.ArgumentParser, *names: str) -> None:
@@ -144,7 +152,7 @@ def _add_settings(parser: argparse.ArgumentParser, *names: str) -> None:
 
 
 def _add_setting(parser: argparse.ArgumentParser, name: str) -> None:
-    """Add the option of a setting; it stays None when it is not given, so that others decide."""
+    """Add the option of a setting. Its default is None, so that other sources can set it."""
     field = _field(name)
     options: dict[str, Any] = {"dest": name, "help": _help(field), "default": None}
     if field.annotation is bool:
@@ -161,7 +169,7 @@ def _field(name: str) -> FieldInfo:
 
 
 def _choices(annotation: object) -> tuple[str, ...] | None:
-    """The words that a setting can be, or None when it is not one of a few words.
+    """Return the allowed words of a setting, or None if it is not an enumeration.
 
     >>> _choices(Literal["a", "b"] | None), _choices(int)
     (('a', 'b'), None)

@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, a line now and then elsewhere."""
+"""Progress and messages on stderr: a bar on a terminal, otherwise a line every few seconds."""
 
 import shutil
 import sys
@@ -6,35 +6,37 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import Self, TextIO
 
 _BAR_SECONDS = 0.1
+"""Time between updates of the bar."""
 _LINE_SECONDS = 10.0
+"""Time between lines if stderr is not a terminal."""
 _BAR_WIDTH = 20
-_CLEAR = "\r\x1b[K"
+_CLEAR_LINE = "\r\x1b[K"
 
 Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What is counted: how many of it make one, and how one, several and a speed are called."""
+    """A unit of work: its size, its singular and plural, and the name of its rate."""
 
     size: int
-    one: str
-    many: str
-    speed: str
+    singular: str
+    plural: str
+    rate: str
 
     def amount(self, count: int) -> str:
-        """Spell a number of it.
+        """Format a count with its unit.
 
         >>> FRAMES.amount(1), FRAMES.amount(2), BYTES.amount(3 << 20)
         ('1 frame', '2 frames', '3 MiB')
         """
-        return f"{self.number(count)} {self.one if self.number(count) == '1' else self.many}"
+        return f"{self.number(count)} {self.singular if self.number(count) == '1' else self.plural}"
 
     def number(self, count: float) -> str:
-        """The number alone."""
+        """Format a count without its unit."""
         return f"{count / self.size:.0f}"
 
 
@@ -42,41 +44,11 @@ FRAMES = Unit(1, "frame", "frames", "fps")
 BYTES = Unit(1 << 20, "MiB", "MiB", "MiB/s")
 
 
-class Progress(Protocol):
-    """Takes how far a stage is: its name, what is done and what is expected (None: not known)."""
+class ProgressDisplay:
+    """Takes the progress of each stage, and shows nothing. Implements ``app.types.Progress``."""
 
     def __call__(self, stage: str, done: int, expected: int | None) -> None:
-        """Take how far the work is; cheap enough for every frame."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
-
-
-def make_progress(
-    *,
-    quiet: bool,
-    unit: Unit = FRAMES,
-    stream: TextIO | None = None,
-    clock: Clock = time.monotonic,
-) -> Progress:
-    """Choose how to show progress on ``stream`` (default: stderr)."""
-    stream = stream or sys.stderr
-    if quiet:
-        return Silence()
-    return Reporter(stream, clock, unit, terminal=stream.isatty())
-
-
-class Silence:
-    """No progress."""
-
-    def __call__(self, stage: str, done: int, expected: int | None) -> None:
-        """Show nothing."""
+        """Report ``done`` of ``expected`` units (None: unknown); cheap enough for every frame."""
 
     def __enter__(self) -> Self:
         return self
@@ -87,11 +59,18 @@ class Silence:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
-class Reporter(Silence):
-    """Writes at the beginning and the end of a stage, and at most every so many seconds between."""
+class ProgressPrinter(ProgressDisplay):
+    """Prints the beginning and the end of each stage, and its progress at regular intervals.
+
+    Args:
+        stream: output stream.
+        clock: returns the time in seconds.
+        unit: unit of the counts.
+        terminal: whether ``stream`` is a terminal, on which a bar is drawn.
+    """
 
     def __init__(self, stream: TextIO, clock: Clock, unit: Unit, *, terminal: bool) -> None:
         self._unit = unit
@@ -104,7 +83,7 @@ class Reporter(Silence):
         self._began = self._shown = 0.0
 
     def __call__(self, stage: str, done: int, expected: int | None) -> None:
-        """Take how far the work is; cheap enough for every frame."""
+        """Report ``done`` of ``expected`` units (None: unknown); cheap enough for every frame."""
         now = self._clock()
         if stage != self._stage:
             self._end(now)
@@ -123,11 +102,11 @@ class Reporter(Silence):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End the last stage; after a failure take the bar away, so that the error stands alone."""
+        """End the last stage. After a failure clear the bar, so that only the error is visible."""
         if kind is None:
             self._end(self._clock())
         elif self._terminal and self._stage is not None:
-            self._stream.write(_CLEAR)
+            self._stream.write(_CLEAR_LINE)
             self._stream.flush()
 
     def _end(self, now: float) -> None:
@@ -145,7 +124,7 @@ class Reporter(Silence):
         return self._done / (now - self._began) if now > self._began else 0.0
 
     def _speed(self, now: float) -> str:
-        return f", {self._rate(now) / self._unit.size:.1f} {self._unit.speed}"
+        return f", {self._rate(now) / self._unit.size:.1f} {self._unit.rate}"
 
     def _line(self, now: float) -> str:
         rate, expected = self._rate(now), self._expected
@@ -160,24 +139,24 @@ class Reporter(Silence):
     def _write(self, text: str) -> None:
         if self._terminal:
             width = shutil.get_terminal_size().columns - 1
-            self._stream.write(_CLEAR + text[:width])
+            self._stream.write(_CLEAR_LINE + text[:width])
         else:
             self._stream.write(f"face-blur: {text}\n")
         self._stream.flush()
 
 
-def _bar(part: float) -> str:
-    """Draw how much is done.
+def _bar(fraction: float) -> str:
+    """Draw a bar for a fraction from 0 to 1.
 
     >>> _bar(0.5)
     '[##########..........]'
     """
-    done = int(part * _BAR_WIDTH)
+    done = int(fraction * _BAR_WIDTH)
     return f"[{'#' * done}{'.' * (_BAR_WIDTH - done)}]"
 
 
 def _duration(seconds: float) -> str:
-    """Spell a time as a person would.
+    """Format a duration.
 
     >>> _duration(4.2), _duration(75), _duration(3700)
     ('4 s', '1:15', '1:01:40')
@@ -189,12 +168,26 @@ def _duration(seconds: float) -> str:
     return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
 
 
+def make_progress(
+    *,
+    quiet: bool,
+    unit: Unit = FRAMES,
+    stream: TextIO | None = None,
+    clock: Clock = time.monotonic,
+) -> ProgressDisplay:
+    """Make the display of progress for ``stream`` (default: stderr)."""
+    if quiet:
+        return ProgressDisplay()
+    stream = stream or sys.stderr
+    return ProgressPrinter(stream, clock, unit, terminal=stream.isatty())
+
+
 def warn(message: str, *, quiet: bool) -> None:
-    """Say something on stderr that the user should know."""
-    tell(f"warning: {message}", quiet=quiet)
+    """Print a warning on stderr, unless ``quiet``."""
+    print_message(f"warning: {message}", quiet=quiet)
 
 
-def tell(message: str, *, quiet: bool) -> None:
-    """Say something on stderr, unless ``quiet``."""
+def print_message(message: str, *, quiet: bool) -> None:
+    """Print a message on stderr, unless ``quiet``."""
     if not quiet:
         print(f"face-blur: {message}", file=sys.stderr)

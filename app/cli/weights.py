@@ -19,18 +19,18 @@ ALL_CONVERTERS: Mapping[str, Converter] = {
 
 
 def list_packs(names: Sequence[str], root: Path | None) -> None:
-    """Print a line for each pack: its state, its summary and its licences."""
+    """Print one line per pack: its state, summary and licences."""
     for name in names:
         print(_line(load_pack(name, root)))
 
 
 def prepare(args: Namespace, name: str, root: Path | None) -> None:
-    """Fetch the weights of a pack, if that is asked for, and check them.
+    """Fetch the weights of a pack if the action is ``fetch``, and check them.
 
-    For ``auto`` the best pack is fetched, and the best one that is there is checked.
+    With ``auto``, ``fetch`` means the best pack, and ``verify`` the best one that is present.
 
     Raises:
-        PackError: as ``fetch`` and ``verify``.
+        PackError: as ``fetch`` and ``verify`` raise it.
     """
     if args.action == "fetch":
         wanted = PREFERRED[0] if name == AUTO else name
@@ -46,7 +46,7 @@ def _part(args: Namespace, pack: Pack) -> Pack:
 
 
 def _fetch(args: Namespace, pack: Pack, root: Path | None) -> Pack:
-    """Fetch a pack, or its substitute where a publisher cannot be reached; the pack fetched."""
+    """Fetch a pack, or its substitute if a publisher is unreachable; return the fetched pack."""
     replaceable = pack.substitute is not None and not args.no_substitute
     with make_progress(quiet=args.quiet, unit=BYTES) as progress:
         try:
@@ -62,8 +62,8 @@ def _fetch(args: Namespace, pack: Pack, root: Path | None) -> Pack:
         else:
             return pack
     warn(
-        f"{pack.name} CANNOT BE FETCHED ({reason}). The pack {instead.pack} is taken instead:"
-        f" {instead.cost}. Fetch {pack.name} again where its publisher can be reached, or with"
+        f"{pack.name} CANNOT BE FETCHED ({reason}). The pack {instead.pack} is used instead:"
+        f" {instead.cost}. Fetch {pack.name} again when its publisher is reachable, or with"
         " --from DIR; --no-substitute makes this an error.",
         quiet=False,
     )
@@ -79,7 +79,7 @@ def _line(pack: Pack) -> str:
 
 
 def _state(pack: Pack) -> str:
-    """The state of a pack's weights, for each part where they differ."""
+    """Return the state of a pack's weights, for each part if the states differ."""
     states = {part: state(pack.only(part)).value for part in pack.parts}
     if len(set(states.values())) == 1:
         return next(iter(states.values()))

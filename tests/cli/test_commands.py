@@ -344,7 +344,7 @@ def test_tracks_in_which_nobody_can_be_recognised_are_counted(
     plan.write_text(json.dumps(data), encoding="utf-8")
     result = out / "hidden.mp4"
     assert main(["render", str(clip("calm").path), str(plan), "-o", str(result)]) == 0
-    assert "tracks of faces hidden; cannot tell: 1" in capsys.readouterr().err
+    assert "face tracks hidden; unclear: 1" in capsys.readouterr().err
 
 
 def test_models_are_listed_and_verified(capsys: pytest.CaptureFixture[str]) -> None:

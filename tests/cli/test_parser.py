@@ -4,7 +4,7 @@ import re
 import pytest
 
 from app.cli import main
-from app.cli.parser import FINDING, HIDING, make_parser
+from app.cli.parser import ANALYSIS_SETTINGS, RENDER_SETTINGS, make_parser
 from app.config import Settings
 from app.errors import UsageError
 
@@ -22,7 +22,7 @@ def _options(command: str) -> dict[str, argparse.Action]:
 @pytest.mark.parametrize("command", ["blur", "analyse"])
 def test_options_say_what_the_settings_say(command: str) -> None:
     options = _options(command)
-    for name in (*FINDING, *HIDING):
+    for name in (*ANALYSIS_SETTINGS, *RENDER_SETTINGS):
         assert str(Settings.model_fields[name].description) in str(options[name].help)
 
 
@@ -47,8 +47,8 @@ def test_choices_are_those_of_the_settings() -> None:
 def test_an_option_that_is_not_given_is_none() -> None:
     """Otherwise it would hide what the environment or a file says."""
     args = make_parser().parse_args(["blur", "in", "-o", "out"])
-    assert [getattr(args, name) for name in (*FINDING, *HIDING)] == [None] * len(
-        (*FINDING, *HIDING)
+    assert [getattr(args, name) for name in (*ANALYSIS_SETTINGS, *RENDER_SETTINGS)] == [None] * len(
+        (*ANALYSIS_SETTINGS, *RENDER_SETTINGS)
     )
 
 

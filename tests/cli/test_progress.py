@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from app.cli.progress import BYTES, Progress, make_progress
+from app.cli.progress import BYTES, ProgressDisplay, make_progress
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Terminal(io.StringIO):
         return len(text)
 
 
-def _work(progress: Progress, clock: Clock, frames: int, seconds: float) -> None:
+def _work(progress: ProgressDisplay, clock: Clock, frames: int, seconds: float) -> None:
     for done in range(1, frames + 1):
         clock.now += seconds / frames
         progress("analyse", done, frames)

@@ -1,4 +1,4 @@
-"""``python -m app.job`` is ``process`` of the image."""
+"""``python -m app.job`` is the command ``process`` of the image."""
 
 from app.job import process
 

@@ -1,21 +1,20 @@
-"""Where a job reads and writes: the places of a SageMaker Processing container, or others."""
+"""The folders of a job, those of a SageMaker Processing container by default, and their files."""
 
-import argparse
 import json
 import os
 import re
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
+from app import process
 from app.errors import ConfigError, UsageError
 
-ROOT = Path("/opt/ml")
-"""Where SageMaker mounts everything."""
-MESSAGE = Path("output", "message")
-"""What SageMaker shows as the reason of a failure, below the root."""
+SAGEMAKER_ROOT = Path("/opt/ml")
+"""The folder in which SageMaker mounts all others."""
+FAILURE_MESSAGE = Path("output", "message")
+"""The file, below the root, whose content SageMaker shows as the reason of a failure."""
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -23,8 +22,8 @@ _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 class Folders:
     """The folders of one job.
 
-    ``people`` is a folder or an ``s3://`` prefix, None where nobody is known; ``done`` holds the
-    ``plans`` and ``reports`` of an earlier output, if it is there; ``host`` names the report.
+    ``people`` is a folder or an ``s3://`` prefix, or None if no people are given. ``done`` may hold
+    the ``plans`` and ``reports`` of an earlier output. ``host`` is the name of the report.
     """
 
     input: Path
@@ -35,92 +34,128 @@ class Folders:
 
     @property
     def labels(self) -> dict[Path, str]:
-        """What to call the folders where paths may not be told."""
+        """Replacements for the folders in messages that must not contain paths."""
         return {self.input: "the input", self.output: "the output", self.done: "the earlier output"}
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are errors like all others."""
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The files of the input, as sorted names relative to it, with slashes."""
 
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (see {self.prog} --help)")
+    files: tuple[str, ...]
+    hidden: tuple[str, ...]
+    """Files whose name, or the name of a folder above them, begins with a dot."""
+    unreadable: tuple[str, ...]
+    """Folders that cannot be listed, so that the results of their files are missing."""
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> ArgumentParser:
     """Make the parser of ``process``."""
-    parser = _Parser(
+    parser = process.ArgumentParser(
         prog="process",
         description="Hide faces in every video and image of a folder.",
-        epilog="Settings come from the environment (FACE_BLUR_*). Exit codes: 0 all done, "
+        epilog="Settings are environment variables (FACE_BLUR_*). Exit codes: 0 all files done, "
         "1 some files failed, 2 wrong settings or people, 130 interrupted.",
         allow_abbrev=False,
     )
-    where = "(default: %(default)s)"
-    parser.add_argument("--root", type=Path, default=ROOT, help=f"instead of all others {where}")
-    parser.add_argument("--input", type=Path, help="videos and images (ROOT/processing/input)")
-    parser.add_argument("--output", type=Path, help="results (ROOT/processing/output)")
     parser.add_argument(
-        "--people",
-        help="reference photos (FACE_BLUR_PEOPLE, ROOT/processing/people, or ROOT/model/people)",
+        "--root",
+        type=Path,
+        default=SAGEMAKER_ROOT,
+        help="folder of all other folders (default: %(default)s)",
     )
     parser.add_argument(
-        "--done", type=Path, help="plans and reports of an earlier output (ROOT/processing/done)"
+        "--input", type=Path, help="videos and images (default: ROOT/processing/input)"
+    )
+    parser.add_argument("--output", type=Path, help="results (default: ROOT/processing/output)")
+    parser.add_argument(
+        "--people",
+        help="reference photos (default: FACE_BLUR_PEOPLE, ROOT/processing/people or "
+        "ROOT/model/people)",
+    )
+    parser.add_argument(
+        "--done",
+        type=Path,
+        help="plans and reports of an earlier output (default: ROOT/processing/done)",
     )
     return parser
 
 
-def find_folders(given: Namespace, environment: Mapping[str, str] = os.environ) -> Folders:
-    """The places that the arguments name, and the usual ones for the rest.
+def find_folders(args: Namespace, environment: Mapping[str, str] = os.environ) -> Folders:
+    """Return the folders in the arguments, and the defaults for the others.
 
     Raises:
-        UsageError: folders are missing, cannot be looked at, or lie in each other.
+        UsageError: the input is missing, a folder cannot be read, or one contains another.
+        ConfigError: SageMaker's configuration has no valid host name.
     """
     try:
-        places = _places(given, environment)
-        _check(places)
+        folders = _choose_folders(args, environment)
+        _check_folders(folders)
     except OSError as error:
-        raise UsageError(f"a folder of the job cannot be looked at: {error.strerror}") from error
-    return places
+        raise UsageError(f"a folder of the job cannot be read: {error.strerror}") from error
+    return folders
 
 
-def _places(given: Namespace, environment: Mapping[str, str]) -> Folders:
-    root: Path = given.root
-    usual = root / "processing"
-    people = given.people or environment.get("FACE_BLUR_PEOPLE")
+def _choose_folders(args: Namespace, environment: Mapping[str, str]) -> Folders:
+    root: Path = args.root
+    processing = root / "processing"
+    people = args.people or environment.get("FACE_BLUR_PEOPLE")
     return Folders(
-        input=given.input or usual / "input",
-        output=given.output or usual / "output",
-        people=people or _usual_people((usual / "people", root / "model" / "people")),
-        done=given.done or usual / "done",
-        host=_host(root / "config" / "resourceconfig.json"),
+        input=args.input or processing / "input",
+        output=args.output or processing / "output",
+        people=people or _first_with_files((processing / "people", root / "model" / "people")),
+        done=args.done or processing / "done",
+        host=_read_host(root / "config" / "resourceconfig.json"),
     )
 
 
-def _usual_people(folders: Sequence[Path]) -> str | None:
-    """The first folder that has anything in it."""
+def _first_with_files(folders: Sequence[Path]) -> str | None:
+    """Return the first folder that has visible content."""
     for folder in folders:
         if folder.is_dir() and any(not one.name.startswith(".") for one in folder.iterdir()):
             return str(folder)
     return None
 
 
-def _host(config: Path) -> str:
+def _read_host(config: Path) -> str:
     try:
         host = json.loads(config.read_text("utf-8"))["current_host"]
     except FileNotFoundError:
         return "local"
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ConfigError("resourceconfig.json does not tell the current_host") from error
+        raise ConfigError("resourceconfig.json has no current_host") from error
     if not isinstance(host, str) or not _HOST.fullmatch(host):
-        raise ConfigError("current_host of resourceconfig.json is not the name of a host")
+        raise ConfigError("current_host in resourceconfig.json is not a valid host name")
     return host
 
 
-def _check(places: Folders) -> None:
-    if not places.input.is_dir():
-        raise UsageError("the folder of the input is missing; mount it, or name it with --input")
-    source, target = places.input.resolve(), places.output.resolve()
+def _check_folders(folders: Folders) -> None:
+    if not folders.input.is_dir():
+        raise UsageError("the input folder is missing; mount it, or name it with --input")
+    source, target = folders.input.resolve(), folders.output.resolve()
     if target.is_relative_to(source) or source.is_relative_to(target):
-        raise UsageError("input and output lie in each other; choose another folder")
-    if places.people is not None and Path(places.people).resolve().is_relative_to(source):
-        raise UsageError("the people lie in the input; choose another folder for them")
+        raise UsageError("input and output contain each other; choose another folder")
+    if folders.people is not None and Path(folders.people).resolve().is_relative_to(source):
+        raise UsageError("the folder of people is inside the input; choose another folder")
+
+
+def find_files(folder: Path) -> Inputs:
+    """List all files below a folder.
+
+    Links to folders are listed as files and not followed: each fails later, because it is not a
+    video or image, so that the report mentions it.
+    """
+    names: list[str] = []
+    unreadable: list[str] = []
+
+    def add_unreadable(error: OSError) -> None:
+        unreadable.append(Path(error.filename).relative_to(folder).as_posix())
+
+    for parent, folders, files in os.walk(folder, onerror=add_unreadable):
+        relative = Path(parent).relative_to(folder)
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        names.extend((relative / name).as_posix() for name in (*files, *links))
+    names.sort()
+    hidden = {name for name in names if any(part.startswith(".") for part in name.split("/"))}
+    visible = (name for name in names if name not in hidden)
+    return Inputs(tuple(visible), tuple(sorted(hidden)), tuple(sorted(unreadable)))

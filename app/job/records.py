@@ -1,8 +1,8 @@
-"""What is written down about each file, and read again when the job is run again.
+"""The reports of a job: written for each file, and read when the job runs again.
 
-``reports/HOST.jsonl`` has a line for each file when it is finished with; of several lines about a
-file the latest counts. ``reports/HOST.begun`` tells when work on a file began and ended: a file
-with more beginnings than ends was being worked on when the process was killed.
+``reports/HOST.jsonl`` has a line of JSON for each processed file; the latest line about a file
+counts. ``reports/HOST.begun`` records when work on a file began and ended. A file that began more
+often than it ended was in progress when the process was killed.
 """
 
 import errno
@@ -22,11 +22,12 @@ from app.files import is_disk_full, sha256_of
 Line: TypeAlias = Mapping[str, Any]
 
 FOLDER = "reports"
+"""The folder of the reports, relative to the output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A file (its name below the input), what is in it, and what would be done with it."""
+    """The work on a file: its name, its content, and the fingerprint of the session."""
 
     file: str
     sha256: str
@@ -35,21 +36,21 @@ class Task:
 
 @dataclass(slots=True)
 class History:
-    """What earlier runs did: to this output, or to another one of which we have the reports."""
+    """The reports of earlier runs: of this output, or of another output."""
 
     latest: dict[str, tuple[Line, Path]] = field(default_factory=dict)
-    """The last line about each file, and the output that it is about."""
-    open: Counter[Task] = field(default_factory=Counter)
-    """How often a task was begun and did not end."""
+    """The latest line about each file, and the output of that run."""
+    unfinished: Counter[Task] = field(default_factory=Counter)
+    """How often each task began without ending."""
     owners: dict[str, str] = field(default_factory=dict)
-    """The file that each result is of, by the result's name."""
+    """The input of each result, both as names."""
 
     @classmethod
     def read(cls, *outputs: Path) -> Self:
-        """Read all reports of some outputs. Lines that were cut off by a crash tell nothing.
+        """Read all reports of some outputs. Lines that a crash cut off are ignored.
 
         Raises:
-            ConfigError: one of them cannot be read.
+            ConfigError: a report cannot be read.
         """
         history = cls()
         try:
@@ -61,49 +62,52 @@ class History:
 
     def _read(self, output: Path) -> None:
         for path in sorted((output / FOLDER).glob("*.jsonl")):
-            for line in _lines(path):
-                self._add(line, output)
+            for line in _read_lines(path):
+                self._add_line(line, output)
         for path in sorted((output / FOLDER).glob("*.begun")):
-            for line in _lines(path):
-                self._count(line)
+            for line in _read_lines(path):
+                self._count_event(line)
 
-    def _add(self, line: Line, output: Path) -> None:
+    def _add_line(self, line: Line, output: Path) -> None:
         name = str(line.get("file"))
         if line.get("output"):
             self.owners[str(line["output"])] = name
-        known = self.latest.get(name)
-        if known is None or str(known[0].get("time")) <= str(line.get("time")):
+        previous = self.latest.get(name)
+        if previous is None or str(previous[0].get("time")) <= str(line.get("time")):
             self.latest[name] = line, output
 
-    def _count(self, line: Line) -> None:
+    def _count_event(self, line: Line) -> None:
         task = Task(*(str(line.get(key)) for key in ("file", "sha256", "settings")))
-        self.open[task] += 1 if line.get("event") == "begun" else -1
+        self.unfinished[task] += 1 if line.get("event") == "begun" else -1
         if line.get("output"):
             self.owners[str(line["output"])] = task.file
 
-    def finished(self, task: Task, here: Path) -> Line | None:
-        """The line about a file that is done with: the same content and settings, and all there.
+    def find_done(self, task: Task, current: Path) -> Line | None:
+        """Return the line about a task if it is done, and its result and plan are unchanged.
 
-        Of an output elsewhere the results may be missing, as they need not be brought along.
+        Results of another output than ``current`` may be absent: only its plans and reports need
+        to be mounted.
         """
-        line, output = self.latest.get(task.file, ({}, here))
-        wanted = ("done", task.sha256, task.settings)
-        if tuple(line.get(key) for key in ("status", "source_sha256", "settings")) != wanted:
+        line, output = self.latest.get(task.file, ({}, current))
+        expected = ("done", task.sha256, task.settings)
+        if tuple(line.get(key) for key in ("status", "source_sha256", "settings")) != expected:
             return None
         result = output / str(line["output"])
-        there = _is(result, line["result_sha256"]) or (output != here and not result.exists())
-        return line if there and _is(output / str(line["plan"]), line["plan_sha256"]) else None
+        absent_elsewhere = output != current and not result.exists()
+        if not absent_elsewhere and not _has_sha256(result, line["result_sha256"]):
+            return None
+        return line if _has_sha256(output / str(line["plan"]), line["plan_sha256"]) else None
 
-    def was_left_open(self, file: str) -> bool:
-        """Whether a process ended while it worked on the file, which may have left something."""
-        return any(task.file == file and count > 0 for task, count in self.open.items())
+    def was_interrupted(self, file: str) -> bool:
+        """Whether a process ended during work on the file, and may have left temporary files."""
+        return any(task.file == file and count > 0 for task, count in self.unfinished.items())
 
 
-def _is(path: Path, sha256: object) -> bool:
+def _has_sha256(path: Path, sha256: object) -> bool:
     return path.is_file() and sha256_of(path) == sha256
 
 
-def _lines(path: Path) -> Iterator[Line]:
+def _read_lines(path: Path) -> Iterator[Line]:
     for text in path.read_text("utf-8", errors="replace").splitlines():
         try:
             line = json.loads(text)
@@ -114,10 +118,10 @@ def _lines(path: Path) -> Iterator[Line]:
 
 
 class Records:
-    """The records of this run; locked while it lasts.
+    """The reports of this run, locked until ``close``.
 
     Raises:
-        ConfigError: they cannot be written there, or another run does so.
+        ConfigError: the output is not writable, or another run is writing to it.
     """
 
     def __init__(self, output: Path, host: str) -> None:
@@ -132,34 +136,36 @@ class Records:
             )
         except OSError as error:
             raise ConfigError(
-                f"the output cannot be written by user {os.getuid()} ({error.strerror}); let that "
-                "user write it, or build the image with --build-arg USER_ID=0"
+                f"the output is not writable for user {os.getuid()} ({error.strerror}); change its "
+                "permissions, or build the image with --build-arg USER_ID=0"
             ) from error
         self._lock()
         for file in (self._report, self._begun):
-            _end_line(file)
+            _complete_last_line(file)
 
     def _lock(self) -> None:
         try:
             fcntl.flock(self._report, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ConfigError("another run writes to this output; wait for it") from error
+            raise ConfigError(
+                "another run is writing to this output; wait until it ends"
+            ) from error
 
-    def tell(self, line: Line) -> None:
-        """Add a line to the report; its time is now."""
+    def add(self, line: Line) -> None:
+        """Add a line to the report, with the current time."""
         self._write(self._report, {**line, "time": _now()})
 
     def begin(self, task: Task, output: str) -> None:
-        """Write down that work on a file begins."""
+        """Record that work on a file begins."""
         self._write(self._begun, {**_event("begun", task), "output": output})
 
     def end(self, task: Task) -> None:
-        """Write down that it ended, well or not."""
+        """Record that work on a file ended, with or without success."""
         self._write(self._begun, _event("ended", task))
 
     @staticmethod
     def _write(file: int, line: Line) -> None:
-        # ASCII: names that are no text survive as escapes.
+        # ASCII, so that names that are not valid Unicode are kept as escapes.
         data = (json.dumps(line) + "\n").encode("ascii")
         try:
             os.write(file, data)
@@ -169,7 +175,7 @@ class Records:
             raise kind(f"the report cannot be written: {error.strerror}") from error
 
     def close(self) -> None:
-        """Let go of the lock."""
+        """Close the files, which releases the lock."""
         os.close(self._report)
         os.close(self._begun)
 
@@ -194,8 +200,8 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _end_line(file: int) -> None:
-    """End a line that a crash has cut off, so that the next one is read."""
+def _complete_last_line(file: int) -> None:
+    """Add a newline after a line that a crash cut off, so that the next line stays readable."""
     size = os.fstat(file).st_size
     if size and os.pread(file, 1, size - 1) != b"\n":
         os.write(file, b"\n")

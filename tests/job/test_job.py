@@ -1,4 +1,4 @@
-"""What the job makes of a folder."""
+"""The job on a folder of files."""
 
 import hashlib
 import json
@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 
 from app.plan import read_plan
-from app.types import Image as Picture
+from app.types import Image as Pixels
 from app.video import open_source
 from testmedia.clip import Clip
 from testmedia.fetch import fetch
-from tests.job.starting import Mounts, like_others
+from tests.job.job_process import Mounts, drop_write_override
 
 Clips = Callable[[str], Clip]
 
@@ -33,12 +33,12 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def pictures(path: Path) -> list[Picture]:
+def frames(path: Path) -> list[Pixels]:
     return [frame.rgb() for frame in open_source(path)]
 
 
 def write_program_stream(path: Path) -> None:
-    """A film of a kind that is read and not written."""
+    """Write a video in a format that is read but not written."""
     with av.open(str(path), "w", format="mpeg") as container:
         stream = container.add_stream("mpeg2video", rate=25)
         stream.width, stream.height, stream.pix_fmt = 160, 128, "yuv420p"
@@ -50,15 +50,15 @@ def write_program_stream(path: Path) -> None:
         container.mux(stream.encode(None))
 
 
-def give_all_sorts(mounts: Mounts, calm: Clip, people: Path) -> None:
-    """What can be done, what is broken, and what is left out."""
-    mounts.give(calm.path, "Day 1/interview, take 2.mp4")
-    mounts.give(calm.path, "no suffix")
-    mounts.give(fetch("obama.jpg"), "photos/b.jpeg")
-    mounts.give(fetch("biden.jpg"), os.fsdecode(b"photos/caf\xe9.jpg"))
+def add_various_inputs(mounts: Mounts, calm: Clip, people: Path) -> None:
+    """Add valid, broken and hidden files."""
+    mounts.add_input(calm.path, "Day 1/interview, take 2.mp4")
+    mounts.add_input(calm.path, "no suffix")
+    mounts.add_input(fetch("obama.jpg"), "photos/b.jpeg")
+    mounts.add_input(fetch("biden.jpg"), os.fsdecode(b"photos/caf\xe9.jpg"))
     write_program_stream(mounts.input / "old.mpg")
-    mounts.give(fetch("carphone.mp4"), ".trash/private.mp4")
-    mounts.give(fetch("carphone.mp4"), ".private.mp4")
+    mounts.add_input(fetch("carphone.mp4"), ".trash/private.mp4")
+    mounts.add_input(fetch("carphone.mp4"), ".private.mp4")
     (mounts.input / "notes.txt").write_text("of alice")
     (mounts.input / "empty.mp4").touch()
     (mounts.input / "cut.mp4").write_bytes(calm.path.read_bytes()[:20_000])
@@ -67,10 +67,10 @@ def give_all_sorts(mounts: Mounts, calm: Clip, people: Path) -> None:
     shutil.copytree(people, mounts.people)
 
 
-def test_all_that_can_be_done_is_done(mounts: Mounts, clip: Clips, people: Path) -> None:
+def test_every_valid_file_is_processed(mounts: Mounts, clip: Clips, people: Path) -> None:
     calm = clip("calm")
-    give_all_sorts(mounts, calm, people)
-    mounts.be("algo-1")
+    add_various_inputs(mounts, calm, people)
+    mounts.set_host("algo-1")
 
     end = mounts.run(effect="solid", shape="rectangle")
 
@@ -86,7 +86,7 @@ def test_all_that_can_be_done_is_done(mounts: Mounts, clip: Clips, people: Path)
     done = {name: line for name, line in lines.items() if line["status"] == "done"}
     assert {name: line["output"] for name, line in done.items()} == outputs
     plans = {f"plans/{name}.plan.json" for name in outputs}
-    assert mounts.made().keys() == plans | set(outputs.values())
+    assert mounts.outputs().keys() == plans | set(outputs.values())
     for name, line in done.items():
         assert line["source_sha256"] == sha256(mounts.input / name)
         assert line["result_sha256"] == sha256(mounts.output / line["output"])
@@ -94,7 +94,7 @@ def test_all_that_can_be_done_is_done(mounts: Mounts, clip: Clips, people: Path)
         assert line["plan_sha256"] == sha256(mounts.output / line["plan"])
         assert read_plan(mounts.output / line["plan"]).source.sha256 == line["source_sha256"]
     assert done["old.mpg"]["warnings"]
-    assert done["old.mpg"]["frames"] == len(pictures(mounts.output / "old.mpg.mkv")) == 10
+    assert done["old.mpg"]["frames"] == len(frames(mounts.output / "old.mpg.mkv")) == 10
 
     failed = {name: line["code"] for name, line in lines.items() if line["status"] == "failed"}
     broken = dict.fromkeys(("empty.mp4", "cut.mp4", "gone.mp4", "pipe.mp4"), "broken_media")
@@ -104,17 +104,16 @@ def test_all_that_can_be_done_is_done(mounts: Mounts, clip: Clips, people: Path)
     assert lines["empty.mp4"]["message"].startswith("the file is empty")
     assert not any(str(mounts.root) in json.dumps(line) for line in lines.values())
 
-    told = end.line("finished")["message"]
-    assert told == (
-        "5 of 10 files failed: broken_media 4, unsupported_media 1; "
-        "reports/algo-1.jsonl tells which"
+    message = end.line("finished")["message"]
+    assert message == (
+        "5 of 10 files failed: broken_media 4, unsupported_media 1; see reports/algo-1.jsonl"
     )
-    assert mounts.message.read_text() == told
+    assert mounts.message.read_text() == message
     log = json.dumps(end.log)
     assert not any(word in log for word in ("interview", "obama", "alice", str(mounts.root)))
 
-    # Who is listed is hidden in every frame, who is not is not.
-    result = pictures(mounts.output / "Day 1" / "interview, take 2.mp4")
+    # Listed people are hidden in every frame, and nobody else.
+    result = frames(mounts.output / "Day 1" / "interview, take 2.mp4")
     assert len(result) == calm.truth.frames
     for face in calm.truth.faces:
         x, y = round(sum(face.box[::2]) / 2), round(sum(face.box[1::2]) / 2)
@@ -123,7 +122,7 @@ def test_all_that_can_be_done_is_done(mounts: Mounts, clip: Clips, people: Path)
 
 
 def test_everyone_is_hidden_without_a_gallery(mounts: Mounts, clip: Clips) -> None:
-    mounts.give(clip("calm").path)
+    mounts.add_input(clip("calm").path)
     mounts.people.mkdir()
     (mounts.people / ".DS_Store").touch()
     end = mounts.run()
@@ -134,25 +133,25 @@ def test_everyone_is_hidden_without_a_gallery(mounts: Mounts, clip: Clips) -> No
     assert not mounts.message.exists()
 
 
-def test_nothing_to_do_is_done(mounts: Mounts) -> None:
+def test_an_empty_input_succeeds(mounts: Mounts) -> None:
     end = mounts.run(blur="everyone", people="s3://nobody/asks")
     assert (end.code, end.line("ready")["files"]) == (0, 0)
     assert end.line("finished")["message"] == "0 of 0 files done"
 
 
-def test_a_photo_that_cannot_be_used_stops_all(mounts: Mounts) -> None:
-    mounts.give(fetch("obama.jpg"))
+def test_an_unusable_photo_fails_the_job(mounts: Mounts) -> None:
+    mounts.add_input(fetch("obama.jpg"))
     mounts.people.mkdir()
     Image.new("RGB", (200, 200)).save(mounts.people / "alice.jpg")
     end = mounts.run()
     assert end.code == 2
-    assert end.line("stopped")["code"] == "bad_people"
+    assert end.line("job failed")["code"] == "bad_people"
     message = "photo 1 of people: no face found"
-    assert end.line("stopped")["message"].startswith(message)
+    assert end.line("job failed")["message"].startswith(message)
     assert mounts.message.read_text().startswith(message)
     assert "alice" not in json.dumps(end.log)
-    assert mounts.made() == {}
-    assert mounts.begun() == []
+    assert mounts.outputs() == {}
+    assert mounts.begun_files() == []
 
 
 @pytest.mark.parametrize(
@@ -163,62 +162,62 @@ def test_a_photo_that_cannot_be_used_stops_all(mounts: Mounts) -> None:
         ({"people": "{root}/nowhere"}, "the folder of people: no such folder"),
     ],
 )
-def test_what_is_wrong_is_said_before_any_work(
+def test_wrong_settings_are_reported_before_any_work(
     mounts: Mounts, settings: dict[str, str], message: str
 ) -> None:
-    mounts.give(fetch("obama.jpg"))
+    mounts.add_input(fetch("obama.jpg"))
     named = {key: value.format(root=mounts.root) for key, value in settings.items()}
     end = mounts.run(**named)
     assert end.code == 2
-    assert message in end.line("stopped")["message"]
+    assert message in end.line("job failed")["message"]
     assert message in mounts.message.read_text()
     assert str(mounts.root) not in json.dumps(end.log)
-    assert mounts.made() == {}
+    assert mounts.outputs() == {}
 
 
-def test_an_output_that_cannot_be_written_is_said_before_anything_is_loaded(
+def test_an_output_that_is_not_writable_is_reported_before_loading(
     mounts: Mounts, tmp_path: Path
 ) -> None:
-    mounts.give(fetch("obama.jpg"))
+    mounts.add_input(fetch("obama.jpg"))
     mounts.output.mkdir()
     mounts.output.chmod(0o555)
-    mounts.before = like_others
+    mounts.prepare_process = drop_write_override
     end = mounts.run(models_root=tmp_path)
     assert end.code == 2
-    message = end.line("stopped")["message"]
-    assert message.startswith(f"the output cannot be written by user {os.getuid()}")
+    message = end.line("job failed")["message"]
+    assert message.startswith(f"the output is not writable for user {os.getuid()}")
     assert "USER_ID=0" in message
     assert list(mounts.output.iterdir()) == []
 
 
-def test_models_that_are_missing_are_no_fault_of_the_files(mounts: Mounts) -> None:
-    mounts.give(fetch("obama.jpg"))
+def test_missing_models_fail_the_job(mounts: Mounts) -> None:
+    mounts.add_input(fetch("obama.jpg"))
     end = mounts.run(models="none")
     assert end.code == 1
-    assert end.line("stopped")["code"] == "not_ready"
-    assert mounts.made() == {}
+    assert end.line("job failed")["code"] == "not_ready"
+    assert mounts.outputs() == {}
 
 
-def test_a_result_that_does_not_fit_fails_alone(mounts: Mounts) -> None:
-    mounts.give(fetch("obama.jpg"), "1.jpg")
-    mounts.give(fetch("carphone.mp4"), "2.mp4")
+def test_a_full_disk_fails_one_file_only(mounts: Mounts) -> None:
+    mounts.add_input(fetch("obama.jpg"), "1.jpg")
+    mounts.add_input(fetch("carphone.mp4"), "2.mp4")
 
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
 
-    mounts.before = small_files
+    mounts.prepare_process = small_files
     end = mounts.run()
     assert end.code == 1
     lines = mounts.lines()
     assert (lines["1.jpg"]["status"], lines["1.jpg"]["code"]) == ("failed", "disk_full")
     assert lines["2.mp4"]["status"] == "done"
-    assert mounts.made().keys() == {"2.mp4", "plans/2.mp4.plan.json"}
+    assert mounts.outputs().keys() == {"2.mp4", "plans/2.mp4.plan.json"}
 
 
-def test_a_name_that_is_taken_is_left_alone(mounts: Mounts) -> None:
-    mounts.give(fetch("obama.jpg"), "a.jpg")
-    mounts.give(fetch("obama.jpg"), "b")
-    mounts.give(fetch("biden.jpg"), "b.jpg")
+def test_existing_files_are_not_overwritten(mounts: Mounts) -> None:
+    mounts.add_input(fetch("obama.jpg"), "a.jpg")
+    mounts.add_input(fetch("obama.jpg"), "b")
+    mounts.add_input(fetch("biden.jpg"), "b.jpg")
     mounts.output.mkdir()
     (mounts.output / "a.jpg").write_text("of somebody else")
     end = mounts.run()
@@ -230,4 +229,4 @@ def test_a_name_that_is_taken_is_left_alone(mounts: Mounts) -> None:
         "b.jpg": ("done", "ok"),
     }
     assert (mounts.output / "a.jpg").read_text() == "of somebody else"
-    assert mounts.made().keys() == {"a.jpg", "b.jpg", "plans/b.jpg.plan.json"}
+    assert mounts.outputs().keys() == {"a.jpg", "b.jpg", "plans/b.jpg.plan.json"}

@@ -1,4 +1,4 @@
-"""The job as SageMaker runs it: the real process, with all its folders below one root."""
+"""Run the job as SageMaker does: as a process, with all its folders below one root."""
 
 import ctypes
 import json
@@ -17,25 +17,25 @@ _LIBC = ctypes.CDLL(None)
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """A run that is over."""
+class FinishedRun:
+    """The exit code and the log of a run."""
 
     code: int
     log: list[dict[str, Any]]
 
     def line(self, event: str) -> dict[str, Any]:
-        """The only line of the log about an event."""
+        """Return the only line of the log with this event."""
         (found,) = [line for line in self.log if line["event"] == event]
         return found
 
 
 class Mounts:
-    """The folders of a container, below ``root``."""
+    """The folders of a job, below ``root``."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.before: Callable[[], None] | None = None
-        """What the process does to itself before it becomes the job."""
+        self.prepare_process: Callable[[], None] | None = None
+        """Called in the child process before the job starts."""
         self.input = root / "processing" / "input"
         self.output = root / "processing" / "output"
         self.people = root / "processing" / "people"
@@ -44,50 +44,50 @@ class Mounts:
         for folder in (self.input, self.message.parent):
             folder.mkdir(parents=True)
 
-    def give(self, source: Path, name: str = "") -> Path:
-        """Put a file into the input."""
+    def add_input(self, source: Path, name: str = "") -> Path:
+        """Copy a file to the input."""
         place = self.input / (name or source.name)
         place.parent.mkdir(parents=True, exist_ok=True)
         return Path(shutil.copyfile(source, place))
 
-    def be(self, host: str) -> None:
-        """Have this host's name."""
+    def set_host(self, host: str) -> None:
+        """Set the name of the host in SageMaker's configuration."""
         (self.root / "config").mkdir(exist_ok=True)
         config = {"current_host": host, "hosts": ["algo-1", "algo-2"]}
         (self.root / "config" / "resourceconfig.json").write_text(json.dumps(config))
 
     def start(self, *arguments: str, **settings: object) -> "subprocess.Popen[str]":
-        """Start the process, with these settings and no others."""
+        """Start the job with these settings only."""
         kept = {key: text for key, text in os.environ.items() if not key.startswith("FACE_BLUR_")}
         ours = {f"FACE_BLUR_{key.upper()}": str(value) for key, value in settings.items()}
         return subprocess.Popen(
             [sys.executable, "-m", "app.job", "--root", str(self.root), *arguments],
             cwd=ROOT,
             env=kept | ours,
-            preexec_fn=self.before,  # noqa: PLW1509 - one system call, nothing that locks
+            preexec_fn=self.prepare_process,  # noqa: PLW1509 - system calls only, no locks
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, *arguments: str, **settings: object) -> Ended:
-        """Run it to its end."""
-        return ended(self.start(*arguments, **settings))
+    def run(self, *arguments: str, **settings: object) -> FinishedRun:
+        """Run the job until it ends."""
+        return wait_for_end(self.start(*arguments, **settings))
 
     def lines(self, host: str = "local") -> dict[str, dict[str, Any]]:
-        """The latest line about each file."""
+        """Return the latest line of the report about each file."""
         text = (self.output / "reports" / f"{host}.jsonl").read_text("ascii")
         return {line["file"]: line for line in map(json.loads, text.splitlines())}
 
-    def begun(self) -> list[str]:
-        """The files on which work has begun, in order."""
+    def begun_files(self) -> list[str]:
+        """Return the files on which work has begun, in order."""
         path = self.output / "reports" / "local.begun"
         text = path.read_text("ascii") if path.exists() else ""
         whole = text[: text.rfind("\n") + 1].splitlines()
         return [line["file"] for line in map(json.loads, whole) if line["event"] == "begun"]
 
-    def made(self) -> dict[str, tuple[int, int]]:
-        """All files of the output but the reports, and which they are: new ones have others."""
+    def outputs(self) -> dict[str, tuple[int, int]]:
+        """Return inode and modification time of each file in the output, except reports."""
         return {
             path.relative_to(self.output).as_posix(): (path.stat().st_ino, path.stat().st_mtime_ns)
             for path in self.output.rglob("*")
@@ -95,13 +95,13 @@ class Mounts:
         }
 
 
-def ended(process: "subprocess.Popen[str]") -> Ended:
-    """Wait for a process."""
-    told, errors = process.communicate(timeout=PATIENCE)
+def wait_for_end(process: "subprocess.Popen[str]") -> FinishedRun:
+    """Wait until the process ends."""
+    output, errors = process.communicate(timeout=PATIENCE)
     assert errors == ""
-    return Ended(process.returncode, [json.loads(line) for line in told.splitlines()])
+    return FinishedRun(process.returncode, [json.loads(line) for line in output.splitlines()])
 
 
-def like_others() -> None:
-    """Take from root the right to write where others may not (``CAP_DAC_OVERRIDE``)."""
+def drop_write_override() -> None:
+    """Drop the right of root to ignore file permissions (``CAP_DAC_OVERRIDE``)."""
     _LIBC.prctl(24, 1, 0, 0, 0)

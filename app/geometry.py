@@ -87,3 +87,14 @@ def inside(box: Boxes, size: Size) -> Region | None:
     x2 = min(width, int(np.ceil(box[2])))
     y2 = min(height, int(np.ceil(box[3])))
     return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
+
+
+def moved_inside(boxes: Boxes, size: Size) -> Boxes:
+    """Move (N, 4) boxes that lie outside a frame of ``size`` until one pixel lies inside.
+
+    >>> moved_inside(np.float32([[-50, 10, -20, 30], [5, 5, 9, 9]]), (100, 100)).tolist()
+    [[-29.0, 10.0, 1.0, 30.0], [5.0, 5.0, 9.0, 9.0]]
+    """
+    low, high = boxes[:, :2], boxes[:, 2:]
+    shift = np.maximum(0, 1 - high) + np.minimum(0, np.asarray(size, np.float32) - 1 - low)
+    return np.asarray(boxes + np.tile(shift, 2), np.float32)

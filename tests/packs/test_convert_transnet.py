@@ -131,5 +131,5 @@ def test_a_tensor_of_another_shape(weights: bytes) -> None:
 
 
 def test_another_file() -> None:
-    with pytest.raises(PackError, match="no saved dictionary"):
+    with pytest.raises(PackError, match="not a saved dictionary"):
         convert(b"another file")

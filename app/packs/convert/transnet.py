@@ -25,7 +25,7 @@ from app.packs.convert.layers import (
     histogram,
     multiply,
 )
-from app.packs.convert.torch_file import read_tensors
+from app.packs.convert.torch_tensors import read_tensors
 from app.packs.input_size import TRANSNET_SIZE
 
 _FILTERS = (16, 32, 64)

@@ -8,7 +8,7 @@ import numpy as np
 
 from app.errors import UsageError
 from app.faces.alignment import align
-from app.faces.quality import lit
+from app.faces.quality import brighten_dark
 from app.pipeline import Parts
 from app.pipeline.face_looker import PictureLooker
 from app.types import Embeddings, Faces, Frame, Image, MediaInfo
@@ -50,7 +50,7 @@ def _look(frame: Frame, parts: Parts) -> tuple[Faces, Embeddings]:
         return faces, np.zeros((0, parts.recogniser.dimension), np.float32)
     image: Image = frame.rgb()
     chips = align(image, faces.landmarks, parts.recogniser.template, parts.recogniser.chip_size)
-    return faces, parts.recogniser.embed([lit(chip) for chip in chips])
+    return faces, parts.recogniser.embed([brighten_dark(chip) for chip in chips])
 
 
 def _told(faces: Faces, embeddings: Embeddings, number: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from app.faces.chip_network import CHIP
+from app.faces.recognisers import ARCFACE_CHIP
 from app.networks.onnx_graph import serialise
 from app.types import Embeddings, Image
 
@@ -47,7 +47,7 @@ def recogniser(
     batch: int | str = 1,
     scaling: bool = True,
     names: tuple[str, str] = ("data", "fc1"),
-    side: int = CHIP,
+    side: int = ARCFACE_CHIP,
 ) -> bytes:
     """A recogniser of the mean colours of a chip; ``embedding`` is what it gives.
 
@@ -90,7 +90,7 @@ def chips(count: int) -> list[Image]:
     """Chips of one colour with noise, each another one."""
     generator = np.random.default_rng(6)
     colours = generator.integers(40, 215, (count, 1, 1, 3))
-    noise = generator.integers(-40, 40, (count, CHIP, CHIP, 3))
+    noise = generator.integers(-40, 40, (count, ARCFACE_CHIP, ARCFACE_CHIP, 3))
     return list((colours + noise).astype(np.uint8))
 
 

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.faces.alignment import align, similarities
-from app.faces.dlib_resnet import DlibResnet
+from app.faces.recognisers import DlibResnet
 from app.types import Image, Landmarks
 
 SIZE = 150
-MARKS = np.array(DlibResnet.points, np.float32)
+MARKS = np.array(DlibResnet.template_points, np.float32)
 
 
 def _placed(scale: float, angle: float, x: float, y: float) -> Landmarks:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.errors import PackError
-from app.faces.dlib_resnet import CHIP, DIMENSION, DlibResnet
+from app.faces.recognisers import DlibResnet
 from app.packs.archives import download, extract
 from app.packs.catalogue import load_pack
 from app.packs.convert.dlib import convert
@@ -16,7 +16,7 @@ from app.types import Image
 
 def _chips() -> list[Image]:
     """Two chips without any noise source: gradients and a chequered one."""
-    y, x = np.mgrid[:CHIP, :CHIP]
+    y, x = np.mgrid[: DlibResnet.chip_side, : DlibResnet.chip_side]
     smooth = np.stack([x * 1.7, y * 1.7, (x + y) * 0.85], axis=-1).astype(np.uint8)
     chequered = ((x // 15 + y // 15) % 2 * 255)[..., None].repeat(3, axis=2).astype(np.uint8)
     return [smooth, chequered]
@@ -55,7 +55,10 @@ def test_dlib_itself(weights: bytes, plain: DlibResnet) -> None:
         path.write_bytes(weights)
         model = dlib.face_recognition_model_v1(str(path))
     generator = np.random.default_rng(5)
-    chips = [*_chips(), generator.integers(0, 256, (CHIP, CHIP, 3), np.uint8)]
+    chips = [
+        *_chips(),
+        generator.integers(0, 256, (DlibResnet.chip_side, DlibResnet.chip_side, 3), np.uint8),
+    ]
     theirs = np.array([model.compute_face_descriptor(chip) for chip in chips])
     theirs /= np.linalg.norm(theirs, axis=1, keepdims=True)
     ours = plain.embed(chips)
@@ -86,4 +89,4 @@ def test_another_network_of_dlib(weights: bytes) -> None:
 def test_the_converted_graph(weights: bytes) -> None:
     graph = convert(weights).graph
     assert [node.op_type for node in graph.node].count("Conv") == 29
-    assert graph.output[0].type.tensor_type.shape.dim[1].dim_value == DIMENSION
+    assert graph.output[0].type.tensor_type.shape.dim[1].dim_value == DlibResnet.embedding_length

@@ -7,10 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from app.errors import ModelError
-from app.faces.centerface import distinct
-from app.faces.mtcnn import BATCH, SHARPNESS, Mtcnn
-from app.faces.mtcnn_stages import SIGNATURES, Stage, distinct_many
-from app.geometry import iou
+from app.faces.mtcnn import _BATCH, _SCORE_EXPONENT, Mtcnn
+from app.faces.mtcnn_stages import SIGNATURES, Stage, suppress_many
+from app.geometry import iou, suppress_overlaps
 from app.packs.archives import download, extract
 from app.types import Boxes, Faces, Image, Size
 from testmedia.photos import BIDEN, GUESTS, OBAMA, OBAMA_SPEAKING, OBAMA_STANDING, Photo
@@ -136,7 +135,7 @@ def test_more_candidates_than_fit_one_run(
     monkeypatch.setattr(Stage, "run", counted)
     together = detector.detect(pictures)
     crops = [shape[0] for shape in runs if shape[1:3] == (24, 24)]
-    assert max(crops) == BATCH < sum(crops)
+    assert max(crops) == _BATCH < sum(crops)
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_allclose(one.boxes, other.boxes, atol=0.01)
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-3)
@@ -149,7 +148,7 @@ def test_a_lower_score_only_adds_faces(models: list[bytes], detector: Mtcnn) -> 
     (faces,) = detector.detect([picture])
     assert len(more) > len(faces) == len(GUESTS)
     np.testing.assert_array_equal(more.boxes[: len(faces)], faces.boxes)
-    assert more.scores[len(faces)] < 0.7**SHARPNESS, "the next one is no face"
+    assert more.scores[len(faces)] < 0.7**_SCORE_EXPONENT, "the next one is no face"
     assert more.scores.tolist() == sorted(more.scores.tolist(), reverse=True)
 
 
@@ -171,10 +170,10 @@ def test_many_distinct_boxes_are_those_of_the_plain_way() -> None:
     corner = random.uniform(0, 200, (400, 2))
     boxes = np.concatenate([corner, corner + random.uniform(10, 60, (400, 2))], axis=1)
     boxes, scores = boxes.astype(np.float32), random.uniform(0.1, 1, 400).astype(np.float32)
-    kept = distinct_many(boxes, scores, 0.5)
-    assert kept.tolist() == distinct(boxes, scores, 0.5).tolist()
+    kept = suppress_many(boxes, scores, 0.5)
+    assert kept.tolist() == suppress_overlaps(boxes, scores, 0.5).tolist()
     assert 50 < len(kept) < 350
-    assert distinct_many(boxes[:0], scores[:0], 0.5).tolist() == []
+    assert suppress_many(boxes[:0], scores[:0], 0.5).tolist() == []
 
 
 def test_networks_in_another_order(models: list[bytes]) -> None:

@@ -6,13 +6,14 @@ import pytest
 
 from app.faces import load_detector
 from app.faces.alignment import align
-from app.faces.dlib_resnet import CHIP, DlibResnet
 from app.faces.quality import chip_quality, frontality, sharpness
+from app.faces.recognisers import DlibResnet
 from app.packs.catalogue import load_pack
 from app.types import Faces, Image
 from tests.faces_media import photograph, scaled
 
-MARKS = np.array(DlibResnet.points, np.float32)
+CHIP = DlibResnet.chip_side
+MARKS = np.array(DlibResnet.template_points, np.float32)
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.faces.score_scale import Rescaled, from_common, to_common
-from app.packs.input_size import COMMON
+from app.faces.score_scale import CommonScoreDetector, from_common, to_common
+from app.packs.description import COMMON_SCORE
 from app.types import Faces
 
 score = st.floats(0.01, 0.99)
@@ -20,7 +20,7 @@ def test_a_score_comes_back(value: float, own: float) -> None:
 
 @given(score)
 def test_what_counts_as_sure_counts_as_that_for_all(own: float) -> None:
-    assert to_common(np.asarray([own], np.float32), own)[0] == pytest.approx(COMMON, abs=1e-5)
+    assert to_common(np.asarray([own], np.float32), own)[0] == pytest.approx(COMMON_SCORE, abs=1e-5)
 
 
 @given(st.lists(score, min_size=2, max_size=9), score)
@@ -42,9 +42,9 @@ def test_only_the_scores_are_changed() -> None:
         def detect(self, images: object) -> list[Faces]:
             return [found]
 
-    detector = Rescaled(Detector(), 0.5)
+    detector = CommonScoreDetector(Detector(), 0.5)
     (faces,) = detector.detect([np.zeros((8, 8, 3), np.uint8)])
-    assert faces.scores[0] == pytest.approx(COMMON, abs=1e-5)
+    assert faces.scores[0] == pytest.approx(COMMON_SCORE, abs=1e-5)
     assert faces.boxes is found.boxes
     assert faces.landmarks is found.landmarks
     assert detector.input_size((64, 48)) == (32, 24)

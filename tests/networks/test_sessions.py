@@ -121,7 +121,7 @@ def test_what_is_no_model(tmp_path: Path) -> None:
 
 
 def test_a_gpu_that_is_not_there_is_refused() -> None:
-    with pytest.raises(DeviceError, match="GPU was asked for"):
+    with pytest.raises(DeviceError, match="GPU was requested"):
         open_session(load_pack("open").path("centerface.onnx"), device="cuda")
 
 

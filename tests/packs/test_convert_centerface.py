@@ -10,9 +10,10 @@ from app.networks.onnx_graph import constants, serialise
 from app.networks.sessions import open_session
 from app.packs.archives import download, extract
 from app.packs.catalogue import load_pack
+from app.packs.convert import Calibration
 from app.packs.convert.centerface import convert
-from app.packs.convert.equalisation import equalise, links
-from app.packs.convert.quantisation import KEEP_FLOAT, Calibration, observed, quantise
+from app.packs.convert.quantisation import CENTERFACE_FLOAT, quantise, quantised_activations
+from app.packs.convert.weight_equalisation import equalisable, equalise
 from app.types import Image
 
 
@@ -73,7 +74,7 @@ def test_equalising_changes_nothing(converted: onnx.ModelProto, calibration: Cal
 def test_equalised_channels_are_more_alike(
     converted: onnx.ModelProto, calibration: Calibration
 ) -> None:
-    name, before, _, _ = next(iter(links(converted)))
+    name, before, _, _ = next(iter(equalisable(converted)))
     peaks = np.abs(constants(converted.graph)[before.input[1]]).max(axis=(1, 2, 3))
     digits = [int(digit) for digit in calibration.octaves[name]]
     assert len(digits) == len(peaks)
@@ -84,12 +85,12 @@ def test_equalised_channels_are_more_alike(
 def test_every_rounded_activation_is_calibrated(
     converted: onnx.ModelProto, calibration: Calibration
 ) -> None:
-    assert set(calibration.ranges) == set(observed(converted, KEEP_FLOAT))
+    assert set(calibration.ranges) == set(quantised_activations(converted, CENTERFACE_FLOAT))
     assert Calibration.from_json(calibration.to_json()) == calibration
 
 
 def test_8_bits_stay_close(converted: onnx.ModelProto, calibration: Calibration) -> None:
-    small = quantise(equalise(converted, calibration.octaves), calibration.ranges, KEEP_FLOAT)
+    small = quantise(equalise(converted, calibration.octaves), calibration.ranges, CENTERFACE_FLOAT)
     onnx.checker.check_model(small, full_check=True)
     kinds = [tensor.data_type for tensor in small.graph.initializer if len(tensor.dims) == 4]
     assert kinds.count(onnx.TensorProto.INT8) == len(kinds) - 3, (
@@ -101,7 +102,7 @@ def test_8_bits_stay_close(converted: onnx.ModelProto, calibration: Calibration)
 def test_a_missing_range_is_an_error(converted: onnx.ModelProto, calibration: Calibration) -> None:
     ranges = dict(list(calibration.ranges.items())[:-1])
     with pytest.raises(PackError, match="no calibrated range"):
-        quantise(converted, ranges, KEEP_FLOAT)
+        quantise(converted, ranges, CENTERFACE_FLOAT)
 
 
 @pytest.mark.parametrize("data", [b"", b"no model"])

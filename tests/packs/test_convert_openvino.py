@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from app.errors import PackError
-from app.faces.reidentification import CHIP, DIMENSION, Reidentification
+from app.faces.recognisers import Reidentification
 from app.packs.convert.openvino import convert
 from app.types import Image
 from tests.faces_media import ready
@@ -16,7 +16,7 @@ from tests.faces_media import ready
 
 def _chips() -> list[Image]:
     """Two chips without any noise source: gradients and a chequered one in colour."""
-    y, x = np.mgrid[:CHIP, :CHIP]
+    y, x = np.mgrid[: Reidentification.chip_side, : Reidentification.chip_side]
     smooth = np.stack([x * 1.9, y * 1.9, (x + y) * 0.95], axis=-1).astype(np.uint8)
     chequered = ((x // 16 + y // 16) % 2 * 255)[..., None].repeat(3, axis=2).astype(np.uint8)
     chequered[..., 2] //= 2
@@ -67,7 +67,10 @@ def test_the_converted_graph(published: tuple[bytes, bytes]) -> None:
     kinds = [node.op_type for node in model.graph.node]
     assert kinds.count("Conv") == 63 + 17
     assert kinds.count("LeakyRelu") == 48
-    assert model.graph.output[0].type.tensor_type.shape.dim[1].dim_value == DIMENSION
+    assert (
+        model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+        == Reidentification.embedding_length
+    )
 
 
 @pytest.mark.parametrize(

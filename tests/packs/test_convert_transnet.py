@@ -14,9 +14,7 @@ from app.errors import PackError
 from app.networks.onnx_graph import serialise
 from app.networks.sessions import open_session
 from app.packs.catalogue import load_pack
-from app.packs.convert.layers import REACH
-from app.packs.convert.transnet import convert
-from app.packs.input_size import TRANSNET_SIZE
+from app.packs.convert.transnet import COMPARED_FRAMES, FRAME_SIZE, convert
 from testmedia.transnet_weights import published
 
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -40,7 +38,7 @@ a CPU. Over all frames the largest difference from ours was 3e-7."""
 
 def _frames() -> NDArray[np.uint8]:
     """Gradients that move, and change at ``CUTS``."""
-    width, height = TRANSNET_SIZE
+    width, height = FRAME_SIZE
     n, y, x = np.mgrid[:FRAMES, :height, :width]
     shot = sum((n >= cut).astype(int) for cut in CUTS)
     colours = (5 * x + n + 90 * shot, 9 * y + 60 * shot, 3 * x + 4 * y + 2 * n + 130 * shot)
@@ -80,20 +78,20 @@ def test_the_frame_before_a_cut_is_marked(run: Run) -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 60, 130])
 def test_windows_of_any_length(run: Run, count: int) -> None:
-    found = run(np.resize(_frames(), (count, *reversed(TRANSNET_SIZE), 3)))
+    found = run(np.resize(_frames(), (count, *reversed(FRAME_SIZE), 3)))
     assert found.shape == (count, 2)
     assert ((found > 0) & (found < 1)).all()
 
 
 def test_frames_far_from_each_other_do_not_matter(run: Run) -> None:
     """Nothing reaches further than the comparisons of frames that the stacks have seen."""
-    frames = np.resize(_frames(), (130, *reversed(TRANSNET_SIZE), 3))
+    frames = np.resize(_frames(), (130, *reversed(FRAME_SIZE), 3))
     other = frames.copy()
     other[:20] = 255 - other[:20]
-    reach = 20 + REACH + 6 * 8  # six blocks, each with 8 frames at most
+    reach = 20 + COMPARED_FRAMES + 6 * 8  # six blocks, each with 8 frames at most
     one, two = run(frames), run(other)
     np.testing.assert_allclose(one[reach:], two[reach:], atol=1e-6)
-    assert not np.allclose(one[: 20 + REACH], two[: 20 + REACH], atol=1e-3)
+    assert not np.allclose(one[: 20 + COMPARED_FRAMES], two[: 20 + COMPARED_FRAMES], atol=1e-3)
 
 
 def test_the_same_bytes_every_time(weights: bytes, model: onnx.ModelProto) -> None:

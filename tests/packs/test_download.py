@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from app.errors import PackError
-from app.packs.download import Patience, download_url
+from app.packs.download import Retries, download_url
 from tests.packs.servers import Script, serving
 
 DATA = np.random.default_rng(5).bytes(700_000)
 HASH = hashlib.sha256(DATA).hexdigest()
-HASTY = Patience(seconds=0.3, tries=3, pause=0.01)
+FEW_RETRIES = Retries(timeout=0.3, attempts=3, pause=0.01)
 
 Served = Callable[..., tuple[Script, str]]
 
@@ -38,7 +38,7 @@ def _get(url: str, cache: Path, steps: list[tuple[int, int | None]] | None = Non
         if steps is not None:
             steps.append((done, total))
 
-    return download_url(url, HASH, progress, cache, HASTY)
+    return download_url(url, HASH, progress, cache, FEW_RETRIES)
 
 
 @pytest.mark.parametrize(
@@ -149,5 +149,5 @@ def test_nobody_there_is_an_error(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written(served: Served, tmp_path: Path) -> None:
     _, url = served("whole")
     (tmp_path / "file").write_text("")
-    with pytest.raises(PackError, match="cannot be kept"):
+    with pytest.raises(PackError, match="cannot be stored"):
         _get(url, tmp_path / "file")

@@ -13,14 +13,20 @@ import pytest
 from app.errors import PackError, Unreachable
 from app.packs import fetch as module
 from app.packs.archives import cache_folder, download, extract, file_hash
-from app.packs.catalogue import Licence, Pack, Source, load_pack, models_folder
-from app.packs.download import Patience
+from app.packs.catalogue import Pack, load_pack, models_folder
+from app.packs.convert import CONVERTERS, ConverterInput
+from app.packs.description import Licence, Source
+from app.packs.download import Retries
 from app.packs.fetch import State, fetch, state, verify
 from tests.packs.servers import Script, serving
 
 
 def silent(name: str, done: int, expected: int | None) -> None:
-    """Show no progress."""
+    """Ignore the progress."""
+
+
+def _unused(given: ConverterInput) -> bytes:
+    raise AssertionError("nothing must be converted")
 
 
 @pytest.fixture
@@ -57,12 +63,12 @@ def test_what_was_made_once_comes_from_the_cache(
     fetch(pack, lines.append, silent)
     (pack.folder / "dlib-resnet.onnx").unlink()
     (pack.folder / "centerface.onnx").write_bytes(b"damaged")
-    monkeypatch.setattr(module, "CONVERTERS", {})
+    monkeypatch.setattr(module, "CONVERTERS", dict.fromkeys(CONVERTERS, _unused))
     lines.clear()
     fetch(pack, lines.append, silent)
     assert state(pack) is State.READY
     assert not any("from" in line for line in lines)
-    assert "centerface-int8.onnx: is there" in lines
+    assert "centerface-int8.onnx: present" in lines
 
 
 def test_a_damaged_file_is_seen(pack: Pack, lines: list[str]) -> None:
@@ -97,7 +103,7 @@ def test_another_result_than_the_pinned_is_not_stored(pack: Pack, lines: list[st
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"octaves": {}, "ranges": {"a": 1}}'])
 def test_a_calibration_that_is_none(pack: Pack, lines: list[str], text: str) -> None:
     (pack.folder / "centerface-calibration.json").write_text(text)
-    with pytest.raises(PackError, match=r"centerface-calibration\.json: no calibration"):
+    with pytest.raises(PackError, match=r"centerface-calibration\.json: is not a calibration"):
         fetch(pack, lines.append, silent)
 
 
@@ -109,7 +115,7 @@ def test_a_calibration_of_something_else(pack: Pack, lines: list[str]) -> None:
 
 
 def test_a_converter_that_is_not_there(pack: Pack, lines: list[str]) -> None:
-    odd = tuple(dataclasses.replace(source, converter="new") for source in pack.sources)
+    odd = tuple(source.model_copy(update={"converter": "new"}) for source in pack.sources)
     with pytest.raises(PackError, match="no converter 'new'"):
         fetch(dataclasses.replace(pack, sources=odd), lines.append, silent)
 
@@ -130,16 +136,23 @@ def _sha256(data: bytes) -> str:
 
 WEIGHTS = np.random.default_rng(9).bytes(5000)
 ZIPPED = _zipped(WEIGHTS)
-LICENCE = Licence("Strict", "for research only", "https://example.org/terms", commercial=False)
+LICENCE = Licence(
+    name="Strict",
+    note="for research only",
+    url="https://example.org/terms",
+    commercial=False,
+)
 
 
 def _at(url: str, pack: Pack, *, archive: bool) -> Pack:
     """A pack with one file of weights, at an address, alone or in an archive."""
-    member = ("inside/weights.onnx", _sha256(WEIGHTS)) if archive else ("", "")
     source = Source(
-        requirement="", url=url, sha256=_sha256(ZIPPED if archive else WEIGHTS), member=member[0],
-        member_sha256=member[1], converter="", calibration="", produces="weights.onnx",
-    )  # fmt: skip
+        url=url,
+        sha256=_sha256(ZIPPED if archive else WEIGHTS),
+        member="inside/weights.onnx" if archive else "",
+        member_sha256=_sha256(WEIGHTS) if archive else "",
+        produces="weights.onnx",
+    )
     return dataclasses.replace(pack, sources=(source,), files={"weights.onnx": _sha256(WEIGHTS)})
 
 
@@ -155,14 +168,14 @@ def test_weights_at_an_address(pack: Pack, lines: list[str], archive: bool) -> N
     assert (there.folder / "weights.onnx").read_bytes() == WEIGHTS
     assert steps[-1] == ("weights.onnx", len(script.data), len(script.data))
     fetch(there, lines.append, silent)
-    assert lines[-1] == "weights.onnx: is there"
+    assert lines[-1] == "weights.onnx: present"
 
 
 def test_an_archive_with_another_member_is_refused(pack: Pack, lines: list[str]) -> None:
     other = _zipped(b"other weights")
     with serving(Script(other)) as url:
         there = _at(url, pack, archive=True)
-        source = dataclasses.replace(there.sources[0], sha256=_sha256(other))
+        source = there.sources[0].model_copy(update={"sha256": _sha256(other)})
         with pytest.raises(PackError, match="not the pinned file"):
             fetch(dataclasses.replace(there, sources=(source,)), lines.append, silent)
 
@@ -228,7 +241,7 @@ class Publisher:
 
     def __init__(self, pack: Pack, xml: str, weights: str) -> None:
         source = next(one for one in pack.sources if one.companion_url)
-        changed = dataclasses.replace(source, url=xml, companion_url=weights)
+        changed = source.model_copy(update={"url": xml, "companion_url": weights})
         self.pack = dataclasses.replace(
             pack, sources=(changed,), files={source.produces: pack.files[source.produces]}
         )
@@ -280,12 +293,12 @@ def test_a_publisher_that_does_not_give_a_file_is_unreachable(
     with serving(Script(b"", [way])) as xml:
         there = Publisher(default, xml, xml).pack
         with pytest.raises(Unreachable):
-            fetch(there, lines.append, silent, patience=Patience(2.0, 1, 0.0))
+            fetch(there, lines.append, silent, retries=Retries(2.0, 1, 0.0))
 
 
 def test_both_files_come_from_a_folder(default: Pack, original: Path, lines: list[str]) -> None:
     there = Publisher(default, "http://127.0.0.1:9/" + original.name, "http://x/y.bin").pack
-    with pytest.raises(PackError, match=r"has no y\.bin with the pinned content"):
+    with pytest.raises(PackError, match=r"has no y\.bin with the pinned hash"):
         fetch(there, lines.append, silent, folder=original.parent)
     name = original.with_suffix(".bin").name
     there = Publisher(default, "http://127.0.0.1:9/" + original.name, f"http://x/{name}").pack

@@ -15,7 +15,7 @@ from onnx import TensorProto
 from app.errors import ModelError
 from app.networks.onnx_graph import GraphWriter, serialise
 from app.shots.content import ContentShots
-from app.shots.transnet import FUTURE, LONGEST, STEP, WINDOW, TransNetShots
+from app.shots.transnet import FUTURE_FRAMES, MAX_STEP, MAX_TRANSITION, WINDOW, TransNetShots
 from app.types import Size
 from app.video import open_source
 from testmedia.clip import Clip
@@ -78,8 +78,8 @@ def test_one_cut_after_the_best_frame_of_a_transition(
 
 
 def test_a_transition_without_end_is_several(echo: bytes) -> None:
-    found = detect(TransNetShots(echo), lights([0] * 10 + [200] * (3 * LONGEST) + [0] * 90))
-    assert found == [11, 11 + LONGEST, 11 + 2 * LONGEST]
+    found = detect(TransNetShots(echo), lights([0] * 10 + [200] * (3 * MAX_TRANSITION) + [0] * 90))
+    assert found == [11, 11 + MAX_TRANSITION, 11 + 2 * MAX_TRANSITION]
 
 
 def _expected(values: Sequence[int], threshold: float) -> list[int]:
@@ -91,7 +91,7 @@ def _expected(values: Sequence[int], threshold: float) -> list[int]:
         while (
             index < len(values) - 1
             and np.float32(values[index]) * np.float32(1 / 255) >= threshold
-            and len(run) < LONGEST
+            and len(run) < MAX_TRANSITION
         ):
             run.append(index)
             index += 1
@@ -121,7 +121,7 @@ def test_the_latency_is_needed(echo: bytes, step: int) -> None:
     detector = TransNetShots(echo, step=step)
     waited = []
     for start in range(100, 100 + step):
-        values = [0] * start + [255] + [200] * (LONGEST - 1) + [0] * 120
+        values = [0] * start + [255] + [200] * (MAX_TRANSITION - 1) + [0] * 120
         told = ((frame.index, detector.push(frame)) for frame in lights(values))
         waited += [index - cut for index, cuts in told for cut in cuts]
         detector.flush()
@@ -130,7 +130,7 @@ def test_the_latency_is_needed(echo: bytes, step: int) -> None:
 
 def test_windows_go_on_before_the_first_frame_and_after_the_last(echo: bytes) -> None:
     """Nothing but a cut is seen if all frames are alike, wherever windows begin and end."""
-    for count in (1, FUTURE, FUTURE + 1, STEP + FUTURE, WINDOW):
+    for count in (1, FUTURE_FRAMES, FUTURE_FRAMES + 1, MAX_STEP + FUTURE_FRAMES, WINDOW):
         assert detect(TransNetShots(echo, threshold=0.9), lights([200] * count)) == []
 
 

@@ -15,7 +15,7 @@ import pickle
 import pickletools
 import zipfile
 from collections import OrderedDict
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -96,7 +96,7 @@ class _Storage(NamedTuple):
 
     key: str
     dtype: str
-    count: int
+    length: int
 
 
 class _Tensor(NamedTuple):
@@ -174,18 +174,18 @@ def _check_program(program: bytes) -> None:
     reusable: set[int] = set()
     previous = ""
     for instruction, argument, _ in pickletools.genops(program):
-        name = instruction.name
+        name, index = instruction.name, cast(int, argument)
         if name not in _ALLOWED:
             raise ValueError(f"{name} is not allowed in it")
         if name in _PUTS:
-            if argument >= len(program):
-                raise ValueError(f"memo index {argument} is too large")
-            (reusable.add if previous in _REUSABLE else reusable.discard)(argument)
+            if index >= len(program):
+                raise ValueError(f"memo index {index} is too large")
+            (reusable.add if previous in _REUSABLE else reusable.discard)(index)
             continue
-        if name in _GETS and argument not in reusable:
-            raise ValueError(f"memo index {argument} may not be used")
+        if name in _GETS and index not in reusable:
+            raise ValueError(f"memo index {index} may not be used")
         previous = name
-    # raises ValueError where the stack underflows or holds several values at the end
+    # This raises ValueError if the stack underflows or has several values at the end.
     pickletools.dis(program, out=io.StringIO())
 
 
@@ -226,8 +226,8 @@ class _Archive:
             member = self._member(f"{self._folder}data/{wanted.key}")
             self._storages[wanted.key] = np.frombuffer(member, wanted.dtype)
         values = self._storages[wanted.key]
-        if values.size != wanted.count or values.dtype != np.dtype(wanted.dtype):
-            raise ValueError(f"storage {wanted.key} has {values.size} numbers, not {wanted.count}")
+        if values.size != wanted.length or values.dtype != np.dtype(wanted.dtype):
+            raise ValueError(f"storage {wanted.key} has {values.size} numbers, not {wanted.length}")
         return values
 
     def tensor(self, described: object) -> NDArray[Any]:

@@ -5,9 +5,7 @@ import pytest
 
 from app.errors import ModelError
 from app.faces.alignment import align
-from app.faces.arcface import ArcFace
-from app.faces.chip_network import CHIP, ChipNetwork
-from app.faces.sface import SFace
+from app.faces.recognisers import ARCFACE_CHIP, ArcFace, ArcFaceChipRecogniser, SFace
 from app.types import Image
 from tests.faces.networks import chips, embedding, recogniser
 
@@ -17,7 +15,7 @@ KINDS = [(SFace, 128), (ArcFace, 512)]
 @pytest.mark.parametrize("batch", [1, "n"])
 @pytest.mark.parametrize(("kind", "dimension"), KINDS)
 def test_embeddings_are_what_the_network_says_of_rgb(
-    kind: type[ChipNetwork], dimension: int, batch: int | str
+    kind: type[ArcFaceChipRecogniser], dimension: int, batch: int | str
 ) -> None:
     part = kind(recogniser(dimension, batch=batch))
     # more than a batch, so that the order of the parts matters
@@ -32,12 +30,16 @@ def test_embeddings_are_what_the_network_says_of_rgb(
 
 
 @pytest.mark.parametrize(("kind", "dimension"), KINDS)
-def test_no_chips(kind: type[ChipNetwork], dimension: int) -> None:
+def test_no_chips(kind: type[ArcFaceChipRecogniser], dimension: int) -> None:
     assert kind(recogniser(dimension)).embed([]).shape == (0, dimension)
 
 
 @pytest.mark.parametrize(
-    "wrong", [np.zeros((CHIP, CHIP + 1, 3), np.uint8), np.zeros((CHIP, CHIP, 3), np.float32)]
+    "wrong",
+    [
+        np.zeros((ARCFACE_CHIP, ARCFACE_CHIP + 1, 3), np.uint8),
+        np.zeros((ARCFACE_CHIP, ARCFACE_CHIP, 3), np.float32),
+    ],
 )
 def test_what_is_no_chip_is_refused(wrong: Image) -> None:
     with pytest.raises(ValueError, match="chip: expected"):
@@ -59,7 +61,7 @@ def test_names_of_input_and_output_do_not_matter() -> None:
         (ArcFace, recogniser(512, batch=4)),
     ],
 )
-def test_another_network_is_refused(kind: type[ChipNetwork], data: bytes) -> None:
+def test_another_network_is_refused(kind: type[ArcFaceChipRecogniser], data: bytes) -> None:
     with pytest.raises(ModelError, match=f"the model is not {kind.name}"):
         kind(data)
 

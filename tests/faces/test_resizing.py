@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.faces.pyramid import GREY, Halves
+from app.faces.resizing import _GREY, ImagePyramid
 from app.types import Boxes, Image
 
 
@@ -20,7 +20,7 @@ def _boxes(*rows: list[float]) -> Boxes:
 @pytest.mark.parametrize("side", [24, 48])
 def test_crops_of_any_size_lie_where_they_should(side: int) -> None:
     boxes = _boxes([100, 90, 112, 102], [8.5, 20.25, 32.5, 44.25], [40, 5, 210, 175])
-    crops = Halves(_ramps()).crops(boxes, side).astype(int)
+    crops = ImagePyramid(_ramps()).crops(boxes, side).astype(int)
     steps = (np.arange(side) + 0.5) / side
     for (x1, y1, x2, y2), crop in zip(boxes.tolist(), crops, strict=True):
         # the value of a pixel is the number of its column: half a pixel less than its middle
@@ -29,23 +29,23 @@ def test_crops_of_any_size_lie_where_they_should(side: int) -> None:
 
 
 def test_what_is_beyond_the_picture_is_grey() -> None:
-    (crop,) = Halves(np.zeros((60, 60, 3), np.uint8)).crops(_boxes([-30, 0, 30, 60]), 24)
-    assert (crop[:, :11] == GREY).all()
+    (crop,) = ImagePyramid(np.zeros((60, 60, 3), np.uint8)).crops(_boxes([-30, 0, 30, 60]), 24)
+    assert (crop[:, :11] == _GREY).all()
     assert (crop[:, 13:] == 0).all()
 
 
 def test_fine_stripes_become_their_mean() -> None:
     stripes = np.zeros((96, 96, 3), np.uint8)
     stripes[:, ::2] = 200
-    halves = Halves(stripes)
-    for small in (halves.scaled((40, 40)), halves.crops(_boxes([0, 0, 96, 96]), 24)[0]):
+    pyramid = ImagePyramid(stripes)
+    for small in (pyramid.scaled((40, 40)), pyramid.crops(_boxes([0, 0, 96, 96]), 24)[0]):
         assert np.ptp(small) <= 2
         assert small.mean() == pytest.approx(100, abs=2)
 
 
 def test_the_margin_repeats_the_edge() -> None:
-    picture = Halves(_ramps())
-    plain, wide = picture.scaled((120, 90)), picture.scaled((120, 90), 6)
+    pyramid = ImagePyramid(_ramps())
+    plain, wide = pyramid.scaled((120, 90)), pyramid.scaled((120, 90), 6)
     assert wide.shape == (102, 132, 3)
     np.testing.assert_array_equal(wide[6:-6, 6:-6], plain)
     np.testing.assert_array_equal(wide[6:-6, 0], plain[:, 0])
@@ -53,6 +53,6 @@ def test_the_margin_repeats_the_edge() -> None:
 
 
 def test_no_crops() -> None:
-    halves = Halves(_ramps(1, 1))
-    assert halves.crops(np.zeros((0, 4), np.float32), 24).shape == (0, 24, 24, 3)
-    assert halves.scaled((12, 12)).shape == (12, 12, 3)
+    pyramid = ImagePyramid(_ramps(1, 1))
+    assert pyramid.crops(np.zeros((0, 4), np.float32), 24).shape == (0, 24, 24, 3)
+    assert pyramid.scaled((12, 12)).shape == (12, 12, 3)

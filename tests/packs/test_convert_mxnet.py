@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from app.errors import ModelError, PackError
-from app.faces.arcface import ArcFace
-from app.faces.chip_network import CHIP
+from app.faces.recognisers import ARCFACE_CHIP, ArcFace
 from app.networks.onnx_graph import serialise
-from app.packs.convert.arcface import convert
+from app.packs.convert.mxnet import convert
 from app.types import Image
 from tests.faces.networks import network
 
@@ -47,7 +46,7 @@ def _exported(
         helper.make_node("Gemm", ["flat", "fc_weight", "fc_bias"], ["fc1"], name="fc1"),
     ]
     shapes = {name: list(values.shape) for name, values in weights.items()}
-    inputs = {"data": [1, 3, CHIP, CHIP], **shapes}
+    inputs = {"data": [1, 3, ARCFACE_CHIP, ARCFACE_CHIP], **shapes}
     return network(nodes, inputs, {"fc1": [1, DIMENSION]}, weights, opset=8, ir_version=ir_version)
 
 
@@ -62,7 +61,7 @@ def _expected(chip: Image) -> NDArray[np.float64]:
 
 
 def _chip() -> Image:
-    return np.random.default_rng(2).integers(0, 256, (CHIP, CHIP, 3), np.uint8)
+    return np.random.default_rng(2).integers(0, 256, (ARCFACE_CHIP, ARCFACE_CHIP, 3), np.uint8)
 
 
 @pytest.mark.parametrize("ir_version", [3, 4])
@@ -91,8 +90,8 @@ def test_a_corrected_file_stays_as_it_is() -> None:
 
 
 def test_normalisation_that_really_is_not_by_channel_is_refused() -> None:
-    with pytest.raises(PackError, match="bn is not by channel"):
-        convert(_exported(bn_gamma=np.ones((3, CHIP, CHIP))))
+    with pytest.raises(PackError, match="bn is not per channel"):
+        convert(_exported(bn_gamma=np.ones((3, ARCFACE_CHIP, ARCFACE_CHIP))))
 
 
 @pytest.mark.parametrize("data", [b"no model", b""])

@@ -122,7 +122,7 @@ def test_small_faces_stay_visible_in_the_input(
 
 
 def test_a_network_of_one_size_is_refused() -> None:
-    with pytest.raises(ModelError, match="one size only"):
+    with pytest.raises(ModelError, match="one image size only"):
         YuNet(_tiny(8, (640, 640)))
 
 

@@ -131,7 +131,7 @@ class Part(StrictModel):
     """A detector, a recogniser or a shot detector."""
 
     kind: str
-    """A key of ``DETECTORS`` or ``RECOGNISERS`` in ``app.faces``, or of ``app.shots.SHOT_NETWORKS``."""
+    """A key of ``DETECTORS``, ``RECOGNISERS`` or ``SHOT_NETWORKS``."""
     files: dict[FilePrecision, _FileNames]
     """File names by precision; every part has ``float``."""
     score: float = Field(default=COMMON_SCORE, gt=0, lt=1)

@@ -1,4 +1,4 @@
-"""Reading descriptions of packs; weights that are missing or damaged."""
+"""Descriptions of packs, and missing or damaged weights."""
 
 import re
 import shutil
@@ -13,7 +13,7 @@ from app.packs.catalogue import PREFERRED, Pack, choose_pack, find_packs, load_p
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A models folder with the description of the default pack, and no weights anywhere."""
+    """A models folder with the description of the default pack, without weights."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = tmp_path / "models/open"
     folder.mkdir(parents=True)
@@ -28,7 +28,7 @@ def _edit(root: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-def test_the_default_pack() -> None:
+def test_default_pack() -> None:
     pack = load_pack("open")
     assert "open" in find_packs()
     assert {licence.name for licence in pack.licences.values()} == {"MIT", "Apache-2.0"}
@@ -83,7 +83,7 @@ ROW = "{ quality = 0.5, stranger = 0.0, doubtful = 0.1, sure = 0.2 }"
         ("[licences.detector]", "[licences.shots]", "each part needs one table in licences"),
     ],
 )
-def test_wrong_descriptions(root: Path, old: str, new: str, message: str) -> None:
+def test_invalid_descriptions(root: Path, old: str, new: str, message: str) -> None:
     _edit(root, old, new)
     with pytest.raises(PackError, match=message) as caught:
         load_pack("open", root)
@@ -92,7 +92,7 @@ def test_wrong_descriptions(root: Path, old: str, new: str, message: str) -> Non
 
 
 @pytest.mark.parametrize("name", find_packs())
-def test_every_pack_says_where_all_of_it_comes_from(name: str) -> None:
+def test_every_pack_has_sources_hashes_and_licences(name: str) -> None:
     pack = load_pack(name)
     assert {source.produces for source in pack.sources} == set(pack.files)
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in pack.files.values())
@@ -100,14 +100,14 @@ def test_every_pack_says_where_all_of_it_comes_from(name: str) -> None:
     assert all(one.url.startswith("https://") and one.note for one in pack.licences.values())
 
 
-def test_variants_lie_beside_the_pack(root: Path) -> None:
+def test_variants(root: Path) -> None:
     shutil.copy(root / "open/pack.toml", root / "open/small.toml")
     assert find_packs(root) == ["open", "open:small"]
     small = load_pack("open:small", root)
     assert (small.name, small.folder) == ("open:small", root / "open")
 
 
-def test_auto_is_the_best_pack_whose_weights_are_there(root: Path) -> None:
+def test_auto_is_the_best_pack_with_weights(root: Path) -> None:
     assert choose_pack("auto", root) == "open"
     (root / "dlib").mkdir()
     shutil.copy(models_folder() / "dlib/pack.toml", root / "dlib")
@@ -121,7 +121,7 @@ def test_auto_is_the_best_pack_whose_weights_are_there(root: Path) -> None:
     assert choose_pack("dlib", root) == "dlib"
 
 
-def test_the_preferred_packs_are_for_commercial_use_and_have_all_parts() -> None:
+def test_preferred_packs_are_commercial_and_complete() -> None:
     for name in PREFERRED:
         pack = load_pack(name)
         assert pack.commercial
@@ -129,7 +129,7 @@ def test_the_preferred_packs_are_for_commercial_use_and_have_all_parts() -> None
 
 
 @pytest.mark.parametrize("name", ["none", "../open", "", "open/", "open:pack", "open:"])
-def test_no_such_pack(root: Path, name: str) -> None:
+def test_unknown_pack(root: Path, name: str) -> None:
     with pytest.raises(PackError, match="available: open"):
         load_pack(name, root)
 
@@ -140,7 +140,7 @@ def _damage(pack: Pack) -> None:
 
 
 @pytest.mark.parametrize("damaged", [False, True])
-def test_weights_that_are_not_right_say_how_to_get_them(root: Path, *, damaged: bool) -> None:
+def test_missing_or_damaged_weights_say_how_to_fetch_them(root: Path, *, damaged: bool) -> None:
     pack = load_pack("open", root)
     if damaged:
         _damage(pack)
@@ -149,7 +149,7 @@ def test_weights_that_are_not_right_say_how_to_get_them(root: Path, *, damaged: 
             load(pack)
 
 
-def test_kinds_that_nothing_reads(root: Path) -> None:
+def test_unknown_kinds_are_refused(root: Path) -> None:
     _edit(root, 'kind = "centerface"', 'kind = "new"')
     _edit(root, 'kind = "reidentification"', 'kind = "new"')
     pack = load_pack("open", root)
@@ -158,14 +158,14 @@ def test_kinds_that_nothing_reads(root: Path) -> None:
             load(pack)
 
 
-def test_the_size_of_whole_pictures_is_the_packs(root: Path) -> None:
+def test_input_size_comes_from_the_pack(root: Path) -> None:
     _edit(root, "reduction = 1.5, least = 640", "reduction = 4.0, least = 320")
     shutil.copy(load_pack("open").path("centerface.onnx"), root / "open")
     detector = load_detector(load_pack("open", root), precision="float")
     assert detector.input_size((1920, 1080)) == (480, 256)
 
 
-def test_precision_is_forced_or_refused(root: Path) -> None:
+def test_precision_can_be_chosen(root: Path) -> None:
     part = load_pack("open", root).part("detector")
     assert detector_files(part, "float") == ("centerface.onnx",)
     assert detector_files(part, "int8") == ("centerface-int8.onnx",)

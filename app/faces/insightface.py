@@ -79,12 +79,11 @@ class InsightFaceDetector:
         Raises:
             ValueError: the size is not positive.
         """
+        preferred = self._input_size.of(size)
         if self._fixed_size is None:
-            return self._input_size.of(size)
-        scale = min(
-            MAX_ENLARGEMENT,
-            *(most / side for most, side in zip(self._fixed_size, size, strict=True)),
-        )
+            return preferred
+        fits = (limit / side for limit, side in zip(self._fixed_size, size, strict=True))
+        scale = min(MAX_ENLARGEMENT, *fits)
         return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
 
     def detect(self, images: Sequence[Image]) -> list[Faces]:
@@ -112,11 +111,10 @@ class InsightFaceDetector:
 
     def _detect(self, image: Image) -> Faces:
         height, width = image.shape[:2]
-        if self._fixed_size is None or (
-            width <= self._fixed_size[0] and height <= self._fixed_size[1]
-        ):
-            image = pad_image(image, self._fixed_size)
-        size = self._fixed_size or (image.shape[1], image.shape[0])
+        fixed = self._fixed_size
+        if fixed is None or (width <= fixed[0] and height <= fixed[1]):
+            image = pad_image(image, fixed)
+        size = fixed or (image.shape[1], image.shape[0])
         try:
             boxes, marks = self._scrfd.detect(
                 np.ascontiguousarray(image[..., ::-1]), size, det_thresh=self._score
@@ -134,7 +132,7 @@ class InsightFaceRecogniser(ArcFaceChipRecogniser):
 
     Args:
         model: the path of an ONNX file.
-        threads: at most; default: the CPUs this process may use.
+        threads: the maximum number of threads; default: the CPUs this process may use.
         device: where to run.
 
     Raises:
@@ -165,4 +163,6 @@ def _library(module: str) -> Any:
         return import_module(f"insightface.model_zoo.{module}")
     except ImportError as error:
         lock = "pip install --no-deps --require-hashes -r requirements-insightface.txt"
-        raise PackError(f"the insightface library cannot be imported ({error}): {lock}") from error
+        raise PackError(
+            f"the insightface library cannot be imported ({error}); run: {lock}"
+        ) from error

@@ -25,7 +25,7 @@ from app.faces.mtcnn_stages import (
     proposals,
     squares,
     suppress_contained,
-    suppress_many,
+    suppress_overlaps_fast,
 )
 from app.faces.resizing import ImagePyramid, check_image
 from app.networks.sessions import Device
@@ -33,7 +33,7 @@ from app.packs.description import DEFAULT_INPUT_SIZE, InputSize
 from app.types import Boxes, Faces, Image, Scores, Size
 
 DEFAULT_SCORE: Final = 0.4
-"""This score is a probability of about 0.7 in the last network, as published."""
+"""It corresponds to a probability of about 0.7 in the last network, as published."""
 _SCORE_EXPONENT: Final = 2.5
 """A face's score is the last probability raised to this power. Scores then mean about the same as
 with CenterFace; the rest of the system accepts faces from 0.4 on. The softmax is almost always
@@ -111,8 +111,8 @@ class Mtcnn:
     def input_size(self, size: Size) -> Size:
         """Return the size to which frames of ``size`` should be scaled.
 
-        It is the size of CenterFace without rounding. A face that is 16 pixels wide in it is 20
-        pixels high, the smallest that MTCNN looks for.
+        It is the size of CenterFace without rounding. A face that is 16 pixels wide at this size is
+        20 pixels high, the smallest that MTCNN looks for.
 
         Raises:
             ValueError: the size is not positive.
@@ -143,14 +143,14 @@ class Mtcnn:
             images = np.stack([pyramids[number].scaled(size, MARGIN) for number in group])
             for number, *maps in zip(group, *self._propose.run(images), strict=True):
                 found, probability = proposals(maps[0], maps[1], _MIN_PROPOSED)
-                kept = suppress_many(found, probability, _MAX_IOU_LEVEL)
+                kept = suppress_overlaps_fast(found, probability, _MAX_IOU_LEVEL)
                 factor = np.asarray(pyramids[number].size, np.float32) / size
                 boxes[number].append(found[kept] * np.tile(factor, 2).astype(np.float32))
                 scores[number].append(probability[kept])
         parts = [np.zeros((0, 4), np.float32) for _ in pyramids]
         for number in boxes:
             joined, probability = (np.concatenate(one[number]) for one in (boxes, scores))
-            parts[number] = joined[suppress_many(joined, probability, _MAX_IOU_PROPOSED)]
+            parts[number] = joined[suppress_overlaps_fast(joined, probability, _MAX_IOU_PROPOSED)]
         return _Candidates.joined(parts)
 
     def _refined(self, pyramids: list[ImagePyramid], candidates: _Candidates) -> _Candidates:
@@ -160,7 +160,7 @@ class Mtcnn:
         parts = []
         for number in range(len(pyramids)):
             own = np.flatnonzero((candidates.owners == number) & (probability >= _MIN_REFINED))
-            kept = own[suppress_many(boxes[own], probability[own], _MAX_IOU_REFINED)]
+            kept = own[suppress_overlaps_fast(boxes[own], probability[own], _MAX_IOU_REFINED)]
             parts.append(boxes[kept])
         return _Candidates.joined(parts)
 
@@ -174,10 +174,10 @@ class Mtcnn:
         points = relative.reshape(-1, 2, 5).transpose(0, 2, 1)
         landmarks = np.asarray(corner + points * (far - corner), np.float32)
         scores = np.asarray(probability**_SCORE_EXPONENT, np.float32)
-        found_faces = Faces(boxes, scores, landmarks)
+        detected = Faces(boxes, scores, landmarks)
         faces = []
         for number in range(len(pyramids)):
-            own = found_faces.take((candidates.owners == number) & (scores >= self._score))
+            own = detected.take((candidates.owners == number) & (scores >= self._score))
             faces.append(own.take(suppress_contained(own.boxes, own.scores, _MAX_CONTAINED)))
         return faces
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from app.errors import ModelError
 from app.faces.mtcnn import _BATCH, _SCORE_EXPONENT, Mtcnn
-from app.faces.mtcnn_stages import SIGNATURES, Stage, suppress_many
+from app.faces.mtcnn_stages import SIGNATURES, Stage, suppress_overlaps_fast
 from app.geometry import iou, suppress_overlaps
 from app.packs.archives import download, extract
 from app.types import Boxes, Faces, Image, Size
@@ -170,10 +170,10 @@ def test_fast_suppression_keeps_the_same_boxes() -> None:
     corner = random.uniform(0, 200, (400, 2))
     boxes = np.concatenate([corner, corner + random.uniform(10, 60, (400, 2))], axis=1)
     boxes, scores = boxes.astype(np.float32), random.uniform(0.1, 1, 400).astype(np.float32)
-    kept = suppress_many(boxes, scores, 0.5)
+    kept = suppress_overlaps_fast(boxes, scores, 0.5)
     assert kept.tolist() == suppress_overlaps(boxes, scores, 0.5).tolist()
     assert 50 < len(kept) < 350
-    assert suppress_many(boxes[:0], scores[:0], 0.5).tolist() == []
+    assert suppress_overlaps_fast(boxes[:0], scores[:0], 0.5).tolist() == []
 
 
 def test_networks_in_wrong_order_are_refused(models: list[bytes]) -> None:

@@ -8,7 +8,9 @@
     │   ├── PeopleError           2   400   bad_people
     │   ├── PlanError             2   400   bad_plan
     │   ├── OutputError           2   400   bad_output
-    │   └── PlaceError            2   400   bad_place
+    │   ├── PlaceError            2   400   bad_place
+    │   ├── IncompleteUpload      2   400   incomplete_upload
+    │   └── TicketError           2   400   bad_ticket
     ├── MediaError                2   422   broken_media
     │   ├── UnsupportedMedia      2   415   unsupported_media
     │   └── MediaTooLarge         2   413   too_large
@@ -18,6 +20,7 @@
     │   └── DeviceError           1   503   not_ready
     ├── DiskFull                  1   507   disk_full
     ├── StorageError              1   503   storage_failed
+    ├── Busy                      1   503   busy
     └── Interrupted             130   503   interrupted
 
 Errors of third-party libraries are translated where they are raised, with ``from``. A message is
@@ -36,7 +39,7 @@ class FaceBlurError(Exception):
 
 
 class UsageError(FaceBlurError):
-    """The caller asked for something that cannot be done as asked."""
+    """The request cannot be fulfilled as it was made."""
 
     exit_code = 2
     http_status = 400
@@ -44,17 +47,17 @@ class UsageError(FaceBlurError):
 
 
 class ConfigError(UsageError):
-    """An option is unknown, out of range, or contradicts another one."""
+    """An option is unknown, out of range, or contradicts another option."""
 
 
 class PeopleError(UsageError):
-    """A reference photo is unreadable, shows no usable face, or shows several."""
+    """A reference photo is unreadable, shows no usable face, or shows several faces."""
 
     code = "bad_people"
 
 
 class PlanError(UsageError):
-    """A plan is malformed, of an unknown version, or of another file."""
+    """A plan is malformed, has an unknown version, or belongs to another file."""
 
     code = "bad_plan"
 
@@ -66,13 +69,25 @@ class OutputError(UsageError):
 
 
 class PlaceError(UsageError):
-    """A place in S3 is none, is not there, may not be used, or changed while it was read."""
+    """An S3 URI is invalid, missing, not permitted, or its object changed during reading."""
 
     code = "bad_place"
 
 
+class IncompleteUpload(UsageError):
+    """The body of a request ended before its declared length, or stopped arriving."""
+
+    code = "incomplete_upload"
+
+
+class TicketError(UsageError):
+    """A ticket is malformed, requests something that is not allowed, or is refused by S3."""
+
+    code = "bad_ticket"
+
+
 class MediaError(FaceBlurError):
-    """The media file is damaged: some frame of it cannot be decoded."""
+    """The media file is damaged: at least one frame cannot be decoded."""
 
     exit_code = 2
     http_status = 422
@@ -80,14 +95,14 @@ class MediaError(FaceBlurError):
 
 
 class UnsupportedMedia(MediaError):
-    """Not a video or image that we read; also playlists and whatever refers to other files."""
+    """Not a video or image that we read, such as a playlist or a file that refers to others."""
 
     http_status = 415
     code = "unsupported_media"
 
 
 class MediaTooLarge(MediaError):
-    """The media is beyond a configured limit of size, duration, resolution or frame count."""
+    """The media exceeds a configured limit of size, duration, resolution or frame count."""
 
     http_status = 413
     code = "too_large"
@@ -101,7 +116,7 @@ class ModelError(FaceBlurError):
 
 
 class PackError(ModelError):
-    """A model pack is missing, damaged, or its licence has not been accepted."""
+    """A model pack is missing or damaged, or its licence has not been accepted."""
 
 
 class Unreachable(PackError):
@@ -109,25 +124,32 @@ class Unreachable(PackError):
 
 
 class DeviceError(ModelError):
-    """The device that was asked for is not there."""
+    """The requested device is not available."""
 
 
 class DiskFull(FaceBlurError):
-    """There is no room for the result."""
+    """There is no space for the result."""
 
     http_status = 507
     code = "disk_full"
 
 
 class StorageError(FaceBlurError):
-    """S3 failed, or was out of reach; another time it may work."""
+    """S3 failed or could not be reached; a later attempt may succeed."""
 
     http_status = 503
     code = "storage_failed"
 
 
+class Busy(FaceBlurError):
+    """Another request is being processed; try again later."""
+
+    http_status = 503
+    code = "busy"
+
+
 class Interrupted(FaceBlurError):
-    """The caller stopped the work (Ctrl-C, SIGTERM, a client that went away)."""
+    """The work was stopped: Ctrl-C, SIGTERM, or a client that disconnected."""
 
     exit_code = 130
     http_status = 503

@@ -1,63 +1,107 @@
-"""Output files: checked before any work, written beside their place, put there when finished."""
+"""Hash files, check destinations before any work, and write a file beside its place, then move it.
 
+Every file that this package writes for a user goes through ``PendingFile``: it has its final name
+only when it is complete.
+"""
+
+import hashlib
 import os
-from contextlib import suppress
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
+from typing import IO
 from uuid import uuid4
 
-from app.errors import OutputError
+from app.errors import DiskFull, MediaError, OutputError
 from app.types import MediaFile
 
-_NAME = 50
-"""Characters: in UTF-8 up to 200 of the 255 bytes that a name may have."""
+DISK_FULL = frozenset({ENOSPC, EDQUOT, EFBIG})
+"""Error numbers for a full disk, an exhausted quota, and a file that may not grow any more."""
+_NAME_CHARACTERS = 50
+"""Characters of the final name in a temporary name: in UTF-8 up to 200 of the 255 bytes allowed."""
 
 
-def check_place(source: MediaFile, output: Path, *, overwrite: bool) -> None:
-    """Whether ``output`` may and can be written.
+def sha256_of(file: MediaFile) -> str:
+    """Return the SHA-256 of a file in hexadecimal, without holding the file in memory.
 
     Raises:
-        OutputError: it is the input, exists (without ``overwrite``), or its folder is missing or
-            not writable.
+        MediaError: the file cannot be read.
     """
     try:
-        _check(source, output, overwrite=overwrite)
-    except (OSError, ValueError) as error:  # names that are too long, or hold a zero
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise MediaError(f"{file}: cannot be read: {error.strerror}") from error
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Whether an error means that there is no space left."""
+    return error.errno in DISK_FULL
+
+
+def check_destination(output: Path, *, overwrite: bool, inputs: tuple[MediaFile, ...] = ()) -> None:
+    """Check before any work that ``output`` can be written.
+
+    Raises:
+        OutputError: it is one of ``inputs``, exists (without ``overwrite``), is a folder, or its
+            folder is missing or not writable.
+    """
+    try:
+        _check(output, overwrite=overwrite, inputs=inputs)
+    except (OSError, RuntimeError, ValueError) as error:  # name too long, link loop, zero byte
         raise OutputError(f"{output}: cannot be written ({error}); choose another name") from error
 
 
-def _check(source: MediaFile, output: Path, *, overwrite: bool) -> None:
+def _check(output: Path, *, overwrite: bool, inputs: tuple[MediaFile, ...]) -> None:
     folder = output.absolute().parent
     if not folder.is_dir():
         raise OutputError(f"{output}: the folder {folder} does not exist; create it first")
     if output.is_dir():
         raise OutputError(f"{output}: is a folder; give the name of a file")
-    # A link that leads nowhere has the name, too.
-    if output.exists() or output.is_symlink():
-        if isinstance(source, Path) and source.exists() and _same(output, source):
-            raise OutputError(f"{output}: is the input itself; choose another name")
-        if not overwrite:
-            raise OutputError(f"{output}: exists already; choose another name or overwrite it")
+    if any(_is_same(output, file) for file in inputs):
+        raise OutputError(f"{output}: is the input itself; choose another name")
+    # A dangling link occupies the name, too.
+    if (output.exists() or output.is_symlink()) and not overwrite:
+        raise OutputError(f"{output}: exists already; choose another name or overwrite it")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"{output}: the folder {folder} is not writable; choose another one")
 
 
-def _same(output: Path, source: Path) -> bool:
-    return output.exists() and output.samefile(source)
+def _is_same(output: Path, file: MediaFile) -> bool:
+    if not isinstance(file, Path):
+        return False
+    if output.exists() and file.exists():
+        return output.samefile(file)
+    return output.resolve() == file.resolve()
 
 
 class PendingFile:
-    """A file that gets its name only when it is finished.
+    """A file that gets its name only when it is complete.
 
-    ``path`` lies in the same folder, so that the move is atomic, is hidden, and ends in
-    ``.part``: no player and no watcher of folders takes it for a result.
+    ``path`` lies in the same folder, so that the move is atomic. It is hidden and ends in
+    ``.part``, so that no player and no folder watcher takes it for a result.
     """
 
     def __init__(self, output: Path, *, overwrite: bool) -> None:
         self.output = output
-        # Cut, as it is longer than the name, which may be as long as names can be.
-        name = f".{output.name[:_NAME]}.{uuid4().hex}.part"
+        name = f".{output.name[:_NAME_CHARACTERS]}.{uuid4().hex}.part"
         self.path = output.absolute().with_name(name)
         self._overwrite = overwrite
+
+    @contextmanager
+    def opened(self) -> Iterator[IO[bytes]]:
+        """Open the file for writing; at the end of the block its content is on the disk.
+
+        Raises:
+            OutputError: the file cannot be written.
+            DiskFull: there is no space for it.
+        """
+        with writing(self.output), self.path.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
 
     def commit(self) -> None:
         """Give the file its name.
@@ -65,26 +109,75 @@ class PendingFile:
         Raises:
             OutputError: the name was taken meanwhile and may not be overwritten.
         """
-        if not self._overwrite:
-            try:
-                # A link fails where a rename would replace.
-                self.output.hardlink_to(self.path)
-            except FileExistsError as error:
-                raise OutputError(f"{self.output}: exists already; choose another name") from error
-            except OSError:
-                self._rename_checked()
-            else:
-                self.path.unlink()
+        if self._overwrite:
+            self.path.replace(self.output)
             return
-        self.path.replace(self.output)
+        try:
+            # Unlike a rename, a link fails if the name is taken.
+            self.output.hardlink_to(self.path)
+        except FileExistsError as error:
+            raise OutputError(f"{self.output}: exists already; choose another name") from error
+        except OSError:
+            self._rename_without_links()
+        else:
+            self.path.unlink()
 
-    def _rename_checked(self) -> None:
-        """For file systems without links."""
+    def _rename_without_links(self) -> None:
+        """For file systems that have no hard links."""
         if self.output.exists():
             raise OutputError(f"{self.output}: exists already; choose another name")
         self.path.replace(self.output)
 
     def discard(self) -> None:
-        """Remove what was written; nothing happens when it has its name already."""
+        """Remove the unfinished file; after ``commit`` this does nothing."""
         with suppress(FileNotFoundError):
             self.path.unlink()
+
+
+@contextmanager
+def writing(output: Path) -> Iterator[None]:
+    """Translate errors of the operating system while ``output`` is written.
+
+    Raises:
+        DiskFull: there is no space left.
+        OutputError: any other failure to write.
+    """
+    try:
+        yield
+    except OSError as error:
+        if is_disk_full(error):
+            raise DiskFull(
+                f"{output}: no space left on the device; free some and repeat"
+            ) from error
+        raise OutputError(f"{output}: cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def replacing(output: Path, *, overwrite: bool = True) -> Iterator[IO[bytes]]:
+    """Open a binary file that becomes ``output`` when the block ends without an error.
+
+    The content is on the disk before the file gets its name.
+
+    Raises:
+        OutputError: the file cannot be written, or its name is taken (without ``overwrite``).
+        DiskFull: there is no space for it.
+    """
+    pending = PendingFile(output, overwrite=overwrite)
+    try:
+        with pending.opened() as file:
+            yield file
+        with writing(output):
+            pending.commit()
+    finally:
+        pending.discard()
+
+
+def remove_leftovers(output: Path) -> None:
+    """Remove the temporary files of ``output`` that a killed process has left behind."""
+    if not output.parent.is_dir():
+        return
+    name = re.escape(output.name[:_NAME_CHARACTERS])
+    pattern = re.compile(rf"\.{name}\.[0-9a-f]{{32}}\.part")
+    for path in output.parent.iterdir():
+        if pattern.fullmatch(path.name):
+            path.unlink()

@@ -5,7 +5,7 @@ pixels of the upright picture, and may overhang it. Frames count from 0 in prese
 Time is exact: integer pts in units of a ``Fraction`` time base.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BufferedReader
@@ -25,6 +25,9 @@ Size: TypeAlias = tuple[int, int]
 """Width and height, in pixels."""
 Region: TypeAlias = tuple[int, int, int, int]
 """``x1, y1, x2, y2`` in whole pixels inside the picture; ``x2`` and ``y2`` are exclusive."""
+Progress: TypeAlias = Callable[[str, int, int | None], None]
+"""Called with the name of a stage, the number of units done, and the number expected (None:
+unknown). Cheap enough for every frame; an exception that it raises stops the work."""
 
 
 def _check_shape(name: str, array: NDArray[Any], expected: tuple[int, ...]) -> None:
@@ -197,13 +200,6 @@ class FrameSink(Protocol):
 
     Leaving the context without ``commit`` (or with an exception) removes all that was written.
     """
-
-    def needed(self, hidden: NDArray[np.bool_]) -> Sequence[Stretch] | None:
-        """Ask before the first frame which ones must be written; None: every one.
-
-        ``hidden`` tells for each frame of the source whether something is hidden in it. Frames
-        that are not needed come to the result as they are in the source, without being decoded.
-        """
 
     def write(self, frame: Frame, boxes: Boxes) -> None:
         """Encode ``frame``, in which ``boxes`` (N, 4) have been hidden already."""

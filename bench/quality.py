@@ -24,7 +24,8 @@ import cv2
 
 from app.config import Settings
 from app.identity.gallery import Gallery
-from app.pipeline import Parts, analyse, load_parts, load_people, parts_for, render
+from app.pipeline import FaceBlur, Parts, load_parts, load_people
+from app.video import Media
 from bench.scoring import Attacker, Score, score
 from testmedia.clip import Clip, write_clip
 from testmedia.fetch import fetch
@@ -75,8 +76,10 @@ class Proof:
         settings, truth = self._settings[choice], clip.truth
         output = self._folder / f"{name}-{choice}.mp4"
         begin = time.process_time()
-        plan = analyse(clip.path, settings, parts_for(self._parts, settings), self._gallery)
-        render(clip.path, plan, output, settings)
+        face_blur = FaceBlur(settings, parts=self._parts, gallery=self._gallery)
+        media = Media(clip.path)
+        plan = face_blur.analyse(media)
+        face_blur.render(media, plan, output)
         cost = 1000 * (time.process_time() - begin) / truth.frames
         targets = {
             "listed": truth.people & {self._person},

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.types import Image, Size
-from app.video import open_sink, open_source
+from app.video import Writing, open_sink, open_source
 from app.video.orientation import Orientation
 
 NO_BOXES = np.zeros((0, 4), np.float32)
@@ -234,7 +234,7 @@ def times(path: Path) -> list[Fraction]:
 
 def copy_film(source: Path, output: Path, **options: Any) -> Path:
     """Every frame through our source and sink."""
-    with open_sink(source, output, **options) as sink:
+    with open_sink(source, output, Writing(**options)) as sink:
         for frame in open_source(source):
             sink.write(frame, NO_BOXES)
         sink.commit()

@@ -72,14 +72,17 @@ def forbidden(source: str, module: str) -> list[str]:
 
 def module_of(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in sources() if p.parts[len(ROOT.parts)] == "app"], ids=name
-)
-def test_imports_go_down_only(path: Path) -> None:
-    assert forbidden(path.read_text("utf-8"), module_of(path)) == []
+def test_imports_go_down_only() -> None:
+    modules = {path: module_of(path) for path in sources() if module_of(path).startswith("app")}
+    wrong = {
+        module: found
+        for path, module in modules.items()
+        if (found := forbidden(path.read_text("utf-8"), module))
+    }
+    assert wrong == {}
 
 
 @pytest.mark.parametrize(
@@ -111,23 +114,26 @@ def test_the_rule(module: str, source: str, *, allowed: bool) -> None:
     assert (forbidden(source, module) == []) is allowed
 
 
-@pytest.mark.parametrize("path", sources(), ids=name)
-def test_only_the_edges_print(path: Path) -> None:
-    calls = [
-        node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)
-    ]
-    lines = [c.lineno for c in calls if isinstance(c.func, ast.Name) and c.func.id == "print"]
-    assert not lines or name(path).startswith(PRINTING)
+def prints(tree: ast.Module) -> bool:
+    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return any(isinstance(called, ast.Name) and called.id == "print" for called in calls)
 
 
-@pytest.mark.parametrize("path", sources(), ids=name)
-def test_modules_and_functions_are_short(path: Path) -> None:
-    text = path.read_text("utf-8")
-    assert len(text.splitlines()) <= MODULE_LINES
-    long = [
+def test_only_the_edges_print() -> None:
+    inside = (path for path in sources() if not name(path).startswith(PRINTING))
+    assert [name(path) for path in inside if prints(ast.parse(path.read_text("utf-8")))] == []
+
+
+def long_functions(text: str) -> list[str]:
+    return [
         node.name
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (node.end_lineno or 0) - node.lineno + 1 > FUNCTION_LINES
     ]
-    assert long == []
+
+
+def test_modules_and_functions_are_short() -> None:
+    texts = {name(path): path.read_text("utf-8") for path in sources()}
+    assert [one for one, text in texts.items() if len(text.splitlines()) > MODULE_LINES] == []
+    assert {one: found for one, text in texts.items() if (found := long_functions(text))} == {}

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.errors import MediaError, OutputError, PlanError
+from app.files import sha256_of
 from app.plan import (
     ModelRecord,
     ModelsRecord,
@@ -19,7 +20,6 @@ from app.plan import (
     PlanTrack,
     SourceRecord,
     read_plan,
-    sha256_of,
     write_plan,
 )
 

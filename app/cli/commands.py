@@ -1,75 +1,72 @@
-"""What each command does: settings out of its options, then calls of the library."""
+"""The commands: read the options, call the library, and report the result."""
 
-import os
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from app.cli.parser import FINDING, HIDING
-from app.cli.progress import Progress, make_progress, tell, warn
+from app.cli.progress import make_progress, tell, warn
 from app.config import Settings
 from app.errors import ConfigError, OutputError, PeopleError, PlanError, UsageError
+from app.files import check_destination
 from app.packs.catalogue import find_packs
-from app.pipeline import (
-    analyse,
-    check_people,
-    give_back_memory,
-    load_parts,
-    load_people,
-    preflight,
-    render,
-    share_one_heap,
-)
-from app.plan import Plan, read_plan, together, write_plan
+from app.pipeline import FaceBlur, check_people, load_parts, share_one_heap
+from app.plan import Plan, committed_together, read_plan, write_plan
+from app.video import Media
 
 _FROM_PLAN = (
     *("effect", "shape", "margin", "feather", "cells"),
     *("quality", "copy_untouched", "keep_location"),
 )
-"""Settings of a plan that ``render`` follows where nothing else is asked for."""
+"""Settings that ``render`` takes from the plan unless an option replaces them."""
 
 
 def run(args: Namespace) -> None:
-    """Do what ``args.command`` says.
+    """Run the command ``args.command``.
 
     Raises:
-        FaceBlurError: whatever goes wrong on purpose; nothing has been put in place then.
+        FaceBlurError: the command failed; no output is left.
     """
     share_one_heap()
     _COMMANDS[args.command](args)
 
 
 def _blur(args: Namespace) -> None:
-    settings = _settings(args)
+    face_blur, media = FaceBlur(_settings(args)), Media(args.input)
     if args.plan is not None:
-        _check_new(args.plan, args.overwrite, args.input, args.output)
-    _preflight(args)
+        _check_plan(args, args.plan, (args.input, args.output))
+    _check_output(args, face_blur, media)
     with make_progress(quiet=args.quiet) as progress:
-        plan = _plan(args.input, settings, progress, quiet=args.quiet)
-        give_back_memory()
-        with together(args.output, plan, args.plan):
-            _render(args, plan, settings, progress)
+        _load(args, face_blur)
+        plan = face_blur.blur(
+            media, args.output, progress, plan=args.plan, overwrite=args.overwrite
+        )
     _summarise(args, plan)
 
 
 def _analyse(args: Namespace) -> None:
-    settings = _settings(args)
-    _check_new(args.output, args.overwrite, args.input)
+    face_blur = FaceBlur(_settings(args))
+    _check_plan(args, args.output, (args.input,))
     with make_progress(quiet=args.quiet) as progress:
-        plan = _plan(args.input, settings, progress, quiet=args.quiet)
+        _load(args, face_blur)
+        plan = face_blur.analyse(Media(args.input), progress)
     write_plan(plan, args.output)
     _summarise(args, plan)
 
 
-def _render_only(args: Namespace) -> None:
+def _render(args: Namespace) -> None:
     plan = read_plan(_regular(args.plan))
     settings = _settings_of(plan, _settings(args, blur=None), args.plan)
-    if _same(args.plan, args.output):
+    face_blur, media = FaceBlur(settings), Media(args.input)
+    if args.plan.resolve() == args.output.resolve():
         raise OutputError(f"{args.output}: is the plan; choose another output")
-    _preflight(args)
-    with make_progress(quiet=args.quiet) as progress, together(args.output, plan, None):
-        _render(args, plan, settings, progress)
+    _check_output(args, face_blur, media)
+    with (
+        make_progress(quiet=args.quiet) as progress,
+        committed_together(args.output, plan, None),
+    ):
+        face_blur.render(media, plan, args.output, progress, overwrite=args.overwrite)
     _summarise(args, plan)
 
 
@@ -89,7 +86,7 @@ def _people(args: Namespace) -> None:
 
 
 def _models(args: Namespace) -> None:
-    # Only this command makes networks; what that needs takes a while to load.
+    # Conversion of weights needs libraries that are slow to load; other commands do without them.
     from app.cli.weights import list_packs, prepare  # noqa: PLC0415
 
     settings = _settings(args, blur=None)
@@ -103,14 +100,14 @@ def _models(args: Namespace) -> None:
 _COMMANDS: dict[str, Callable[[Namespace], None]] = {
     "blur": _blur,
     "analyse": _analyse,
-    "render": _render_only,
+    "render": _render,
     "people": _people,
     "models": _models,
 }
 
 
 def _settings(args: Namespace, **fixed: Any) -> Settings:
-    """Settings from the options that were given, over those of the environment and the file."""
+    """Settings from the options, over those of the environment and of the file."""
     values: dict[str, Any] = {}
     for text in args.settings:
         key, found, value = text.partition("=")
@@ -122,13 +119,13 @@ def _settings(args: Namespace, **fixed: Any) -> Settings:
         given["select"] = ";".join(given["select"])
     options = {name: value for name, value in given.items() if value is not None}
     for twice in sorted(values.keys() & options.keys()):
-        raise UsageError(f"{twice} is given by --set and by an option of its own; which one is it?")
+        raise UsageError(f"{twice} is given by --set and by its own option; remove one")
     config = None if args.config is None else _regular(args.config)
     return Settings.load(config, **values | options | fixed)
 
 
 def _settings_of(plan: Plan, asked: Settings, path: Path) -> Settings:
-    """What was asked for now, over what the plan was made with."""
+    """The settings that were asked for, over those of the plan."""
     recorded = {key: plan.settings[key] for key in _FROM_PLAN if key in plan.settings}
     try:
         return Settings(**recorded | asked.model_dump(exclude_unset=True))
@@ -137,10 +134,10 @@ def _settings_of(plan: Plan, asked: Settings, path: Path) -> Settings:
 
 
 def _regular(path: Path) -> Path:
-    """The path, unless reading from it might never end.
+    """Return the path if reading from it comes to an end.
 
     Raises:
-        UsageError: it is a pipe or a device, or cannot be looked at.
+        UsageError: it is a pipe or a device, or cannot be read.
     """
     try:
         endless = path.exists() and not (path.is_file() or path.is_dir())
@@ -151,53 +148,29 @@ def _regular(path: Path) -> Path:
     return path
 
 
-def _plan(path: Path, settings: Settings, progress: Progress, *, quiet: bool) -> Plan:
-    parts = load_parts(settings)
-    # With "everyone" nobody has to be told apart: photos that were given all the same say nothing.
-    known = settings.people if settings.choice != "everyone" else None
-    gallery = None if known is None else load_people(known, parts)
-    for doubt in () if gallery is None else gallery.doubts:
-        warn(doubt, quiet=quiet)
-    return analyse(path, settings, parts, gallery, progress)
+def _load(args: Namespace, face_blur: FaceBlur) -> None:
+    for doubt in face_blur.load().gallery.doubts:
+        warn(doubt, quiet=args.quiet)
 
 
-def _preflight(args: Namespace) -> None:
-    for warning in preflight(args.input, args.output, overwrite=args.overwrite):
+def _check_output(args: Namespace, face_blur: FaceBlur, media: Media) -> None:
+    for warning in face_blur.check_output(media, args.output, overwrite=args.overwrite):
         warn(warning, quiet=args.quiet)
 
 
-def _render(args: Namespace, plan: Plan, settings: Settings, progress: Progress) -> None:
-    render(args.input, plan, args.output, settings, progress, overwrite=args.overwrite)
-
-
-def _check_new(path: Path, overwrite: bool, *others: Path) -> None:
-    """Refuse a path that could not be written in the end, before any work is done.
+def _check_plan(args: Namespace, plan: Path, others: tuple[Path, ...]) -> None:
+    """Check before any work that the plan can be written, and is not another file of the command.
 
     Raises:
-        OutputError: it exists and is not to be replaced, is one of the ``others``, or its folder
-            is missing or cannot be written.
+        OutputError: it is, or it cannot be written.
     """
     try:
-        _check_place(path, overwrite, *others)
-    except (OSError, RuntimeError) as error:  # names that are too long, links in a circle
-        raise OutputError(f"{path}: cannot be written ({error}); choose another name") from error
-
-
-def _check_place(path: Path, overwrite: bool, *others: Path) -> None:
-    if any(_same(path, other) for other in others):
-        raise OutputError(f"{path}: is another file of this command; choose another name")
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder; name a file")
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path}: exists; choose another name or use --overwrite")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}; make it first")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise OutputError(f"{path}: the folder {path.parent} cannot be written")
-
-
-def _same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()
+        clash = any(plan.resolve() == other.resolve() for other in others)
+    except (OSError, RuntimeError) as error:  # a link loop
+        raise OutputError(f"{plan}: cannot be written ({error}); choose another name") from error
+    if clash:
+        raise OutputError(f"{plan}: is another file of this command; choose another name")
+    check_destination(plan, overwrite=args.overwrite)
 
 
 def _summarise(args: Namespace, plan: Plan) -> None:

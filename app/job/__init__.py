@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from app.errors import FaceBlurError, Interrupted
-from app.job.folders import MESSAGE, ROOT, Places, find_places, make_parser
+from app.job.folders import MESSAGE, ROOT, Folders, find_folders, make_parser
 from app.logs import LOGGER, describe, public, start_logging
 from app.signals import stoppable
 
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         given = make_parser().parse_args(sys.argv[1:] if argv is None else argv)
         root = given.root
-        places = find_places(given)
+        places = find_folders(given)
     except FaceBlurError as error:
         code, message = _stopped(error, {})
     else:
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(places: Places) -> tuple[int, str]:
+def _run(places: Folders) -> tuple[int, str]:
     """The exit code, and why it is what it is."""
     try:
         with stoppable() as stop:

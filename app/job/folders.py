@@ -20,7 +20,7 @@ _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Folders:
     """The folders of one job.
 
     ``people`` is a folder or an ``s3://`` prefix, None where nobody is known; ``done`` holds the
@@ -69,7 +69,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def find_places(given: Namespace, environment: Mapping[str, str] = os.environ) -> Places:
+def find_folders(given: Namespace, environment: Mapping[str, str] = os.environ) -> Folders:
     """The places that the arguments name, and the usual ones for the rest.
 
     Raises:
@@ -83,11 +83,11 @@ def find_places(given: Namespace, environment: Mapping[str, str] = os.environ) -
     return places
 
 
-def _places(given: Namespace, environment: Mapping[str, str]) -> Places:
+def _places(given: Namespace, environment: Mapping[str, str]) -> Folders:
     root: Path = given.root
     usual = root / "processing"
     people = given.people or environment.get("FACE_BLUR_PEOPLE")
-    return Places(
+    return Folders(
         input=given.input or usual / "input",
         output=given.output or usual / "output",
         people=people or _usual_people((usual / "people", root / "model" / "people")),
@@ -116,7 +116,7 @@ def _host(config: Path) -> str:
     return host
 
 
-def _check(places: Places) -> None:
+def _check(places: Folders) -> None:
     if not places.input.is_dir():
         raise UsageError("the folder of the input is missing; mount it, or name it with --input")
     source, target = places.input.resolve(), places.output.resolve()

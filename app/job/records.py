@@ -9,7 +9,6 @@ import errno
 import fcntl
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,12 +17,11 @@ from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 from app.errors import ConfigError, DiskFull, FaceBlurError
-from app.plan import sha256_of
+from app.files import is_disk_full, sha256_of
 
 Line: TypeAlias = Mapping[str, Any]
 
 FOLDER = "reports"
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +165,7 @@ class Records:
             os.write(file, data)
             os.fsync(file)
         except OSError as error:
-            kind = DiskFull if error.errno in _FULL else FaceBlurError
+            kind = DiskFull if is_disk_full(error) else FaceBlurError
             raise kind(f"the report cannot be written: {error.strerror}") from error
 
     def close(self) -> None:
@@ -201,13 +199,3 @@ def _end_line(file: int) -> None:
     size = os.fstat(file).st_size
     if size and os.pread(file, 1, size - 1) != b"\n":
         os.write(file, b"\n")
-
-
-def clear_leftovers(place: Path) -> None:
-    """Remove temporary files of a result or plan that a killed process has left."""
-    if place.parent.is_dir():
-        name = re.escape(place.name[:50])
-        pattern = re.compile(rf"\.+{name}\.[0-9a-f]{{32}}\.part(\.[0-9a-f]{{8}}\.part)?")
-        for path in place.parent.iterdir():
-            if pattern.fullmatch(path.name):
-                path.unlink()

@@ -11,13 +11,13 @@ from typing import Any
 
 from app.config import Settings
 from app.errors import FaceBlurError, MediaError, PeopleError
-from app.job.file_job import Means, Work, fingerprint
-from app.job.folders import Places
-from app.job.inputs import Found, find_files
+from app.identity.gallery import Gallery
+from app.job.file_job import FileJob
+from app.job.folders import Folders
+from app.job.inputs import Inputs, find_files
 from app.job.records import FOLDER, History, Records
 from app.logs import LOGGER, describe, public
-from app.pipeline import DOUBTFUL_PHOTOS, load_parts, load_people, photo_labels, share_one_heap
-from app.pipeline.people import find_photos
+from app.pipeline import DOUBTFUL_PHOTOS, FaceBlur, photo_labels, share_one_heap
 from app.signals import Stop
 from app.storage import people_folder
 
@@ -73,7 +73,7 @@ class Sign:
             LOGGER.info("working", extra={"fields": fields})
 
 
-def run(places: Places, stop: Stop) -> Summary:
+def run(folders: Folders, stop: Stop) -> Summary:
     """Work on all files of the input.
 
     Raises:
@@ -83,24 +83,20 @@ def run(places: Places, stop: Stop) -> Summary:
         KeyboardInterrupt: it was to stop; what is done has been told.
     """
     share_one_heap()
-    people = {} if places.people is None else {"people": Path(places.people)}
+    people = {} if folders.people is None else {"people": Path(folders.people)}
     settings = Settings.load(**people)
-    with Records(places.output, places.host) as records:
-        means = load_means(settings, places.people)
-        found = find_files(places.input)
-        history = History.read(places.done, places.output)
-        work = Work(places, found.files, means, history, records)
-        _log(
-            "ready",
-            files=len(found.files),
-            people=len(means.gallery.people) if means.gallery else 0,
-        )
-        summary = Summary(f"{FOLDER}/{places.host}.jsonl")
-        for line in _refused(found):
+    with Records(folders.output, folders.host) as records:
+        face_blur = load_session(settings, folders.people)
+        inputs = find_files(folders.input)
+        history = History.read(folders.done, folders.output)
+        job = FileJob(folders, inputs.files, face_blur, history, records)
+        _log("ready", files=len(inputs.files), people=len(face_blur.gallery.people))
+        summary = Summary(f"{FOLDER}/{folders.host}.jsonl")
+        for line in _refused(inputs):
             summary.count(line)
             records.tell(line)
-        for number, name in enumerate(found.files, 1):
-            line = _one(work, name, number, places.labels | {places.input / name: "a file"})
+        for number, name in enumerate(inputs.files, 1):
+            line = _one(job, name, number, folders.labels | {folders.input / name: "a file"})
             summary.count(line)
             records.tell(line)
             if stop.asked:
@@ -109,42 +105,42 @@ def run(places: Places, stop: Stop) -> Summary:
     return summary
 
 
-def load_means(settings: Settings, people: str | None) -> Means:
-    """Load the models, and the people where somebody has to be told apart.
+def load_session(settings: Settings, people: str | None) -> FaceBlur:
+    """Load the models, and the gallery if people have to be told apart.
 
     Raises:
-        PeopleError: a photo cannot be used; the message tells no names.
-        StorageError: S3 does not give the photos.
-        ModelError: the pack is missing or damaged, or the device is not there.
+        PeopleError: a photo cannot be used; the message names nobody.
+        StorageError: S3 does not return the photos.
+        ModelError: the pack is missing or damaged, or the device is not available.
     """
-    parts = load_parts(settings)
+    face_blur = FaceBlur(settings, gallery=Gallery(()))
     if settings.choice == "everyone" or people is None:
-        return Means(settings, parts, None, fingerprint(settings, parts, {}))
+        return face_blur.load()
+    _ = face_blur.parts
     with people_folder(people, Path(tempfile.gettempdir())) as folder:
         try:
-            photos = find_photos(folder)
-            gallery = load_people(folder, parts)
+            face_blur = face_blur.with_people(folder)
         except PeopleError as error:
             message = public(str(error), photo_labels(folder))
             raise PeopleError(f"{message}; check them with: face-blur people") from error
-        if gallery.doubts:
-            _log("photos", doubts=len(gallery.doubts), message=DOUBTFUL_PHOTOS)
-        return Means(settings, parts, gallery, fingerprint(settings, parts, photos))
+    if doubts := face_blur.gallery.doubts:
+        _log("photos", doubts=len(doubts), message=DOUBTFUL_PHOTOS)
+    return face_blur
 
 
-def _refused(found: Found) -> Iterator[dict[str, Any]]:
+def _refused(inputs: Inputs) -> Iterator[dict[str, Any]]:
     """Lines about what is not even tried."""
-    for name in found.hidden:
+    for name in inputs.hidden:
         yield _line(name, "skipped", "hidden", "its name or folder begins with a dot")
-    for name in found.unreadable:
+    for name in inputs.unreadable:
         yield _line(name, "failed", MediaError.code, "the folder cannot be listed")
 
 
-def _one(work: Work, name: str, number: int, labels: Mapping[Path, str]) -> dict[str, Any]:
+def _one(job: FileJob, name: str, number: int, labels: Mapping[Path, str]) -> dict[str, Any]:
     """Work on a file; the line about it, whatever happens."""
     began = time.monotonic()
     try:
-        done = work.do(name, Sign(number))
+        done = job.run(name, Sign(number))
         done["warnings"] = [public(text, labels) for text in done["warnings"]]
         line = _line(name, "done", "ok", "") | done
     except FaceBlurError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
@@ -15,10 +15,9 @@ from app.errors import MediaError, OutputError, UnsupportedMedia
 from app.files import PendingFile
 from app.pieces.packets import Packets, Ticks, decode_order_times, opened, read_packets
 from app.video.bitstream.keyframes import known_codecs
-from app.video.container import translated
+from app.video.container import main_video, translated, video_packets
+from app.video.media import Media
 from app.video.piece_tag import Mark
-from app.video.sniff import sniff
-from app.video.streams import output_suffix
 
 _SUFFIXES = {"mpegts": ".mp4", "flv": ".mp4"}
 """Containers whose pieces are of another kind, one that keeps the times."""
@@ -37,25 +36,25 @@ class Stretch:
     mark: Mark
 
 
-def piece_suffix(path: Path, packets: Packets) -> str:
+def piece_suffix(media: Media, packets: Packets) -> str:
     """The suffix of pieces of a film.
 
     Raises:
         UnsupportedMedia: its container or coding cannot be cut without being encoded again.
     """
-    format_ = sniff(path).format
-    suffix = _SUFFIXES.get(format_) or output_suffix(format_, path)
+    format_ = media.format
+    suffix = _SUFFIXES.get(format_) or media.kind.suffix
     if format_ not in {"mov", "matroska", *_SUFFIXES}:
-        raise UnsupportedMedia(f"{path}: cannot be split; put it into MP4 or Matroska first")
+        raise UnsupportedMedia(f"{media}: cannot be split; put it into MP4 or Matroska first")
     if packets.header.codec not in known_codecs():
         raise UnsupportedMedia(
-            f"{path}: {packets.header.codec} cannot be split; convert it to H.264 in MP4 first"
+            f"{media}: {packets.header.codec} cannot be split; convert it to H.264 in MP4 first"
         )
     return suffix
 
 
-def write_stretches(path: Path, packets: Packets, stretches: Sequence[Stretch]) -> None:
-    """Write the stretches of the film ``path`` to files of their own; each begins at the time 0.
+def write_stretches(media: Media, packets: Packets, stretches: Sequence[Stretch]) -> None:
+    """Write the stretches of ``media`` to files of their own; each begins at the time 0.
 
     Each has only the main video. The files get their names one after the other; the caller removes
     them when a later one fails.
@@ -66,27 +65,21 @@ def write_stretches(path: Path, packets: Packets, stretches: Sequence[Stretch]) 
         OutputError: a file exists already, or cannot be written.
         DiskFull: there is no room.
     """
-    with opened(path, sniff(path).format) as (container, stream):
-        source = _packets(container, stream, path)
+    with opened(media) as (container, _):
+        source, video = video_packets(container, media), main_video(container, media)
         for stretch in stretches:
-            _check_hidden(path, packets, stretch)
+            _check_hidden(media, packets, stretch)
             pending = PendingFile(stretch.output, overwrite=False)
             try:
-                with _writing(pending, stream, packets, stretch) as (output, made):
+                with _writing(pending, video, packets, stretch) as (
+                    output,
+                    made,
+                ):
                     _copy(source, output, made, packets, stretch)
                 _check(pending.path, packets, stretch)
                 pending.commit()
             finally:
                 pending.discard()
-
-
-def _packets(
-    container: InputContainer, stream: VideoStream, path: Path
-) -> "Iterator[Packet[VideoStream]]":
-    with translated(path):
-        for packet in container.demux(stream):
-            if packet.size:
-                yield packet
 
 
 def shown_in(packets: Packets, stretch: Stretch) -> Ticks:
@@ -100,12 +93,12 @@ def _kept(packets: Packets, stretch: Stretch) -> Ticks:
     return np.arange(stretch.begin, stretch.end)[~packets.dead[stretch.begin : stretch.end]]
 
 
-def _check_hidden(path: Path, packets: Packets, stretch: Stretch) -> None:
+def _check_hidden(media: Media, packets: Packets, stretch: Stretch) -> None:
     kept = _kept(packets, stretch)
     hidden = kept[~packets.shown[kept]]
     late = (packets.pts[hidden] > shown_in(packets, stretch)[0]).any()
     if late or (len(hidden) and _MUXERS[stretch.output.suffix] not in _HIDING):
-        raise MediaError(f"{path}: its edit list hides frames in between; export it again without")
+        raise MediaError(f"{media}: its edit list hides frames in between; export it again without")
 
 
 @contextmanager
@@ -162,7 +155,7 @@ def _copy(
 
 def _check(written: Path, packets: Packets, stretch: Stretch) -> None:
     """Whether the file has the frames of the stretch at their times, and says the same of them."""
-    found = read_packets(written, sniff(written).format)
+    found = read_packets(Media(written))
     wanted, header = shown_in(packets, stretch), packets.header
     base = header.time_base
     exact = (found.times[0], found.header.time_base) == (0, base)

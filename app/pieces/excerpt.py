@@ -1,7 +1,6 @@
 """A few frames out of the middle of a film, to look at and not to keep."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import av
 from av.codec.context import ThreadType
@@ -10,12 +9,13 @@ from av.video.reformatter import VideoReformatter
 from app.pieces.packets import opened
 from app.video.container import translated
 from app.video.frame import Converters, DecodedFrame
+from app.video.media import Media
 from app.video.orientation import Orientation
 from app.video.pixel_formats import planar_format
 
 
 def window(
-    path: Path, format_: str, start: int, first: int, last: int, *, threads: int
+    media: Media, start: int, first: int, last: int, *, threads: int
 ) -> Iterator[DecodedFrame]:
     """The frames from ``first`` to ``last`` (pts, both inclusive), decoded from ``start`` on.
 
@@ -27,7 +27,7 @@ def window(
         MediaError: the file is damaged there.
     """
     converter, converters = VideoReformatter(), Converters()
-    with opened(path, format_) as (container, stream), translated(path):
+    with opened(media) as (container, stream), translated(media):
         stream.codec_context.thread_type = ThreadType.AUTO
         stream.codec_context.thread_count = threads
         container.seek(start, stream=stream, backward=True)

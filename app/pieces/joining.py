@@ -11,8 +11,7 @@ from app.errors import MediaError, UsageError
 from app.pieces.manifest import Manifest, Piece, read_manifest
 from app.pieces.packets import Header, Packets, read_packets
 from app.pieces.splicing import Rendered, check_splice, splice
-from app.plan import sha256_of
-from app.video.sniff import sniff
+from app.video.media import Media
 
 _ENDINGS = ("", ".out")
 """What jobs add to the name of a file for their result."""
@@ -62,10 +61,10 @@ def check_source(split: Manifest, source: Path) -> Packets:
     Raises:
         UsageError: it is another one, or the manifest says wrong things about it.
     """
-    kind = sniff(source)
-    if source.stat().st_size != split.source.size or sha256_of(source) != split.source.sha256:
+    media = Media(source)
+    if source.stat().st_size != split.source.size or media.sha256 != split.source.sha256:
         raise UsageError(f"{source}: is not the film that was split ({split.source.name})")
-    packets = read_packets(source, kind.format)
+    packets = read_packets(media)
     times = packets.times
     if len(times) != split.source.frames or packets.header.time_base != split.source.time_base:
         raise UsageError(f"{source}: has other frames than the manifest says; split it again")
@@ -81,9 +80,10 @@ def _rendered(split: Manifest, results: Path, original: Packets) -> list[Rendere
     paths = _found(split, results)
     rendered: list[Rendered] = []
     for number, (piece, path) in enumerate(zip(split.pieces, paths, strict=True)):
-        if sha256_of(path) == piece.sha256:
+        media = Media(path)
+        if media.sha256 == piece.sha256:
             raise MediaError(f"{path}: is the piece itself, no face is hidden in it; render it")
-        packets = read_packets(path, sniff(path).format)
+        packets = read_packets(media)
         _check_mark(path, packets, split, number)
         _check_header(path, packets.header, (rendered[0].packets if rendered else packets).header)
         _check_picture(path, packets.header, original.header)

@@ -6,23 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import TypeAlias
 
 import av
 import numpy as np
 from av.container import InputContainer
-from av.stream import Discard
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from app.errors import MediaError
 from app.types import Size
 from app.video.bitstream.keyframes import is_clean, nal_units
-from app.video.container import frame_rate, main_video, open_container, translated
+from app.video.container import discard_others, frame_rate, main_video, translated
+from app.video.header import display_matrix
+from app.video.media import Media
 from app.video.orientation import Matrix
 from app.video.piece_tag import Mark, mark_of
-from app.video.source import display_matrix
 from app.video.streams import codec_name
 from app.video.truncation import check_complete
 
@@ -72,20 +71,20 @@ class Packets:
         return np.sort(self.pts[self.shown])
 
 
-def read_packets(path: Path, format_: str) -> Packets:
+def read_packets(media: Media) -> Packets:
     """Demux all of a file, and decode its first picture.
 
     Raises:
         MediaError: the file is damaged, its frames have no times, or its coding changes within it.
         UnsupportedMedia: it holds no video.
     """
-    check_complete(path, format_)
-    with opened(path, format_) as (container, stream):
-        first = _first_picture(container, stream, path)
+    check_complete(media)
+    with opened(media) as (container, stream):
+        first = _first_picture(container, stream, media)
         matrix = display_matrix(first)
-    with opened(path, format_) as (container, stream):
+    with opened(media) as (container, stream):
         base = Fraction(stream.time_base or 1)
-        pts, hidden, keys = _listed(container, stream, path)
+        pts, hidden, keys = _listed(container, stream, media)
         assert first.pts is not None  # noqa: S101 - seen to where it was decoded
         early = pts < first.pts
         shown = ~hidden & ~early
@@ -101,13 +100,11 @@ def read_packets(path: Path, format_: str) -> Packets:
 
 
 @contextmanager
-def opened(path: Path, format_: str) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """A container and its main video, of which alone packets will come."""
-    with open_container(path, format_) as container:
-        stream = main_video(container, path)
-        for other in container.streams:
-            if other.index != stream.index:
-                other.discard = Discard.all
+def opened(media: Media) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a container and its main video; other streams are discarded."""
+    with media.open_container() as container:
+        stream = main_video(container, media)
+        discard_others(container, stream)
         yield container, stream
 
 
@@ -127,29 +124,29 @@ def decode_order_times(pts: Ticks) -> Ticks:
     return np.concatenate([before, rising[: len(pts) - late]])
 
 
-def _first_picture(container: InputContainer, stream: VideoStream, path: Path) -> av.VideoFrame:
-    with translated(path):
+def _first_picture(container: InputContainer, stream: VideoStream, media: Media) -> av.VideoFrame:
+    with translated(media):
         for picture in container.decode(stream):
             if picture.pts is not None:
                 return picture
             break
-    raise MediaError(f"{path}: its first frame cannot be shown, or has no time; convert it first")
+    raise MediaError(f"{media}: its first frame cannot be shown, or has no time; convert it first")
 
 
 def _listed(
-    container: InputContainer, stream: VideoStream, path: Path
+    container: InputContainer, stream: VideoStream, media: Media
 ) -> tuple[Ticks, Flags, Flags]:
     """Times of the packets, which an edit list hides, and at which decoding can begin."""
     codec, extradata = codec_name(stream), bytes(stream.codec_context.extradata or b"")
     pts, hidden, keys = array("q"), bytearray(), bytearray()
-    with translated(path):
+    with translated(media):
         for packet in container.demux(stream):
             if not packet.size:
                 continue
             if packet.pts is None or packet.is_corrupt:
-                raise MediaError(f"{path}: a packet has no time, or is damaged; convert it first")
+                raise MediaError(f"{media}: a packet has no time, or is damaged; convert it first")
             if len(pts) and packet.has_sidedata("new_extradata"):
-                raise MediaError(f"{path}: its coding changes at {packet.pts}; convert it first")
+                raise MediaError(f"{media}: its coding changes at {packet.pts}; convert it first")
             pts.append(packet.pts)
             hidden.append(packet.is_discard)
             keys.append(packet.is_keyframe and is_clean(codec, bytes(packet), extradata))

@@ -14,14 +14,14 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from app.errors import OutputError
-from app.files import PendingFile, check_place
+from app.files import PendingFile, check_destination
 from app.pieces.packets import Header, Packets, decode_order_times, opened
-from app.video.container import frame_rate, main_video, open_container, translated
+from app.video.container import frame_rate, main_video, translated, video_packets
+from app.video.media import Media
 from app.video.metadata import kept, spelt
 from app.video.remux import Carrier
 from app.video.sink import muxer_options
-from app.video.sniff import sniff
-from app.video.streams import Outline, check_rotation, plan_streams
+from app.video.streams import StreamMap, check_rotation, map_streams
 from app.video.verify import Times, check_file
 
 
@@ -41,9 +41,9 @@ def check_splice(source: Path, output: Path, header: Header, *, overwrite: bool)
         OutputError: the file cannot be written there, or cannot hold the streams.
         MediaError: the source cannot be read.
     """
-    check_place(source, output, overwrite=overwrite)
-    with open_container(source, sniff(source).format) as container:
-        outline = plan_streams(container, source, output)
+    check_destination(output, overwrite=overwrite, inputs=(source,))
+    with Media(source).open_container() as container:
+        outline = map_streams(container, source, output)
     if outline.encoding.codec != header.codec:
         raise OutputError(
             f"{output}: the pieces are {header.codec}, which {output.suffix} would not be; "
@@ -71,7 +71,7 @@ def splice(
         OutputError, DiskFull: it cannot be written.
         MediaError: the finished file is not what was written.
     """
-    check_place(source, output, overwrite=overwrite)
+    check_destination(output, overwrite=overwrite, inputs=(source,))
     pending = PendingFile(output, overwrite=overwrite)
     try:
         _write(source, output, pending, parts, keep_location=keep_location)
@@ -90,8 +90,8 @@ def _write(
     keep_location: bool,
 ) -> None:
     with ExitStack() as stack:
-        original = stack.enter_context(open_container(source, sniff(source).format))
-        outline = plan_streams(original, source, output)
+        original = stack.enter_context(Media(source).open_container())
+        outline = map_streams(original, source, output)
         stack.enter_context(translated(output, writing=True))
         made = _open_output(pending, original, source, outline, keep_location=keep_location)
         # An error of a file that is thrown away is no news; closing twice does nothing.
@@ -117,7 +117,7 @@ def _open_output(
     pending: PendingFile,
     original: InputContainer,
     source: Path,
-    outline: Outline,
+    outline: StreamMap,
     *,
     keep_location: bool,
 ) -> OutputContainer:
@@ -139,12 +139,12 @@ def _add_video(
     original: InputContainer,
     source: Path,
     first: Rendered,
-    outline: Outline,
+    outline: StreamMap,
     *,
     keep_location: bool,
 ) -> VideoStream:
     video, header = main_video(original, source), first.packets.header
-    with opened(first.path, sniff(first.path).format) as (_, template):
+    with opened(Media(first.path)) as (_, template):
         stream = output.add_stream_from_template(template, opaque=True)
     stream.time_base = header.time_base
     stream.codec_context.sample_aspect_ratio = header.aspect
@@ -162,15 +162,10 @@ def _renumbered(parts: Sequence[Rendered], stream: VideoStream) -> "Iterator[Pac
     base = parts[0].packets.header.time_base
     times = zip(shown.tolist(), decode_order_times(shown).tolist(), strict=True)
     for part in parts:
-        for packet in _packets(part.path):
-            packet.pts, packet.dts = next(times)
-            packet.time_base = base
-            packet.stream = stream
-            yield packet
-
-
-def _packets(path: Path) -> "Iterator[Packet[VideoStream]]":
-    with opened(path, sniff(path).format) as (container, stream), translated(path):
-        for packet in container.demux(stream):
-            if packet.size:
+        media = Media(part.path)
+        with media.open_container() as container:
+            for packet in video_packets(container, media):
+                packet.pts, packet.dts = next(times)
+                packet.time_base = base
+                packet.stream = stream
                 yield packet

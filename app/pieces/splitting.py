@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from app.errors import OutputError, UsageError
+from app.files import sha256_of
 from app.pieces.borders import Border, Candidate, choose_borders
 from app.pieces.cutting import Stretch, piece_suffix, write_stretches
 from app.pieces.excerpt import window
@@ -23,10 +24,9 @@ from app.pieces.manifest import (
     write_manifest,
 )
 from app.pieces.packets import Packets, Ticks, read_packets
-from app.plan import sha256_of
 from app.shots import SHOT_DETECTORS
+from app.video.media import Media
 from app.video.piece_tag import Mark
-from app.video.sniff import sniff
 
 _AROUND = 3
 """Frames before and after a key frame that tell whether it is a cut."""
@@ -93,8 +93,9 @@ def propose(
     """
     if (seconds is None) == (pieces is None):
         raise UsageError("give the length of pieces in seconds, or their number")
-    packets = read_packets(path, sniff(path).format)
-    suffix = piece_suffix(path, packets)
+    media = Media(path)
+    packets = read_packets(media)
+    suffix = piece_suffix(media, packets)
     times, base = packets.times, packets.header.time_base
     span = (int(times[0]) * base, int(times[-1]) * base)
     count = pieces if pieces is not None else _count(span[1] - span[0], seconds)
@@ -103,7 +104,7 @@ def propose(
     clean = np.flatnonzero(packets.clean)
     frames = np.searchsorted(times, packets.pts[clean])
     candidates = [Candidate(int(f), int(times[f]) * base) for f in frames if f]
-    looks = _Looks(path, packets, times)
+    looks = _Looks(media, packets, times)
     borders = choose_borders(
         candidates, len(times), span, count, looks.is_cut, inside_shots=inside_shots
     )
@@ -119,9 +120,8 @@ def _count(length: Fraction, seconds: Fraction | None) -> int:
 class _Looks:
     """Looks at key frames for cuts."""
 
-    def __init__(self, path: Path, packets: Packets, times: Ticks) -> None:
-        self._path, self._times = path, times
-        self._format = sniff(path).format
+    def __init__(self, media: Media, packets: Packets, times: Ticks) -> None:
+        self._media, self._times = media, times
         self._entries = np.concatenate([packets.pts[:1], packets.pts[packets.clean]])
         self._threads = len(os.sched_getaffinity(0))
 
@@ -133,7 +133,7 @@ class _Looks:
         detector = SHOT_DETECTORS["content"]()
         cuts: list[int] = []
         for found in window(
-            self._path, self._format, start,
+            self._media, start,
             int(self._times[first]), int(self._times[last]), threads=self._threads,
         ):  # fmt: skip
             cuts += detector.push(found)
@@ -153,7 +153,7 @@ def split(proposal: Proposal, folder: Path) -> Manifest:
     source = _source(proposal)
     stretches = _stretches(proposal, folder, split_id(source.sha256, proposal.firsts))
     with _filling(folder, [stretch.output for stretch in stretches]):
-        write_stretches(proposal.path, proposal.packets, stretches)
+        write_stretches(Media(proposal.path), proposal.packets, stretches)
         manifest = Manifest(source, tuple(_pieces(proposal, stretches)))
         write_manifest(manifest, folder / MANIFEST)
     return manifest

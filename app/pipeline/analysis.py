@@ -11,7 +11,7 @@ from app.errors import MediaError
 from app.identity.evidence import alike
 from app.pipeline.chips import ChipCollector, Embedded
 from app.pipeline.face_looker import PictureLooker
-from app.pipeline.parts import Parts, Progress
+from app.pipeline.parts import Parts
 from app.shots import load_shot_detector
 from app.tracking.dissolves import Lingerer
 from app.tracking.handover import rooms
@@ -21,7 +21,7 @@ from app.tracking.observations import Trail, boxes_of
 from app.tracking.sampling import NEW_FACE
 from app.tracking.stitching import PATIENCE, stitch
 from app.tracking.tracker import ShotTracker
-from app.types import Boxes, Frame, FrameSource, MediaInfo
+from app.types import Boxes, Frame, FrameSource, MediaInfo, Progress
 
 STRETCH_BYTES = 128 * 2**20
 """Room for the frames of a stretch: it is cut short where large pictures would need more."""

@@ -1,41 +1,60 @@
-"""What a result is called, and of what kind it is, where nobody has named it."""
+"""Name results: of the same kind as the input, or of a kind that holds everything."""
 
-from pathlib import Path
+from collections.abc import Collection
+from pathlib import Path, PurePosixPath
 
 from app.errors import OutputError
-from app.types import MediaInfo
-from app.video import check_output, natural_suffix
+from app.video import MATROSKA, Kind, Media, check_output
 
-CONTENT_TYPES = {
-    ".mp4": "video/mp4",
-    ".mov": "video/quicktime",
-    ".mkv": "video/x-matroska",
-    ".webm": "video/webm",
-    ".avi": "video/x-msvideo",
-    ".ts": "video/mp2t",
-    ".flv": "video/x-flv",
-    ".jpg": "image/jpeg",
-    ".png": "image/png",
-    ".webp": "image/webp",
-    ".json": "application/json",
-}
-"""Of the files that are made, by their suffix."""
-_ANYTHING = ".mkv"
-"""For films that their own container could not hold again; it holds nearly everything."""
+_FALLBACK = MATROSKA.suffixes[0]
+"""For videos that their own container could not hold again; Matroska holds nearly everything."""
 
 
-def output_for(media: Path, info: MediaInfo) -> Path:
-    """Where the result goes: beside the media, of the same kind, or of one that holds everything.
+def default_output(media: Media, folder: Path) -> Path:
+    """The file ``result`` with the suffix of the kind of the input, or of the fallback.
 
     Raises:
-        OutputError: it cannot be written at all.
+        OutputError: the result cannot be written in any kind.
     """
-    own = media.with_name("result" + natural_suffix(media))
-    try:
-        check_output(media, own)
-    except OutputError:
-        if info.is_image or own.suffix == _ANYTHING:
-            raise
-        own = own.with_suffix(_ANYTHING)
-        check_output(media, own)
-    return own
+    suffixes = [media.kind.suffix]
+    if not media.is_image and media.kind.suffix != _FALLBACK:
+        suffixes.append(_FALLBACK)
+    name, _ = first_possible(media, folder, [f"result{suffix}" for suffix in suffixes])
+    return folder / name
+
+
+def first_possible(
+    media: Media, folder: Path, names: Collection[str], *, overwrite: bool = False
+) -> tuple[str, list[str]]:
+    """The first of some names, below ``folder``, that the result can have, and the warnings.
+
+    Raises:
+        MediaError: the input cannot be read.
+        OutputError: the result can have none of these names; the error is that of the last one.
+    """
+    failure = OutputError(f"{media}: there is no name for its result")
+    for name in names:
+        try:
+            return name, check_output(media, folder / name, overwrite=overwrite)
+        except OutputError as error:
+            failure = error
+    raise failure
+
+
+def result_names(name: str, kind: Kind) -> list[str]:
+    """Names that the result of a file may have, the best first.
+
+    The name of the file itself is the first if its suffix fits the kind of the content. A suffix
+    is added behind the whole name, so that ``a.mpg`` and ``a.mkv`` stay two files.
+
+    >>> from app.video.kinds import JPEG, MP4, MPEGPS
+    >>> result_names("a.m4v", MP4), result_names("b.mpg", MPEGPS), result_names("c", JPEG)
+    (['a.m4v', 'a.m4v.mp4', 'a.m4v.mkv'], ['b.mpg.mkv'], ['c.jpg'])
+    """
+    suffix = PurePosixPath(name).suffix.lower()
+    names = [name] if suffix in {*kind.suffixes, *kind.accepted, kind.suffix} else []
+    if suffix != kind.suffix:
+        names.append(name + kind.suffix)
+    if not kind.is_image and _FALLBACK not in {suffix, kind.suffix}:
+        names.append(name + _FALLBACK)
+    return names

@@ -14,9 +14,6 @@ from app.plan import ModelRecord, ModelsRecord
 from app.types import FaceDetector, FaceRecogniser, ShotDetector
 from app.video import require
 
-Progress = Callable[[str, int, int | None], None]
-"""Called with the stage, the frames done and the frames expected (None: not known)."""
-
 LEAST_SCORE = 0.25
 """Faces of lower score are noise even where one is expected."""
 
@@ -65,8 +62,12 @@ def packs_of(settings: Settings) -> Packs:
     return Packs(detector, recogniser)
 
 
-def load_parts(settings: Settings) -> Parts:
-    """Load what the settings need.
+def load_parts(settings: Settings, *, recogniser: bool | None = None) -> Parts:
+    """Load the models that the settings name.
+
+    Args:
+        settings: choose packs, device, precision, threads and thresholds.
+        recogniser: whether to load a recogniser; default: unless everyone is hidden.
 
     Raises:
         PackError: a pack or its weights are missing or damaged.
@@ -82,20 +83,19 @@ def load_parts(settings: Settings) -> Parts:
         score=LEAST_SCORE,
         device=settings.device,
     )
-    recogniser = None
-    if settings.choice != "everyone":
-        recogniser = load_recogniser(
-            packs.recogniser, threads=settings.threads, device=settings.device
-        )
+    tell_apart = settings.choice != "everyone" if recogniser is None else recogniser
+    loaded = None
+    if tell_apart:
+        loaded = load_recogniser(packs.recogniser, threads=settings.threads, device=settings.device)
     files = detector_files(packs.detector.part("detector"), settings.precision)
     found = _record(packs.detector, files)
     told = _record(packs.recogniser, packs.recogniser.part("recogniser").files["float"])
-    models = ModelsRecord(packs.name, found, told if recogniser is not None else None)
-    return Parts(detector, recogniser, _scale(settings, packs.recogniser), models)
+    models = ModelsRecord(packs.name, found, told if loaded is not None else None)
+    return Parts(detector, loaded, _scale(settings, packs.recogniser), models)
 
 
 def parts_for(parts: Parts, settings: Settings) -> Parts:
-    """Take what the settings need: nothing that tells people apart where everybody is hidden."""
+    """The parts that the settings need: no recogniser if everyone is hidden."""
     if settings.choice != "everyone":
         return parts
     return replace(parts, recogniser=None, models=replace(parts.models, recogniser=None))

@@ -1,6 +1,6 @@
-"""The second pass: frames through an effect into a file."""
+"""The second pass: hide the faces of a plan in every frame and write the result."""
 
-from functools import partial
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -9,80 +9,105 @@ from numpy.typing import NDArray
 from app.config import Settings
 from app.effects import make_effect
 from app.errors import MediaError
-from app.pipeline.parts import Progress
 from app.plan import Plan
-from app.types import Effect, MediaFile
-from app.video import Uncopyable, open_sink, open_source
+from app.types import Effect, Frame, FrameSink, Progress
+from app.video import Media, Uncopyable, Writing, open_mixing_sink, open_sink, open_source
 
 
 def hidden_frames(plan: Plan) -> NDArray[np.bool_]:
-    """For each frame whether anything is hidden in it, (frames,)."""
+    """Whether anything is hidden in each frame, (frames,)."""
     count = plan.source.frames
     return np.fromiter((len(plan.regions_at(frame)) > 0 for frame in range(count)), bool, count)
 
 
-def write_hidden(
-    path: MediaFile,
+def writing_of(settings: Settings, *, overwrite: bool) -> Writing:
+    """The choices of the settings for writing a result."""
+    return Writing(
+        overwrite=overwrite,
+        quality=settings.quality,
+        encoder=settings.encoder,
+        threads=settings.threads,
+        keep_location=settings.keep_location,
+        copy_untouched=settings.copy_untouched == "auto",
+    )
+
+
+def render_plan(
+    media: Media,
     plan: Plan,
     output: Path,
     settings: Settings,
-    report: Progress,
+    progress: Progress,
     *,
     overwrite: bool,
     effect: Effect | None = None,
 ) -> None:
-    """Hide what ``plan`` says in the video, and put it in place: whole, or not at all.
+    """Hide the faces of ``plan`` in a video, and put the result in place: complete, or not at all.
 
-    Where packets cannot be copied after all, which may show only when the result is looked
-    through, every frame is encoded.
+    Untouched groups of pictures are copied where that is safe. Some reasons against it are found
+    only when the result is checked: then every frame is encoded.
 
     Raises:
-        MediaError, OutputError, DiskFull: as ``render``.
+        MediaError, OutputError, DiskFull: as ``FaceBlur.render``.
     """
-    hiding = effect or make_effect(
-        settings.effect, shape=settings.shape, margin=settings.margin,
-        feather=settings.feather, cells=settings.cells,
-    )  # fmt: skip
-    write = partial(
-        _write, path, plan, output, settings, report, effect=hiding, overwrite=overwrite
+    effect = effect or make_effect(
+        settings.effect,
+        shape=settings.shape,
+        margin=settings.margin,
+        feather=settings.feather,
+        cells=settings.cells,
     )
-    if settings.copy_untouched == "auto":
+    run = _Rendering(media, plan, effect, progress, settings.threads)
+    writing = writing_of(settings, overwrite=overwrite)
+    if not (writing.copy_untouched and run.copy_untouched(output, writing)):
+        run.encode(output, writing)
+
+
+class _Rendering:
+    """One plan on its way into a file."""
+
+    def __init__(
+        self, media: Media, plan: Plan, effect: Effect, progress: Progress, threads: int | None
+    ) -> None:
+        self._media, self._plan = media, plan
+        self._effect, self._progress, self._threads = effect, progress, threads
+
+    def copy_untouched(self, output: Path, writing: Writing) -> bool:
+        """Write the result with copied groups of pictures; returns False where that is not safe."""
+        hidden = hidden_frames(self._plan)
+        if self._media.is_image or hidden.all():
+            return False
         try:
-            write(copy=True)
+            with open_mixing_sink(self._media, output, writing, hidden) as sink:
+                source = open_source(self._media, threads=self._threads)
+                self._write(source.only(sink.stretches), sink)
+                self._commit(sink)
         except Uncopyable:
-            pass
-        else:
-            return
-    write(copy=False)
+            return False
+        return True
 
+    def encode(self, output: Path, writing: Writing) -> None:
+        """Write the result with every frame encoded."""
+        source = open_source(self._media, threads=self._threads)
+        with open_sink(self._media, output, writing) as sink:
+            done = self._write(source, sink)
+            if done != self._plan.source.frames:
+                raise MediaError(
+                    f"{self._media}: has {done} frames, but the plan {self._plan.source.frames}"
+                )
+            self._commit(sink)
 
-def _write(
-    path: MediaFile,
-    plan: Plan,
-    output: Path,
-    settings: Settings,
-    report: Progress,
-    *,
-    effect: Effect,
-    overwrite: bool,
-    copy: bool,
-) -> None:
-    source = open_source(path, threads=settings.threads)
-    done = 0
-    with open_sink(
-        path, output, quality=settings.quality, keep_location=settings.keep_location,
-        overwrite=overwrite, threads=settings.threads, copy_untouched=copy,
-        encoder=settings.encoder,
-    ) as sink:  # fmt: skip
-        needed = sink.needed(hidden_frames(plan))
-        for frame in source if needed is None else source.only(needed):
-            boxes = plan.regions_at(frame.index)
+    def _write(self, frames: Iterable[Frame], sink: FrameSink) -> int:
+        done = 0
+        for frame in frames:
+            boxes = self._plan.regions_at(frame.index)
             if len(boxes):
-                effect.hide(frame.planes(), boxes)
+                self._effect.hide(frame.planes(), boxes)
             sink.write(frame, boxes)
             done = frame.index + 1
-            report("render", done, plan.source.frames)
-        # The sink counts what it copied itself.
-        if needed is None and done != plan.source.frames:
-            raise MediaError(f"{path}: has {done} frames, but the plan {plan.source.frames}")
+            self._progress("render", done, self._plan.source.frames)
+        return done
+
+    def _commit(self, sink: FrameSink) -> None:
+        self._media.check_unchanged()
         sink.commit()

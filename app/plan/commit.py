@@ -1,60 +1,46 @@
-"""A plan and a video that get their names together: both, or neither."""
+"""Commit a plan and a video together: both get their names, or neither."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
-from app.errors import DiskFull, OutputError
+from app.files import PendingFile
 from app.plan.records import Plan
-from app.plan.writing import write_plan
-
-_NAME = 50
-"""Characters of a name that are kept in that of its temporary file."""
+from app.plan.writing import plan_text
 
 _Identity = tuple[int, int, int] | None
 
 
 @contextmanager
-def together(video: Path, plan: Plan, place: Path | None) -> Iterator[None]:
-    """While ``video`` is made, keep ``plan`` complete on the disk, and name it right after it.
+def committed_together(video: Path, plan: Plan, destination: Path | None) -> Iterator[None]:
+    """Write ``plan`` to a temporary file, and name it right after ``video`` gets its name.
 
-    What stops the work before the video has its name leaves neither; an interruption that comes
-    later than that comes too late, and is no failure. ``place`` is None where no plan is wanted.
+    The block renders the video. An error or interruption before the video has its name leaves
+    neither file; an interruption after that is too late to matter and is ignored. With
+    ``destination`` None no plan is written.
 
     Raises:
         OutputError, DiskFull: the plan cannot be written.
     """
     before = _identity(video)
-    staged = None if place is None else place.with_name(_temporary(place.name))
+    pending = None if destination is None else PendingFile(destination, overwrite=True)
     try:
-        if place is not None and staged is not None:
-            _stage(plan, staged, place)
+        if pending is not None:
+            with pending.opened() as file:
+                file.writelines(plan_text(plan))
         yield
     except KeyboardInterrupt:
         if _identity(video) == before:
             raise
     finally:
-        if place is not None and staged is not None:
+        if pending is not None:
             if _identity(video) != before:
-                staged.replace(place)
-            staged.unlink(missing_ok=True)
-
-
-def _temporary(name: str) -> str:
-    return f".{name[:_NAME]}.{uuid4().hex}.part"
-
-
-def _stage(plan: Plan, staged: Path, place: Path) -> None:
-    """Write the plan under another name; errors tell the name that was asked for."""
-    try:
-        write_plan(plan, staged)
-    except (OutputError, DiskFull) as error:
-        raise type(error)(str(error).replace(str(staged), str(place))) from error
+                pending.commit()
+            pending.discard()
 
 
 def _identity(path: Path) -> _Identity:
-    """Which file it is that has the name: another one after every replacement."""
+    """Inode, size and time of a file: a replacement changes them. None if there is no file."""
     try:
         found = path.lstat()
     except OSError:

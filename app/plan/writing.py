@@ -1,51 +1,35 @@
-"""Writing a plan: track by track, and into place only when it is complete."""
+"""Write a plan as JSON, track by track."""
 
-import errno
 import json
-import os
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 
-from app.errors import DiskFull, OutputError
+from app.files import replacing
 from app.plan.records import DECIMALS, VERSION, Plan, PlanTrack
 
 _HEADER = [field.name for field in fields(PlanTrack) if field.name != "boxes"]
 
 
 def write_plan(plan: Plan, path: Path) -> None:
-    """Write a plan as JSON, track by track, and put it in place when it is complete.
+    """Write a plan as JSON, and move it to ``path`` when it is complete.
 
     Raises:
         OutputError: the file cannot be written there.
-        DiskFull: there is no room for it.
+        DiskFull: there is no space for it.
     """
-    try:
-        with _replacing(path) as file:
-            for part in _parts(plan):
-                file.write(part)
-    except OSError as error:
-        kind = DiskFull if error.errno in {errno.ENOSPC, errno.EDQUOT} else OutputError
-        raise kind(f"{path}: cannot be written: {error.strerror}") from error
+    with replacing(path) as file:
+        file.writelines(plan_text(plan))
 
 
-@contextmanager
-def _replacing(path: Path) -> Iterator[TextIO]:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        # A lone surrogate (of a file name that is not UTF-8) becomes its JSON escape.
-        with temporary.open("x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def plan_text(plan: Plan) -> Iterator[bytes]:
+    """Yield the JSON of a plan in UTF-8, one track at a time.
+
+    A lone surrogate, from a file name that is not UTF-8, becomes its JSON escape.
+    """
+    return (part.encode("utf-8", "backslashreplace") for part in _parts(plan))
 
 
 def _parts(plan: Plan) -> Iterator[str]:

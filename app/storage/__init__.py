@@ -7,13 +7,13 @@ No message tells a bucket or a key, which are names: a label says what is meant.
 from app.storage.client import WRITE_SECONDS, make_client
 from app.storage.photos import people_folder
 from app.storage.reading import RemoteFile
-from app.storage.uri import Place, parse_prefixes
+from app.storage.uri import S3Uri, parse_prefixes
 from app.storage.writing import Stored, find, upload
 
 __all__ = [
     "WRITE_SECONDS",
-    "Place",
     "RemoteFile",
+    "S3Uri",
     "Stored",
     "find",
     "make_client",

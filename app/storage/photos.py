@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.errors import PeopleError, PlaceError
 from app.storage.client import make_client, translated
-from app.storage.uri import SCHEME, Place
+from app.storage.uri import SCHEME, S3Uri
 
 _PHOTOS = 10_000
 _PHOTO_BYTES = 32 * 2**20
@@ -44,7 +44,7 @@ def people_folder(place: str, spool: Path, check: Callable[[], None] = _go_on) -
 
 
 def _fetch(text: str, folder: Path, check: Callable[[], None]) -> None:
-    place = Place.parse(text.rstrip("/") + "/", _LABEL)
+    place = S3Uri.parse(text.rstrip("/") + "/", _LABEL)
     client = make_client()
     with translated(_LABEL):
         pages = client.get_paginator("list_objects_v2").paginate(

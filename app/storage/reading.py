@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from app.errors import FaceBlurError, StorageError
 from app.storage.client import translated
-from app.storage.uri import Place
+from app.storage.uri import S3Uri
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -49,7 +49,7 @@ class RemoteFile:
     def __init__(
         self,
         client: "S3Client",
-        place: Place,
+        place: S3Uri,
         label: str,
         check: Callable[[], None],
         block: int = BLOCK,

@@ -14,7 +14,7 @@ _KEY_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class S3Uri:
     """An object, or a prefix of objects where ``key`` is empty or ends with a slash."""
 
     bucket: str
@@ -44,11 +44,11 @@ class Place:
         """Whether it can only be the beginning of keys."""
         return not self.key or self.key.endswith("/")
 
-    def is_below(self, prefixes: "Iterable[Place]") -> bool:
+    def is_below(self, prefixes: "Iterable[S3Uri]") -> bool:
         """Whether it lies below one of these prefixes.
 
-        >>> allowed = [Place("films", "in/")]
-        >>> Place("films", "in/a.mp4").is_below(allowed), Place("films", "into").is_below(allowed)
+        >>> allowed = [S3Uri("films", "in/")]
+        >>> S3Uri("films", "in/a.mp4").is_below(allowed), S3Uri("films", "into").is_below(allowed)
         (True, False)
         """
         return any(
@@ -66,14 +66,14 @@ def _fits(key: str) -> bool:
         return False
 
 
-def parse_prefixes(texts: Iterable[str]) -> tuple[Place, ...]:
+def parse_prefixes(texts: Iterable[str]) -> tuple[S3Uri, ...]:
     """Prefixes, each of the form ``s3://BUCKET/`` or ``s3://BUCKET/PREFIX/``.
 
     Raises:
         PlaceError: one of them is of another form; without the slash at its end it would also
             allow what only begins alike.
     """
-    places = tuple(Place.parse(text, "a prefix") for text in texts)
+    places = tuple(S3Uri.parse(text, "a prefix") for text in texts)
     if not all(place.is_prefix for place in places):
         raise PlaceError("a prefix: must end with /")
     return places

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.errors import FaceBlurError, PlaceError, StorageError
 from app.storage.client import status_of, translated
-from app.storage.uri import Place
+from app.storage.uri import S3Uri
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -34,7 +34,7 @@ class Stored:
     metadata: Mapping[str, str]
 
 
-def find(client: "S3Client", place: Place, label: str) -> Stored | None:
+def find(client: "S3Client", place: S3Uri, label: str) -> Stored | None:
     """What is at a place; None where nothing is, or where it may not be known.
 
     Who may not list a bucket is told that access is denied, whether the object is there or not;
@@ -56,7 +56,7 @@ def find(client: "S3Client", place: Place, label: str) -> Stored | None:
 def upload(
     client: "S3Client",
     path: Path,
-    place: Place,
+    place: S3Uri,
     label: str,
     *,
     content_type: str,
@@ -106,7 +106,7 @@ class _Sending:
         self,
         client: "S3Client",
         path: Path,
-        place: Place,
+        place: S3Uri,
         label: str,
         check: Callable[[], None],
     ) -> None:

@@ -1,22 +1,33 @@
-"""Frames out of files, and files out of frames."""
+"""Read frames from files, and write files from frames."""
 
 from pathlib import Path
 
-from app.files import check_place
+import numpy as np
+from numpy.typing import NDArray
+
+from app.files import check_destination
 from app.types import FrameSink, MediaFile, PartialSource
 from app.video.bitstream.nal import Uncopyable
-from app.video.container import open_container
-from app.video.hardware import Encoder, require
+from app.video.hardware import require
+from app.video.header import header_of
 from app.video.images import ImageSink, ImageSource, image_warnings, read_photo
-from app.video.sink import VideoSink
-from app.video.sniff import sniff
+from app.video.kinds import CONTENT_TYPES, MATROSKA, Kind
+from app.video.media import Media
+from app.video.sink import EncodingSink
+from app.video.smart.sink import MixingSink
 from app.video.source import VideoSource
-from app.video.streams import UPRIGHT, check_rotation, output_suffix, plan_streams
+from app.video.streams import UPRIGHT, check_rotation, map_streams
+from app.video.writing import Writing
 
 __all__ = [
+    "CONTENT_TYPES",
+    "MATROSKA",
+    "Kind",
+    "Media",
     "Uncopyable",
+    "Writing",
     "check_output",
-    "natural_suffix",
+    "open_mixing_sink",
     "open_sink",
     "open_source",
     "read_photo",
@@ -24,88 +35,71 @@ __all__ = [
 ]
 
 
-def open_source(path: MediaFile, *, threads: int | None = None) -> PartialSource:
-    """The frames of a video or image, told by its content, never by its name.
+def open_source(media: Media | MediaFile | str, *, threads: int | None = None) -> PartialSource:
+    """Open the frames of a video or image; the kind is recognised by content, not by name.
 
-    ``threads`` bounds those of the decoder (default: as many as CPUs may be used).
+    ``threads`` limits those of the decoder (default: the CPUs that this process may use).
 
     Raises:
         MediaError: the file is missing, empty, damaged, or holds no frame.
         UnsupportedMedia: it is not a video or image that we read.
     """
-    kind = sniff(path)
-    if kind.is_image:
-        return ImageSource(path, kind.format)
-    return VideoSource(path, kind.format, threads=threads)
+    media = Media.of(media)
+    return ImageSource(media) if media.is_image else VideoSource(media, threads=threads)
 
 
-def check_output(source: MediaFile, output: Path, *, overwrite: bool = False) -> list[str]:
-    """Whether ``output`` can be written from ``source``, before any work.
+def check_output(
+    media: Media | MediaFile | str, output: Path, *, overwrite: bool = False
+) -> list[str]:
+    """Check before any work that ``output`` can be written from ``media``.
 
-    The container is told by the suffix of ``output``. Returned are warnings, one line each, of
-    what will be converted or dropped.
+    The suffix of ``output`` names the container.
+
+    Returns:
+        Warnings, one line each, of content that will be converted or dropped.
 
     Raises:
-        MediaError: ``source`` cannot be read.
+        MediaError: ``media`` cannot be read.
         OutputError: ``output`` cannot be written there, or cannot hold the streams.
     """
-    check_place(source, output, overwrite=overwrite)
-    kind = sniff(source)
-    if kind.is_image:
-        return image_warnings(source, kind.format, output)
-    with open_container(source, kind.format) as container:
-        outline = plan_streams(container, source, output)
-    # Only frames tell how they are turned; few containers need to know.
-    if outline.muxer in UPRIGHT:
-        check_rotation(VideoSource(source, kind.format).matrix, outline.muxer, output)
-    return list(outline.warnings)
+    media = Media.of(media)
+    check_destination(output, overwrite=overwrite, inputs=(media.file,))
+    if media.is_image:
+        return image_warnings(media, output)
+    with media.open_facts() as container:
+        streams = map_streams(container, media, output)
+    # Only frames hold their rotation, and few containers cannot store it.
+    if streams.muxer in UPRIGHT:
+        check_rotation(header_of(media).look.matrix, streams.muxer, output)
+    return list(streams.warnings)
 
 
 def open_sink(
-    source: MediaFile,
-    output: Path,
-    *,
-    quality: int = 90,
-    keep_location: bool = False,
-    overwrite: bool = False,
-    threads: int | None = None,
-    copy_untouched: bool = False,
-    encoder: Encoder = "software",
+    media: Media | MediaFile | str, output: Path, writing: Writing | None = None
 ) -> FrameSink:
-    """A sink for frames of ``source``, as a context manager; see ``check_output``.
-
-    ``quality`` is 1..100, 90 is visually lossless. Places and devices in the metadata are left
-    out unless ``keep_location``. ``threads`` bounds those of the encoder. With ``copy_untouched``
-    ask the sink which frames are ``needed``: others are copied where that is safe. ``write`` and
-    ``commit`` raise ``Uncopyable`` where it was not; then do it without. ``encoder`` asks for that
-    of a GPU; nothing is copied beside its pictures.
+    """Open a sink that encodes every frame of ``media``; use it as a context manager.
 
     Raises:
-        DeviceError: no GPU does what is asked for.
+        DeviceError: the GPU encoder that was asked for does not work here.
         MediaError, OutputError: as ``check_output``.
     """
-    kind = sniff(source)
-    if kind.is_image:
-        return ImageSink(source, output, quality=quality, overwrite=overwrite)
-    return VideoSink(
-        source,
-        kind.format,
-        output,
-        quality=quality,
-        keep_location=keep_location,
-        overwrite=overwrite,
-        threads=threads,
-        copy_untouched=copy_untouched,
-        encoder=encoder,
-    )
+    media, writing = Media.of(media), writing or Writing()
+    return (ImageSink if media.is_image else EncodingSink)(media, output, writing)
 
 
-def natural_suffix(path: MediaFile) -> str:
-    """The suffix of an output of the same kind as ``path``, told by its content.
+def open_mixing_sink(
+    media: Media | MediaFile | str, output: Path, writing: Writing, hidden: NDArray[np.bool_]
+) -> MixingSink:
+    """Open a sink that copies groups of pictures in which nothing is hidden.
 
-    Kinds that are read but not written (MPEG-PS, MXF, Ogg) become ``.mkv``.
+    Only the frames of ``MixingSink.stretches`` are written. ``hidden`` is (frames,): whether
+    something is hidden in each frame of ``media``.
 
     Raises:
-        MediaError, UnsupportedMedia: as ``open_source``.
+        Uncopyable: copying is not safe here; use ``open_sink``.
+        DeviceError, MediaError, OutputError: as ``open_sink``.
     """
-    return output_suffix(sniff(path).format, path)
+    media = Media.of(media)
+    if media.is_image:
+        raise Uncopyable("it is an image")
+    return MixingSink(media, output, writing, hidden)

@@ -2,40 +2,55 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EDQUOT, EFBIG, ENOSPC
 from fractions import Fraction
+from io import BufferedReader
 from pathlib import Path
 
 import av
 from av.container import InputContainer
-from av.stream import Disposition
+from av.packet import Packet
+from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from app.errors import DiskFull, MediaError, OutputError, UnsupportedMedia
+from app.files import DISK_FULL
 from app.types import MediaFile
 
 _OPTIONS = {"protocol_whitelist": "file", "enable_drefs": "0"}
 """Nothing but the file: no other protocol, no data references of QuickTime movies."""
-_FULL = frozenset({ENOSPC, EDQUOT, EFBIG})
 _PICTURE_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "webp"})
 _NOT_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
-def open_container(path: MediaFile, format_: str) -> InputContainer:
-    """Open ``path`` for reading with the demuxer ``format_``.
+def open_container(file: MediaFile, demuxer: str) -> InputContainer:
+    """Open ``file`` for reading with the demuxer of this name.
 
     Raises:
         MediaError: the container is damaged.
     """
+    # An absolute name, so that no part of it is taken for a protocol.
+    source = str(file.absolute()) if isinstance(file, Path) else file.open("rb")
+    return _open(source, demuxer, file)
+
+
+def open_stream(stream: BufferedReader, demuxer: str, label: MediaFile) -> InputContainer:
+    """Open a container in an open file, which stays open afterwards; ``label`` names it.
+
+    Raises:
+        MediaError: the container is damaged.
+    """
+    return _open(stream, demuxer, label)
+
+
+def _open(source: str | BufferedReader, demuxer: str, label: MediaFile) -> InputContainer:
     options = dict(_OPTIONS)
-    if format_ != "mov":
+    if demuxer != "mov":
         del options["enable_drefs"]
-    with translated(path):
-        # An absolute name, so that no part of it is taken for a protocol.
+    with translated(label):
         return av.open(
-            str(path.absolute()) if isinstance(path, Path) else path.open("rb"),
+            source,
             "r",
-            format=format_,
+            format=demuxer,
             container_options=options,
             metadata_errors="surrogateescape",
         )
@@ -51,13 +66,13 @@ def translated(path: MediaFile, *, writing: bool = False) -> Iterator[None]:
     try:
         yield
     except av.error.FFmpegError as error:
-        if error.errno in _FULL:
+        if error.errno in DISK_FULL:
             raise DiskFull(f"{path}: no space left on the device; free some and repeat") from error
         reason = error.strerror or type(error).__name__
         text = f"{path}: {(_UNWRITTEN if writing else _DAMAGED).format(reason)}"
         raise (OutputError(text) if writing else MediaError(text)) from error
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in DISK_FULL:
             raise DiskFull(f"{path}: no space left on the device; free some and repeat") from error
         if writing:
             raise OutputError(f"{path}: {_UNWRITTEN.format(error.strerror)}") from error
@@ -90,6 +105,25 @@ def _prominence(stream: VideoStream) -> tuple[bool, bool, int, int]:
     film = context is not None and context.name not in _PICTURE_CODECS
     area = context.width * context.height if context is not None else 0
     return film, bool(stream.disposition & Disposition.default), area, -stream.index
+
+
+def video_packets(container: InputContainer, label: MediaFile) -> "Iterator[Packet[VideoStream]]":
+    """Demux the packets of the main video only, without empty ones.
+
+    Raises:
+        MediaError: the container is damaged.
+    """
+    stream = main_video(container, label)
+    discard_others(container, stream)
+    with translated(label):
+        yield from (packet for packet in container.demux(stream) if packet.size)
+
+
+def discard_others(container: InputContainer, stream: VideoStream) -> None:
+    """Tell the demuxer to skip all streams but one."""
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
 
 
 def frame_rate(stream: VideoStream) -> Fraction:

@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from app.errors import MediaError, MediaTooLarge, UnsupportedMedia
-from app.types import Image, MediaFile, Size
+from app.types import Image, Size
+from app.video.media import Media
 from app.video.orientation import Orientation
 
 _MAX_PIXELS = 178_956_970
+_HEAD_BYTES = 26
+"""The signature and header that tell the depth of a PNG and the coding of a WebP."""
 _ORIENTATION_TAG = 0x0112
 _ORIENTATIONS = {
     2: Orientation(flip_x=True),
@@ -61,8 +64,8 @@ def to_rgb8(pixels: NDArray[Any]) -> Image:
     return np.array(wide, np.uint8, order="C")
 
 
-def read_picture(path: MediaFile, format_: str) -> Picture:
-    """Upright pixels of an image of the given format (``jpeg``, ``png``, ``webp``).
+def read_picture(media: Media) -> Picture:
+    """Read the upright pixels of an image (JPEG, PNG or WebP).
 
     Raises:
         MediaError: the file is damaged.
@@ -70,12 +73,13 @@ def read_picture(path: MediaFile, format_: str) -> Picture:
         UnsupportedMedia: it is animated.
     """
     try:
-        with path.open("rb") as file, _opened(file, format_) as image:
-            return _content(image, path)
+        head = media.stream().read(_HEAD_BYTES)
+        with _opened(media.stream(), media.format) as image:
+            return _content(image, head, media)
     except Pillow.DecompressionBombError as error:
-        raise MediaTooLarge(f"{path}: too many pixels; make it smaller") from error
+        raise MediaTooLarge(f"{media}: too many pixels; make it smaller") from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise MediaError(f"{path}: damaged image ({error}); export it again") from error
+        raise MediaError(f"{media}: damaged image ({error}); export it again") from error
 
 
 def _opened(file: BinaryIO, format_: str) -> Pillow.Image:
@@ -85,22 +89,22 @@ def _opened(file: BinaryIO, format_: str) -> Pillow.Image:
         return Pillow.open(file, formats=[format_.upper()])
 
 
-def _content(image: Pillow.Image, path: MediaFile) -> Picture:
+def _content(image: Pillow.Image, head: bytes, media: Media) -> Picture:
     if image.width * image.height > _MAX_PIXELS:
-        raise MediaTooLarge(f"{path}: too many pixels; make it smaller")
+        raise MediaTooLarge(f"{media}: too many pixels; make it smaller")
     frames = getattr(image, "n_frames", 1)
     # Phones add depth maps and gain maps to a JPEG; its first picture is the photo.
     if frames > 1 and image.format != "MPO":
-        raise UnsupportedMedia(f"{path}: an animation; convert it to a video first")
+        raise UnsupportedMedia(f"{media}: an animation; convert it to a video first")
     turn = _ORIENTATIONS.get(image.getexif().get(_ORIENTATION_TAG, 1), Orientation())
-    pixels, alpha = _read16(path) if _is_deep(path) else _read8(image)
+    pixels, alpha = _read16(media) if _is_deep(head) else _read8(image)
     return Picture(
         pixels=np.ascontiguousarray(turn.upright(pixels)),
         alpha=None if alpha is None else np.ascontiguousarray(turn.upright(alpha)),
         # A profile of inks does not describe the RGB that is made of them.
         profile=None if image.mode == "CMYK" else image.info.get("icc_profile"),
         resolution=image.info.get("dpi"),
-        lossless=_is_lossless(path),
+        lossless=head[12:16] != b"VP8 ",
         further=frames > 1,
     )
 
@@ -118,25 +122,14 @@ def _read8(image: Pillow.Image) -> tuple[NDArray[Any], NDArray[Any] | None]:
     return np.array(image.convert("RGB")), None
 
 
-def _head(path: MediaFile) -> bytes:
-    with path.open("rb") as file:
-        return file.read(26)
-
-
-def _is_deep(path: MediaFile) -> bool:
+def _is_deep(head: bytes) -> bool:
     """Whether it is a PNG of 16 bits (ISO/IEC 15948, 11.2.2)."""
-    head = _head(path)
     return head[12:16] == b"IHDR" and head[24] == 16
 
 
-def _is_lossless(path: MediaFile) -> bool:
-    return _head(path)[12:16] != b"VP8 "
-
-
-def _read16(path: MediaFile) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def _read16(media: Media) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Pillow has no RGB of 16 bits; OpenCV has."""
-    with path.open("rb") as file:
-        data = np.frombuffer(file.read(), np.uint8)
+    data = np.frombuffer(media.stream().read(), np.uint8)
     pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise ValueError("cannot be decoded")

@@ -8,10 +8,9 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.errors import MediaError, OutputError, UnsupportedMedia
-from app.files import PendingFile, check_place
+from app.files import PendingFile, check_destination
 from app.types import (
     Boxes,
     Frame,
@@ -27,10 +26,11 @@ from app.types import (
 from app.video.container import translated
 from app.video.frame import Converters, averaged, check_region, scaled
 from app.video.image_codec import Picture, encode, read_picture, to_rgb8
-from app.video.sniff import sniff
+from app.video.kinds import BY_SUFFIX, output_kind
+from app.video.media import Media
+from app.video.writing import Writing
 
 _RATE = Fraction(25)
-_WRITTEN = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,12 +85,10 @@ class ImageSource:
         UnsupportedMedia: it is animated.
     """
 
-    def __init__(self, path: MediaFile, format_: str) -> None:
-        self.path = path
-        self._format = format_
-        size = read_picture(path, format_).size
+    def __init__(self, media: Media) -> None:
+        self._media = media
         self.info = MediaInfo(
-            size=size,
+            size=media.fact(_size),
             time_base=1 / _RATE,
             rate=_RATE,
             duration=1 / _RATE,
@@ -99,11 +97,15 @@ class ImageSource:
         )
 
     def __iter__(self) -> Iterator[ImageFrame]:
-        yield ImageFrame(read_picture(self.path, self._format), Converters())
+        yield ImageFrame(read_picture(self._media), Converters())
 
     def only(self, stretches: Sequence[Stretch]) -> Iterator[ImageFrame]:
         """The frame, if it is wanted."""
         return iter(self) if any(stretch.first == 0 for stretch in stretches) else iter(())
+
+
+def _size(media: Media) -> Size:
+    return read_picture(media).size
 
 
 class ImageSink:
@@ -114,17 +116,12 @@ class ImageSink:
         DiskFull: there is no room.
     """
 
-    def __init__(self, source: MediaFile, output: Path, *, quality: int, overwrite: bool) -> None:
-        check_place(source, output, overwrite=overwrite)
-        if not 1 <= quality <= 100:
-            raise ValueError(f"quality must be 1..100, got {quality}")
+    def __init__(self, media: Media, output: Path, writing: Writing) -> None:
+        check_destination(output, overwrite=writing.overwrite, inputs=(media.file,))
         self._format = image_format(output)
-        self._source, self._name, self._quality = source, output, quality
-        self._pending = PendingFile(output, overwrite=overwrite)
+        self._media, self._name, self._quality = media, output, writing.quality
+        self._pending = PendingFile(output, overwrite=writing.overwrite)
         self._written: Size | None = None
-
-    def needed(self, hidden: NDArray[np.bool_]) -> None:
-        """Every frame: there is one."""
 
     def write(self, frame: Frame, boxes: Boxes) -> None:  # noqa: ARG002 - part of the contract
         """Encode the frame."""
@@ -138,8 +135,8 @@ class ImageSink:
     def commit(self) -> None:
         """Look at the finished file, and move it to its name."""
         if self._written is None:
-            raise MediaError(f"{self._source}: no frame was written; nothing to put in place")
-        found = read_picture(self._pending.path, sniff(self._pending.path).format)
+            raise MediaError(f"{self._media}: no frame was written; nothing to put in place")
+        found = read_picture(Media(self._pending.path))
         if found.size != self._written:
             raise MediaError(f"{self._name}: not written, its size would change")
         with translated(self._name, writing=True):
@@ -158,21 +155,21 @@ class ImageSink:
 
 
 def image_format(output: Path) -> str:
-    """The format that the suffix of ``output`` names.
+    """Pillow's name of the image format that the suffix of ``output`` names.
 
     Raises:
-        OutputError: it is not one of an image.
+        OutputError: the suffix is not one of an image.
     """
-    try:
-        return _WRITTEN[output.suffix.lower()]
-    except KeyError as error:
-        known = " ".join(_WRITTEN)
-        raise OutputError(f"{output}: the input is an image; use one of {known}") from error
+    kind = output_kind(output)
+    if kind is None or not kind.is_image:
+        known = " ".join(suffix for suffix, one in BY_SUFFIX.items() if one.is_image)
+        raise OutputError(f"{output}: the input is an image; use one of {known}")
+    return kind.name.upper()
 
 
-def image_warnings(source: MediaFile, format_: str, output: Path) -> list[str]:
-    """What ``output`` cannot hold of the image ``source``, one line each."""
-    target, picture = image_format(output), read_picture(source, format_)
+def image_warnings(media: Media, output: Path) -> list[str]:
+    """Warnings, one line each, of content of an image that ``output`` cannot hold."""
+    target, picture = image_format(output), read_picture(media)
     found = []
     if picture.alpha is not None and target == "JPEG":
         found.append("image: the alpha channel is dropped")
@@ -183,14 +180,14 @@ def image_warnings(source: MediaFile, format_: str, output: Path) -> list[str]:
     return found
 
 
-def read_photo(path: MediaFile) -> Image:
-    """A photo as upright (h, w, 3) uint8 RGB.
+def read_photo(file: MediaFile) -> Image:
+    """Read a photo as upright (h, w, 3) uint8 RGB.
 
     Raises:
         MediaError: the file is missing or damaged.
         UnsupportedMedia: it is not an image that we read.
     """
-    kind = sniff(path)
-    if not kind.is_image:
-        raise UnsupportedMedia(f"{path}: not a photo; give a JPEG, PNG or WebP image")
-    return to_rgb8(read_picture(path, kind.format).pixels)
+    media = Media(file)
+    if not media.is_image:
+        raise UnsupportedMedia(f"{media}: not a photo; give a JPEG, PNG or WebP image")
+    return to_rgb8(read_picture(media).pixels)

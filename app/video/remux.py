@@ -19,7 +19,7 @@ from av.subtitles.stream import SubtitleStream
 from app.types import MediaFile
 from app.video.container import translated
 from app.video.metadata import kept, spelt
-from app.video.streams import Carried, Outline
+from app.video.streams import Carried, StreamMap
 
 _ASS_HEADER = (
     b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name, Fontname, Fontsize, "
@@ -74,7 +74,7 @@ class Carrier:
         source: InputContainer,
         path: MediaFile,
         output: OutputContainer,
-        outline: Outline,
+        outline: StreamMap,
         *,
         keep_location: bool,
     ) -> None:

@@ -14,35 +14,12 @@ from app.types import MediaFile
 from app.video.codecs import Encoding, choose
 from app.video.container import frame_rate, is_picture_stream, main_video
 from app.video.hardware import Encoder, with_hardware
+from app.video.kinds import BY_SUFFIX, output_kind
 from app.video.orientation import Matrix, Orientation
 from app.video.pixel_formats import layout, planar_format
 
-_MUXERS = {
-    ".mp4": "mp4",
-    ".m4v": "mp4",
-    ".mov": "mov",
-    ".qt": "mov",
-    ".mkv": "matroska",
-    ".webm": "webm",
-    ".avi": "avi",
-    ".ts": "mpegts",
-    ".mts": "mpegts",
-    ".m2ts": "mpegts",
-    ".flv": "flv",
-}
-_SUFFIXES = {
-    "mov": ".mp4",
-    "matroska": ".mkv",
-    "avi": ".avi",
-    "mpegts": ".ts",
-    "flv": ".flv",
-    "jpeg": ".jpg",
-    "png": ".png",
-    "webp": ".webp",
-}
 UPRIGHT = frozenset({"mpegts", "avi", "flv"})
 """Containers that cannot hold a display matrix."""
-_HEAD = 64
 _PCM = frozenset(
     {"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le"}
     | {"pcm_f32be", "pcm_f64le", "pcm_f64be"}
@@ -97,7 +74,7 @@ class Carried:
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
+class StreamMap:
     """What the output will hold. ``fonts`` are indices of attachments to carry over."""
 
     muxer: str
@@ -107,36 +84,24 @@ class Outline:
     warnings: tuple[str, ...]
 
 
-def output_suffix(format_: str, path: MediaFile) -> str:
-    """The suffix that names the kind of a file, given the name of its demuxer or image format."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
-    # QuickTime movies of old have no ``ftyp``.
-    if format_ == "mov" and (head[4:8] != b"ftyp" or head[8:12] == b"qt  "):
-        return ".mov"
-    if format_ == "matroska" and b"webm" in head:
-        return ".webm"
-    return _SUFFIXES.get(format_, ".mkv")
-
-
 def muxer_of(output: Path) -> str:
-    """The container that the suffix of ``output`` names.
+    """The muxer that the suffix of ``output`` names.
 
     Raises:
-        OutputError: none that we write.
+        OutputError: the suffix names no container that we write.
     """
-    muxer = _MUXERS.get(output.suffix.lower())
-    if muxer is None:
+    kind = output_kind(output)
+    if kind is None or not kind.muxer:
+        known = " ".join(sorted(suffix for suffix, one in BY_SUFFIX.items() if one.muxer))
         raise OutputError(
-            f"{output}: cannot write {output.suffix or 'a name without suffix'}; "
-            f"use one of {' '.join(sorted(_MUXERS))}"
+            f"{output}: cannot write {output.suffix or 'a name without suffix'}; use one of {known}"
         )
-    return muxer
+    return kind.muxer
 
 
-def plan_streams(
+def map_streams(
     container: InputContainer, source: MediaFile, output: Path, encoder: Encoder = "software"
-) -> Outline:
+) -> StreamMap:
     """Decide what becomes of each stream of ``container``.
 
     Raises:
@@ -158,7 +123,7 @@ def plan_streams(
             fonts.append(stream.index)
         elif stream.index != video.index:
             warnings.extend(_dropped(stream))
-    return Outline(muxer, encoding, tuple(carried), tuple(fonts), tuple(warnings))
+    return StreamMap(muxer, encoding, tuple(carried), tuple(fonts), tuple(warnings))
 
 
 def _video(stream: VideoStream, muxer: str, warnings: list[str]) -> Encoding:

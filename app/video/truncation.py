@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from app.errors import MediaError
-from app.types import MediaFile
-from app.video.sniff import TS_PACKETS
+from app.video.kinds import TS_PACKETS
+from app.video.media import Media
 
 _UNKNOWN = (1 << 56) - 1
 _ATOMS = frozenset(
@@ -18,7 +18,7 @@ _ATOMS = frozenset(
 cameras and programs put behind the last atom."""
 
 
-def check_complete(path: MediaFile, format_: str) -> None:
+def check_complete(media: Media) -> None:
     """Compare the sizes that the container declares with the size of the file.
 
     MP4/MOV, Matroska and AVI declare them; FLV and MPEG-TS consist of tags and packets whose last
@@ -27,15 +27,15 @@ def check_complete(path: MediaFile, format_: str) -> None:
     Raises:
         MediaError: the file ends before its content does.
     """
-    measure = _MEASURES.get(format_)
+    measure = _MEASURES.get(media.format)
     if measure is None:
         return
-    with path.open("rb") as file:
-        declared = measure(file)
-        actual = file.seek(0, os.SEEK_END)
+    file = media.stream()
+    declared = measure(file)
+    actual = file.seek(0, os.SEEK_END)
     if declared > actual:
         raise MediaError(
-            f"{path}: cut off ({actual} of {declared} bytes are there); copy it again completely"
+            f"{media}: cut off ({actual} of {declared} bytes are there); copy it again completely"
         )
 
 

@@ -1,45 +1,45 @@
-"""What is done with an upload once it has the device: a few calls of the library."""
+"""The work on one upload, once it has the device."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from app.config import ServiceSettings, Settings
-from app.errors import MediaTooLarge
+from app.errors import MediaTooLarge, UsageError
+from app.faces.alignment import align
+from app.faces.quality import brighten_dark
 from app.identity.gallery import Gallery
-from app.pipeline import (
-    CONTENT_TYPES,
-    Parts,
-    Progress,
-    analyse,
-    give_back_memory,
-    output_for,
-    parts_for,
-    render,
-)
+from app.pipeline import FaceBlur, Parts, default_output, give_back_memory, load_people
+from app.pipeline.face_looker import PictureLooker
 from app.plan import Plan, write_plan
-from app.types import MediaFile, MediaInfo
-from app.video import open_source
-from app.web.faces import write_faces
+from app.types import Embeddings, Faces, Frame, Image, MediaInfo, Progress
+from app.video import CONTENT_TYPES, Media, open_source
 from app.web.form import Upload
-from app.web.options import Wanted
-from app.web.people import request_gallery
+from app.web.options import ResponseKind
 from app.web.runner import Check
+from app.web.uploads import saving
+
+MIN_FACE_SCORE = 0.5
+"""Score from which a face is reported with its embedding."""
 
 
 @dataclass(slots=True)
 class Account:
-    """What a request took: seconds of its stages, and counts of what there was."""
+    """The cost of a request: seconds of each stage, and counts such as frames and bytes."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Measure how long something takes."""
+        """Measure the time of a block."""
         began = time.monotonic()
         try:
             yield
@@ -55,61 +55,67 @@ class Answer:
 
     @property
     def content_type(self) -> str:
-        """Of the file, told by its suffix."""
+        """The MIME type of the file."""
         return CONTENT_TYPES[self.path.suffix]
 
 
-class Work:
-    """The work on one upload.
+class MediaJob:
+    """The two passes over one file, within the limits of the service.
 
     Args:
-        parts: the models, recogniser included.
-        known: whom the service knows by itself.
-        limits: of what is taken.
-        check: called for every frame; raises what stops the work.
+        face_blur: the session of the service, recogniser included.
+        limits: limits for the media.
+        account: of the request.
+        check: called for every frame; raises to stop the work.
     """
 
     def __init__(
-        self, parts: Parts, known: Gallery, limits: ServiceSettings, account: Account, check: Check
+        self, face_blur: FaceBlur, limits: ServiceSettings, account: Account, check: Check
     ) -> None:
-        self._parts, self._known = parts, known
+        self._face_blur = face_blur
         self._limits, self._account, self._check = limits, account, check
 
-    def do(self, upload: Upload, settings: Settings, wanted: Wanted) -> Answer:
-        """Make what is wanted of the upload, beside it.
+    def run(self, upload: Upload, settings: Settings, kind: ResponseKind) -> Answer:
+        """Make the file that the client asked for, beside the upload.
 
         Raises:
-            FaceBlurError: whatever goes wrong on purpose; nothing may be answered then.
+            FaceBlurError: the work failed; there is nothing to answer with.
         """
-        info = self.look(upload.media, settings)
-        if wanted == "faces":
-            target = upload.media.with_name("faces.json")
+        media = Media(upload.media)
+        info = self.check_media(media, settings)
+        folder = upload.media.parent
+        if kind == "faces":
             with self._account.stage("analyse"):
-                self._account.counts |= write_faces(upload.media, info, self._parts, target)
+                target = folder / "faces.json"
+                self._account.counts |= write_faces(media, info, self._face_blur.parts, target)
             return Answer(target)
-        output = None if wanted == "plan" else output_for(upload.media, info)
-        plan = self.plan(upload.media, settings, self._gallery(upload, settings), info)
+        output = None if kind == "plan" else default_output(media, folder)
+        session = self._face_blur.changed(settings, self._gallery(upload, settings))
+        plan = self.analyse(session, media, info)
         give_back_memory()
         if output is None:
-            target = upload.media.with_name("plan.json")
+            target = folder / "plan.json"
             write_plan(plan, target)
             return Answer(target)
-        self.render(upload.media, plan, output, settings, info)
+        self.render(session, media, plan, output, info)
         return Answer(output)
 
     def _gallery(self, upload: Upload, settings: Settings) -> Gallery:
         if settings.choice == "everyone":
             return Gallery(())
         if upload.people is None:
-            return self._known
+            return self._face_blur.gallery
         with self._account.stage("people"):
-            return request_gallery(upload.people, upload.names, self._parts)
+            gallery = load_people(upload.people, self._face_blur.parts)
+        # The folders of an upload are numbered; people get their names back here.
+        named = (replace(one, name=upload.names[one.name]) for one in gallery.people)
+        return replace(gallery, people=tuple(named))
 
-    def look(self, media: MediaFile, settings: Settings) -> MediaInfo:
-        """What is known of media before the work, if it is within the limits.
+    def check_media(self, media: Media, settings: Settings) -> MediaInfo:
+        """Check before the work that media is readable and within the limits.
 
         Raises:
-            MediaTooLarge: it is not.
+            MediaTooLarge: it exceeds a limit.
             MediaError: it cannot be read.
         """
         info = open_source(media, threads=settings.threads).info
@@ -117,28 +123,27 @@ class Work:
         self._check()
         return info
 
-    def plan(self, media: MediaFile, settings: Settings, gallery: Gallery, info: MediaInfo) -> Plan:
-        """First pass: whom to hide where.
+    def analyse(self, session: FaceBlur, media: Media, info: MediaInfo) -> Plan:
+        """First pass.
 
         Raises:
-            FaceBlurError: as ``app.pipeline.analyse``, or what ``check`` raises.
+            FaceBlurError: as ``FaceBlur.analyse``, or as ``check`` raises.
         """
-        parts = parts_for(self._parts, settings)
         with self._account.stage("analyse"):
-            plan = analyse(media, settings, parts, gallery, self._progress(info))
+            plan = session.analyse(media, self._progress(info))
         self._account.counts |= plan.counts
         return plan
 
     def render(
-        self, media: MediaFile, plan: Plan, output: Path, settings: Settings, info: MediaInfo
+        self, session: FaceBlur, media: Media, plan: Plan, output: Path, info: MediaInfo
     ) -> None:
         """Second pass: write the result, or nothing.
 
         Raises:
-            FaceBlurError: as ``app.pipeline.render``, or what ``check`` raises.
+            FaceBlurError: as ``FaceBlur.render``, or as ``check`` raises.
         """
         with self._account.stage("render"):
-            render(media, plan, output, settings, self._progress(info))
+            session.render(media, plan, output, self._progress(info))
 
     def _check_limits(self, info: MediaInfo) -> None:
         width, height = info.size
@@ -152,7 +157,7 @@ class Work:
             raise MediaTooLarge(f"longer than the {self._limits.max_seconds:g} s that are allowed")
 
     def _check_length(self, info: MediaInfo, frames: int) -> None:
-        """What has been seen of a file counts too: the duration that it declares may be none."""
+        """Check the length seen so far: a file may declare no duration."""
         if frames > self._limits.max_frames:
             raise MediaTooLarge(f"more than the {self._limits.max_frames} frames that are allowed")
         if not info.duration and frames / info.rate > Fraction(self._limits.max_seconds):
@@ -164,3 +169,46 @@ class Work:
             self._check_length(info, done)
 
         return progress
+
+
+def write_faces(media: Media, info: MediaInfo, parts: Parts, target: Path) -> dict[str, int]:
+    """Write box, score, landmarks and embedding of each face of an image; returns counts.
+
+    Raises:
+        UsageError: it is a video.
+        MediaError: it cannot be read.
+        DiskFull: there is no space for the answer.
+    """
+    if not info.is_image:
+        raise UsageError("embeddings are available for images only; ask for the plan of a video")
+    (frame,) = open_source(media)
+    faces, embeddings = _embedded_faces(frame, parts)
+    report: dict[str, Any] = {
+        "width": info.size[0],
+        "height": info.size[1],
+        "models": {"pack": parts.models.pack},
+        "faces": [_face_report(faces, embeddings, number) for number in range(len(faces))],
+    }
+    with saving(target) as file:
+        file.write(json.dumps(report, allow_nan=False).encode())
+    return {"frames": 1, "faces": len(faces)}
+
+
+def _embedded_faces(frame: Frame, parts: Parts) -> tuple[Faces, Embeddings]:
+    found = PictureLooker(parts.detector, {0: frame}).whole(0)
+    faces = found.take(np.flatnonzero(found.scores >= MIN_FACE_SCORE))
+    assert parts.recogniser is not None  # noqa: S101 - the service always loads it
+    if not len(faces):
+        return faces, np.zeros((0, parts.recogniser.dimension), np.float32)
+    image: Image = frame.rgb()
+    chips = align(image, faces.landmarks, parts.recogniser.template, parts.recogniser.chip_size)
+    return faces, parts.recogniser.embed([brighten_dark(chip) for chip in chips])
+
+
+def _face_report(faces: Faces, embeddings: Embeddings, number: int) -> dict[str, Any]:
+    return {
+        "box": np.round(faces.boxes[number].astype(float), 2).tolist(),
+        "score": round(float(faces.scores[number]), 4),
+        "landmarks": np.round(faces.landmarks[number].astype(float), 2).tolist(),
+        "embedding": np.round(embeddings[number].astype(float), 6).tolist(),
+    }

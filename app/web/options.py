@@ -16,7 +16,7 @@ OPTIONS = (
     *("copy_untouched", "keep_location", "shots", "sampling", "look_every", "pad"),
 )
 """Settings that make sense for one request; the others belong to whoever runs the service."""
-Wanted = Literal["media", "plan", "faces"]
+ResponseKind = Literal["media", "plan", "faces"]
 
 _SEPARATOR = re.compile(r"[\s,;&]+(?=[^\s,;&=]+=)")
 """Between pairs; values hold commas and semicolons themselves, as in ``select=1,2,3;4,5,6``."""
@@ -67,7 +67,7 @@ def apply(settings: Settings, options: Mapping[str, Any]) -> Settings:
         raise ConfigError(f"{error}; {_valid()}") from error
 
 
-def wanted(accept: MIMEAccept) -> Wanted:
+def response_kind(accept: MIMEAccept) -> ResponseKind:
     """The kind of answer that an ``Accept`` header prefers: media unless it says JSON."""
     if accept.best is None:
         return "media"

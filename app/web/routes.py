@@ -16,11 +16,11 @@ from app.errors import FaceBlurError, UsageError
 from app.logs import LOGGER, describe, public
 from app.web import options
 from app.web.form import Upload, receive_form
-from app.web.media_job import Account, Answer, Work
-from app.web.options import Wanted
+from app.web.media_job import Account, Answer, MediaJob
+from app.web.options import ResponseKind
 from app.web.runner import Caller
 from app.web.service import Service
-from app.web.ticket_job import Errand
+from app.web.ticket_job import TicketJob
 from app.web.tickets import Ticket, is_ticket, receive_ticket
 from app.web.uploads import Intake, request_folder, save_media
 
@@ -132,15 +132,15 @@ class Invocation:
             ):
                 self._account.seconds["wait"] = round(time.monotonic() - began, 3)
                 if isinstance(brought, Ticket):
-                    errand = Errand(service, self._account, check, folder, self._labels)
-                    made = errand.do(brought, settings)
+                    ticket_job = TicketJob(service, self._account, check, folder, self._labels)
+                    made = ticket_job.run(brought, settings)
                 else:
-                    work = Work(service.parts, service.known, service.limits, self._account, check)
-                    made = work.do(brought, settings, wanted)
+                    job = MediaJob(service.face_blur, service.limits, self._account, check)
+                    made = job.run(brought, settings, wanted)
             return self._send(made)
 
-    def _wanted(self) -> Wanted:
-        wanted = options.wanted(request.accept_mimetypes)
+    def _wanted(self) -> ResponseKind:
+        wanted = options.response_kind(request.accept_mimetypes)
         if wanted == "faces" and not self._service.limits.embeddings:
             raise UsageError("embeddings are turned off in this service")
         return wanted

@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from app.errors import Interrupted
-from app.web.errors import Busy
+from app.errors import Busy, Interrupted
 
 Check = Callable[[], None]
 """Raises ``Interrupted`` when the work is in vain."""

@@ -99,7 +99,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         except FaceBlurError as error:
             _say_why(error)
             sys.exit(_BOOT_ERROR)
-        LOGGER.info("ready", extra={"fields": {"people": len(service.known.people)}})
+        LOGGER.info("ready", extra={"fields": {"people": len(service.face_blur.gallery.people)}})
         return make_app(service)
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from app.config import Settings
-from app.errors import DiskFull, MediaTooLarge, PlaceError
+from app.errors import DiskFull, MediaTooLarge, PlaceError, TicketError
+from app.files import sha256_of
 from app.identity.gallery import Gallery
-from app.pipeline import give_back_memory, load_people, parts_for, photo_labels, preflight
-from app.plan import Plan, sha256_of, write_plan
+from app.pipeline import give_back_memory, load_people, parts_for, photo_labels
+from app.plan import Plan, write_plan
 from app.storage import RemoteFile, make_client, people_folder
-from app.web.errors import TicketError
-from app.web.media_job import Account, Answer, Work
+from app.video import Media
+from app.web.media_job import Account, Answer, MediaJob
 from app.web.runner import Check
 from app.web.service import Service
 from app.web.ticket_result import Delivery
@@ -27,7 +28,7 @@ from app.web.uploads import saving
 _COUNTS = ("frames", "tracks", "hidden", "uncertain", "unclear", "not_found")
 
 
-class Errand:
+class TicketJob:
     """The work on one ticket.
 
     Args:
@@ -50,7 +51,7 @@ class Errand:
         self._folder, self._labels = folder, labels
         self._plan = folder / "plan.json"
 
-    def do(self, ticket: Ticket, settings: Settings) -> Answer:
+    def run(self, ticket: Ticket, settings: Settings) -> Answer:
         """Make the output and the plan that the ticket asks for, and the report about them.
 
         Raises:
@@ -91,13 +92,13 @@ class Errand:
         if settings.choice == "everyone":
             return Gallery(())
         if ticket.people is None:
-            return self._service.known
+            return self._service.face_blur.gallery
         with (
             self._account.stage("people"),
             people_folder(str(ticket.people), self._folder, self._check) as folder,
         ):
             self._labels |= photo_labels(folder)
-            return load_people(folder, self._service.parts)
+            return load_people(folder, self._service.face_blur.parts)
 
     def _mark(
         self, source: RemoteFile, ticket: Ticket, settings: Settings, gallery: Gallery
@@ -110,7 +111,7 @@ class Errand:
         facts = {
             "source": [source.etag, source.size],
             "settings": settings.effective(),
-            "models": asdict(parts_for(self._service.parts, settings).models),
+            "models": asdict(parts_for(self._service.face_blur.parts, settings).models),
             "people": people.hexdigest(),
             "output": [ticket.suffix, str(ticket.plan)],
         }
@@ -120,16 +121,17 @@ class Errand:
         self, ticket: Ticket, settings: Settings, gallery: Gallery, source: RemoteFile
     ) -> tuple[Plan, Path]:
         """The result and its plan, both in the spool."""
-        service = self._service
-        work = Work(service.parts, service.known, service.limits, self._account, self._check)
+        service, media = self._service, Media(source)
+        job = MediaJob(service.face_blur, service.limits, self._account, self._check)
+        session = service.face_blur.changed(settings, gallery)
         result = self._folder / f"result{ticket.suffix}"
         self._labels |= {result: "the output"}
-        info = work.look(source, settings)
-        preflight(source, result)
-        plan = work.plan(source, settings, gallery, info)
+        info = job.check_media(media, settings)
+        session.check_output(media, result)
+        plan = job.analyse(session, media, info)
         give_back_memory()
-        work.render(source, plan, result, settings, info)
-        # A library that took a failure for the end of the file cannot hide it.
+        job.render(session, media, plan, result, info)
+        # A library may have taken a failed read for the end of the file.
         source.check_read()
         write_plan(plan, self._plan)
         return plan, result

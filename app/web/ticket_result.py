@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from app.pipeline import CONTENT_TYPES
-from app.storage import WRITE_SECONDS, Place, Stored, find, make_client, upload
-from app.web.errors import TicketError
+from app.errors import TicketError
+from app.storage import WRITE_SECONDS, S3Uri, Stored, find, make_client, upload
+from app.video import CONTENT_TYPES
 from app.web.tickets import Ticket
 
 _MARK = "face-blur"
@@ -31,7 +31,7 @@ class Delivery:
         self._output = self._find(ticket.output, "the output")
         self._plan = None if ticket.plan is None else self._find(ticket.plan, "the plan")
 
-    def _find(self, place: Place, label: str) -> Stored | None:
+    def _find(self, place: S3Uri, label: str) -> Stored | None:
         return find(self._client, place, label)
 
     def done_before(self) -> dict[str, Any] | None:
@@ -62,7 +62,7 @@ class Delivery:
         self._send(result, self._ticket.output, "the output", told, self._output)
 
     def _send(
-        self, path: Path, place: Place, label: str, told: Mapping[str, str], there: Stored | None
+        self, path: Path, place: S3Uri, label: str, told: Mapping[str, str], there: Stored | None
     ) -> None:
         upload(
             self._client, path, place, label,

@@ -16,27 +16,25 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from app.errors import PlaceError
-from app.pipeline import CONTENT_TYPES
-from app.storage import Place
+from app.errors import PlaceError, TicketError
+from app.storage import S3Uri
+from app.video.kinds import BY_SUFFIX
 from app.web import options
-from app.web.errors import TicketError
 
 _LARGEST = 64 << 10
 _KEYS = frozenset({"input", "output", "plan", "options", "overwrite"})
 _PEOPLE = "people"
-_ALIKE = {".jpeg": ".jpg", ".m4v": ".mp4", ".qt": ".mov", ".mts": ".ts", ".m2ts": ".ts"}
-_SUFFIXES = tuple(suffix for suffix in CONTENT_TYPES if suffix != ".json")
+_SUFFIXES = tuple(dict.fromkeys(kind.suffix for kind in BY_SUFFIX.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """What is wanted; every place in it is allowed. ``people`` is a prefix."""
 
-    source: Place
-    output: Place
-    plan: Place | None = None
-    people: Place | None = None
+    source: S3Uri
+    output: S3Uri
+    plan: S3Uri | None = None
+    people: S3Uri | None = None
     options: dict[str, str] = field(default_factory=dict)
     overwrite: bool = False
 
@@ -44,7 +42,7 @@ class Ticket:
     def suffix(self) -> str:
         """The suffix that names the kind of the output."""
         found = PurePosixPath(self.output.key).suffix.lower()
-        return _ALIKE.get(found, found)
+        return BY_SUFFIX[found].suffix if found in BY_SUFFIX else found
 
     @property
     def labels(self) -> dict[Path, str]:
@@ -57,7 +55,7 @@ def is_ticket(block: bytes) -> bool:
     return block.lstrip().startswith(b"{")
 
 
-def receive_ticket(blocks: Iterable[bytes], allowed: Sequence[Place]) -> Ticket:
+def receive_ticket(blocks: Iterable[bytes], allowed: Sequence[S3Uri]) -> Ticket:
     """Read a ticket to its end, and check all of it.
 
     Args:
@@ -92,7 +90,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _ticket(told: Mapping[str, Any], allowed: Sequence[Place]) -> Ticket:
+def _ticket(told: Mapping[str, Any], allowed: Sequence[S3Uri]) -> Ticket:
     if not told.keys() <= _KEYS or not {"input", "output"} <= told.keys():
         raise TicketError(
             "a ticket has the keys input and output, and may have plan, options and overwrite"
@@ -113,22 +111,22 @@ def _ticket(told: Mapping[str, Any], allowed: Sequence[Place]) -> Ticket:
     return ticket
 
 
-def _place(text: object, label: str, allowed: Sequence[Place]) -> Place:
+def _place(text: object, label: str, allowed: Sequence[S3Uri]) -> S3Uri:
     if not isinstance(text, str):
         raise TicketError(f"{label}: is not text")
-    place = Place.parse(text, label)
+    place = S3Uri.parse(text, label)
     if place.is_prefix:
         raise TicketError(f"{label}: is a prefix; name one object")
     return _allowed(place, label, allowed)
 
 
-def _prefix(text: object, allowed: Sequence[Place]) -> Place:
+def _prefix(text: object, allowed: Sequence[S3Uri]) -> S3Uri:
     if not isinstance(text, str):
         raise TicketError("people: is not text")
-    return _allowed(Place.parse(text.rstrip("/") + "/", "people"), "people", allowed)
+    return _allowed(S3Uri.parse(text.rstrip("/") + "/", "people"), "people", allowed)
 
 
-def _allowed(place: Place, label: str, allowed: Sequence[Place]) -> Place:
+def _allowed(place: S3Uri, label: str, allowed: Sequence[S3Uri]) -> S3Uri:
     if not place.is_below(allowed):
         raise TicketError(f"{label}: lies outside the prefixes that this service allows")
     return place

@@ -1,6 +1,5 @@
 """Bodies of requests, block by block onto the disk, within bounds that are checked on the way."""
 
-import errno
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,16 +8,15 @@ from tempfile import TemporaryDirectory
 from typing import IO
 
 from app.config import ServiceSettings
-from app.errors import DiskFull, MediaTooLarge
-from app.video import natural_suffix
-from app.web.errors import IncompleteUpload
+from app.errors import DiskFull, IncompleteUpload, MediaTooLarge
+from app.files import is_disk_full
+from app.video.kinds import kind_of
 
 BLOCK = 1 << 20
 _HEAD = 1 << 16
 """Bytes that are enough to tell what a file is."""
 _ROOM = 2
 """Room for results, as a multiple of the request: a plan, and a video that may be larger."""
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Intake:
@@ -100,9 +98,9 @@ def save_media(blocks: Iterable[bytes], path: Path) -> None:
             file.write(block)
             if not told and file.tell() >= _HEAD:
                 file.flush()
-                natural_suffix(path)
+                kind_of(path)
                 told = True
-    natural_suffix(path)
+    kind_of(path)
 
 
 @contextmanager
@@ -134,6 +132,6 @@ def _full_told() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if is_disk_full(error):
             raise DiskFull("no room left on the disk for this request; free some") from error
         raise

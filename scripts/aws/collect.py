@@ -16,10 +16,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from app.errors import FaceBlurError, UnsupportedMedia
-from app.job.inputs import result_names
-from app.pipeline import CONTENT_TYPES
-from app.plan import read_plan, sha256_of
-from app.video import natural_suffix
+from app.files import sha256_of
+from app.pipeline import result_names
+from app.plan import read_plan
+from app.video import CONTENT_TYPES, Media
+from app.video.kinds import BY_SUFFIX
 from scripts.aws.cloud import Cloud
 from scripts.aws.errors import CloudError, JobFailed
 from scripts.aws.objects import Inputs, Item, Place, listed, results_by_key
@@ -146,7 +147,7 @@ class Collector:
     def _check(self, result: Path, source: Path, found: _Found, folder: Path) -> str:
         """Check a result; returns the suffix of its kind."""
         try:
-            suffix = natural_suffix(result)
+            suffix = Media(result).kind.suffix
         except UnsupportedMedia:
             check_document(result, source)
             return ".json"
@@ -173,7 +174,7 @@ class Collector:
         if suffix == ".json":
             return name + suffix
         others = set(self._inputs.names) - {name}
-        return next(one for one in result_names(name, suffix) if one not in others)
+        return next(one for one in result_names(name, BY_SUFFIX[suffix]) if one not in others)
 
     def _download(self, bucket: str, item: Item, path: Path) -> Path:
         self._cloud.read(

@@ -9,13 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from app.errors import MediaError, OutputError, UsageError
-from app.pipeline import CONTENT_TYPES
 from app.pipeline.people import find_photos
-from app.video import natural_suffix
+from app.video.kinds import kind_of
 from scripts.aws.transfer import Item
 
 _KEY_BYTES = 1024
-_ANY_TYPE = "application/octet-stream"
 _ARCHIVE_TYPE = "application/gzip"
 
 
@@ -47,7 +45,7 @@ def find_media(paths: Iterable[Path], prefix: str) -> tuple[list[Item], list[Pat
 
 
 def _media(path: Path, key: str) -> Item:
-    return Item(path, key, CONTENT_TYPES.get(natural_suffix(path), _ANY_TYPE))
+    return Item(path, key, kind_of(path).mime)
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import MediaError, PlanError, UnsupportedMedia
-from app.plan import Plan, read_plan, sha256_of
+from app.files import sha256_of
+from app.plan import Plan, read_plan
 from app.video import open_source
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from app.config import Settings
 from app.errors import MediaError
-from app.plan import ModelRecord, ModelsRecord, Plan, SourceRecord, sha256_of
+from app.files import sha256_of
+from app.plan import ModelRecord, ModelsRecord, Plan, SourceRecord
 from app.report import contact_sheet, save_png
 from app.video import open_source
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.plan import Plan, SourceRecord, sha256_of, write_plan
+from app.files import sha256_of
+from app.plan import Plan, SourceRecord, write_plan
 from app.plan.records import ModelRecord, ModelsRecord
-from app.video import open_sink, open_source
+from app.video import Writing, open_sink, open_source
 from scripts import collect, run_processing, run_transform
 from scripts.aws.cloud import Cloud
 from tests.aws_jobs import (
@@ -36,7 +37,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Commands:
 
 def hide(source: Path, result: Path) -> bytes:
     """A result as the renderer makes it."""
-    with open_sink(source, result, overwrite=True) as sink:
+    with open_sink(source, result, Writing(overwrite=True)) as sink:
         for frame in open_source(source):
             frame.planes()[0].pixels[:8] = 0
             sink.write(frame, np.array([[0, 0, 16, 8]], np.float32))

@@ -21,7 +21,8 @@ from PIL import Image
 from app.cli import commands, main
 from app.config import ENV_PREFIX, Settings
 from app.errors import DiskFull
-from app.plan import read_plan, together, write_plan
+from app.pipeline import FaceBlur
+from app.plan import committed_together, read_plan, write_plan
 from app.video import open_source
 from testmedia.clip import Clip
 from testmedia.fetch import fetch
@@ -145,7 +146,7 @@ def test_settings_come_from_everywhere(
         (["--people", "{out}/nobody"], "nobody"),
         (["--config", "{out}/none.toml"], "none.toml: cannot be read"),
         (["--models", "none"], "no model pack"),
-        (["--plan", "{out}/none/plan.json"], "make it first"),
+        (["--plan", "{out}/none/plan.json"], "create it first"),
         (["--plan", "{out}/hidden.mp4"], "is another file of this command"),
         (["--plan", "{source}", "--overwrite"], "is another file of this command"),
         (["-o", "{source}"], ""),
@@ -217,7 +218,7 @@ def test_a_plan_of_another_file_is_refused(
 ) -> None:
     other = clip("cuts").path
     assert main(["render", str(other), str(plan), "-o", str(out / "hidden.mp4")]) == 2
-    assert "not the file that the plan was made for" in capsys.readouterr().err
+    assert "the plan was made for another file" in capsys.readouterr().err
     assert list(out.iterdir()) == []
 
 
@@ -439,7 +440,7 @@ def test_the_plan_is_there_before_the_video_and_goes_with_it(
         seen.extend(path.name for path in out.iterdir())
         raise DiskFull("no room")
 
-    monkeypatch.setattr(commands, "render", failing)
+    monkeypatch.setattr(FaceBlur, "render", failing)
     plan, video = str(out / "plan.json"), str(out / "hidden.mp4")
     command = ["blur", str(clip("calm").path), "-o", video, "--plan", plan, "--quiet"]
     assert main(command) == 1
@@ -451,11 +452,14 @@ def test_the_plan_is_there_before_the_video_and_goes_with_it(
 
 def test_an_interruption_after_the_video_is_named_comes_too_late(plan: Path, out: Path) -> None:
     video, place = out / "hidden.mp4", out / "plan.json"
-    with together(video, read_plan(plan), place):
+    with committed_together(video, read_plan(plan), place):
         video.write_text("finished")
         raise KeyboardInterrupt
     assert sorted(out.iterdir()) == [video, place]
-    with pytest.raises(KeyboardInterrupt), together(video, read_plan(plan), out / "other.json"):
+    with (
+        pytest.raises(KeyboardInterrupt),
+        committed_together(video, read_plan(plan), out / "other.json"),
+    ):
         raise KeyboardInterrupt
     assert sorted(out.iterdir()) == [video, place]
 

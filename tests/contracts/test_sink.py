@@ -9,7 +9,7 @@ from PIL import Image as Pillow
 
 from app.errors import MediaError, OutputError
 from app.types import Boxes
-from app.video import open_sink, open_source
+from app.video import Writing, open_sink, open_source
 from testmedia.films import NO_BOXES, Film, picture
 
 SIZE = (64, 48)
@@ -85,12 +85,6 @@ def test_an_error_leaves_nothing(source: Path, output: Path) -> None:
     assert names(output) == [source.name]
 
 
-def test_every_frame_is_needed_unless_copying_is_asked_for(source: Path, output: Path) -> None:
-    count = len(list(open_source(source)))
-    with open_sink(source, output) as sink:
-        assert sink.needed(np.zeros(count, bool)) is None
-
-
 def test_no_frame_is_no_result(source: Path, output: Path) -> None:
     with open_sink(source, output) as sink, pytest.raises(MediaError, match="no frame"):
         sink.commit()
@@ -107,7 +101,7 @@ def test_a_name_that_is_taken_is_refused(source: Path, output: Path) -> None:
 def test_the_input_is_never_the_output(source: Path) -> None:
     before = source.read_bytes()
     with pytest.raises(OutputError, match="input itself"):
-        open_sink(source, source, overwrite=True)
+        open_sink(source, source, Writing(overwrite=True))
     assert source.read_bytes() == before
 
 

@@ -12,8 +12,9 @@ from app.config import Settings
 from app.faces import load_detector, load_recogniser
 from app.faces.alignment import align
 from app.geometry import iou
+from app.identity.gallery import Gallery
 from app.networks.sessions import GPU_BYTES
-from app.pipeline import analyse, load_parts, load_people, parts_for
+from app.pipeline import FaceBlur, load_parts, load_people
 from app.types import Image
 from testmedia.clip import Clip
 from testmedia.truth import leaked
@@ -81,7 +82,7 @@ def test_a_clip_is_analysed_without_a_leak(
     made = clip(name)
     everyone, listed = Settings(device="cuda"), Settings(device="cuda", people=people)
     parts = load_parts(listed)
-    plan = analyse(made.path, everyone, parts_for(parts, everyone))
+    plan = FaceBlur(everyone, parts=parts, gallery=Gallery(())).analyse(made.path)
     assert leaked(made.truth, plan, made.truth.people, share=COVERED, margin=MARGIN) == []
-    plan = analyse(made.path, listed, parts, load_people(people, parts))
+    plan = FaceBlur(listed, parts=parts, gallery=load_people(people, parts)).analyse(made.path)
     assert leaked(made.truth, plan, ["obama"], share=COVERED, margin=MARGIN) == []

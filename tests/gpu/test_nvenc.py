@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import pytest
 
-from app.video import open_sink, open_source
+from app.video import Writing, open_sink, open_source
 from testmedia.films import NO_BOXES, Film, numbers, times
 
 FILM = Film(size=(320, 180), count=40)
@@ -29,7 +29,7 @@ FILMS = {
 def test_frames_and_times_stay(name: str, tmp_path: Path) -> None:
     source = FILMS[name].write(tmp_path / name)
     output = tmp_path / f"hidden{source.suffix}"
-    with open_sink(source, output, encoder="nvenc") as sink:
+    with open_sink(source, output, Writing(encoder="nvenc")) as sink:
         for frame in open_source(source):
             sink.write(frame, NO_BOXES)
         sink.commit()

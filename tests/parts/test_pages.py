@@ -75,7 +75,7 @@ def test_the_detector_finds_faces_that_lie_on_their_side(folder: Path) -> None:
     _still(scaled(photograph("obama.jpg"), 320), folder / "clip.mp4")
     run("detector", folder)
     space: dict[str, object] = {}
-    exec(program("detector").partition("clip, settings")[0], space)
+    exec(program("detector").partition("media, settings")[0], space)
     upright = load_detector(ready("open", "detector"), precision="float")
     both = space["AnyOrientation"](upright)  # type: ignore[operator]
     picture = scaled(photograph("obama.jpg"), 320)
@@ -149,7 +149,7 @@ def test_the_shot_detector_cuts_where_the_light_changes(folder: Path, clip: Clip
     shutil.copy(made.path, folder / "clip.mp4")
     run("shot-detector", folder)
     space: dict[str, object] = {}
-    exec(program("shot-detector").partition("clip, settings")[0], space)
+    exec(program("shot-detector").partition("media, settings")[0], space)
     detector = space["BrightnessShots"](2)  # type: ignore[operator]
     found = [cut for frame in open_source(made.path) for cut in detector.push(frame)]
     assert set(made.truth.cuts) <= set(found)

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from app.errors import DiskFull, FaceBlurError, MediaError, OutputError, UsageError
+from app.files import sha256_of
 from app.pieces import MANIFEST, Proposal, propose, read_manifest, split, splitting
 from app.pieces.borders import Border
 from app.pieces.excerpt import window
-from app.plan import sha256_of
 from app.video import open_source
+from app.video.media import Media
 from app.video.piece_tag import mark_of
 from testmedia.clip import Clip
 from testmedia.films import Film, numbers, times
@@ -146,10 +147,8 @@ def test_the_middle_of_a_film_is_decoded_only_where_a_border_may_be(
     looked: list[int] = []
     real = window
 
-    def counted(
-        path: Path, kind: str, start: int, first: int, last: int, *, threads: int
-    ) -> object:
-        for frame in real(path, kind, start, first, last, threads=threads):
+    def counted(media: Media, start: int, first: int, last: int, *, threads: int) -> object:
+        for frame in real(media, start, first, last, threads=threads):
             looked.append(frame.pts)
             yield frame
 

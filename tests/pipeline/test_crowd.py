@@ -9,7 +9,8 @@ import pytest
 from app.config import Settings
 from app.faces import load_detector
 from app.geometry import iou
-from app.pipeline import analyse, load_parts
+from app.identity.gallery import Gallery
+from app.pipeline import FaceBlur, load_parts
 from app.plan import Plan
 from testmedia.clip import write_clip
 from testmedia.photos import BIDEN, OBAMA, Photo
@@ -81,7 +82,7 @@ def test_selecting_one_of_a_crowd_hides_at_most_one_more(
     face = next(face for face in truth.at(10) if face.person == CHOSEN)
     middle = ((face.box[0] + face.box[2]) / 2, (face.box[1] + face.box[3]) / 2)
     settings = Settings(select=((10, *middle),), models=pack)
-    plan = analyse(path, settings, load_parts(settings))
+    plan = FaceBlur(settings, parts=load_parts(settings), gallery=Gallery(())).analyse(path)
     assert not leaked(truth, plan, [CHOSEN], share=0.9, margin=0.2)
     hidden = _hidden(plan, truth)
     assert {(0, CHOSEN), (1, CHOSEN)} <= hidden

@@ -1,26 +1,25 @@
-"""What results are called."""
+"""Names of results."""
 
 from pathlib import Path
 
 import pytest
 
 from app.errors import OutputError
-from app.pipeline import output_for, outputs
-from app.video import check_output, open_source
+from app.pipeline import default_output, outputs
+from app.video import Media, check_output
 from testmedia.fetch import fetch
 
 
-def test_a_film_that_its_own_container_cannot_hold_becomes_matroska(
-    carphone: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_video_that_its_own_container_cannot_hold_becomes_matroska(
+    carphone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path, output: Path) -> list[str]:
+    def refuse(media: Media, output: Path, *, overwrite: bool) -> list[str]:
         if output.suffix != ".mkv":
             raise OutputError("cannot hold it; write to .mkv")
-        return check_output(path, output)
+        return check_output(media, output, overwrite=overwrite)
 
-    info = open_source(carphone).info
-    assert output_for(carphone, info).suffix == ".mp4"
+    assert default_output(Media(carphone), tmp_path).suffix == ".mp4"
     monkeypatch.setattr(outputs, "check_output", refuse)
-    assert output_for(carphone, info).suffix == ".mkv"
+    assert default_output(Media(carphone), tmp_path).suffix == ".mkv"
     with pytest.raises(OutputError):
-        output_for(fetch("obama.jpg"), open_source(fetch("obama.jpg")).info)
+        default_output(Media(fetch("obama.jpg")), tmp_path)

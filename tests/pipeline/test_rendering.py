@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from app.config import Settings
-from app.pipeline import render
+from app.pipeline import FaceBlur
 from app.pipeline.rendering import hidden_frames
 from app.plan import ModelRecord, ModelsRecord, Plan, PlanTrack, SourceRecord
 from app.video import Uncopyable
-from app.video import sink as sink_module
+from app.video.smart import sink as sink_module
 from testmedia.films import Film
 from tests.video.smart_films import decoded
 
@@ -66,12 +66,8 @@ def test_frames_with_a_box_to_hide_are_touched(source: Path) -> None:
 
 def test_groups_with_nobody_to_hide_are_copied(source: Path, tmp_path: Path) -> None:
     told: list[int] = []
-    render(
-        source,
-        plan_of(source),
-        tmp_path / "out.mp4",
-        Settings(effect="solid"),
-        lambda _stage, done, _of: told.append(done),
+    FaceBlur(Settings(effect="solid")).render(
+        source, plan_of(source), tmp_path / "out.mp4", lambda _stage, done, _of: told.append(done)
     )
     assert same(source, tmp_path / "out.mp4") == [not 24 <= n < 32 for n in range(COUNT)]
     assert told == list(range(25, 33)), "only these were decoded"
@@ -79,12 +75,12 @@ def test_groups_with_nobody_to_hide_are_copied(source: Path, tmp_path: Path) -> 
 
 def test_every_frame_is_encoded_where_that_is_asked_for(source: Path, tmp_path: Path) -> None:
     settings = Settings(effect="solid", copy_untouched="never")
-    render(source, plan_of(source), tmp_path / "out.mp4", settings)
+    FaceBlur(settings).render(source, plan_of(source), tmp_path / "out.mp4")
     assert not any(same(source, tmp_path / "out.mp4"))
 
 
 def test_a_film_with_nobody_to_hide_is_copied_whole(source: Path, tmp_path: Path) -> None:
-    render(source, plan_of(source, decision="keep"), tmp_path / "out.mp4", Settings())
+    FaceBlur(Settings()).render(source, plan_of(source, decision="keep"), tmp_path / "out.mp4")
     assert all(same(source, tmp_path / "out.mp4"))
 
 
@@ -102,7 +98,7 @@ def test_every_frame_is_encoded_where_the_result_of_copying_is_not_right(
         original(*args)
 
     monkeypatch.setattr(sink_module, where, refuse)
-    render(source, plan_of(source), tmp_path / "out.mp4", Settings(effect="solid"))
+    FaceBlur(Settings(effect="solid")).render(source, plan_of(source), tmp_path / "out.mp4")
     assert not any(same(source, tmp_path / "out.mp4"))
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
 

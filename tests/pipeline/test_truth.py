@@ -10,7 +10,7 @@ from app.config import Settings
 from app.errors import UsageError
 from app.identity.gallery import Gallery
 from app.networks.sessions import prefers_int8
-from app.pipeline import Parts, analyse, load_parts, load_people
+from app.pipeline import FaceBlur, Parts, load_parts, load_people
 from app.plan import Plan
 from testmedia.clip import Clip
 from testmedia.scenes import SCENES
@@ -58,7 +58,7 @@ def plans(
 
     def make(name: str) -> Plan:
         if name not in made:
-            made[name] = analyse(clip(name).path, chosen, parts, gallery)
+            made[name] = FaceBlur(chosen, parts=parts, gallery=gallery).analyse(clip(name).path)
         return made[name]
 
     return make
@@ -117,7 +117,8 @@ def test_the_others_are_hidden_and_the_listed_person_is_kept(
     name: str, clip: Callable[[str], Clip], chosen: Settings, parts: Parts, gallery: Gallery
 ) -> None:
     truth = clip(name).truth
-    plan = analyse(clip(name).path, chosen.changed(blur="others"), parts, gallery)
+    others = FaceBlur(chosen.changed(blur="others"), parts=parts, gallery=gallery)
+    plan = others.analyse(clip(name).path)
     strangers = truth.people - {"obama"}
     assert not leaked(truth, plan, strangers, share=COVERED, margin=MARGIN)
     assert not spilled(truth, plan, strangers)
@@ -138,7 +139,7 @@ def test_a_clicked_person_is_hidden_wherever_she_is(
     face = next(face for face in truth.at(5) if face.person == "obama")
     middle = ((face.box[0] + face.box[2]) / 2, (face.box[1] + face.box[3]) / 2)
     settings = chosen.changed(people=None, select=((5, *middle),))
-    plan = analyse(clip("cuts").path, settings, parts)
+    plan = FaceBlur(settings, parts=parts, gallery=Gallery(())).analyse(clip("cuts").path)
     assert not leaked(truth, plan, ["obama"], share=COVERED, margin=MARGIN)
     assert not spilled(truth, plan, ["obama"])
 
@@ -147,18 +148,17 @@ def test_without_a_gallery_nothing_is_analysed(
     clip: Callable[[str], Clip], chosen: Settings, parts: Parts, gallery: Gallery
 ) -> None:
     path = clip("calm").path
-    with pytest.raises(UsageError, match="load_people"):
-        analyse(path, chosen, parts)
-    with pytest.raises(UsageError, match="load_people"):
-        analyse(path, chosen, parts, Gallery(()))
+    with pytest.raises(UsageError, match="no people were given"):
+        FaceBlur(chosen, parts=parts, gallery=Gallery(())).analyse(path)
     with pytest.raises(UsageError, match="loaded for everyone"):
-        analyse(path, chosen, load_parts(Settings()), gallery)
+        FaceBlur(chosen, parts=load_parts(Settings()), gallery=gallery).analyse(path)
 
 
 def test_every_frame_and_adaptive_sampling_agree(
     clip: Callable[[str], Clip], chosen: Settings, parts: Parts, gallery: Gallery
 ) -> None:
-    plan = analyse(clip("edges").path, chosen.changed(sampling="every"), parts, gallery)
+    every = FaceBlur(chosen.changed(sampling="every"), parts=parts, gallery=gallery)
+    plan = every.analyse(clip("edges").path)
     truth = clip("edges").truth
     assert not leaked(truth, plan, ["obama"], share=COVERED, margin=MARGIN)
 
@@ -199,8 +199,7 @@ def test_the_people_of_the_concert_are_told_apart(
     concert = shared / "data" / "hamilton"
     (tmp_path / name).symlink_to(concert / "people" / name)
     settings = settings_of(*variant, tmp_path)
-    parts = load_parts(settings)
-    plan = analyse(concert / "clip.mp4", settings, parts, load_people(tmp_path, parts))
+    plan = FaceBlur(settings).analyse(concert / "clip.mp4")
     assert [first for first, _ in plan.shots] == [0, 20, 82, 211]
     shown = [at for at, point in CONCERT_PLACES[name].items() if not _at(plan, at, *point)]
     assert not shown

@@ -7,7 +7,7 @@ import pytest
 
 from app.config import Settings
 from app.networks.sessions import prefers_int8
-from app.pipeline import analyse, load_parts, load_people
+from app.pipeline import FaceBlur
 from app.plan import Plan
 from testmedia.clip import Clip, write_clip
 from testmedia.truth import leaked, spilled
@@ -53,8 +53,7 @@ def run(
         for photo in turned.photos:
             shutil.copy(PHOTOS / photo, people / turned.person)
         settings = Settings(people=people, models=pack, precision=precision, **options)
-        parts = load_parts(settings)
-        return analyse(clips(name).path, settings, parts, load_people(people, parts))
+        return FaceBlur(settings).analyse(clips(name).path)
 
     return analysed
 

@@ -7,8 +7,9 @@ import pytest
 
 from app.config import Settings
 from app.errors import PackError
+from app.identity.gallery import Gallery
 from app.packs.catalogue import load_pack
-from app.pipeline import analyse, load_parts
+from app.pipeline import FaceBlur, load_parts
 from app.shots import ContentShots, NoShots, TransNetShots, load_shot_detector
 from testmedia.clip import Clip
 from testmedia.transnet_weights import converted
@@ -45,7 +46,7 @@ def test_pack_for_shots_has_no_face_parts(part: str) -> None:
 def test_network_finds_the_cuts_of_a_video(clip: Callable[[str], Clip]) -> None:
     converted()
     made, settings = clip("dissolve"), Settings(shots="transnet")
-    plan = analyse(made.path, settings, load_parts(settings))
+    plan = FaceBlur(settings, parts=load_parts(settings), gallery=Gallery(())).analyse(made.path)
     assert plan.settings["shots"] == "transnet"
     assert len(plan.shots) == 2
     assert leaked(made.truth, plan, made.truth.people, share=0.9, margin=0.2) == []

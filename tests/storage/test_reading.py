@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from app.errors import Interrupted, PlaceError, StorageError
-from app.plan import sha256_of
-from app.storage import Place, RemoteFile, make_client
+from app.files import sha256_of
+from app.storage import RemoteFile, S3Uri, make_client
 from app.video import check_output, open_sink, open_source
 from testmedia.films import Film
 from tests.storage.buckets import NAME, Asked, Bucket
 
 BLOCK = 1000
-PLACE = Place(NAME, "in/alice.bin")
+PLACE = S3Uri(NAME, "in/alice.bin")
 CONTENT = random.Random(1).randbytes(20 * BLOCK + 7)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from app.errors import PlaceError
-from app.storage import Place, parse_prefixes
+from app.storage import S3Uri, parse_prefixes
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from app.storage import Place, parse_prefixes
     ],
 )
 def test_places(text: str, bucket: str, key: str) -> None:
-    place = Place.parse(text, "the input")
+    place = S3Uri.parse(text, "the input")
     assert (place.bucket, place.key, str(place)) == (bucket, key, text)
 
 
@@ -33,7 +33,7 @@ def test_places(text: str, bucket: str, key: str) -> None:
 )
 def test_what_is_no_place(text: str) -> None:
     with pytest.raises(PlaceError) as caught:
-        Place.parse(text, "the input")
+        S3Uri.parse(text, "the input")
     assert "films" not in str(caught.value), "names are not repeated"
     assert str(caught.value).startswith("the input: ")
 
@@ -53,7 +53,7 @@ def test_what_is_no_place(text: str) -> None:
 )
 def test_below_a_prefix(text: str, *, allowed: bool) -> None:
     prefixes = parse_prefixes(["s3://films/in/", "s3://whole/"])
-    assert Place.parse(text, "the input").is_below(prefixes) is allowed
+    assert S3Uri.parse(text, "the input").is_below(prefixes) is allowed
 
 
 @pytest.mark.parametrize("text", ["s3://films/in", "s3://films", "films/", "s3:///", "s3://a b/"])

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from app.errors import Interrupted, PlaceError, StorageError
-from app.storage import Place, find, make_client, upload
+from app.storage import S3Uri, find, make_client, upload
 from tests.storage.buckets import NAME, Asked, Bucket
 
 PART = 5 << 20
 """The smallest that S3 takes."""
-PLACE = Place(NAME, "out/alice.mp4")
+PLACE = S3Uri(NAME, "out/alice.mp4")
 MARK = {"face-blur": "1234"}
 
 
@@ -136,6 +136,6 @@ def test_it_can_be_stopped(bucket: Bucket, file: Path) -> None:
 def test_a_bucket_that_is_not_there(bucket: Bucket, file: Path) -> None:
     with pytest.raises(PlaceError, match="the output: is not there"):
         upload(
-            make_client(), file, Place("nobodys", "a.mp4"), "the output",
+            make_client(), file, S3Uri("nobodys", "a.mp4"), "the output",
             content_type="video/mp4", metadata=MARK, overwrite=False, check=lambda: None,
         )  # fmt: skip

@@ -1,7 +1,7 @@
 """Films in which something is hidden in some frames, written with what is untouched copied."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,8 @@ import numpy as np
 from av import logging
 from numpy.typing import NDArray
 
-from app.types import Stretch
-from app.video import open_sink, open_source
+from app.types import Frame, FrameSink, Stretch
+from app.video import Uncopyable, Writing, open_mixing_sink, open_sink, open_source
 from testmedia.films import NO_BOXES
 
 BOX = np.array([[0, 0, 8, 8]], np.float32)
@@ -33,16 +33,30 @@ def paint(frame: Any) -> None:
 
 
 def render(source: Path, output: Path, hidden: Hidden, **options: Any) -> Sequence[Stretch] | None:
-    """Hide, and copy where it is safe; the stretches that were made anew."""
-    with open_sink(source, output, **{"copy_untouched": True, **options}) as sink:
-        needed = sink.needed(hidden)
-        frames = open_source(source)
-        for frame in frames if needed is None else frames.only(needed):
-            if hidden[frame.index]:
-                paint(frame)
-            sink.write(frame, BOX if hidden[frame.index] else NO_BOXES)
+    """Hide, and copy where it is safe; returns the encoded stretches, None if all was encoded."""
+    try:
+        copying = open_mixing_sink(source, output, Writing(**options), hidden)
+    except Uncopyable:
+        encode(source, output, hidden, **options)
+        return None
+    with copying as sink:
+        _write(open_source(source).only(sink.stretches), sink, hidden)
         sink.commit()
-    return needed
+    return sink.stretches
+
+
+def encode(source: Path, output: Path, hidden: Hidden, **options: Any) -> None:
+    """Hide, and encode every frame."""
+    with open_sink(source, output, Writing(**options)) as sink:
+        _write(open_source(source), sink, hidden)
+        sink.commit()
+
+
+def _write(frames: Iterable[Frame], sink: FrameSink, hidden: Hidden) -> None:
+    for frame in frames:
+        if hidden[frame.index]:
+            paint(frame)
+        sink.write(frame, BOX if hidden[frame.index] else NO_BOXES)
 
 
 def decoded(path: Path, seek: int | None = None, count: int | None = None) -> dict[int, str]:

@@ -12,7 +12,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from app.cli import main
 from app.errors import DeviceError
-from app.video import hardware, open_sink, open_source
+from app.video import Writing, hardware, open_sink, open_source
 from app.video.codecs import NVENC, Encoding, options
 from app.video.hardware import Encoder, require, with_hardware, works
 from testmedia.films import NO_BOXES, Film, numbers
@@ -102,7 +102,7 @@ def test_its_options_are_known_to_it(name: str, tmp_path: Path) -> None:
 def test_without_a_gpu_auto_writes_what_the_software_writes(tmp_path: Path) -> None:
     source = FILM.write(tmp_path / "a.mp4")
     for encoder in ("auto", "software"):
-        with open_sink(source, tmp_path / f"{encoder}.mp4", encoder=encoder) as sink:
+        with open_sink(source, tmp_path / f"{encoder}.mp4", Writing(encoder=encoder)) as sink:
             for frame in open_source(source):
                 sink.write(frame, NO_BOXES)
             sink.commit()
@@ -116,7 +116,7 @@ def test_without_a_gpu_nvenc_is_refused_before_any_work(
 ) -> None:
     source, out = FILM.write(tmp_path / "a.mp4"), tmp_path / "b.mp4"
     with pytest.raises(DeviceError, match="no NVIDIA encoder"):
-        open_sink(source, out, encoder="nvenc")
+        open_sink(source, out, Writing(encoder="nvenc"))
     with pytest.raises(DeviceError, match="no NVIDIA encoder"):
         require("nvenc")
     assert main(["blur", str(source), "-o", str(out), "--encoder", "nvenc", "--quiet"]) == 1

@@ -13,7 +13,7 @@ from PIL import ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from app.errors import MediaError, MediaTooLarge, OutputError, UnsupportedMedia
-from app.video import check_output, natural_suffix, open_sink, open_source, read_photo
+from app.video import Media, check_output, open_sink, open_source, read_photo
 from testmedia.films import NO_BOXES, copy_film, number_of, picture
 
 SIZE = (64, 48)
@@ -232,4 +232,4 @@ def test_a_second_frame_is_refused(tmp_path: Path) -> None:
 def test_natural_suffix_of_images(tmp_path: Path) -> None:
     for suffix, kind in KINDS.items():
         drawn().save(tmp_path / "upload", kind)
-        assert natural_suffix(tmp_path / "upload") == suffix
+        assert Media(tmp_path / "upload").kind.suffix == suffix

@@ -11,11 +11,10 @@ import pytest
 
 from app.errors import MediaError
 from app.types import Stretch
-from app.video import open_sink, open_source
-from app.video.bitstream.nal import Uncopyable
+from app.video import Media, Uncopyable, Writing, open_mixing_sink, open_source
 from app.video.smart.gops import find_groups
 from testmedia.films import ROTATED, Film, number_of, payloads, times
-from tests.video.smart_films import Hidden, decoded, frames_hidden, render, said
+from tests.video.smart_films import Hidden, decoded, encode, frames_hidden, render, said
 
 COUNT = 60
 BASE = Fraction(1, 12800)
@@ -86,7 +85,7 @@ PLACES: dict[str, Sequence[tuple[int, int]]] = {
 
 def touched(source: Path, hidden: Hidden) -> list[int]:
     """Numbers of the frames in groups with something hidden."""
-    return np.flatnonzero(find_groups(source, "mov").touched(hidden)).tolist()
+    return np.flatnonzero(find_groups(Media(source)).touched(hidden)).tolist()
 
 
 @pytest.mark.parametrize(
@@ -123,7 +122,7 @@ def test_what_is_hidden_is_hidden(name: str, tmp_path: Path) -> None:
     source = case.film.write(tmp_path / f"in{case.suffix}")
     hidden = frames_hidden(COUNT, (5, 30), (58, 60))
     assert render(source, tmp_path / "part.mp4", hidden) is not None
-    assert render(source, tmp_path / "whole.mp4", hidden, copy_untouched=False) is None
+    encode(source, tmp_path / "whole.mp4", hidden)
     pairs = zip(
         open_source(tmp_path / "part.mp4"), open_source(tmp_path / "whole.mp4"), strict=True
     )
@@ -206,9 +205,8 @@ REFUSED: dict[str, tuple[Film, str, str]] = {
 def test_what_may_be_unsafe_is_encoded(name: str, tmp_path: Path) -> None:
     made, file, reason = REFUSED[name]
     source = made.write(tmp_path / file)
-    kind = {".mp4": "mov", ".mkv": "matroska", ".ts": "mpegts"}[source.suffix]
     with pytest.raises(Uncopyable, match=reason):
-        find_groups(source, kind)
+        find_groups(Media(source))
     output = source.with_stem("out")
     assert render(source, output, frames_hidden(COUNT, (30, 31))) is None
     shift = times(output)[0] - times(source)[0]
@@ -225,18 +223,21 @@ def test_another_container_gets_every_frame_encoded(
         assert container.streams.video[0].codec_context.name == codec
 
 
-def test_it_is_not_done_unless_asked_for_or_where_nothing_would_be_left(tmp_path: Path) -> None:
+def test_nothing_is_copied_if_no_group_is_untouched(
+    tmp_path: Path,
+) -> None:
     source = film().write(tmp_path / "in.mp4")
-    with open_sink(source, tmp_path / "out.mp4") as sink:
-        assert sink.needed(frames_hidden(COUNT, (0, 1))) is None
-    with open_sink(source, tmp_path / "out.mp4", copy_untouched=True) as sink:
-        assert sink.needed(frames_hidden(COUNT, *((n, n + 1) for n in range(0, COUNT, 4)))) is None
-        assert sink.needed(frames_hidden(COUNT - 1, (0, 1))) is None, "a plan of another film"
+    everywhere = frames_hidden(COUNT, *((n, n + 1) for n in range(0, COUNT, 4)))
+    other_video = frames_hidden(COUNT - 1, (0, 1))
+    for hidden in (everywhere, other_video):
+        with pytest.raises(Uncopyable):
+            open_mixing_sink(source, tmp_path / "out.mp4", Writing(), hidden)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 
 def test_a_group_of_one_picture_is_like_its_neighbours(tmp_path: Path) -> None:
     source = Film(count=COUNT, options={"x264-params": "keyint=1"}).write(tmp_path / "in.mp4")
-    assert find_groups(source, "mov").starts.tolist() == list(range(COUNT))
+    assert find_groups(Media(source)).starts.tolist() == list(range(COUNT))
     assert render(source, tmp_path / "out.mp4", frames_hidden(COUNT, (30, 31))) is None
 
 
@@ -267,7 +268,7 @@ def test_pictures_that_an_edit_list_hides_are_never_copied(
     count = len(times(source))
     assert count < COUNT
     with pytest.raises(Uncopyable):
-        find_groups(source, "mov")
+        find_groups(Media(source))
     output = tmp_path / "out.mp4"
     assert render(source, output, frames_hidden(count, (30, 31))) is None
     with av.open(str(output)) as container:

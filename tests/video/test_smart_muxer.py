@@ -10,13 +10,15 @@ from av.container import InputContainer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.video import open_sink, open_source
-from app.video import sink as sink_module
+from app.types import MediaFile
+from app.video import Media, Writing, open_mixing_sink, open_source
 from app.video.bitstream.nal import Bits, Uncopyable, join_units, kind_of, split_units
 from app.video.bitstream.parameter_sets import ParameterSets
 from app.video.bitstream.sei import may_stay
+from app.video.container import video_packets
 from app.video.smart import muxer as mixing
-from app.video.smart.gops import cleaned, find_groups, video_packets
+from app.video.smart import sink as sink_module
+from app.video.smart.gops import cleaned, find_groups
 from app.video.smart.verify import check_mixed
 from testmedia.films import Film
 from tests.video.smart_films import Hidden, decoded, frames_hidden, paint, render
@@ -150,7 +152,7 @@ def test_units_that_change_or_end_the_film_refuse_it(
 ) -> None:
     film = with_messages(source, tmp_path / "odd.mp4", *units)
     with pytest.raises(Uncopyable):
-        find_groups(film, "mov")
+        find_groups(Media(film))
 
 
 def test_parameter_sets_are_read_as_they_were_written(source: Path) -> None:
@@ -196,17 +198,12 @@ def _head(unit: bytes) -> tuple[int, int]:
 
 def written(source: Path, output: Path, hidden: Hidden) -> mixing.Mixed:
     """Render, and what was written according to the sink."""
-    with open_sink(source, output, copy_untouched=True) as sink:
-        needed = sink.needed(hidden)
-        assert needed is not None
-        for frame in open_source(source).only(needed):
+    with open_mixing_sink(source, output, Writing(), hidden) as sink:
+        for frame in open_source(source).only(sink.stretches):
             paint(frame)
             sink.write(frame, np.zeros((0, 4), np.float32))
         sink.commit()
-        assert isinstance(sink, sink_module.VideoSink)
-        assert sink._writing is not None
-        assert sink._writing.mixer is not None
-        return sink._writing.mixer.written
+        return sink._mixer.written
 
 
 def positions(path: Path) -> list[tuple[int, int]]:
@@ -250,8 +247,8 @@ def test_pictures_that_are_decoded_as_others_are_refused(source: Path, tmp_path:
 def test_a_source_that_changes_meanwhile_is_noticed(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fewer(path: Path, container: InputContainer) -> Iterator[object]:
-        return (p for number, p in enumerate(video_packets(path, container)) if number != 40)
+    def fewer(container: InputContainer, label: MediaFile) -> Iterator[object]:
+        return (p for number, p in enumerate(video_packets(container, label)) if number != 40)
 
     monkeypatch.setattr(sink_module, "video_packets", fewer)
     with pytest.raises(Uncopyable):
@@ -260,17 +257,15 @@ def test_a_source_that_changes_meanwhile_is_noticed(
 
 
 def test_frames_that_were_not_asked_for_are_refused(source: Path, tmp_path: Path) -> None:
-    with open_sink(source, tmp_path / "out.mp4", copy_untouched=True) as sink:
-        assert sink.needed(HIDDEN) is not None
-        with pytest.raises(Uncopyable, match="frame 0"):
-            sink.write(next(iter(open_source(source))), np.zeros((0, 4), np.float32))
+    first = next(iter(open_source(source)))
+    sink = open_mixing_sink(source, tmp_path / "out.mp4", Writing(), HIDDEN)
+    with sink, pytest.raises(Uncopyable, match="frame 0"):
+        sink.write(first, np.zeros((0, 4), np.float32))
 
 
 def test_frames_that_are_missing_are_noticed(source: Path, tmp_path: Path) -> None:
-    with open_sink(source, tmp_path / "out.mp4", copy_untouched=True) as sink:
-        needed = sink.needed(HIDDEN)
-        assert needed is not None
-        for frame in open_source(source).only(needed):
+    with open_mixing_sink(source, tmp_path / "out.mp4", Writing(), HIDDEN) as sink:
+        for frame in open_source(source).only(sink.stretches):
             if frame.index < 31:
                 sink.write(frame, np.zeros((0, 4), np.float32))
         with pytest.raises(Uncopyable):

@@ -15,7 +15,7 @@ import pytest
 from av.codec.context import Flags
 
 from app.errors import DiskFull, MediaError, OutputError
-from app.video import check_output, natural_suffix, open_sink, open_source
+from app.video import Media, Writing, check_output, open_sink, open_source
 from app.video import sink as sink_module
 from app.video.codecs import options
 from app.video.sidedata import content_light, mastering
@@ -361,7 +361,7 @@ def test_a_name_that_is_taken_meanwhile_is_not_overwritten(tmp_path: Path) -> No
 def test_overwriting_replaces_only_at_the_end(tmp_path: Path) -> None:
     source, output = Film().write(tmp_path / "a.mp4"), tmp_path / "b.mp4"
     output.write_text("old")
-    with open_sink(source, output, overwrite=True) as sink:
+    with open_sink(source, output, Writing(overwrite=True)) as sink:
         for frame in open_source(source):
             sink.write(frame, NO_BOXES)
         assert output.read_text() == "old"
@@ -376,9 +376,10 @@ def test_a_file_of_another_length_is_not_put_in_place(
     source = Film(sounds=[("aac", "deu")]).write(tmp_path / "a.mp4")
     original = sink_module.VideoSink._mux
 
-    def losing(self: object, writing: object, packets: Iterable[object]) -> None:
+    def losing(self: object, output: object, carrier: object, packets: Iterable[object]) -> None:
         kept = list(packets)
-        original(self, writing, kept[:-1] if len(kept) > 5 else kept)  # type: ignore[arg-type]
+        some = kept[:-1] if len(kept) > 5 else kept
+        original(self, output, carrier, some)  # type: ignore[arg-type]
 
     monkeypatch.setattr(sink_module.VideoSink, "_mux", losing)
     with pytest.raises(MediaError, match="19 of 20 frames"):
@@ -450,4 +451,4 @@ def test_the_suffix_of_the_same_kind_is_told_by_the_content(
 ) -> None:
     film = WEBM if suffix == ".webm" else Film(base=MS if suffix == ".mkv" else Fraction(1, 90000))
     path = film.write(tmp_path / name).rename(tmp_path / "upload")
-    assert natural_suffix(path) == suffix
+    assert Media(path).kind.suffix == suffix

@@ -6,7 +6,7 @@ from werkzeug.http import parse_accept_header
 
 from app.config import Settings
 from app.errors import ConfigError
-from app.web.options import OPTIONS, apply, parse_attributes, wanted
+from app.web.options import OPTIONS, apply, parse_attributes, response_kind
 
 
 @pytest.mark.parametrize(
@@ -70,4 +70,4 @@ def test_options_come_before_the_settings_of_the_service() -> None:
     ],
 )
 def test_accept(accept: str, expected: str) -> None:
-    assert wanted(parse_accept_header(accept, MIMEAccept)) == expected
+    assert response_kind(parse_accept_header(accept, MIMEAccept)) == expected

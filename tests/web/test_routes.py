@@ -10,11 +10,10 @@ from typing import Any, cast
 import pytest
 
 from app.config import ServiceSettings, Settings
-from app.errors import DiskFull
+from app.errors import DiskFull, IncompleteUpload
 from app.identity.gallery import Gallery
 from app.logs import JsonFormatter, public
-from app.pipeline import Parts
-from app.web.errors import IncompleteUpload
+from app.pipeline import FaceBlur, Parts
 from app.web.metrics import Metrics
 from app.web.routes import make_app
 from app.web.runner import Runner
@@ -39,15 +38,8 @@ def test_a_bug_is_answered_as_one_and_tells_nothing(
     tmp_path: Path, lines: list[dict[str, Any]]
 ) -> None:
     broken = cast(Parts, "not the models of alice")
-    service = Service(
-        Settings(),
-        ServiceSettings(min_free=0),
-        broken,
-        Gallery(()),
-        tmp_path,
-        Runner(0, 0),
-        Metrics(),
-    )
+    face_blur = FaceBlur(Settings(), parts=broken, gallery=Gallery(()))
+    service = Service(face_blur, ServiceSettings(min_free=0), tmp_path, Runner(0, 0), Metrics())
     client = make_app(service).test_client()
     answer = client.post("/invocations", data=fetch("obama.jpg").read_bytes())
     assert answer.status_code == 500

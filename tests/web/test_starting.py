@@ -226,7 +226,7 @@ def test_doubtful_photos_are_logged_without_names(
         (people / name).mkdir(parents=True)
         shutil.copy(fetch(medium), people / name / "photo.jpg")
     service = load_service(Settings(), ServiceSettings(), str(people), spool)
-    assert len(service.known.doubts) == 1
+    assert len(service.face_blur.gallery.doubts) == 1
     (record,) = (one for one in caplog.records if one.getMessage() == "photos")
     line = JsonFormatter().format(record)
     assert json.loads(line)["doubts"] == 1

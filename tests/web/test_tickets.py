@@ -12,17 +12,16 @@ import numpy as np
 import pytest
 
 from app.config import ServiceSettings, Settings
-from app.errors import DiskFull, UsageError
+from app.errors import DiskFull, TicketError, UsageError
 from app.identity.gallery import Gallery
-from app.pipeline import Parts
+from app.pipeline import FaceBlur, Parts
 from app.plan import read_plan
 from app.storage import parse_prefixes
-from app.web.errors import TicketError
 from app.web.media_job import Account
 from app.web.metrics import Metrics
 from app.web.runner import Runner
 from app.web.service import Service
-from app.web.ticket_job import Errand
+from app.web.ticket_job import TicketJob
 from app.web.tickets import is_ticket, receive_ticket
 from testmedia.clip import Clip
 from testmedia.fetch import fetch
@@ -266,20 +265,19 @@ def test_a_result_has_to_fit_on_the_disk(
     """It is refused before anything of the input is read."""
     bucket.lead(monkeypatch)
     limits = ServiceSettings()
-    parts = cast("Parts", None)
-    service = Service(
-        Settings(), limits, parts, Gallery(()), tmp_path, Runner(0, 1), Metrics(), PREFIXES
-    )
-    errand = Errand(service, Account(), lambda: None, tmp_path, {})
+    parts = cast("Parts", "no parts")
+    face_blur = FaceBlur(Settings(), parts=parts, gallery=Gallery(()))
+    service = Service(face_blur, limits, tmp_path, Runner(0, 1), Metrics(), PREFIXES)
+    job = TicketJob(service, Account(), lambda: None, tmp_path, {})
     size = bucket.head("in/alice.mp4")["ContentLength"]
     room = SimpleNamespace(free=limits.min_free + size - 1)
     monkeypatch.setattr("app.web.ticket_job.shutil.disk_usage", lambda folder: room)
     with pytest.raises(DiskFull, match="processing job with a larger volume, or split"):
-        errand.do(receive_ticket([ticket()], PREFIXES), Settings())
+        job.run(receive_ticket([ticket()], PREFIXES), Settings())
     assert not [asked for asked in bucket.asked if asked.range]
     room.free += 1
     with pytest.raises(AttributeError, match="models"):
-        errand.do(receive_ticket([ticket()], PREFIXES), Settings())
+        job.run(receive_ticket([ticket()], PREFIXES), Settings())
 
 
 PREFIXES = parse_prefixes([f"s3://{NAME}/in/", f"s3://{NAME}/out/"])

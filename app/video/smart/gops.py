@@ -7,17 +7,16 @@ number n of the film is one of the group that holds packet number n.
 
 import bisect
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Discard
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from app.types import MediaFile
 from app.video.bitstream.nal import (
     DELIMITER,
     FILLER,
@@ -34,7 +33,8 @@ from app.video.bitstream.nal import (
 )
 from app.video.bitstream.parameter_sets import ParameterSets
 from app.video.bitstream.sei import may_stay
-from app.video.container import main_video, open_container, translated
+from app.video.container import main_video, video_packets
+from app.video.media import Media
 
 Numbers: TypeAlias = NDArray[np.int64]
 _KNOWN = frozenset({SLICE, IDR_SLICE, MESSAGES, SEQUENCE, PICTURE, DELIMITER, FILLER})
@@ -138,8 +138,10 @@ class _Scan:
         self.dts.append(packet.dts)
         self.durations.append(packet.duration or 0)
 
-    def groups(self) -> Groups:
-        """Check what only all packets together tell."""
+    def groups(self, frames: int) -> Groups:
+        """Check all packets together; ``frames`` is their number by the index of the file."""
+        if len(self.pts) != frames:
+            raise Uncopyable("its index has other pictures than those that are shown")
         pts, dts = np.array(self.pts, np.int64), np.array(self.dts, np.int64)
         starts = np.array(self.starts, np.int64)
         if not len(pts) or not len(starts) or starts[0] != 0:
@@ -207,33 +209,72 @@ def cleaned(data: bytes) -> bytes:
     return data if len(kept) == len(units) else join_units(iter(kept))
 
 
-def video_packets(path: MediaFile, container: InputContainer) -> "Iterator[Packet[VideoStream]]":
-    """The packets of the main video, those without content left out."""
-    stream = main_video(container, path)
-    for other in container.streams:
-        if other.index != stream.index:
-            other.discard = Discard.all
-    with translated(path):
-        yield from (packet for packet in container.demux(stream) if packet.size)
+class GopScan:
+    """Collects the packets of a video while another pass over them decodes its frames."""
+
+    def __init__(self, media: Media, container: InputContainer) -> None:
+        self._media = media
+        self._scan: _Scan | None = None
+        self._reason: Uncopyable | None = None
+        self._frames = 0
+        with self._collecting_reason():
+            stream = main_video(container, media)
+            self._frames = stream.frames
+            self._scan = _begin(media, stream)
+
+    def add(self, packet: "Packet[VideoStream]") -> None:
+        """Take the next packet of the video that has content."""
+        if self._scan is not None and self._reason is None:
+            with self._collecting_reason():
+                self._scan.add(packet)
+
+    def finish(self) -> None:
+        """Keep what was found as a fact of the media."""
+        groups: Groups | None = None
+        if self._scan is not None and self._reason is None:
+            with self._collecting_reason():
+                groups = self._scan.groups(self._frames)
+        self._media.keep_fact(_scanned, (groups, self._reason))
+
+    @contextmanager
+    def _collecting_reason(self) -> Iterator[None]:
+        try:
+            yield
+        except Uncopyable as error:
+            self._reason = error
 
 
-def find_groups(path: MediaFile, format_: str) -> Groups:
-    """Read a film to its end without decoding it.
+def find_groups(media: Media) -> Groups:
+    """Find the groups of pictures of a video, without decoding it.
+
+    The packets are read to their end, unless a ``GopScan`` has seen them already.
 
     Raises:
         Uncopyable: its packets cannot be copied safely.
         MediaError: it cannot be read.
     """
-    with open_container(path, format_) as container:
-        stream = main_video(container, path)
-        if stream.codec_context.name != "h264" or format_ != "mov":
-            raise Uncopyable("it is not H.264 in MP4")
-        sets = ParameterSets.parse(stream.codec_context.extradata or b"")
-        if not sets.facts().progressive:
-            raise Uncopyable("it is interlaced")
-        scan = _Scan(sets, sets.picture_ids())
-        for packet in video_packets(path, container):
-            scan.add(packet)
-        if len(scan.pts) != stream.frames:
-            raise Uncopyable("its index has other pictures than those that are shown")
-    return scan.groups()
+    groups, reason = media.fact(_scanned)
+    if groups is None:
+        raise Uncopyable(str(reason))
+    return groups
+
+
+def _scanned(media: Media) -> tuple[Groups | None, Uncopyable | None]:
+    with media.open_facts() as container:
+        try:
+            stream = main_video(container, media)
+            scan = _begin(media, stream)
+            for packet in video_packets(container, media):
+                scan.add(packet)
+            return scan.groups(stream.frames), None
+        except Uncopyable as error:
+            return None, error
+
+
+def _begin(media: Media, stream: VideoStream) -> _Scan:
+    if stream.codec_context.name != "h264" or media.format != "mov":
+        raise Uncopyable("it is not H.264 in MP4")
+    sets = ParameterSets.parse(stream.codec_context.extradata or b"")
+    if not sets.facts().progressive:
+        raise Uncopyable("it is interlaced")
+    return _Scan(sets, sets.picture_ids())

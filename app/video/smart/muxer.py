@@ -19,7 +19,7 @@ from app.video.frame import plane_pixels
 from app.video.pixel_formats import layout
 from app.video.remux import Tally
 from app.video.smart.gops import Groups, check_picture, cleaned
-from app.video.streams import Outline
+from app.video.streams import StreamMap
 from app.video.verify import Times
 
 _CELLS = 8
@@ -27,7 +27,7 @@ _PARAMS = "x264-params"
 Signature = NDArray[np.float64]
 
 
-def check_kinds(format_: str, outline: Outline) -> None:
+def check_kinds(format_: str, outline: StreamMap) -> None:
     """Whether packets may stand beside each other in this output.
 
     Raises:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from app.video.bitstream.nal import Uncopyable
 from app.video.bitstream.parameter_sets import ParameterSets
-from app.video.container import main_video, open_container
+from app.video.container import main_video, open_container, video_packets
 from app.video.frame import plane_pixels
 from app.video.pixel_formats import layout
 from app.video.remux import Tally
-from app.video.smart.gops import check_picture, video_packets
+from app.video.smart.gops import check_picture
 from app.video.smart.muxer import Mixed, signature
 
 _ALIKE = 12.0
@@ -39,7 +39,7 @@ def check_mixed(path: Path, written: Mixed) -> None:
         if sets != bytes(written.sets):
             raise Uncopyable("its parameter sets were not written")
         decoders, begins = _Decoders(written), written.groups.begins
-        for number, packet in enumerate(video_packets(path, container)):
+        for number, packet in enumerate(video_packets(container, path)):
             data = bytes(packet)
             tally.add(data)
             _check_place(number, packet, data, written, begins)

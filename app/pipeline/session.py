@@ -1,0 +1,260 @@
+"""The session: settings, models and gallery, loaded once and used for many files."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from app.config import Settings
+from app.errors import PlanError, UsageError
+from app.files import sha256_of
+from app.identity.gallery import Gallery
+from app.identity.policies import policy_for
+from app.pipeline.analysis import Analysis
+from app.pipeline.decisions import decide
+from app.pipeline.memory import give_back_memory
+from app.pipeline.parts import Parts, load_parts, parts_for
+from app.pipeline.people import find_photos, load_people
+from app.pipeline.rendering import render_plan
+from app.plan import VERSION, Person, Plan, SourceRecord, committed_together
+from app.types import Effect, MediaFile, MediaInfo, Progress
+from app.video import Media, check_output, open_source
+
+AnyMedia = Media | MediaFile | str
+"""A handle, or anything that a handle can be made of."""
+
+
+def _ignore_progress(stage: str, done: int, expected: int | None) -> None:
+    """Report progress to nobody."""
+
+
+class FaceBlur:
+    """Hides faces in videos and images: analyses a file into a plan, and renders the plan.
+
+    Models and gallery are loaded when they are first needed, and kept. Use one session for all
+    files with the same settings, from one thread at a time.
+
+    Args:
+        settings: default: hide everyone, with the default models.
+        parts: models of your own, or those of another session.
+        gallery: the people to tell apart; default: those of the photos in ``settings.people``.
+
+    >>> from app.config import Settings
+    >>> FaceBlur(Settings(blur="everyone", effect="solid")).settings.effect
+    'solid'
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        parts: Parts | None = None,
+        gallery: Gallery | None = None,
+    ) -> None:
+        self.settings = settings or Settings()
+        self._given_parts, self._given_gallery = parts, gallery
+        self._photos: Mapping[str, list[str]] = {}
+
+    @cached_property
+    def parts(self) -> Parts:
+        """The models and other parts; loaded when first asked for.
+
+        Raises:
+            PackError: a pack or its weights are missing or damaged.
+            DeviceError: a GPU was asked for, and cannot be used.
+        """
+        return self._given_parts or load_parts(self.settings)
+
+    @property
+    def _used_parts(self) -> Parts:
+        """The parts that these settings use: no recogniser if everyone is hidden."""
+        return parts_for(self.parts, self.settings)
+
+    @cached_property
+    def gallery(self) -> Gallery:
+        """The people to tell apart; empty if everyone is hidden or no photos are given.
+
+        Doubts about the photos are in its ``doubts``.
+
+        Raises:
+            PeopleError: a photo cannot be used.
+        """
+        if self._given_gallery is not None:
+            return self._given_gallery
+        # If everyone is hidden, nobody has to be told apart, and photos do not matter.
+        if self.settings.people is None or self.settings.choice == "everyone":
+            return Gallery(())
+        return self._load_gallery(self.settings.people)
+
+    def _load_gallery(self, folder: Path) -> Gallery:
+        photos = find_photos(folder)
+        gallery = load_people(folder, self.parts)
+        self._photos = {name: [sha256_of(one) for one in paths] for name, paths in photos.items()}
+        return gallery
+
+    def load(self) -> Self:
+        """Load models and gallery now, so that failures come early; returns this session.
+
+        Raises:
+            ModelError: the models cannot be used.
+            PeopleError: a photo cannot be used.
+        """
+        _ = self.parts, self.gallery
+        return self
+
+    def with_people(self, folder: Path) -> "FaceBlur":
+        """A session with the same settings and models, for the people of another folder.
+
+        The photos are read now, so that the folder may be removed afterwards.
+
+        Raises:
+            PeopleError: a photo cannot be used.
+        """
+        other = FaceBlur(self.settings, parts=self.parts)
+        other.gallery = other._load_gallery(folder)
+        return other
+
+    def changed(self, settings: Settings, gallery: Gallery | None = None) -> "FaceBlur":
+        """A session with other settings that shares the models of this one.
+
+        Settings that choose models have no effect. ``gallery`` replaces that of this session.
+        """
+        known = self.gallery if gallery is None else gallery
+        return FaceBlur(settings, parts=self.parts, gallery=known)
+
+    @property
+    def fingerprint(self) -> str:
+        """64 hexadecimal digits that are equal if two sessions would do the same to a file.
+
+        Settings, models and the photos count; names of people do not.
+        """
+        _ = self.gallery
+        people = sorted(sorted(hashes) for hashes in self._photos.values())
+        facts = [
+            VERSION,
+            self.settings.effective(),
+            asdict(self._used_parts.models),
+            self.parts.scale.knots,
+            people,
+        ]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def check_output(
+        self, media: AnyMedia, output: Path | str, *, overwrite: bool = False
+    ) -> list[str]:
+        """Check before any work that ``output`` can be written.
+
+        Returns:
+            Warnings, one line each, of content that will be converted or dropped.
+
+        Raises:
+            MediaError: the input cannot be read.
+            OutputError: the output cannot be written, or cannot hold the streams of the input.
+        """
+        return check_output(Media.of(media), Path(output), overwrite=overwrite)
+
+    def analyse(self, media: AnyMedia, progress: Progress | None = None) -> Plan:
+        """First pass: find all faces and decide which of them to hide in which frames.
+
+        Raises:
+            MediaError: the file cannot be read to its end.
+            UsageError: there is no face at a selected point, or the settings name people and there
+                is no gallery: then no face may be shown.
+            ModelError: the models cannot be used.
+            PeopleError: a reference photo cannot be used.
+        """
+        media = Media.of(media)
+        parts = self._used_parts
+        self._check_people(parts)
+        source = open_source(media, threads=self.settings.threads)
+        found = Analysis(parts, self.settings, source.info).run(
+            source, progress or _ignore_progress
+        )
+        everybody, tracks = decide(
+            found,
+            self.gallery,
+            self.settings.select,
+            parts.scale,
+            parts.policy or policy_for(self.settings.choice, self.settings.unclear),
+        )
+        sha256 = media.sha256
+        media.check_unchanged()
+        return Plan(
+            source=_source_record(media.name, sha256, source.info, found.frames),
+            settings=self.settings.effective(),
+            models=parts.models,
+            people=tuple(Person(person.name, person.photos) for person in everybody.people),
+            shots=found.shots,
+            tracks=tracks,
+        )
+
+    def _check_people(self, parts: Parts) -> None:
+        if self.settings.choice == "everyone":
+            return
+        if parts.recogniser is None:
+            raise UsageError("the parts were loaded for everyone; load them for these settings")
+        if not self.settings.select and not self.gallery.people:
+            raise UsageError("no people were given; pass a gallery, or set people to a folder")
+
+    def render(
+        self,
+        media: AnyMedia,
+        plan: Plan,
+        output: Path | str,
+        progress: Progress | None = None,
+        *,
+        overwrite: bool = False,
+        effect: Effect | None = None,
+    ) -> None:
+        """Second pass: write the video with the faces of the plan hidden, or write nothing.
+
+        An ``effect`` of your own replaces that of the settings.
+
+        Raises:
+            PlanError: the plan belongs to another file.
+            MediaError: the file cannot be read to its end, or has other frames than the plan.
+            OutputError: the output cannot be written.
+            DiskFull: there is no space for it.
+        """
+        media = Media.of(media)
+        if media.sha256 != plan.source.sha256:
+            raise PlanError(f"{media}: the plan was made for another file; analyse it again")
+        render_plan(
+            media,
+            plan,
+            Path(output),
+            self.settings,
+            progress or _ignore_progress,
+            overwrite=overwrite,
+            effect=effect,
+        )
+
+    def blur(
+        self,
+        media: AnyMedia,
+        output: Path | str,
+        progress: Progress | None = None,
+        *,
+        plan: Path | None = None,
+        overwrite: bool = False,
+    ) -> Plan:
+        """Analyse and render; with ``plan`` the plan is written there together with the output.
+
+        Raises:
+            FaceBlurError: as ``analyse`` and ``render``; nothing has been written then.
+        """
+        media = Media.of(media)
+        made = self.analyse(media, progress)
+        give_back_memory()
+        with committed_together(Path(output), made, plan):
+            self.render(media, made, output, progress, overwrite=overwrite)
+        give_back_memory()
+        return made
+
+
+def _source_record(name: str, sha256: str, info: MediaInfo, frames: int) -> SourceRecord:
+    width, height = info.size
+    return SourceRecord(sha256, name, frames, width, height, round(float(info.duration), 3))

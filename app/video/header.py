@@ -1,0 +1,151 @@
+"""The facts of a video that hold for all its frames, found in its header and first frame."""
+
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+from av.container import InputContainer
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from app.errors import MediaError, UnsupportedMedia
+from app.types import MediaInfo, Size
+from app.video.container import frame_rate
+from app.video.decoding import decoded, prepared
+from app.video.media import Media
+from app.video.orientation import Matrix, Orientation
+from app.video.pixel_formats import full_chroma, layout, planar_format
+from app.video.sidedata import side_data
+from app.video.truncation import check_complete
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Size, pixel formats and rotation, which all frames of a video must share.
+
+    ``coded`` is the pixel format of the decoder, ``shown`` the one in which frames are handed out.
+    """
+
+    size: Size
+    coded: str
+    shown: str
+    matrix: Matrix | None
+    rotation: int
+
+    @classmethod
+    def of(cls, picture: av.VideoFrame, media: Media) -> "Look":
+        """Take the facts of the first frame.
+
+        Raises:
+            UnsupportedMedia: its pixel format has no planar equivalent.
+        """
+        name = picture.format.name
+        shown = planar_format(name)
+        if shown is None:
+            raise UnsupportedMedia(f"{media}: pixel format {name}; convert it to H.264 first")
+        size, matrix = (picture.width, picture.height), display_matrix(picture)
+        if _splits_chroma(shown, size, Orientation.from_matrix(matrix)):
+            shown = full_chroma(shown)
+        return cls(size, name, shown, matrix, picture.rotation)
+
+    @property
+    def orientation(self) -> Orientation:
+        """How the coded frame is turned to stand upright."""
+        return Orientation.from_matrix(self.matrix)
+
+    def check(self, picture: av.VideoFrame, media: Media) -> None:
+        """Check that a frame looks like the first one: boxes would not fit it otherwise.
+
+        Only the rotation of its display matrix is compared. Reading side data ties a frame into a
+        reference cycle, and hundreds of frames would wait for the garbage collector.
+
+        Raises:
+            MediaError: its size, pixel format or rotation differs.
+        """
+        size, name = (picture.width, picture.height), picture.format.name
+        if size != self.size or name != self.coded or picture.rotation != self.rotation:
+            raise MediaError(
+                f"{media}: size, format or rotation of its picture changes at {picture.pts}; "
+                "split it there"
+            )
+
+    def converted(self, picture: av.VideoFrame, converter: VideoReformatter) -> av.VideoFrame:
+        """Return the frame in the pixel format ``shown``; itself if it has that format."""
+        if self.shown == self.coded:
+            return picture
+        shown = converter.reformat(picture, format=self.shown, threads=1)
+        shown.pts, shown.time_base = picture.pts, picture.time_base
+        return shown
+
+
+def _splits_chroma(name: str, size: Size, turn: Orientation) -> bool:
+    """Whether mirroring would let a chroma sample begin at an odd pixel."""
+    flips = (turn.flip_y, turn.flip_x) if turn.transpose else (turn.flip_x, turn.flip_y)
+    steps = (1 << shift for shift in layout(name).shifts)
+    return any(flip and side % step for flip, side, step in zip(flips, size, steps, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The look of all frames of a video, and the facts of its header."""
+
+    look: Look
+    info: MediaInfo
+
+
+def header_of(media: Media) -> Header:
+    """The header of a video; the file is read when this is first asked for.
+
+    Raises:
+        MediaError: the file is damaged, or its first frame cannot be decoded.
+        UnsupportedMedia: it has no video that can be decoded and shown.
+    """
+    return media.fact(_read)
+
+
+def first_frame(media: Media) -> av.VideoFrame:
+    """Decode the first frame of a video, not turned upright.
+
+    Raises:
+        MediaError: it cannot be decoded.
+    """
+    with media.open_facts() as container:
+        return _first(container, prepared(container, media, threads=1), media)
+
+
+def _read(media: Media) -> Header:
+    check_complete(media)
+    with media.open_facts() as container:
+        stream = prepared(container, media, threads=1)
+        look = Look.of(_first(container, stream, media), media)
+        return Header(look, _info(container, stream, look))
+
+
+def _first(container: InputContainer, stream: VideoStream, media: Media) -> av.VideoFrame:
+    first = next(decoded(container, stream, media), None)
+    if first is None:
+        raise MediaError(f"{media}: holds no frame that can be shown; export it again")
+    return first
+
+
+def _info(container: InputContainer, stream: VideoStream, look: Look) -> MediaInfo:
+    base = Fraction(stream.time_base or Fraction(1, 90000))
+    if stream.duration:
+        duration = stream.duration * base
+    else:
+        duration = Fraction(container.duration or 0, av.time_base)
+    return MediaInfo(
+        size=look.orientation.size(look.size),
+        time_base=base,
+        rate=frame_rate(stream),
+        duration=duration,
+        frames=stream.frames or None,
+        is_image=False,
+    )
+
+
+def display_matrix(picture: av.VideoFrame) -> Matrix | None:
+    """The nine numbers of the display matrix of a frame, None if it has none."""
+    data = side_data(picture, "DISPLAYMATRIX")
+    return struct.unpack("=9i", data) if data else None

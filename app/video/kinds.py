@@ -1,0 +1,166 @@
+"""The kinds of files that are read and written: one table, and recognition by content.
+
+A file is recognised by its first bytes before any demuxer sees it. Demuxers are not asked to
+guess, because some of them are playlists (HLS, DASH, ffconcat, SDP) that make the library open
+other files and addresses.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.errors import MediaError, UnsupportedMedia
+from app.types import MediaFile
+
+_HEAD_BYTES = 2048
+_DOCTYPE_BYTES = 64
+"""The head of a Matroska file that names its document type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of file.
+
+    ``demuxer`` and ``muxer`` are names of the media library, empty if there is none: an image has
+    no demuxer, and some containers are only read. ``suffixes`` are those of files that we write,
+    the preferred one first. ``accepted`` are further suffixes under which such files are found.
+    """
+
+    name: str
+    mime: str
+    suffixes: tuple[str, ...]
+    demuxer: str = ""
+    muxer: str = ""
+    accepted: tuple[str, ...] = ()
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is an image, read by Pillow under ``name``."""
+        return not self.demuxer
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of an output of the same kind; Matroska for kinds that are only read."""
+        return self.suffixes[0] if self.suffixes else MATROSKA.suffixes[0]
+
+
+MP4 = Kind("mp4", "video/mp4", (".mp4", ".m4v"), "mov", "mp4", accepted=(".mov",))
+QUICKTIME = Kind("mov", "video/quicktime", (".mov", ".qt"), "mov", "mov", accepted=(".mp4", ".m4v"))
+MATROSKA = Kind("matroska", "video/x-matroska", (".mkv",), "matroska", "matroska")
+WEBM = Kind("webm", "video/webm", (".webm",), "matroska", "webm", accepted=(".mkv",))
+AVI = Kind("avi", "video/x-msvideo", (".avi",), "avi", "avi")
+MPEGTS = Kind("mpegts", "video/mp2t", (".ts", ".mts", ".m2ts"), "mpegts", "mpegts")
+FLV = Kind("flv", "video/x-flv", (".flv",), "flv", "flv")
+MPEGPS = Kind("mpeg", "video/mpeg", (), "mpeg")
+MXF = Kind("mxf", "application/mxf", (), "mxf")
+OGG = Kind("ogg", "video/ogg", (), "ogg")
+JPEG = Kind("jpeg", "image/jpeg", (".jpg", ".jpeg"))
+PNG = Kind("png", "image/png", (".png",))
+WEBP = Kind("webp", "image/webp", (".webp",))
+
+KINDS = (MP4, QUICKTIME, MATROSKA, WEBM, AVI, MPEGTS, FLV, MPEGPS, MXF, OGG, JPEG, PNG, WEBP)
+BY_SUFFIX = {suffix: kind for kind in KINDS for suffix in kind.suffixes}
+"""The kind that a suffix names in an output."""
+CONTENT_TYPES = {suffix: kind.mime for suffix, kind in BY_SUFFIX.items()} | {
+    ".json": "application/json"
+}
+"""MIME types of the files that are written, by suffix."""
+
+TS_PACKETS = ((0, 188), (4, 192), (0, 204))
+"""MPEG-TS: offset of the first sync byte and packet length: plain, with time code, with FEC."""
+_MOV_ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp"})
+_STILL_BRANDS = frozenset({b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1"})
+"""Brands of HEIF images and image sequences (ISO/IEC 23008-12), which look like MP4."""
+_MXF_PARTITION = b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02"
+_MAGIC = {
+    b"\xff\xd8\xff": JPEG,
+    b"\x89PNG\r\n\x1a\n": PNG,
+    b"FLV\x01": FLV,
+    b"OggS": OGG,
+    b"\x00\x00\x01\xba": MPEGPS,
+}
+_RIFF = {b"AVI ": AVI, b"WEBP": WEBP}
+
+
+def kind_of(file: MediaFile) -> Kind:
+    """Recognise a file by its content.
+
+    Raises:
+        MediaError: the file is missing, unreadable, not a regular file, or empty.
+        UnsupportedMedia: it is neither a self-contained container nor an image that we read.
+    """
+    check_readable(file)
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(_HEAD_BYTES)
+    except (OSError, ValueError) as error:
+        raise MediaError(f"{file}: cannot be read ({error}); check the file") from error
+    return recognise(head, file)
+
+
+def check_readable(file: MediaFile) -> None:
+    """Check that a file exists and that reading from it comes to an end.
+
+    Raises:
+        MediaError: it does not exist, or is a pipe, a device or a folder.
+    """
+    try:
+        if not file.exists():
+            raise MediaError(f"{file}: no such file; check the name")
+        if not file.is_file():
+            raise MediaError(f"{file}: not a regular file; give the name of a video or image")
+    except (OSError, ValueError) as error:
+        raise MediaError(f"{file}: cannot be read ({error}); check the file") from error
+
+
+def recognise(head: bytes, label: object) -> Kind:
+    """Recognise a file by its first bytes; ``label`` is its name in messages.
+
+    Raises:
+        MediaError: there are no bytes.
+        UnsupportedMedia: it is neither a self-contained container nor an image that we read.
+    """
+    if not head:
+        raise MediaError(f"{label}: the file is empty; check that it was copied completely")
+    kind = _recognised(head[:_HEAD_BYTES])
+    if kind is None:
+        raise UnsupportedMedia(
+            f"{label}: not a video or image that we read; give a self-contained file (MP4, MOV, "
+            "MKV, WebM, AVI, MPEG-TS, MPEG-PS, MXF, FLV, Ogg, JPEG, PNG, WebP), not a playlist"
+        )
+    return kind
+
+
+def _recognised(head: bytes) -> Kind | None:
+    for magic, kind in _MAGIC.items():
+        if head.startswith(magic):
+            return kind
+    if head.startswith(b"RIFF"):
+        return _RIFF.get(head[8:12])
+    if head[4:8] in _MOV_ATOMS:
+        return _mov(head)
+    if head.startswith(b"\x1aE\xdf\xa3"):
+        return WEBM if b"webm" in head[:_DOCTYPE_BYTES] else MATROSKA
+    if _MXF_PARTITION in head:
+        return MXF
+    return MPEGTS if _is_transport_stream(head) else None
+
+
+def _mov(head: bytes) -> Kind | None:
+    """MP4 or QuickTime; old QuickTime movies have no ``ftyp``."""
+    if head[4:8] != b"ftyp" or head[8:12] == b"qt  ":
+        return QUICKTIME
+    return None if head[8:12] in _STILL_BRANDS else MP4
+
+
+def _is_transport_stream(head: bytes) -> bool:
+    """Whether sync bytes recur at the packet length, at least twice."""
+    for offset, length in TS_PACKETS:
+        syncs = head[offset::length]
+        if len(syncs) >= 2 and set(syncs) == {0x47}:
+            return True
+    return False
+
+
+def output_kind(output: Path) -> Kind | None:
+    """The kind that the suffix of an output names, None if it names none that we write."""
+    return BY_SUFFIX.get(output.suffix.lower())

@@ -1,0 +1,180 @@
+"""The handle of an input file: each fact about it is found once, when it is first asked for."""
+
+import hashlib
+import os
+import weakref
+from collections.abc import Callable
+from functools import cached_property
+from io import BufferedReader
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self, TypeVar, runtime_checkable
+
+from av.container import InputContainer
+
+from app.errors import MediaError
+from app.types import MediaFile
+from app.video.container import open_container, open_stream
+from app.video.kinds import Kind, check_readable, recognise
+
+_T = TypeVar("_T")
+_HEAD_BYTES = 4096
+
+
+@runtime_checkable
+class HashedFile(Protocol):
+    """A file that computes its hash while it is read, so that nothing is read for the hash."""
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the content in hexadecimal; parts that were not read yet are read now."""
+
+
+class Media:
+    """A video or image to read.
+
+    The kind, the facts and the hash are found when they are first asked for, and kept. The file is
+    opened once for all of them, and once more for each pass over its frames. Facts are those of
+    the content at that time: ``check_unchanged`` detects a later change.
+
+    Args:
+        file: a path, or a file that lies elsewhere (see ``app.types.MediaFile``).
+    """
+
+    def __init__(self, file: "str | os.PathLike[str] | MediaFile") -> None:
+        self.file: MediaFile = Path(file) if isinstance(file, str | os.PathLike) else file
+        self._facts: dict[Callable[..., Any], Any] = {}
+        self._identity: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, media: "Media | str | os.PathLike[str] | MediaFile") -> "Media":
+        """Return ``media`` itself, or a handle of a file."""
+        return media if isinstance(media, Media) else cls(media)
+
+    def __str__(self) -> str:
+        return str(self.file)
+
+    def __repr__(self) -> str:
+        return f"Media({str(self.file)!r})"
+
+    @property
+    def name(self) -> str:
+        """The name of the file, without its folder; a plan records it."""
+        return self.file.name
+
+    @cached_property
+    def kind(self) -> Kind:
+        """The kind of the file, recognised by its content.
+
+        Raises:
+            MediaError: the file is missing, unreadable, not a regular file, or empty.
+            UnsupportedMedia: it is neither a self-contained container nor an image that we read.
+        """
+        check_readable(self.file)
+        try:
+            head = self.stream().read(_HEAD_BYTES)
+        except (OSError, ValueError) as error:
+            raise MediaError(f"{self}: cannot be read ({error}); check the file") from error
+        return recognise(head, self)
+
+    @property
+    def format(self) -> str:
+        """Name of the demuxer; of an image, name of the image format."""
+        return self.kind.demuxer or self.kind.name
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is an image: a video of one frame."""
+        return self.kind.is_image
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the content in hexadecimal.
+
+        Raises:
+            MediaError: the file cannot be read.
+        """
+        if isinstance(self.file, HashedFile):
+            return self.file.sha256
+        try:
+            return hashlib.file_digest(self.stream(), "sha256").hexdigest()
+        except OSError as error:
+            raise MediaError(f"{self}: cannot be read: {error.strerror}") from error
+
+    def fact(self, find: Callable[[Self], _T]) -> _T:
+        """Return what ``find`` finds about this file; it is called once."""
+        if find not in self._facts:
+            self._facts[find] = find(self)
+        found: _T = self._facts[find]
+        return found
+
+    def keep_fact(self, find: Callable[[Self], _T], found: _T) -> None:
+        """Keep what ``find`` would find, if another pass over the file has found it already."""
+        self._facts[find] = found
+
+    def stream(self) -> BufferedReader:
+        """The file that all facts are read from, at its first byte.
+
+        It belongs to this handle: do not close it, and use it in one thread at a time.
+        """
+        stream = self._stream
+        stream.seek(0)
+        return stream
+
+    @cached_property
+    def _stream(self) -> BufferedReader:
+        stream = self.file.open("rb")
+        weakref.finalize(self, stream.close)
+        if isinstance(self.file, Path):
+            self._identity = _identity(os.fstat(stream.fileno()))
+        return stream
+
+    def open(self, mode: Literal["rb"], /) -> BufferedReader:
+        """Open the file another time."""
+        return self.file.open(mode)
+
+    def exists(self) -> bool:
+        """Whether the file exists."""
+        return self.file.exists()
+
+    def is_file(self) -> bool:
+        """Whether reading from the file comes to an end."""
+        return self.file.is_file()
+
+    def open_container(self) -> InputContainer:
+        """Open the container for a pass over its packets.
+
+        Raises:
+            MediaError: the container is damaged.
+        """
+        return open_container(self.file, self.format)
+
+    def open_facts(self) -> InputContainer:
+        """Open the container for a look at its facts, without opening the file again.
+
+        Only one such container may be open at a time.
+
+        Raises:
+            MediaError: the container is damaged.
+        """
+        demuxer = self.format
+        return open_stream(self.stream(), demuxer, self)
+
+    def check_unchanged(self) -> None:
+        """Check that the name still belongs to the content that the facts were found in.
+
+        Raises:
+            MediaError: the file was replaced or written to. Files that lie elsewhere check this
+                themselves while they are read.
+        """
+        if not isinstance(self.file, Path):
+            return
+        try:
+            now, then = self.file.stat(), os.fstat(self._stream.fileno())
+        except OSError as error:
+            raise MediaError(f"{self}: cannot be read: {error.strerror}") from error
+        if not _identity(now) == _identity(then) == self._identity:
+            raise MediaError(f"{self}: the file changed while it was read; try again")
+
+
+def _identity(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from app.types import Boxes, Region, Size
+from app.types import Boxes, Region, Scores, Size
 
 
 def areas(boxes: Boxes) -> NDArray[np.float32]:
@@ -50,6 +50,24 @@ def iou(a: Boxes, b: Boxes) -> NDArray[np.float32]:
     out = np.zeros(shared.shape, np.float32)
     np.divide(shared, union, out=out, where=union > 0)
     return out
+
+
+def suppress_overlaps(boxes: Boxes, scores: Scores, max_iou: float) -> NDArray[np.intp]:
+    """Greedy non-maximum suppression: return the indices of the boxes to keep, best first.
+
+    A box is dropped if its intersection over union with a kept box of higher score is above
+    ``max_iou``.
+
+    >>> boxes = np.float32([[0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10]])
+    >>> suppress_overlaps(boxes, np.float32([0.5, 0.9, 0.4]), 0.3).tolist()
+    [1, 2]
+    """
+    left = np.argsort(-scores, kind="stable")
+    kept = []
+    while left.size:
+        kept.append(left[0])
+        left = left[1:][iou(boxes[left[:1]], boxes[left[1:]])[0] <= max_iou]
+    return np.asarray(kept, np.intp)
 
 
 def grow(boxes: Boxes, factor: float) -> Boxes:

@@ -7,7 +7,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from app.config import Settings
-from app.packs.pack import PartName
+from app.packs.description import PartName
 from app.process import ArgumentParser
 
 ANALYSIS_SETTINGS = (

@@ -1,21 +1,14 @@
 """``face-blur models``: list packs, fetch their weights, and check them."""
 
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.cli.progress import BYTES, make_progress, warn
 from app.errors import Unreachable
-from app.networks.onnx_graph import serialise
-from app.packs.catalogue import AUTO, PREFERRED, Pack, chosen, load_pack
-from app.packs.convert import transnet as convert_transnet
-from app.packs.download import PATIENCE, SHORT
-from app.packs.fetch import CONVERTERS, Converter, fetch, state, verify
-
-ALL_CONVERTERS: Mapping[str, Converter] = {
-    **CONVERTERS,
-    "transnet": lambda given: serialise(convert_transnet.convert(given.data)),
-}
+from app.packs.catalogue import AUTO, PREFERRED, Pack, choose_pack, load_pack
+from app.packs.download import DEFAULT_RETRIES, SINGLE_ATTEMPT
+from app.packs.fetch import fetch, state, verify
 
 
 def list_packs(names: Sequence[str], root: Path | None) -> None:
@@ -33,10 +26,10 @@ def prepare(args: Namespace, name: str, root: Path | None) -> None:
         PackError: as ``fetch`` and ``verify`` raise it.
     """
     if args.action == "fetch":
-        wanted = PREFERRED[0] if name == AUTO else name
-        ready = _fetch(args, load_pack(wanted, root), root)
+        best = PREFERRED[0] if name == AUTO else name
+        ready = _fetch(args, load_pack(best, root), root)
     else:
-        ready = load_pack(chosen(name, root), root)
+        ready = load_pack(choose_pack(name, root), root)
     verify(_part(args, ready))
     print(f"{ready.name}{f' ({args.part})' if args.part else ''}: ready")
 
@@ -51,10 +44,13 @@ def _fetch(args: Namespace, pack: Pack, root: Path | None) -> Pack:
     with make_progress(quiet=args.quiet, unit=BYTES) as progress:
         try:
             fetch(
-                _part(args, pack), print, progress, accepted=args.accept_licence,
-                folder=args.folder, converters=ALL_CONVERTERS,
-                patience=SHORT if replaceable else PATIENCE,
-            )  # fmt: skip
+                _part(args, pack),
+                print,
+                progress,
+                accepted=args.accept_licence,
+                folder=args.folder,
+                retries=SINGLE_ATTEMPT if replaceable else DEFAULT_RETRIES,
+            )
         except Unreachable as error:
             if pack.substitute is None or not replaceable:
                 raise

@@ -1,23 +1,22 @@
-"""Objects of S3: read where they lie, written whole or not at all.
+"""Objects of S3: read in place, and written whole or not at all.
 
-Nothing here is imported by those who do not use it, and boto3 only when the first client is made.
-No message tells a bucket or a key, which are names: a label says what is meant.
+boto3 is imported only when the first client is made. Buckets and keys may contain names of people,
+so no message contains them: each object has a label.
 """
 
-from app.storage.client import WRITE_SECONDS, make_client
 from app.storage.photos import people_folder
 from app.storage.reading import RemoteFile
-from app.storage.uri import S3Uri, parse_prefixes
-from app.storage.writing import Stored, find, upload
+from app.storage.s3 import WRITE_SECONDS, S3Uri, make_client, parse_prefixes
+from app.storage.writing import StoredObject, find_object, upload_object
 
 __all__ = [
     "WRITE_SECONDS",
     "RemoteFile",
     "S3Uri",
-    "Stored",
-    "find",
+    "StoredObject",
+    "find_object",
     "make_client",
     "parse_prefixes",
     "people_folder",
-    "upload",
+    "upload_object",
 ]

@@ -1,4 +1,4 @@
-"""Reference photos out of S3, for as long as they are looked at."""
+"""Reference photos in S3, downloaded for as long as they are needed."""
 
 import os
 import tempfile
@@ -7,71 +7,74 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.errors import PeopleError, PlaceError
-from app.storage.client import make_client, translated
-from app.storage.uri import SCHEME, S3Uri
+from app.storage.s3 import SCHEME, S3Uri, make_client, translate_errors
 
-_PHOTOS = 10_000
-_PHOTO_BYTES = 32 * 2**20
+_MAX_PHOTOS = 10_000
+_MAX_PHOTO_BYTES = 32 * 2**20
 _LABEL = "the photos of people"
 
 
-def _go_on() -> None:
-    """Stop nothing."""
+def _never_stop() -> None:
+    """The default ``check``: lets the work continue."""
 
 
 @contextmanager
-def people_folder(place: str, spool: Path, check: Callable[[], None] = _go_on) -> Iterator[Path]:
-    """The folder of the photos; those of S3 are fetched into ``spool``, and are gone afterwards.
+def people_folder(
+    people: str, spool: Path, check: Callable[[], None] = _never_stop
+) -> Iterator[Path]:
+    """Provide the folder of photos. Photos in S3 are downloaded, and removed after the block.
 
     Args:
-        place: a folder, or ``s3://BUCKET/PREFIX``.
-        spool: an existing folder.
-        check: called for each photo; raises what stops the work.
+        people: a folder, or ``s3://BUCKET/PREFIX``.
+        spool: an existing folder for the downloads.
+        check: called before each download; raises to stop the work.
 
     Raises:
-        PeopleError: S3 refuses to give them, or they cannot be photos of people.
+        PeopleError: S3 refuses the request, or the objects cannot be photos of people.
         StorageError: S3 fails.
     """
-    if not place.startswith(SCHEME):
-        yield Path(place)
+    if not people.startswith(SCHEME):
+        yield Path(people)
         return
     with tempfile.TemporaryDirectory(dir=spool, prefix="people-") as folder:
         try:
-            _fetch(place, Path(folder), check)
+            _download(people, Path(folder), check)
         except PlaceError as error:
             raise PeopleError(str(error)) from error
         yield Path(folder)
 
 
-def _fetch(text: str, folder: Path, check: Callable[[], None]) -> None:
-    place = S3Uri.parse(text.rstrip("/") + "/", _LABEL)
+def _download(people: str, folder: Path, check: Callable[[], None]) -> None:
+    prefix = S3Uri.parse(people.rstrip("/") + "/", _LABEL)
     client = make_client()
-    with translated(_LABEL):
+    with translate_errors(_LABEL):
         pages = client.get_paginator("list_objects_v2").paginate(
-            Bucket=place.bucket, Prefix=place.key
+            Bucket=prefix.bucket, Prefix=prefix.key
         )
         objects = [item for page in pages for item in page.get("Contents", ())]
         photos = [item for item in objects if not item["Key"].endswith("/")]
-        for name in _checked(photos, place.key):
+        for name in _check_photos(photos, prefix.key):
             check()
             target = folder / name
             target.parent.mkdir(exist_ok=True)
-            client.download_file(place.bucket, place.key + name, os.fspath(target))
+            client.download_file(prefix.bucket, prefix.key + name, os.fspath(target))
 
 
-def _checked(photos: Sequence[Mapping[str, object]], prefix: str) -> Iterator[str]:
-    """The names below the prefix, if they can be names of photos of people.
+def _check_photos(photos: Sequence[Mapping[str, object]], prefix: str) -> Iterator[str]:
+    """Yield the names of the photos relative to the prefix.
 
     Raises:
-        PeopleError: there are none, too many, too large ones, or deeper folders.
+        PeopleError: there are no photos or too many, or one has a wrong name or is too large.
     """
-    if not 0 < len(photos) <= _PHOTOS:
-        raise PeopleError(f"the S3 prefix of people has {len(photos)} photos; give 1 to {_PHOTOS}")
+    if not 0 < len(photos) <= _MAX_PHOTOS:
+        raise PeopleError(
+            f"the S3 prefix of people has {len(photos)} photos; give 1 to {_MAX_PHOTOS}"
+        )
     for number, item in enumerate(photos, 1):
-        key, size = str(item["Key"]).removeprefix(prefix), item["Size"]
-        parts = key.split("/")
-        if len(parts) > 2 or not all(parts) or {".", ".."} & set(parts) or "\0" in key:
+        name, size = str(item["Key"]).removeprefix(prefix), item["Size"]
+        parts = name.split("/")
+        if len(parts) > 2 or not all(parts) or {".", ".."} & set(parts) or "\0" in name:
             raise PeopleError(f"S3 object {number} of people is not NAME.jpg or NAME/x.jpg")
-        if not isinstance(size, int) or size > _PHOTO_BYTES:
+        if not isinstance(size, int) or size > _MAX_PHOTO_BYTES:
             raise PeopleError(f"S3 object {number} of people is too large for a photo")
-        yield key
+        yield name

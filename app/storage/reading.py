@@ -1,4 +1,4 @@
-"""An object of S3 as a file: read where it lies, block by block, a little ahead."""
+"""An object of S3 as a file: read in place, in blocks, with read-ahead."""
 
 import hashlib
 import io
@@ -15,57 +15,57 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from app.errors import FaceBlurError, StorageError
 from app.files import is_disk_full
-from app.storage.client import translated
-from app.storage.uri import S3Uri
+from app.storage.s3 import S3Uri, translate_errors
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
     from mypy_boto3_s3 import S3Client
 
 BLOCK = 8 << 20
-_KEPT = 8
-"""Blocks in memory: two readers side by side, each with some of what it has just read."""
-_AHEAD = 2
+_KEPT_BLOCKS = 8
+"""Blocks kept in memory: enough for two readers at different positions."""
+_READ_AHEAD = 2
+"""Blocks fetched ahead of a sequential reader."""
 _ATTEMPTS = 3
-_POLL = 0.25
-"""Seconds between looks at whether the work is still wanted."""
+_POLL_SECONDS = 0.25
+"""Time between checks whether to stop."""
 _BUFFER = 256 << 10
 
 
 class RemoteFile:
-    """An object of S3; implements the contract ``MediaFile``. To be used as a context.
+    """An object of S3; implements ``MediaFile``. A context manager that owns the fetching threads.
 
-    All readers share the blocks: some in memory, and with ``disk`` all of them in a temporary file,
-    so that each is fetched once. A change of the object is an error, and after any error nothing
-    more is read. The threads that fetch end with the context.
+    All readers share the blocks: the latest are kept in memory, and with ``disk`` all of them in a
+    temporary file, so that each is fetched once. A change of the object is an error. After an error
+    nothing more is read.
 
     Args:
-        client: of S3.
-        place: the object.
-        label: what messages and plans call it.
-        check: called while a reader waits; raises what stops the work.
-        block: bytes that are fetched at once.
-        disk: folder of the temporary file for blocks; None: they are only kept in memory.
+        client: client of S3.
+        uri: the object.
+        label: name of the object in messages and plans.
+        check: called while a reader waits; raises to stop the work.
+        block: size of a block in bytes.
+        disk: folder of the temporary file of blocks; None: they are kept in memory only.
 
     Raises:
-        PlaceError: it is not there, or may not be read.
+        PlaceError: the object does not exist, or access is denied.
         StorageError: S3 fails.
     """
 
     def __init__(
         self,
         client: "S3Client",
-        place: S3Uri,
+        uri: S3Uri,
         label: str,
         check: Callable[[], None],
         block: int = BLOCK,
         *,
         disk: Path | None = None,
     ) -> None:
-        self._client, self._place, self._label = client, place, label
+        self._client, self._uri, self._label = client, uri, label
         self._check, self._block_size = check, block
-        with translated(label):
-            head = client.head_object(Bucket=place.bucket, Key=place.key)
+        with translate_errors(label):
+            head = client.head_object(Bucket=uri.bucket, Key=uri.key)
         self.size = int(head["ContentLength"])
         self.etag = str(head["ETag"])
         self._failure: FaceBlurError | None = None
@@ -73,38 +73,38 @@ class RemoteFile:
         self._hashed = 0
         self._lock = threading.Lock()
         self._stored: set[int] = set()
-        # closed at the end of the context
+        # Closed by __exit__.
         self._disk = None if disk is None else tempfile.TemporaryFile(dir=disk)  # noqa: SIM115
         self._blocks: OrderedDict[int, Future[bytes]] = OrderedDict()
         self._closing = threading.Event()
-        self._fetchers = ThreadPoolExecutor(1 + _AHEAD, thread_name_prefix="fetch-ahead")
+        self._fetchers = ThreadPoolExecutor(1 + _READ_AHEAD, thread_name_prefix="fetch-ahead")
 
     @property
     def name(self) -> str:
-        """What a plan calls it: its key may name people."""
+        """The name in a plan: the label, because the key may contain names of people."""
         return self._label
 
     def __str__(self) -> str:
         return self._label
 
     def exists(self) -> bool:
-        """It was there when this was made."""
+        """Return True: the constructor has checked it."""
         return True
 
     def is_file(self) -> bool:
-        """It has an end."""
+        """Return True: reading comes to an end."""
         return True
 
-    def open(self, mode: Literal["rb"], /) -> io.BufferedReader:  # noqa: ARG002 - as of a path
-        """A reader of its own, at the first byte."""
+    def open(self, mode: Literal["rb"], /) -> io.BufferedReader:  # noqa: ARG002 - as Path.open
+        """Open a new reader at the first byte."""
         return io.BufferedReader(_Reader(self), min(_BUFFER, self._block_size))
 
     @property
     def sha256(self) -> str:
         """SHA-256 of the object in hexadecimal.
 
-        Blocks are hashed as they are read in order, so that a pass from the first byte to the last
-        costs no second one; blocks that were skipped are read now.
+        Blocks are hashed while they are read in order, so that a sequential pass makes a second one
+        unnecessary. The remaining blocks are read now.
 
         Raises:
             FaceBlurError: as ``read_at``.
@@ -114,7 +114,9 @@ class RemoteFile:
         return self._hash.hexdigest()
 
     def check_read(self) -> None:
-        """Raise again what any reader met: a library in between may have taken it for an end.
+        """Raise the first error of any reader again.
+
+        A media library may have treated the error as the end of the file.
 
         Raises:
             FaceBlurError: as ``read_at``.
@@ -123,12 +125,12 @@ class RemoteFile:
             raise self._failure
 
     def read_at(self, position: int, length: int) -> bytes:
-        """Up to ``length`` bytes from ``position`` on; none only at the end.
+        """Return up to ``length`` bytes from ``position``; empty only at the end of the object.
 
         Raises:
             PlaceError: the object was changed.
             StorageError: S3 fails.
-            FaceBlurError: what ``check`` raises.
+            FaceBlurError: as ``check`` raises it.
         """
         self.check_read()
         if position >= self.size or not length:
@@ -143,7 +145,7 @@ class RemoteFile:
     def _block(self, number: int) -> bytes:
         data = self._stored_block(number)
         if data is None:
-            data = self._fetched_block(number)
+            data = self._await_block(number)
         with self._lock:
             if number == self._hashed:
                 self._hash.update(data)
@@ -151,56 +153,56 @@ class RemoteFile:
         return data
 
     def _stored_block(self, number: int) -> bytes | None:
-        """The block from the temporary file, None if it is not there."""
+        """Return a block from the temporary file, or None if it is not in there."""
         if self._disk is None or number not in self._stored:
             return None
         first = number * self._block_size
         return os.pread(self._disk.fileno(), min(self._block_size, self.size - first), first)
 
     def _store(self, number: int, data: bytes) -> None:
-        """Keep a block in the temporary file."""
+        """Write a block to the temporary file."""
         if self._disk is None:
             return
         try:
             written = os.pwrite(self._disk.fileno(), data, number * self._block_size)
         except OSError as error:
-            if is_disk_full(error):  # then it is fetched again when it is needed again
+            if is_disk_full(error):  # the block is fetched again when needed
                 return
             raise
         if written == len(data):
             self._stored.add(number)
 
-    def _fetched_block(self, number: int) -> bytes:
+    def _await_block(self, number: int) -> bytes:
         with self._lock:
-            future = self._wanted(number)
-            if number - 1 in self._blocks:  # somebody reads on and on
+            future = self._request(number)
+            if number - 1 in self._blocks:  # a sequential reader
                 last = (self.size - 1) // self._block_size
-                for later in range(number + 1, min(number + _AHEAD, last) + 1):
+                for later in range(number + 1, min(number + _READ_AHEAD, last) + 1):
                     if later not in self._stored:
-                        self._wanted(later)
-            while len(self._blocks) > _KEPT:
+                        self._request(later)
+            while len(self._blocks) > _KEPT_BLOCKS:
                 self._blocks.popitem(last=False)
         while not future.done():
             self._check()
-            wait([future], timeout=_POLL)
+            wait([future], timeout=_POLL_SECONDS)
         return future.result()
 
-    def _wanted(self, number: int) -> "Future[bytes]":
+    def _request(self, number: int) -> "Future[bytes]":
         if number not in self._blocks:
             self._blocks[number] = self._fetchers.submit(self._fetch, number)
         self._blocks.move_to_end(number)
         return self._blocks[number]
 
     def _fetch(self, number: int) -> bytes:
-        """One block; a connection that breaks is tried again, as boto3 does with an answer."""
+        """Fetch a block. Broken connections are retried here; boto3 retries error responses."""
         first = number * self._block_size
         last = min(first + self._block_size, self.size) - 1
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 data = self._get(first, last)
             except StorageError as error:
-                # What boto3 itself has tried again already is not tried once more.
-                is_final = not isinstance(error, _Broken) or attempt == _ATTEMPTS
+                # Other errors have been retried by boto3 already.
+                is_final = not isinstance(error, _IncompleteBody) or attempt == _ATTEMPTS
                 if is_final or self._closing.wait(attempt * 0.2):
                     raise
             else:
@@ -209,21 +211,23 @@ class RemoteFile:
         raise AssertionError("the last attempt returns or raises")
 
     def _get(self, first: int, last: int) -> bytes:
-        with translated(self._label):
-            answer = self._client.get_object(
-                Bucket=self._place.bucket, Key=self._place.key,
-                Range=f"bytes={first}-{last}", IfMatch=self.etag,
-            )  # fmt: skip
-        with closing(answer["Body"]) as body:
-            if answer.get("ContentRange") != f"bytes {first}-{last}/{self.size}":
-                raise StorageError(f"{self._label}: S3 gives another part than asked for")
+        with translate_errors(self._label):
+            response = self._client.get_object(
+                Bucket=self._uri.bucket,
+                Key=self._uri.key,
+                Range=f"bytes={first}-{last}",
+                IfMatch=self.etag,
+            )
+        with closing(response["Body"]) as body:
+            if response.get("ContentRange") != f"bytes {first}-{last}/{self.size}":
+                raise StorageError(f"{self._label}: S3 returned another range than requested")
             try:
-                with translated(self._label):
+                with translate_errors(self._label):
                     data = body.read(last - first + 1)
             except StorageError as error:
-                raise _Broken(str(error)) from error
+                raise _IncompleteBody(str(error)) from error
         if len(data) != last - first + 1:
-            raise _Broken(f"{self._label}: S3 gives less than asked for; try again")
+            raise _IncompleteBody(f"{self._label}: S3 returned less than requested; try again")
         return data
 
     def __enter__(self) -> Self:
@@ -242,12 +246,12 @@ class RemoteFile:
             self._disk.close()
 
 
-class _Broken(StorageError):
-    """A part did not come whole."""
+class _IncompleteBody(StorageError):
+    """The connection broke before the whole block arrived."""
 
 
 class _Reader(io.RawIOBase):
-    """A position in a file."""
+    """A reader with its own position in the file."""
 
     def __init__(self, file: RemoteFile) -> None:
         self._file = file
@@ -262,7 +266,7 @@ class _Reader(io.RawIOBase):
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
         if self._failed:
-            # The media library raises the first error, and prints all others.
+            # The media library raises the first error only, and prints all further ones.
             return 0
         view = memoryview(buffer).cast("B")
         try:

@@ -1,6 +1,6 @@
 """The HTTP service: ``/ping``, ``/execution-parameters``, ``/invocations`` and ``/metrics``.
 
-A thin Flask layer (``routes``) takes requests apart (``intake``, ``form``, ``options``); a runner
-(``runner``) says whose turn it is and what has to stop; the work itself (``work``) is a few calls
-of ``app.pipeline``. ``server`` puts all of it into gunicorn.
+``routes`` is a thin Flask layer. Requests are parsed by ``uploads``, ``options`` and ``tickets``;
+``service`` holds the shared state and decides which request uses the device; ``media_job`` and
+``ticket_job`` do the work with ``app.pipeline``. ``server`` runs everything in gunicorn.
 """

@@ -1,10 +1,7 @@
-"""The work on one upload, once it has the device."""
+"""The work on one upload that holds the device."""
 
 import json
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,35 +18,18 @@ from app.pipeline.face_looker import PictureLooker
 from app.plan import Plan, write_plan
 from app.types import Embeddings, Faces, Frame, Image, MediaInfo, Progress
 from app.video import CONTENT_TYPES, Media, open_source
-from app.web.form import Upload
+from app.web.metrics import RequestStats
 from app.web.options import ResponseKind
-from app.web.runner import Check
-from app.web.uploads import saving
+from app.web.service import Check
+from app.web.uploads import Upload, new_file
 
 MIN_FACE_SCORE = 0.5
-"""Score from which a face is reported with its embedding."""
-
-
-@dataclass(slots=True)
-class Account:
-    """The cost of a request: seconds of each stage, and counts such as frames and bytes."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Measure the time of a block."""
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[name] = round(time.monotonic() - began, 3)
+"""Lowest score of a face that is reported with its embedding."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A finished file."""
+class ResultFile:
+    """The file of a response."""
 
     path: Path
 
@@ -60,35 +40,35 @@ class Answer:
 
 
 class MediaJob:
-    """The two passes over one file, within the limits of the service.
+    """Processes one file within the limits of the service.
 
     Args:
         face_blur: the session of the service, recogniser included.
-        limits: limits for the media.
-        account: of the request.
+        limits: limits of the media.
+        stats: measurements of the request.
         check: called for every frame; raises to stop the work.
     """
 
     def __init__(
-        self, face_blur: FaceBlur, limits: ServiceSettings, account: Account, check: Check
+        self, face_blur: FaceBlur, limits: ServiceSettings, stats: RequestStats, check: Check
     ) -> None:
         self._face_blur = face_blur
-        self._limits, self._account, self._check = limits, account, check
+        self._limits, self._stats, self._check = limits, stats, check
 
-    def run(self, upload: Upload, settings: Settings, kind: ResponseKind) -> Answer:
-        """Make the file that the client asked for, beside the upload.
+    def run(self, upload: Upload, settings: Settings, kind: ResponseKind) -> ResultFile:
+        """Write the requested file to the folder of the upload.
 
         Raises:
-            FaceBlurError: the work failed; there is nothing to answer with.
+            FaceBlurError: the work failed, and there is no file.
         """
         media = Media(upload.media)
         info = self.check_media(media, settings)
         folder = upload.media.parent
         if kind == "faces":
-            with self._account.stage("analyse"):
+            with self._stats.stage("analyse"):
                 target = folder / "faces.json"
-                self._account.counts |= write_faces(media, info, self._face_blur.parts, target)
-            return Answer(target)
+                self._stats.counts |= write_faces(media, info, self._face_blur.parts, target)
+            return ResultFile(target)
         output = None if kind == "plan" else default_output(media, folder)
         session = self._face_blur.changed(settings, self._gallery(upload, settings))
         plan = self.analyse(session, media, info)
@@ -96,23 +76,23 @@ class MediaJob:
         if output is None:
             target = folder / "plan.json"
             write_plan(plan, target)
-            return Answer(target)
+            return ResultFile(target)
         self.render(session, media, plan, output, info)
-        return Answer(output)
+        return ResultFile(output)
 
     def _gallery(self, upload: Upload, settings: Settings) -> Gallery:
         if settings.choice == "everyone":
             return Gallery(())
         if upload.people is None:
             return self._face_blur.gallery
-        with self._account.stage("people"):
+        with self._stats.stage("people"):
             gallery = load_people(upload.people, self._face_blur.parts)
-        # The folders of an upload are numbered; people get their names back here.
-        named = (replace(one, name=upload.names[one.name]) for one in gallery.people)
-        return replace(gallery, people=tuple(named))
+        # The folders of an upload are numbered; replace the numbers by the names.
+        people = (replace(one, name=upload.names[one.name]) for one in gallery.people)
+        return replace(gallery, people=tuple(people))
 
     def check_media(self, media: Media, settings: Settings) -> MediaInfo:
-        """Check before the work that media is readable and within the limits.
+        """Check before the work that the media is readable and within the limits.
 
         Raises:
             MediaTooLarge: it exceeds a limit.
@@ -124,32 +104,32 @@ class MediaJob:
         return info
 
     def analyse(self, session: FaceBlur, media: Media, info: MediaInfo) -> Plan:
-        """First pass.
+        """Run the first pass.
 
         Raises:
-            FaceBlurError: as ``FaceBlur.analyse``, or as ``check`` raises.
+            FaceBlurError: as ``FaceBlur.analyse`` or ``check``.
         """
-        with self._account.stage("analyse"):
+        with self._stats.stage("analyse"):
             plan = session.analyse(media, self._progress(info))
-        self._account.counts |= plan.counts
+        self._stats.counts |= plan.counts
         return plan
 
     def render(
         self, session: FaceBlur, media: Media, plan: Plan, output: Path, info: MediaInfo
     ) -> None:
-        """Second pass: write the result, or nothing.
+        """Run the second pass: write the result, or nothing.
 
         Raises:
-            FaceBlurError: as ``FaceBlur.render``, or as ``check`` raises.
+            FaceBlurError: as ``FaceBlur.render`` or ``check``.
         """
-        with self._account.stage("render"):
+        with self._stats.stage("render"):
             session.render(media, plan, output, self._progress(info))
 
     def _check_limits(self, info: MediaInfo) -> None:
         width, height = info.size
         if width * height > self._limits.max_pixels:
             raise MediaTooLarge(
-                f"{width} x {height} are more than the {self._limits.max_pixels} pixels that are "
+                f"{width} x {height} pixels are more than the {self._limits.max_pixels} that are "
                 "allowed; make it smaller"
             )
         self._check_length(info, info.frames or 0)
@@ -157,7 +137,7 @@ class MediaJob:
             raise MediaTooLarge(f"longer than the {self._limits.max_seconds:g} s that are allowed")
 
     def _check_length(self, info: MediaInfo, frames: int) -> None:
-        """Check the length seen so far: a file may declare no duration."""
+        """Check the number of frames so far, and the duration if the file declares none."""
         if frames > self._limits.max_frames:
             raise MediaTooLarge(f"more than the {self._limits.max_frames} frames that are allowed")
         if not info.duration and frames / info.rate > Fraction(self._limits.max_seconds):
@@ -172,15 +152,18 @@ class MediaJob:
 
 
 def write_faces(media: Media, info: MediaInfo, parts: Parts, target: Path) -> dict[str, int]:
-    """Write box, score, landmarks and embedding of each face of an image; returns counts.
+    """Write box, score, landmarks and embedding of each face in an image as JSON.
+
+    Returns:
+        Counts of frames and faces.
 
     Raises:
-        UsageError: it is a video.
-        MediaError: it cannot be read.
-        DiskFull: there is no space for the answer.
+        UsageError: the media is a video.
+        MediaError: the media cannot be read.
+        DiskFull: there is no space for the file.
     """
     if not info.is_image:
-        raise UsageError("embeddings are available for images only; ask for the plan of a video")
+        raise UsageError("embeddings are available for images only; request the plan of a video")
     (frame,) = open_source(media)
     faces, embeddings = _embedded_faces(frame, parts)
     report: dict[str, Any] = {
@@ -189,7 +172,7 @@ def write_faces(media: Media, info: MediaInfo, parts: Parts, target: Path) -> di
         "models": {"pack": parts.models.pack},
         "faces": [_face_report(faces, embeddings, number) for number in range(len(faces))],
     }
-    with saving(target) as file:
+    with new_file(target) as file:
         file.write(json.dumps(report, allow_nan=False).encode())
     return {"frames": 1, "faces": len(faces)}
 

@@ -1,4 +1,4 @@
-"""What a request may ask for: a few of the settings, and a kind of answer."""
+"""The options of a request: some of the settings, and the kind of response."""
 
 import re
 from collections.abc import Mapping
@@ -15,19 +15,19 @@ OPTIONS = (
     *("blur", "unclear", "select", "effect", "shape", "margin", "feather", "cells", "quality"),
     *("copy_untouched", "keep_location", "shots", "sampling", "look_every", "pad"),
 )
-"""Settings that make sense for one request; the others belong to whoever runs the service."""
+"""Settings that a request may change; only the operator of the service can change the others."""
 ResponseKind = Literal["media", "plan", "faces"]
 
 _SEPARATOR = re.compile(r"[\s,;&]+(?=[^\s,;&=]+=)")
-"""Between pairs; values hold commas and semicolons themselves, as in ``select=1,2,3;4,5,6``."""
+"""Separates pairs. Values may contain commas and semicolons, as in ``select=1,2,3;4,5,6``."""
 _JSON = "application/json"
 
 
 def parse_attributes(text: str) -> dict[str, str]:
-    """Pairs of ``key=value`` with commas, semicolons, ampersands or spaces between.
+    """Parse pairs of ``key=value`` separated by commas, semicolons, ampersands or spaces.
 
     Raises:
-        ConfigError: something is no pair, or a key is there twice.
+        ConfigError: a pair is malformed, a key is unknown, or a key is repeated.
 
     >>> parse_attributes("effect=solid, select=1,20,30;2,20,30, blur=listed")
     {'effect': 'solid', 'select': '1,20,30;2,20,30', 'blur': 'listed'}
@@ -35,52 +35,61 @@ def parse_attributes(text: str) -> dict[str, str]:
     options: dict[str, str] = {}
     text = text.strip(" \t,;&")
     for pair in _SEPARATOR.split(text) if text else ():
-        key, found, value = pair.partition("=")
-        if not found:
-            raise ConfigError(f"options are given as KEY=VALUE; {_valid()}")
-        add(options, key.strip(), value.strip().rstrip(",;& "))
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"options have the form KEY=VALUE; {_valid_options()}")
+        add_option(options, key.strip(), value.strip().rstrip(",;& "))
     return options
 
 
-def add(options: dict[str, str], key: str, value: str) -> None:
-    """Put an option beside the others.
+def add_option(options: dict[str, str], key: str, value: str) -> None:
+    """Add an option to ``options``.
 
     Raises:
-        ConfigError: it is not one, or is there already.
+        ConfigError: the key is unknown or repeated.
     """
-    if key not in OPTIONS:
-        raise ConfigError(f"unknown option {_quoted(key)}; {_valid()}")
+    check_option(key)
     if key in options:
-        raise ConfigError(f"option {key} is given twice; {_valid()}")
+        raise ConfigError(f"option {key} is given twice; {_valid_options()}")
     options[key] = value
 
 
-def apply(settings: Settings, options: Mapping[str, Any]) -> Settings:
-    """The settings of a request.
+def check_option(key: str) -> None:
+    """Check that an option exists.
 
     Raises:
-        ConfigError: a value is out of range, or contradicts another one.
+        ConfigError: the key is unknown.
+    """
+    if key not in OPTIONS:
+        raise ConfigError(f"unknown option {_printable(key)}; {_valid_options()}")
+
+
+def apply_options(settings: Settings, options: Mapping[str, Any]) -> Settings:
+    """Return the settings with the options of a request.
+
+    Raises:
+        ConfigError: a value is invalid, or contradicts another one.
     """
     try:
         return settings.changed(**options)
     except ConfigError as error:
-        raise ConfigError(f"{error}; {_valid()}") from error
+        raise ConfigError(f"{error}; {_valid_options()}") from error
 
 
 def response_kind(accept: MIMEAccept) -> ResponseKind:
-    """The kind of answer that an ``Accept`` header prefers: media unless it says JSON."""
+    """Return the kind of response that an ``Accept`` header prefers: media unless it is JSON."""
     if accept.best is None:
         return "media"
-    kind, parameters = parse_options_header(accept.best)
-    if kind != _JSON:
+    content_type, parameters = parse_options_header(accept.best)
+    if content_type != _JSON:
         return "media"
     return "faces" if parameters.get("embeddings") == "1" else "plan"
 
 
-def _valid() -> str:
+def _valid_options() -> str:
     return f"valid are: {', '.join(OPTIONS)}"
 
 
-def _quoted(key: str) -> str:
-    """A key as it may be shown: what a client sends can be anything."""
+def _printable(key: str) -> str:
+    """Return a key for a message, or a placeholder: a client may send anything as a key."""
     return key if re.fullmatch(r"[\w-]{1,40}", key, re.ASCII) else "(not shown)"

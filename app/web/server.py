@@ -1,8 +1,8 @@
-"""gunicorn with one worker: what ``serve`` runs.
+"""The command ``serve``: gunicorn with one worker.
 
-One worker holds the models once and has the device for itself; its threads answer pings while one
-of them works. The models are loaded in the worker: what CUDA sets up does not survive a fork.
-Until they are loaded the socket listens, and nobody answers; SageMaker asks again.
+The only worker holds the models once and owns the device; its other threads answer pings during the
+work. The models are loaded in the worker, because the state of CUDA does not survive a fork. Until
+then the socket accepts connections without answering, and SageMaker retries.
 """
 
 import os
@@ -19,36 +19,35 @@ from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped
 
 from app.config import ServiceSettings, Settings
 from app.errors import ConfigError, FaceBlurError
-from app.logs import LOGGER, LOGGING, public, start_logging
+from app.logs import LOGGER, LOGGING_CONFIG, configure_logging, redact
 
 if TYPE_CHECKING:
     from flask import Flask
 
 _SPARE_THREADS = 4
-"""For pings, and for telling others that the service is busy."""
+"""Threads for pings, and for responses that the service is busy."""
 _GRACEFUL_SECONDS = 25
-"""SageMaker kills 30 s after it has asked to stop."""
+"""SageMaker kills the container 30 s after SIGTERM."""
 _BOOT_ERROR = 3
-"""gunicorn's own code for a worker that cannot start: it ends then instead of trying again."""
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - no file of ours is there, gunicorn's heartbeat is
-
+"""gunicorn's exit code of a worker that cannot start; gunicorn then ends and does not retry."""
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only for gunicorn's heartbeat
 
 MODEL_PEOPLE = Path("/opt/ml/model/people")
-"""Where SageMaker unpacks what the model brings with it."""
+"""The folder of people in SageMaker's unpacked model archive."""
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """A worker that also stops the work in progress when it has to stop."""
+    """A worker that also stops the running request when it stops."""
 
     wsgi: "Flask | None"
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM: running work may go on for a while."""
+        """SIGTERM: let the running request continue for ``stop_seconds``."""
         self._stop(None)
         super().handle_exit(sig, frame)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGINT and SIGQUIT: stop at once."""
+        """SIGINT and SIGQUIT: stop the running request at once."""
         self._stop(0)
         super().handle_quit(sig, frame)
 
@@ -60,7 +59,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
 
 class Server(BaseApplication):  # type: ignore[misc]
-    """gunicorn, set up for one service."""
+    """gunicorn, configured for one service."""
 
     def __init__(
         self, settings: Settings, limits: ServiceSettings, people: str | None, port: int
@@ -70,7 +69,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         super().__init__()
 
     def load_config(self) -> None:
-        """Everything that gunicorn is told."""
+        """Set the options of gunicorn."""
         options = {
             "bind": f"{self._limits.host}:{self._port}",
             "worker_class": f"{__name__}.{Worker.__name__}",
@@ -80,15 +79,15 @@ class Server(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": _GRACEFUL_SECONDS,
             "control_socket_disable": True,
             "worker_tmp_dir": _heartbeat_folder(),
-            "logconfig_dict": LOGGING,
+            "logconfig_dict": LOGGING_CONFIG,
             "on_exit": lambda _: shutil.rmtree(self._spool, ignore_errors=True),
         }
         for key, value in options.items():
             self.cfg.set(key, value)
 
     def load(self) -> "Flask":
-        """Load models and people, in the worker; on failure say why, and end."""
-        # Models and media libraries belong to the worker; the process above it stays small.
+        """Load models and people in the worker; on failure log the reason and exit."""
+        # Imported in the worker only, so that the parent process stays small.
         from app.pipeline import share_one_heap  # noqa: PLC0415
         from app.web.routes import make_app  # noqa: PLC0415
         from app.web.service import load_service  # noqa: PLC0415
@@ -97,58 +96,58 @@ class Server(BaseApplication):  # type: ignore[misc]
         try:
             service = load_service(self._settings, self._limits, self._people, self._spool)
         except FaceBlurError as error:
-            _say_why(error)
+            _log_failed_start(error)
             sys.exit(_BOOT_ERROR)
         LOGGER.info("ready", extra={"fields": {"people": len(service.face_blur.gallery.people)}})
         return make_app(service)
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:
-    """Serve until a signal comes; returns an exit code where nothing could be started."""
-    start_logging()
+    """Serve until a signal arrives; return the exit code."""
+    configure_logging()
     try:
-        people = people_place(environment)
+        people = find_people(environment)
         settings = Settings.load(**({} if people is None else {"people": Path(people)}))
         server = Server(settings, ServiceSettings.load(), people, _port(environment))
     except FaceBlurError as error:
-        _say_why(error)
+        _log_failed_start(error)
         return error.exit_code
     server.run()
     return 0
 
 
-def people_place(environment: Mapping[str, str], usual: Path = MODEL_PEOPLE) -> str | None:
-    """The folder or ``s3://`` prefix of the photos, None where there are none."""
+def find_people(environment: Mapping[str, str], default: Path = MODEL_PEOPLE) -> str | None:
+    """Return the folder or ``s3://`` prefix of the photos, or None if there are none."""
     given = environment.get("FACE_BLUR_PEOPLE")
     if given:
         return given
-    return str(usual) if usual.is_dir() else None
+    return str(default) if default.is_dir() else None
 
 
-def _say_why(error: FaceBlurError) -> None:
-    fields = {"code": error.code, "message": public(str(error))}
-    LOGGER.critical("not started", extra={"fields": fields})
+def _log_failed_start(error: FaceBlurError) -> None:
+    fields = {"code": error.code, "message": redact(str(error))}
+    LOGGER.critical("start failed", extra={"fields": fields})
 
 
 def _port(environment: Mapping[str, str]) -> int:
     text = environment.get("SAGEMAKER_BIND_TO_PORT") or "8080"
     if not (text.isascii() and text.isdigit() and int(text) < 2**16):
-        raise ConfigError("SAGEMAKER_BIND_TO_PORT: is not the number of a port")
+        raise ConfigError("SAGEMAKER_BIND_TO_PORT: is not a port number")
     return int(text)
 
 
 def _make_spool(folder: Path | None) -> Path:
-    """A folder of this process alone.
+    """Create a folder that only this process uses.
 
     Raises:
-        ConfigError: it cannot be made.
+        ConfigError: it cannot be created.
     """
     try:
         return Path(tempfile.mkdtemp(dir=folder, prefix="face-blur-"))
     except OSError as error:
-        raise ConfigError(f"spool: no folder can be made there: {error.strerror}") from error
+        raise ConfigError(f"spool: no folder can be created there: {error.strerror}") from error
 
 
 def _heartbeat_folder() -> str | None:
-    """Memory, where there is some: a heartbeat on a busy disk may come too late."""
+    """Return a folder in memory if there is one: a heartbeat on a busy disk may be too late."""
     return str(_SHARED_MEMORY) if os.access(_SHARED_MEMORY, os.W_OK | os.X_OK) else None

@@ -1,4 +1,4 @@
-"""What is done with a ticket: the media is read in S3, and the result is put there."""
+"""The work on one ticket: read the media from S3, and upload the result."""
 
 import hashlib
 import json
@@ -16,69 +16,81 @@ from app.files import sha256_of
 from app.identity.gallery import Gallery
 from app.pipeline import give_back_memory, load_people, parts_for, photo_labels
 from app.plan import Plan, write_plan
-from app.storage import RemoteFile, make_client, people_folder
-from app.video import Media
-from app.web.media_job import Account, Answer, MediaJob
-from app.web.runner import Check
-from app.web.service import Service
-from app.web.ticket_result import Delivery
+from app.storage import (
+    WRITE_SECONDS,
+    RemoteFile,
+    S3Uri,
+    StoredObject,
+    find_object,
+    make_client,
+    people_folder,
+    upload_object,
+)
+from app.video import CONTENT_TYPES, Media
+from app.web.media_job import MediaJob, ResultFile
+from app.web.metrics import RequestStats
+from app.web.service import Check, Service
 from app.web.tickets import Ticket
-from app.web.uploads import saving
+from app.web.uploads import new_file
 
 _COUNTS = ("frames", "tracks", "hidden", "uncertain", "unclear", "not_found")
+_FINGERPRINT_KEY = "face-blur"
+"""Metadata key of a result: hash of the source, settings, models and people."""
+_REPORT_KEY = "face-blur-report"
+"""Metadata key of a result: the report in the response that announced it."""
 
 
 class TicketJob:
-    """The work on one ticket.
+    """Processes one ticket.
 
     Args:
-        service: the models, the people that are known, and the limits.
-        account: of the request.
-        check: called for every frame and while S3 is waited for; raises what stops the work.
-        folder: where the result is made.
-        labels: what to call the files in messages; some are added.
+        service: the session, its people, and the limits.
+        stats: measurements of the request.
+        check: called for every frame and during requests to S3; raises to stop the work.
+        folder: folder for the result before its upload.
+        labels: replacements for paths in messages; the job adds its own.
     """
 
     def __init__(
         self,
         service: Service,
-        account: Account,
+        stats: RequestStats,
         check: Check,
         folder: Path,
         labels: dict[Path, str],
     ) -> None:
-        self._service, self._account, self._check = service, account, check
+        self._service, self._stats, self._check = service, stats, check
         self._folder, self._labels = folder, labels
         self._plan = folder / "plan.json"
 
-    def run(self, ticket: Ticket, settings: Settings) -> Answer:
-        """Make the output and the plan that the ticket asks for, and the report about them.
+    def run(self, ticket: Ticket, settings: Settings) -> ResultFile:
+        """Write the output and the plan of the ticket, and return the report as a file.
 
         Raises:
-            TicketError: S3 refuses, or the output exists.
+            TicketError: S3 refuses a request, or the output exists.
             StorageError: S3 fails.
-            FaceBlurError: whatever else goes wrong on purpose. Then there is no output.
+            FaceBlurError: the work failed. After any error there is no output.
         """
         began = time.monotonic()
         with (
-            _refusals_told(),
+            _translate_refusals(),
             RemoteFile(
-                make_client(), ticket.source, "the input", self._check, disk=self._folder
+                make_client(), ticket.input, "the input", self._check, disk=self._folder
             ) as source,
         ):
             self._check_size(source.size)
             gallery = self._gallery(ticket, settings)
-            mark = self._mark(source, ticket, settings, gallery)
-            delivery = Delivery(ticket, mark, self._check)
-            report = delivery.done_before()
+            fingerprint = self._fingerprint(source, ticket, settings, gallery)
+            result = TicketResult(ticket, fingerprint, self._check)
+            report = result.find_earlier_report()
             repeated = report is not None
             if report is None:
-                plan, result = self._make(ticket, settings, gallery, source)
-                report = self._report(plan, result, source.size, began)
-                with self._account.stage("send"):
-                    delivery.put(result, self._plan, report)
-        self._account.counts |= {name: report[name] for name in _COUNTS}
-        return self._answer({**report, "output": str(ticket.output), "repeated": repeated})
+                plan, path = self._process(ticket, settings, gallery, source)
+                report = self._report(plan, path, source.size, began)
+                with self._stats.stage("send"):
+                    result.upload(path, self._plan, report)
+        self._stats.counts |= {name: report[name] for name in _COUNTS}
+        return self._write_report({**report, "output": str(ticket.output), "repeated": repeated})
 
     def _check_size(self, size: int) -> None:
         limits = self._service.limits
@@ -86,7 +98,7 @@ class TicketJob:
             raise MediaTooLarge(f"larger than the {limits.max_bytes} bytes that are allowed")
         if shutil.disk_usage(self._folder).free < size + limits.min_free:
             raise DiskFull(
-                "no room on the disk for a result as large as the input; use a processing job "
+                "no space on the disk for a result as large as the input; use a processing job "
                 "with a larger volume, or split the video"
             )
 
@@ -96,16 +108,16 @@ class TicketJob:
         if ticket.people is None:
             return self._service.face_blur.gallery
         with (
-            self._account.stage("people"),
+            self._stats.stage("people"),
             people_folder(str(ticket.people), self._folder, self._check) as folder,
         ):
             self._labels |= photo_labels(folder)
             return load_people(folder, self._service.face_blur.parts)
 
-    def _mark(
+    def _fingerprint(
         self, source: RemoteFile, ticket: Ticket, settings: Settings, gallery: Gallery
     ) -> str:
-        """What tells the result of this ticket from all others."""
+        """Return a hash of everything that determines the result."""
         people = hashlib.sha256()
         for person in gallery.people:
             people.update(person.name.encode("utf-8", "surrogateescape") + b"\0")
@@ -119,12 +131,12 @@ class TicketJob:
         }
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
-    def _make(
+    def _process(
         self, ticket: Ticket, settings: Settings, gallery: Gallery, source: RemoteFile
     ) -> tuple[Plan, Path]:
-        """The result and its plan, both in the spool."""
+        """Write the result and its plan to the folder."""
         service, media = self._service, Media(source)
-        job = MediaJob(service.face_blur, service.limits, self._account, self._check)
+        job = MediaJob(service.face_blur, service.limits, self._stats, self._check)
         session = service.face_blur.changed(settings, gallery)
         result = self._folder / f"result{ticket.suffix}"
         self._labels |= {result: "the output"}
@@ -133,32 +145,106 @@ class TicketJob:
         plan = job.analyse(session, media, info)
         give_back_memory()
         job.render(session, media, plan, result, info)
-        # A library may have taken a failed read for the end of the file.
+        # A media library may have treated a failed read as the end of the file.
         source.check_read()
         write_plan(plan, self._plan)
         return plan, result
 
     def _report(self, plan: Plan, result: Path, size: int, began: float) -> dict[str, Any]:
         sizes = {"source": size, "result": result.stat().st_size}
-        self._account.counts |= {f"{name}_bytes": number for name, number in sizes.items()}
+        self._stats.counts |= {f"{name}_bytes": number for name, number in sizes.items()}
         return {
-            **{name: self._account.counts[name] for name in _COUNTS},
+            **{name: self._stats.counts[name] for name in _COUNTS},
             "sha256": {"source": plan.source.sha256, "result": sha256_of(result)},
             "bytes": sizes,
             "seconds": round(time.monotonic() - began, 3),
         }
 
-    def _answer(self, report: Mapping[str, Any]) -> Answer:
+    def _write_report(self, report: Mapping[str, Any]) -> ResultFile:
         path = self._folder / "report.json"
-        with saving(path) as file:
+        with new_file(path) as file:
             file.write(json.dumps(report).encode())
-        return Answer(path)
+        return ResultFile(path)
 
 
 @contextmanager
-def _refusals_told() -> Iterator[None]:
-    """What S3 refuses is a fault of the ticket."""
+def _translate_refusals() -> Iterator[None]:
+    """Report refusals of S3 as errors of the ticket."""
     try:
         yield
     except PlaceError as error:
         raise TicketError(str(error)) from error
+
+
+class TicketResult:
+    """The output of a ticket in S3, and its plan if the ticket names one.
+
+    The constructor looks for existing objects.
+
+    Args:
+        ticket: the ticket.
+        fingerprint: identifies results of the same work.
+        check: called while parts are sent; raises to stop the work.
+
+    Raises:
+        StorageError: S3 fails.
+    """
+
+    def __init__(self, ticket: Ticket, fingerprint: str, check: Check) -> None:
+        self._client = make_client(WRITE_SECONDS)
+        self._ticket, self._fingerprint, self._check = ticket, fingerprint, check
+        self._output = find_object(self._client, ticket.output, "the output")
+        plan = ticket.plan
+        self._plan = None if plan is None else find_object(self._client, plan, "the plan")
+
+    def find_earlier_report(self) -> dict[str, Any] | None:
+        """Return the report of an earlier ticket for the same work, or None.
+
+        Raises:
+            TicketError: other objects exist that may not be replaced.
+        """
+        has_plan = self._ticket.plan is None or self._is_own(self._plan)
+        if self._output is not None and self._is_own(self._output) and has_plan:
+            report: dict[str, Any] = json.loads(self._output.metadata[_REPORT_KEY])
+            return report
+        for label, stored in (("the output", self._output), ("the plan", self._plan)):
+            if stored is not None and not self._may_replace(stored):
+                raise TicketError(f"{label}: exists already; choose another name or overwrite it")
+        return None
+
+    def upload(self, result: Path, plan: Path, report: Mapping[str, Any]) -> None:
+        """Upload the plan, if the ticket names one, and then the output.
+
+        Raises:
+            PlaceError: S3 refuses a request, or another object took the name during the work.
+            StorageError: S3 fails.
+        """
+        if self._ticket.plan is not None:
+            self._upload(plan, self._ticket.plan, "the plan", {}, self._plan)
+        metadata = {_REPORT_KEY: json.dumps(report)}
+        self._upload(result, self._ticket.output, "the output", metadata, self._output)
+
+    def _upload(
+        self,
+        path: Path,
+        uri: S3Uri,
+        label: str,
+        metadata: Mapping[str, str],
+        existing: StoredObject | None,
+    ) -> None:
+        upload_object(
+            self._client,
+            path,
+            uri,
+            label,
+            content_type=CONTENT_TYPES[path.suffix],
+            metadata={_FINGERPRINT_KEY: self._fingerprint, **metadata},
+            overwrite=self._may_replace(existing),
+            check=self._check,
+        )
+
+    def _may_replace(self, stored: StoredObject | None) -> bool:
+        return self._ticket.overwrite or self._is_own(stored)
+
+    def _is_own(self, stored: StoredObject | None) -> bool:
+        return stored is not None and stored.metadata.get(_FINGERPRINT_KEY) == self._fingerprint

@@ -1,4 +1,4 @@
-"""Tickets: requests that say in JSON where in S3 the media is, and where the result goes.
+"""Tickets: requests in JSON that name the media and the result in S3.
 
 ::
 
@@ -6,147 +6,169 @@
      "plan": "s3://films/out/a.json", "overwrite": false,
      "options": {"effect": "solid", "people": "s3://films/people/"}}
 
-``plan``, ``overwrite`` and ``options`` may be left out. What is written in a ticket is done with
-the rights of the service: so nothing outside the prefixes that its operator allows is touched.
+``plan``, ``overwrite`` and ``options`` are optional. The service reads and writes with its own
+credentials, so a ticket may only use the prefixes that the operator allows.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from app.errors import PlaceError, TicketError
 from app.storage import S3Uri
+from app.validation import StrictModel, explain
 from app.video.kinds import BY_SUFFIX
-from app.web import options
+from app.web.options import check_option
 
-_LARGEST = 64 << 10
-_KEYS = frozenset({"input", "output", "plan", "options", "overwrite"})
-_PEOPLE = "people"
+_MAX_BYTES = 64 << 10
 _SUFFIXES = tuple(dict.fromkeys(kind.suffix for kind in BY_SUFFIX.values()))
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """What is wanted; every place in it is allowed. ``people`` is a prefix."""
+def _parse_uri(value: object, info: ValidationInfo) -> S3Uri:
+    """Parse a URI, and check that it is below one of the allowed prefixes in the context."""
+    if not isinstance(value, str):
+        raise ValueError("is not a string")  # noqa: TRY004 - pydantic expects ValueError
+    try:
+        uri = S3Uri.parse(value, "")
+    except PlaceError as error:
+        raise ValueError(str(error).removeprefix(": ")) from error
+    if not uri.is_below((info.context or {}).get("allowed", ())):
+        raise ValueError("is outside the prefixes that this service allows")
+    return uri
 
-    source: S3Uri
-    output: S3Uri
-    plan: S3Uri | None = None
-    people: S3Uri | None = None
-    options: dict[str, str] = field(default_factory=dict)
+
+def _parse_object(value: object, info: ValidationInfo) -> S3Uri:
+    uri = _parse_uri(value, info)
+    if uri.is_prefix:
+        raise ValueError("is a prefix; name one object")
+    return uri
+
+
+def _parse_prefix(value: object, info: ValidationInfo) -> S3Uri:
+    return _parse_uri(value.rstrip("/") + "/" if isinstance(value, str) else value, info)
+
+
+def _option_text(value: object) -> str:
+    """Return the value of an option as in a header."""
+    if not isinstance(value, str | int | float):
+        raise ValueError("must be a string, a number, true or false")  # noqa: TRY004 - see above
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+class TicketOptions(StrictModel):
+    """The options of a ticket: those of any request as extra fields, and a prefix of photos."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Annotated[str, BeforeValidator(_option_text)]] = Field(init=False)
+
+    people: Annotated[S3Uri | None, BeforeValidator(_parse_prefix)] = None
+
+
+class Ticket(StrictModel):
+    """A ticket. All its URIs are allowed by the service.
+
+    Validate with ``context={"allowed": prefixes}``.
+    """
+
+    input: Annotated[S3Uri, BeforeValidator(_parse_object)]
+    output: Annotated[S3Uri, BeforeValidator(_parse_object)]
+    plan: Annotated[S3Uri | None, BeforeValidator(_parse_object)] = None
+    all_options: TicketOptions = Field(TicketOptions(), alias="options")
     overwrite: bool = False
 
     @property
+    def options(self) -> dict[str, str]:
+        """The options that any request may have."""
+        return dict(self.all_options.__pydantic_extra__)
+
+    @property
+    def people(self) -> S3Uri | None:
+        """The prefix of the photos of people."""
+        return self.all_options.people
+
+    @property
     def suffix(self) -> str:
-        """The suffix that names the kind of the output."""
-        found = PurePosixPath(self.output.key).suffix.lower()
-        return BY_SUFFIX[found].suffix if found in BY_SUFFIX else found
+        """The suffix of the output's format."""
+        suffix = PurePosixPath(self.output.key).suffix.lower()
+        return BY_SUFFIX[suffix].suffix if suffix in BY_SUFFIX else suffix
 
     @property
     def labels(self) -> dict[Path, str]:
-        """What to call the files that came with it: there are none."""
+        """Replacements for paths in messages: none, because no file came with the ticket."""
         return {}
+
+    @field_validator("output", mode="after")
+    @classmethod
+    def _check_suffix(cls, output: S3Uri) -> S3Uri:
+        if PurePosixPath(output.key).suffix.lower() not in BY_SUFFIX:
+            raise ValueError(f"must end with one of {' '.join(_SUFFIXES)}")
+        return output
+
+    @model_validator(mode="after")
+    def _check_uris(self) -> Self:
+        written = [self.output] if self.plan is None else [self.output, self.plan]
+        if len({self.input, *written}) != 1 + len(written):
+            raise ValueError("input, output and plan must be different objects")
+        if self.people is not None and any(uri.is_below([self.people]) for uri in written):
+            raise ValueError("output and plan must not be among the photos of people")
+        return self
 
 
 def is_ticket(block: bytes) -> bool:
-    """Whether a body that begins like this is a ticket: no media begins with a brace."""
+    """Whether a body that begins with these bytes is a ticket: no media begins with a brace."""
     return block.lstrip().startswith(b"{")
 
 
 def receive_ticket(blocks: Iterable[bytes], allowed: Sequence[S3Uri]) -> Ticket:
-    """Read a ticket to its end, and check all of it.
+    """Read and validate a ticket.
 
     Args:
-        blocks: of the body.
-        allowed: prefixes below which places may lie; none where tickets are turned off.
+        blocks: blocks of the body.
+        allowed: prefixes that the ticket may use; empty if tickets are disabled.
 
     Raises:
-        TicketError: something in it is wrong, or not allowed.
-        ConfigError: an option of it is none.
+        TicketError: the ticket is invalid, or uses something that is not allowed.
+        ConfigError: an option is unknown.
     """
     if not allowed:
-        raise TicketError("tickets are turned off in this service; send the media itself")
-    content = b""
-    for block in blocks:
-        content += block
-        if len(content) > _LARGEST:
-            raise TicketError(f"a ticket has at most {_LARGEST} bytes")
+        raise TicketError("tickets are disabled in this service; send the media itself")
     try:
-        told = json.loads(content, object_pairs_hook=_object)
-    except (ValueError, RecursionError) as error:  # also of UTF-8
-        raise TicketError("the ticket is not JSON, or has a key twice") from error
-    try:
-        return _ticket(told, allowed)
-    except PlaceError as error:
-        raise TicketError(str(error)) from error
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key is twice")
-    return found
-
-
-def _ticket(told: Mapping[str, Any], allowed: Sequence[S3Uri]) -> Ticket:
-    if not told.keys() <= _KEYS or not {"input", "output"} <= told.keys():
+        ticket = Ticket.model_validate(_parse_json(blocks), context={"allowed": allowed})
+    except ValidationError as error:
         raise TicketError(
-            "a ticket has the keys input and output, and may have plan, options and overwrite"
-        )
-    asked, overwrite = told.get("options", {}), told.get("overwrite", False)
-    if not isinstance(asked, dict) or not isinstance(overwrite, bool):
-        raise TicketError("options of a ticket are an object, overwrite is true or false")
-    people = asked.pop(_PEOPLE, None)
-    ticket = Ticket(
-        source=_place(told["input"], "the input", allowed),
-        output=_place(told["output"], "the output", allowed),
-        plan=None if "plan" not in told else _place(told["plan"], "the plan", allowed),
-        people=None if people is None else _prefix(people, allowed),
-        options=_options(asked),
-        overwrite=overwrite,
-    )
-    _check(ticket)
+            f"the ticket is invalid: {explain(error)}; its keys are input, output, plan, options "
+            "and overwrite"
+        ) from error
+    for key in ticket.options:
+        check_option(key)
     return ticket
 
 
-def _place(text: object, label: str, allowed: Sequence[S3Uri]) -> S3Uri:
-    if not isinstance(text, str):
-        raise TicketError(f"{label}: is not text")
-    place = S3Uri.parse(text, label)
-    if place.is_prefix:
-        raise TicketError(f"{label}: is a prefix; name one object")
-    return _allowed(place, label, allowed)
+def _parse_json(blocks: Iterable[bytes]) -> Any:
+    content = b""
+    for block in blocks:
+        content += block
+        if len(content) > _MAX_BYTES:
+            raise TicketError(f"a ticket may have at most {_MAX_BYTES} bytes")
+    try:
+        return json.loads(content, object_pairs_hook=_unique_keys)
+    except (ValueError, RecursionError) as error:  # ValueError: invalid JSON or UTF-8
+        raise TicketError("the ticket is not valid JSON") from error
 
 
-def _prefix(text: object, allowed: Sequence[S3Uri]) -> S3Uri:
-    if not isinstance(text, str):
-        raise TicketError("people: is not text")
-    return _allowed(S3Uri.parse(text.rstrip("/") + "/", "people"), "people", allowed)
-
-
-def _allowed(place: S3Uri, label: str, allowed: Sequence[S3Uri]) -> S3Uri:
-    if not place.is_below(allowed):
-        raise TicketError(f"{label}: lies outside the prefixes that this service allows")
-    return place
-
-
-def _options(asked: Mapping[str, object]) -> dict[str, str]:
-    """Options as a header would have them."""
-    found: dict[str, str] = {}
-    for key, value in asked.items():
-        if not isinstance(value, str | int | float):
-            raise TicketError("an option of a ticket is a text, a number, true or false")
-        options.add(found, key, value if isinstance(value, str) else json.dumps(value))
-    return found
-
-
-def _check(ticket: Ticket) -> None:
-    written = [ticket.output] if ticket.plan is None else [ticket.output, ticket.plan]
-    if len({ticket.source, *written}) != 1 + len(written):
-        raise TicketError("input, output and plan are different objects; give each a name")
-    if ticket.people is not None and any(place.is_below([ticket.people]) for place in written):
-        raise TicketError("the output lies among the photos of people; put it elsewhere")
-    if ticket.suffix not in _SUFFIXES:
-        raise TicketError(f"the output: ends in none of {' '.join(_SUFFIXES)}")
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise TicketError("the ticket has a duplicate key")
+    return values

@@ -1,4 +1,4 @@
-"""A bucket of a server of moto on the loopback, behind a proxy that can make it fail."""
+"""A bucket on a local moto server, behind a proxy that can inject faults."""
 
 import http.client
 import os
@@ -18,7 +18,7 @@ NAME = "films"
 _ERROR = b"<Error><Code>InternalError</Code><Message>of alice</Message></Error>"
 
 
-class Asked(NamedTuple):
+class S3Request(NamedTuple):
     """A request to S3."""
 
     method: str
@@ -27,18 +27,19 @@ class Asked(NamedTuple):
     range: str | None
 
 
-Fault = Callable[[Asked], str | None]
-"""Which fault a request meets: ``error`` (500), ``cut`` (half of the body), ``stall`` (half of it,
-and no end), ``whole`` (the range is ignored), ``lost`` (it is done, but the answer is 500)."""
+Fault = Callable[[S3Request], str | None]
+"""Returns the fault of a request: ``error`` (status 500), ``cut`` (half of the body), ``stall``
+(half of the body, then silence), ``whole`` (the range is ignored) or ``lost`` (the request
+succeeds, but the response is 500)."""
 
 
 class Bucket:
-    """What tests do with the bucket, past the proxy; and what the proxy saw."""
+    """Access to the bucket without the proxy, and the requests that the proxy received."""
 
     def __init__(self, moto: str, url: str) -> None:
         self.url = url
-        self.asked: list[Asked] = []
-        self.fault: Fault = lambda asked: None
+        self.requests: list[S3Request] = []
+        self.fault: Fault = lambda request: None
         self.released = threading.Event()
         self.client = boto3.Session("testing", "testing", region_name="us-east-1").client(
             "s3", endpoint_url=moto, config=Config(retries={"total_max_attempts": 1})
@@ -47,7 +48,7 @@ class Bucket:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment that leads to the proxy, and nowhere else."""
+        """The environment in which boto3 uses the proxy only."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": "testing",
@@ -61,8 +62,8 @@ class Bucket:
             "no_proxy": "127.0.0.1",
         }
 
-    def lead(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let clients of this process come here."""
+    def configure(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Make the clients of this process use the proxy."""
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             monkeypatch.delenv(name)
         for name, value in self.variables.items():
@@ -84,15 +85,15 @@ class Bucket:
         return [item["Key"] for item in found.get("Contents", ())]
 
     def uploads(self) -> list[str]:
-        """Keys of uploads that were begun and are neither finished nor aborted."""
+        """Return the keys of uploads that are neither completed nor aborted."""
         found = self.client.list_multipart_uploads(Bucket=NAME)
         return [item["Key"] for item in found.get("Uploads", ())]
 
     def clear(self) -> None:
         for key in self.keys():
             self.client.delete_object(Bucket=NAME, Key=key)
-        self.asked.clear()
-        self.fault = lambda asked: None
+        self.requests.clear()
+        self.fault = lambda request: None
 
 
 class _Proxy(BaseHTTPRequestHandler):
@@ -103,13 +104,13 @@ class _Proxy(BaseHTTPRequestHandler):
     def bucket(self) -> Bucket:
         return self.server.bucket
 
-    def _pass(self) -> None:
+    def _proxy(self) -> None:
         url = urlsplit(self.path)
         key = url.path.removeprefix(f"/{NAME}").lstrip("/")
-        asked = Asked(self.command, key, url.query, self.headers["Range"])
-        self.bucket.asked.append(asked)
+        request = S3Request(self.command, key, url.query, self.headers["Range"])
+        self.bucket.requests.append(request)
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-        fault = self.bucket.fault(asked)
+        fault = self.bucket.fault(request)
         if fault == "error":
             self._send(500, {}, _ERROR)
             return
@@ -134,10 +135,10 @@ class _Proxy(BaseHTTPRequestHandler):
         connection = http.client.HTTPConnection(str(url.hostname), url.port, timeout=30)
         headers = {k: v for k, v in self.headers.items() if not (whole and k == "Range")}
         connection.request(self.command, self.path, body, headers)
-        answer = connection.getresponse()
-        content = answer.read()
+        response = connection.getresponse()
+        content = response.read()
         connection.close()
-        return answer.status, dict(answer.headers), content
+        return response.status, dict(response.headers), content
 
     def _send(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
         self._begin(status, headers, len(content))
@@ -156,10 +157,10 @@ class _Proxy(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.end_headers()
 
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass  # noqa: N815 - as the base class calls
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _proxy  # noqa: N815 - names of the base class
 
     def log_message(self, *args: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -168,7 +169,7 @@ class _Server(ThreadingHTTPServer):
     moto: str
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Clients that hang up are what is tested."""
+        """Ignore clients that disconnect; tests do so on purpose."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The bucket that the tests of this folder share."""
+"""The bucket that all tests in this folder share."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ def shared_bucket() -> Iterator[Bucket]:
 
 @pytest.fixture
 def bucket(shared_bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    """An empty bucket, to which clients of this process are led."""
-    shared_bucket.lead(monkeypatch)
+    """An empty bucket that the clients of this process use."""
+    shared_bucket.configure(monkeypatch)
     yield shared_bucket
     shared_bucket.clear()

@@ -1,4 +1,4 @@
-"""Which names are taken, and what lies below a prefix."""
+"""The forms of S3 URIs, and which of them are below a prefix."""
 
 import pytest
 
@@ -16,9 +16,9 @@ from app.storage import S3Uri, parse_prefixes
         ("s3://films/..a/b..", "films", "..a/b.."),
     ],
 )
-def test_places(text: str, bucket: str, key: str) -> None:
-    place = S3Uri.parse(text, "the input")
-    assert (place.bucket, place.key, str(place)) == (bucket, key, text)
+def test_valid_uris_are_parsed(text: str, bucket: str, key: str) -> None:
+    uri = S3Uri.parse(text, "the input")
+    assert (uri.bucket, uri.key, str(uri)) == (bucket, key, text)
 
 
 @pytest.mark.parametrize(
@@ -31,10 +31,10 @@ def test_places(text: str, bucket: str, key: str) -> None:
         "s3://films/" + "a" * 1025,
     ],
 )
-def test_what_is_no_place(text: str) -> None:
+def test_invalid_uris_are_refused(text: str) -> None:
     with pytest.raises(PlaceError) as caught:
         S3Uri.parse(text, "the input")
-    assert "films" not in str(caught.value), "names are not repeated"
+    assert "films" not in str(caught.value), "the message must not repeat names"
     assert str(caught.value).startswith("the input: ")
 
 
@@ -51,12 +51,12 @@ def test_what_is_no_place(text: str) -> None:
         ("s3://wholesale/a.mp4", False),
     ],
 )
-def test_below_a_prefix(text: str, *, allowed: bool) -> None:
+def test_a_uri_is_below_a_prefix(text: str, *, allowed: bool) -> None:
     prefixes = parse_prefixes(["s3://films/in/", "s3://whole/"])
     assert S3Uri.parse(text, "the input").is_below(prefixes) is allowed
 
 
 @pytest.mark.parametrize("text", ["s3://films/in", "s3://films", "films/", "s3:///", "s3://a b/"])
-def test_what_is_no_prefix(text: str) -> None:
+def test_invalid_prefixes_are_refused(text: str) -> None:
     with pytest.raises(PlaceError):
         parse_prefixes([text])

@@ -1,4 +1,4 @@
-"""Uploads: whole, or as if there had been none."""
+"""Uploads are complete, or leave the object as before."""
 
 import random
 import threading
@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 
 from app.errors import Interrupted, PlaceError, StorageError
-from app.storage import S3Uri, find, make_client, upload
-from tests.storage.buckets import NAME, Asked, Bucket
+from app.storage import S3Uri, find_object, make_client, upload_object
+from tests.storage.buckets import NAME, Bucket, S3Request
 
 PART = 5 << 20
-"""The smallest that S3 takes."""
-PLACE = S3Uri(NAME, "out/alice.mp4")
-MARK = {"face-blur": "1234"}
+"""The smallest part that S3 accepts."""
+URI = S3Uri(NAME, "out/alice.mp4")
+METADATA = {"face-blur": "1234"}
 
 
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.storage.writing._PART", PART)
+    monkeypatch.setattr("app.storage.writing._PART_BYTES", PART)
 
 
 @pytest.fixture(params=[1, 2 * PART + 1], ids=["small", "parts"])
@@ -34,50 +34,56 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _no_leftovers(bucket: Bucket) -> Iterator[None]:
     yield
-    bucket.fault = lambda asked: None
+    bucket.fault = lambda request: None
     assert bucket.uploads() == []
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("send")]
 
 
 def send(path: Path, *, overwrite: bool = False, check: Callable[[], None] = lambda: None) -> None:
-    upload(
-        make_client(2.0), path, PLACE, "the output",
-        content_type="video/mp4", metadata=MARK, overwrite=overwrite, check=check,
-    )  # fmt: skip
+    upload_object(
+        make_client(2.0),
+        path,
+        URI,
+        "the output",
+        content_type="video/mp4",
+        metadata=METADATA,
+        overwrite=overwrite,
+        check=check,
+    )
 
 
-def test_what_is_put_is_there(bucket: Bucket, file: Path) -> None:
-    assert find(make_client(), PLACE, "the output") is None
+def test_an_uploaded_file_is_stored(bucket: Bucket, file: Path) -> None:
+    assert find_object(make_client(), URI, "the output") is None
     send(file)
-    assert bucket.get(PLACE.key) == file.read_bytes()
-    head = bucket.head(PLACE.key)
-    assert (head["ContentType"], head["Metadata"]) == ("video/mp4", MARK)
-    stored = find(make_client(), PLACE, "the output")
+    assert bucket.get(URI.key) == file.read_bytes()
+    head = bucket.head(URI.key)
+    assert (head["ContentType"], head["Metadata"]) == ("video/mp4", METADATA)
+    stored = find_object(make_client(), URI, "the output")
     assert stored is not None
-    assert (stored.size, stored.metadata) == (file.stat().st_size, MARK)
+    assert (stored.size, stored.metadata) == (file.stat().st_size, METADATA)
     assert stored.crc in {
         None,
         b64encode(zlib.crc32(file.read_bytes()).to_bytes(4, "big")).decode(),
     }
-    parts = [asked for asked in bucket.asked if "partNumber" in asked.query]
+    parts = [request for request in bucket.requests if "partNumber" in request.query]
     assert len(parts) == -(-file.stat().st_size // PART)
 
 
-def test_what_is_there_stays_unless_it_may_go(bucket: Bucket, file: Path) -> None:
-    bucket.put(PLACE.key, b"older")
+def test_an_existing_object_is_replaced_only_with_overwrite(bucket: Bucket, file: Path) -> None:
+    bucket.put(URI.key, b"older")
     with pytest.raises(PlaceError, match="the output: exists already"):
         send(file)
-    assert bucket.get(PLACE.key) == b"older"
+    assert bucket.get(URI.key) == b"older"
     send(file, overwrite=True)
-    assert bucket.get(PLACE.key) == file.read_bytes()
+    assert bucket.get(URI.key) == file.read_bytes()
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
 @pytest.mark.parametrize("fault", ["error", "stall"])
 def test_a_failure_leaves_nothing(bucket: Bucket, file: Path, method: str, fault: str) -> None:
-    def failing(asked: Asked) -> str | None:
-        hit = asked.method == method and "uploadId" in asked.query
-        # Parts fail when they have been taken, the end before that: a lost answer comes below.
+    def failing(request: S3Request) -> str | None:
+        hit = request.method == method and "uploadId" in request.query
+        # Only parts stall: a lost response to the completion is tested below.
         return ("error" if method == "POST" else fault) if hit else None
 
     bucket.fault = failing
@@ -88,54 +94,60 @@ def test_a_failure_leaves_nothing(bucket: Bucket, file: Path, method: str, fault
     assert bucket.keys() == []
 
 
-def test_an_answer_that_is_lost_is_no_failure(
+def test_a_lost_response_is_not_a_failure(
     bucket: Bucket, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """S3 gives the object its name, and boto3 asks again because it has not heard of it."""
+    """S3 completes the object, and boto3 repeats the request because the response is lost."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
-    asked_to_end: list[Asked] = []
+    completions: list[S3Request] = []
 
-    def lose(asked: Asked) -> str | None:
-        if asked.method != "POST" or "uploadId" not in asked.query:
+    def lose(request: S3Request) -> str | None:
+        if request.method != "POST" or "uploadId" not in request.query:
             return None
-        asked_to_end.append(asked)
-        return "lost" if len(asked_to_end) == 1 else None
+        completions.append(request)
+        return "lost" if len(completions) == 1 else None
 
     bucket.fault = lose
     send(file)
-    assert len(asked_to_end) == 2
-    assert bucket.get(PLACE.key) == file.read_bytes()
+    assert len(completions) == 2
+    assert bucket.get(URI.key) == file.read_bytes()
 
 
-def test_somebody_elses_object_is_not_taken_for_ours(bucket: Bucket, file: Path) -> None:
-    """Another one puts the same bytes there between our look and our end."""
+def test_an_object_of_another_writer_is_not_taken_for_ours(bucket: Bucket, file: Path) -> None:
+    """Another writer stores the same bytes just before our upload completes."""
 
-    def steal(asked: Asked) -> str | None:
-        if asked.method == "POST" and "uploadId" in asked.query:
-            bucket.put(PLACE.key, file.read_bytes())
+    def steal(request: S3Request) -> str | None:
+        if request.method == "POST" and "uploadId" in request.query:
+            bucket.put(URI.key, file.read_bytes())
         return None
 
     bucket.fault = steal
     with pytest.raises(PlaceError, match="exists already"):
         send(file)
-    assert bucket.head(PLACE.key)["Metadata"] == {}
+    assert bucket.head(URI.key)["Metadata"] == {}
 
 
-def test_it_can_be_stopped(bucket: Bucket, file: Path) -> None:
-    bucket.put(PLACE.key, b"older")
+def test_an_upload_can_be_stopped(bucket: Bucket, file: Path) -> None:
+    bucket.put(URI.key, b"older")
 
     def check() -> None:
-        if any("partNumber" in asked.query for asked in bucket.asked):
+        if any("partNumber" in request.query for request in bucket.requests):
             raise Interrupted("the client went away")
 
     with pytest.raises(Interrupted):
         send(file, overwrite=True, check=check)
-    assert bucket.get(PLACE.key) == b"older"
+    assert bucket.get(URI.key) == b"older"
 
 
-def test_a_bucket_that_is_not_there(bucket: Bucket, file: Path) -> None:
-    with pytest.raises(PlaceError, match="the output: is not there"):
-        upload(
-            make_client(), file, S3Uri("nobodys", "a.mp4"), "the output",
-            content_type="video/mp4", metadata=MARK, overwrite=False, check=lambda: None,
-        )  # fmt: skip
+def test_a_missing_bucket_is_an_error(bucket: Bucket, file: Path) -> None:
+    with pytest.raises(PlaceError, match="the output: does not exist"):
+        upload_object(
+            make_client(),
+            file,
+            S3Uri("nobodys", "a.mp4"),
+            "the output",
+            content_type="video/mp4",
+            metadata=METADATA,
+            overwrite=False,
+            check=lambda: None,
+        )

@@ -1,4 +1,4 @@
-"""What a request may ask for."""
+"""The options of a request."""
 
 import pytest
 from werkzeug.datastructures import MIMEAccept
@@ -6,7 +6,7 @@ from werkzeug.http import parse_accept_header
 
 from app.config import Settings
 from app.errors import ConfigError
-from app.web.options import OPTIONS, apply, parse_attributes, response_kind
+from app.web.options import OPTIONS, apply_options, parse_attributes, response_kind
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from app.web.options import OPTIONS, apply, parse_attributes, response_kind
         ("select=1,2,3;4,5,6 margin=0.5,", {"select": "1,2,3;4,5,6", "margin": "0.5"}),
     ],
 )
-def test_attributes(text: str, expected: dict[str, str]) -> None:
+def test_attributes_are_parsed(text: str, expected: dict[str, str]) -> None:
     assert parse_attributes(text) == expected
 
 
@@ -28,32 +28,32 @@ def test_attributes(text: str, expected: dict[str, str]) -> None:
     "text",
     ["solid", "=solid", "effect=solid, effect=blur", "people=/x", "models=x", "EFFECT=solid"],
 )
-def test_attributes_that_are_refused_list_the_valid_ones(text: str) -> None:
+def test_invalid_attributes_are_refused_with_a_list_of_valid_ones(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_attributes(text)
     assert str(caught.value).endswith("valid are: " + ", ".join(OPTIONS))
 
 
-def test_what_a_client_made_up_is_not_repeated() -> None:
+def test_unprintable_keys_are_not_repeated() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_attributes("<script>alice@example.com</script>=1")
     assert "alice" not in str(caught.value)
 
 
-def test_every_option_is_a_setting_and_each_setting_is_decided() -> None:
+def test_every_setting_is_either_an_option_or_not() -> None:
     kept = {"people", "models", "models_root", "detector", "recogniser", "precision", "device"}
     kept |= {"encoder", "threads", "sure", "doubtful"}
     assert set(OPTIONS) | kept == Settings.model_fields.keys(), (
-        "a new setting: for requests, or not?"
+        "decide whether requests may change the new setting"
     )
     assert not set(OPTIONS) & kept
 
 
-def test_options_come_before_the_settings_of_the_service() -> None:
-    settings = apply(Settings(effect="solid", pad=9), {"effect": "pixelate", "cells": "2"})
+def test_options_override_the_settings_of_the_service() -> None:
+    settings = apply_options(Settings(effect="solid", pad=9), {"effect": "pixelate", "cells": "2"})
     assert (settings.effect, settings.cells, settings.pad) == ("pixelate", 2, 9)
     with pytest.raises(ConfigError, match=r"cells: .*valid are: blur"):
-        apply(settings, {"cells": "9"})
+        apply_options(settings, {"cells": "9"})
 
 
 @pytest.mark.parametrize(
@@ -69,5 +69,5 @@ def test_options_come_before_the_settings_of_the_service() -> None:
         ("application/json;embeddings=0", "plan"),
     ],
 )
-def test_accept(accept: str, expected: str) -> None:
+def test_the_accept_header_chooses_the_response(accept: str, expected: str) -> None:
     assert response_kind(parse_accept_header(accept, MIMEAccept)) == expected

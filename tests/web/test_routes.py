@@ -1,4 +1,4 @@
-"""Faults that no client can cause, and words that may not leave the service."""
+"""Faults that no client can cause, and the removal of names from messages."""
 
 import json
 import logging
@@ -12,19 +12,18 @@ import pytest
 from app.config import ServiceSettings, Settings
 from app.errors import DiskFull, IncompleteUpload
 from app.identity.gallery import Gallery
-from app.logs import JsonFormatter, public
+from app.logs import JsonFormatter, redact
 from app.pipeline import FaceBlur, Parts
 from app.web.metrics import Metrics
 from app.web.routes import make_app
-from app.web.runner import Runner
-from app.web.service import Service
-from app.web.uploads import Intake, saving
+from app.web.service import Runner, Service
+from app.web.uploads import BodyReader, new_file
 from testmedia.fetch import fetch
 
 
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What the service logs."""
+    """The lines that the service logs."""
     found: list[dict[str, Any]] = []
 
     def keep(record: logging.LogRecord) -> None:
@@ -34,22 +33,20 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_bug_is_answered_as_one_and_tells_nothing(
-    tmp_path: Path, lines: list[dict[str, Any]]
-) -> None:
+def test_a_bug_is_a_500_without_details(tmp_path: Path, lines: list[dict[str, Any]]) -> None:
     broken = cast(Parts, "not the models of alice")
     face_blur = FaceBlur(Settings(), parts=broken, gallery=Gallery(()))
     service = Service(face_blur, ServiceSettings(min_free=0), tmp_path, Runner(0, 0), Metrics())
     client = make_app(service).test_client()
-    answer = client.post("/invocations", data=fetch("obama.jpg").read_bytes())
-    assert answer.status_code == 500
-    error = answer.get_json()["error"]
+    response = client.post("/invocations", data=fetch("obama.jpg").read_bytes())
+    assert response.status_code == 500
+    error = response.get_json()["error"]
     assert error["code"] == "internal_error"
     (line,) = lines
     assert line["request"] in error["message"]
     assert (line["level"], line["status"], line["error"]) == ("error", 500, "AttributeError")
     assert any("media_job.py" in place for place in line["where"])
-    assert "alice" not in str(lines) + answer.get_data(as_text=True)
+    assert "alice" not in str(lines) + response.get_data(as_text=True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -59,17 +56,17 @@ class _Cut(BytesIO):
 
 
 def test_a_cut_connection_is_an_incomplete_upload(tmp_path: Path) -> None:
-    intake = Intake(_Cut(), None, tmp_path, ServiceSettings(min_free=0), lambda: None)
+    body = BodyReader(_Cut(), None, tmp_path, ServiceSettings(min_free=0), lambda: None)
     with pytest.raises(IncompleteUpload):
-        list(intake.blocks())
+        list(body.blocks())
 
 
 def _write(path: Path) -> None:
-    with saving(path) as file:
+    with new_file(path) as file:
         file.write(b"x" * 2**20)
 
 
-def test_a_disk_that_fills_up_is_told_as_such(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     try:
@@ -80,7 +77,7 @@ def test_a_disk_that_fills_up_is_told_as_such(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "told"),
+    ("message", "redacted"),
     [
         ("/opt/ml/alice.jpg: no face found; use another", "no face found; use another"),
         ("bad: /a/b c: (/x/y) s3://bucket/alice.jpg", "bad: a file c: (a file) a file"),
@@ -89,12 +86,12 @@ def test_a_disk_that_fills_up_is_told_as_such(tmp_path: Path) -> None:
         ("x" * 900, "x" * 500),
     ],
 )
-def test_no_path_is_told(message: str, told: str) -> None:
+def test_paths_are_redacted(message: str, redacted: str) -> None:
     labels = {Path("/spool/alice smith"): "a person", Path("/spool/alice smith/x"): "photo 1"}
-    assert public(message, labels) == told
+    assert redact(message, labels) == redacted
 
 
-def test_a_log_line_of_an_exception_has_no_words_of_it() -> None:
+def test_a_log_line_of_an_exception_has_no_message() -> None:
     error = ValueError("alice")
     info = (ValueError, error, None)
     record = logging.LogRecord("gunicorn.error", 40, "x", 1, "Error in %s", ("/alice",), info)

@@ -1,4 +1,4 @@
-"""The running service: what it answers, how it bears what goes wrong, what it leaves behind."""
+"""The running service: its responses, its errors, and the files that it leaves."""
 
 import logging
 import re
@@ -17,20 +17,28 @@ from PIL import Image
 
 from testmedia.clip import Clip
 from testmedia.fetch import fetch
-from tests.web.running import FORM, OPTIONS, Answered, Running, form, read_answer, until
+from tests.web.service_process import (
+    FORM,
+    OPTIONS,
+    HttpResponse,
+    RunningService,
+    form,
+    read_response,
+    wait_until,
+)
 
 Clips = Callable[[str], Clip]
 README = Path(__file__).parents[2] / "README.md"
 LOGGER = logging.getLogger(__name__)
-"""For what was measured: pytest --log-cli-level=INFO shows it."""
+"""Logs measurements: pytest --log-cli-level=INFO shows them."""
 SLOW = "sampling=every, effect=solid"
-"""Options that make the work on a clip last for seconds."""
+"""Options with which the work on a clip takes seconds."""
 
 
 @pytest.fixture(scope="module")
-def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     spool = tmp_path_factory.mktemp("spool")
-    with Running(
+    with RunningService(
         spool,
         metrics=1,
         idle_seconds=2,
@@ -45,12 +53,12 @@ def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
 
 
 @pytest.fixture
-def service(shared_service: Running) -> Iterator[Running]:
-    """The running service; it has to have an empty spool after each test."""
+def service(shared_service: RunningService) -> Iterator[RunningService]:
+    """The running service; its spool must be empty after each test."""
     yield shared_service
     shared_service.wait_until_clean()
     assert shared_service.process.poll() is None
-    assert shared_service.ask("GET", "/ping").status == 200
+    assert shared_service.request("GET", "/ping").status == 200
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +67,8 @@ def portrait() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def film(clip: Clips) -> bytes:
-    """A clip on which the work lasts for seconds with ``SLOW``."""
+def video(clip: Clips) -> bytes:
+    """A clip on which the work takes seconds with ``SLOW``."""
     return clip("edges").path.read_bytes()
 
 
@@ -74,59 +82,64 @@ def _blocks(content: bytes, size: int = 50_000) -> Iterator[bytes]:
     return (content[at : at + size] for at in range(0, len(content), size))
 
 
-def test_ping_and_execution_parameters(service: Running) -> None:
-    ping = service.ask("GET", "/ping")
+def test_ping_and_execution_parameters(service: RunningService) -> None:
+    ping = service.request("GET", "/ping")
     assert (ping.status, ping.body) == (200, b"")
-    told = service.ask("GET", "/execution-parameters")
-    assert (told.status, told.json) == (200, {"MaxConcurrentTransforms": 1, "MaxPayloadInMB": 0})
+    parameters = service.request("GET", "/execution-parameters")
+    assert (parameters.status, parameters.json) == (
+        200,
+        {"MaxConcurrentTransforms": 1, "MaxPayloadInMB": 0},
+    )
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_video_comes_back_as_the_same_kind(
-    service: Running, carphone: Path, tmp_path: Path, *, chunked: bool
+def test_a_video_is_returned_in_its_format(
+    service: RunningService, carphone: Path, tmp_path: Path, *, chunked: bool
 ) -> None:
     content = carphone.read_bytes()
     kind = "video/mp4" if chunked else "application/x-www-form-urlencoded"
-    answer = service.invoke(_blocks(content) if chunked else content, Content_Type=kind)
-    assert (answer.status, answer.headers["Content-Type"]) == (200, "video/mp4")
-    assert int(answer.headers["Content-Length"]) == len(answer.body)
+    response = service.invoke(_blocks(content) if chunked else content, Content_Type=kind)
+    assert (response.status, response.headers["Content-Type"]) == (200, "video/mp4")
+    assert int(response.headers["Content-Length"]) == len(response.body)
     assert (
-        answer.headers["X-Face-Blur-Summary"]
+        response.headers["X-Face-Blur-Summary"]
         == "frames=120 tracks=1 hidden=1 uncertain=0 unclear=0 not_found=0"
     )
-    assert _frames(answer.body, tmp_path / "answer.mp4") == 120
+    assert _frames(response.body, tmp_path / "answer.mp4") == 120
 
 
-def test_an_image_comes_back_as_an_image(service: Running, portrait: bytes, tmp_path: Path) -> None:
-    answer = service.invoke(portrait, "effect=solid", Content_Type="application/x-image")
-    assert (answer.status, answer.headers["Content-Type"]) == (200, "image/jpeg")
+def test_an_image_is_returned_in_its_format(
+    service: RunningService, portrait: bytes, tmp_path: Path
+) -> None:
+    response = service.invoke(portrait, "effect=solid", Content_Type="application/x-image")
+    assert (response.status, response.headers["Content-Type"]) == (200, "image/jpeg")
     path = tmp_path / "answer.jpg"
-    path.write_bytes(answer.body)
+    path.write_bytes(response.body)
     with Image.open(path) as image, Image.open(fetch("obama.jpg")) as before:
         assert image.size == before.size
         assert max(image.getpixel((490, 250))) < 10, "in the middle of the face"  # type: ignore[arg-type]
 
 
-def test_the_plan_is_answered_to_those_who_want_json(service: Running, portrait: bytes) -> None:
-    answer = service.invoke(portrait, "blur=everyone", Accept="application/json")
-    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
-    plan = answer.json
+def test_accepting_json_returns_the_plan(service: RunningService, portrait: bytes) -> None:
+    response = service.invoke(portrait, "blur=everyone", Accept="application/json")
+    assert (response.status, response.headers["Content-Type"]) == (200, "application/json")
+    plan = response.json
     assert (plan["version"], plan["source"]["name"], plan["source"]["frames"]) == (1, "media", 1)
     assert [track["decision"] for track in plan["tracks"]] == ["blur"]
-    assert plan["models"]["recogniser"] is None, "nobody had to be told apart"
+    assert plan["models"]["recogniser"] is None, "no recogniser was needed"
 
 
-def test_one_form_brings_media_people_and_options(
-    service: Running, clip: Clips, people: Path
+def test_a_form_contains_media_people_and_options(
+    service: RunningService, clip: Clips, people: Path
 ) -> None:
     photos = sorted((people / "obama").iterdir())
     parts = [("people", f"obäma/{path.name}", path.read_bytes()) for path in photos]
     body = form(
         ("media", "x.mp4", clip("calm").path.read_bytes()), *parts, ("effect", None, b"pixelate")
     )
-    answer = service.invoke(_blocks(body), Content_Type=FORM, Accept="application/json")
-    assert answer.status == 200, answer.body
-    plan = answer.json
+    response = service.invoke(_blocks(body), Content_Type=FORM, Accept="application/json")
+    assert response.status == 200, response.body
+    plan = response.json
     assert plan["settings"]["effect"] == "pixelate"
     assert plan["people"] == [{"name": "obäma", "photos": 2}]
     decisions = {track["person"]: track["decision"] for track in plan["tracks"]}
@@ -138,7 +151,9 @@ def _png(path: Path, width: int, height: int) -> bytes:
     return path.read_bytes()
 
 
-def test_bad_requests(service: Running, clip: Clips, portrait: bytes, tmp_path: Path) -> None:
+def test_bad_requests(
+    service: RunningService, clip: Clips, portrait: bytes, tmp_path: Path
+) -> None:
     calm = clip("calm").path.read_bytes()
     photo = ("people", "alice.png", _png(tmp_path / "nobody.png", 100, 100))
     cases: list[tuple[bytes, dict[str, str], int, str, str]] = [
@@ -147,7 +162,7 @@ def test_bad_requests(service: Running, clip: Clips, portrait: bytes, tmp_path: 
         (portrait, {OPTIONS: "threads=1"}, 400, "bad_option", "unknown option threads"),
         (portrait, {OPTIONS: "blur=listed"}, 400, "bad_option", "needs people or select"),
         (portrait, {OPTIONS: "select=0,1,1"}, 400, "bad_option", "no face was found there"),
-        (portrait, {"Accept": "application/json; embeddings=1"}, 400, "bad_option", "turned off"),
+        (portrait, {"Accept": "application/json; embeddings=1"}, 400, "bad_option", "disabled"),
         (form(photo), {"Content-Type": FORM}, 400, "bad_option", "no file called media"),
         (b"--xXx\r\n\r\n", {"Content-Type": FORM}, 400, "bad_option", "malformed"),
         (
@@ -159,35 +174,38 @@ def test_bad_requests(service: Running, clip: Clips, portrait: bytes, tmp_path: 
             {"Content-Type": FORM}, 400, "bad_people", "NAME.jpg or NAME/x.jpg",
         ),
         (_png(tmp_path / "large.png", 2000, 1000), {}, 413, "too_large", "2000 x 1000"),
-        (b'{"input": "s3://alice/a"}', {}, 400, "bad_ticket", "tickets are turned off"),
+        (b'{"input": "s3://alice/a"}', {}, 400, "bad_ticket", "tickets are disabled"),
         (b"hello " * 30_000, {}, 415, "unsupported_media", "not a video or image"),
         (b"#EXTM3U\n/etc/passwd\n", {}, 415, "unsupported_media", "not a playlist"),
         (b"", {}, 422, "broken_media", "the file is empty"),
         (calm[:-20_000], {}, 422, "broken_media", "media: cut off"),
     ]  # fmt: skip
     for body, headers, status, code, message in cases:
-        answer = service.ask("POST", "/invocations", body, **headers)
-        assert (answer.status, answer.code) == (status, code), answer.body
-        told = answer.json["error"]["message"]
-        assert message in told
-        assert not any(secret in told for secret in ("alice", str(service.spool), "request-")), told
+        response = service.request("POST", "/invocations", body, **headers)
+        assert (response.status, response.code) == (status, code), response.body
+        actual = response.json["error"]["message"]
+        assert message in actual
+        secrets = ("alice", str(service.spool), "request-")
+        assert not any(secret in actual for secret in secrets), actual
 
 
 @pytest.mark.parametrize(
     ("frames", "rate", "message"), [(171, 25, "170 frames"), (22, 2, "longer than the 10 s")]
 )
-def test_films_longer_than_allowed(
-    service: Running, tmp_path: Path, frames: int, rate: int, message: str
+def test_too_long_videos_are_refused(
+    service: RunningService, tmp_path: Path, frames: int, rate: int, message: str
 ) -> None:
-    answer = service.invoke(_black(tmp_path / "long.mp4", frames, rate))
-    assert (answer.status, answer.code) == (413, "too_large")
-    assert message in answer.json["error"]["message"]
+    response = service.invoke(_black(tmp_path / "long.mp4", frames, rate))
+    assert (response.status, response.code) == (413, "too_large")
+    assert message in response.json["error"]["message"]
 
 
-def test_a_kind_that_is_only_read_comes_back_as_matroska(service: Running, tmp_path: Path) -> None:
-    answer = service.invoke(_black(tmp_path / "film.mpg", 5, 25, "mpeg2video"))
-    assert (answer.status, answer.headers["Content-Type"]) == (200, "video/x-matroska")
-    assert _frames(answer.body, tmp_path / "answer.mkv") == 5
+def test_a_format_that_is_only_read_is_returned_as_matroska(
+    service: RunningService, tmp_path: Path
+) -> None:
+    response = service.invoke(_black(tmp_path / "film.mpg", 5, 25, "mpeg2video"))
+    assert (response.status, response.headers["Content-Type"]) == (200, "video/x-matroska")
+    assert _frames(response.body, tmp_path / "answer.mkv") == 5
 
 
 def _black(path: Path, frames: int, rate: int, codec: str = "libx264") -> bytes:
@@ -204,7 +222,9 @@ def _black(path: Path, frames: int, rate: int, codec: str = "libx264") -> bytes:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
-def test_the_line_of_the_readme_does_it_all(service: Running, clip: Clips, tmp_path: Path) -> None:
+def test_the_curl_command_of_the_readme_works(
+    service: RunningService, clip: Clips, tmp_path: Path
+) -> None:
     line = re.search(
         r"^curl (localhost:8080/invocations .*)$", README.read_text("utf-8"), re.MULTILINE
     )
@@ -216,102 +236,103 @@ def test_the_line_of_the_readme_does_it_all(service: Running, clip: Clips, tmp_p
     assert _frames((tmp_path / "hidden.mp4").read_bytes(), tmp_path / "copy.mp4") == 60
 
 
-def test_a_body_that_is_declared_too_large_is_not_read(service: Running) -> None:
+def test_a_too_large_content_length_is_refused_at_once(service: RunningService) -> None:
     with service.begin(b"", length=3 * 2**30) as connection:
-        answer = read_answer(connection)
-    assert (answer.status, answer.code) == (413, "too_large")
+        response = read_response(connection)
+    assert (response.status, response.code) == (413, "too_large")
 
 
-def test_what_is_no_media_is_refused_before_all_of_it_has_come(service: Running) -> None:
+def test_other_content_than_media_is_refused_early(service: RunningService) -> None:
     with service.begin(b"hello " * 300_000, length=2**30) as connection:
-        answer = read_answer(connection)
-    assert (answer.status, answer.code) == (415, "unsupported_media")
+        response = read_response(connection)
+    assert (response.status, response.code) == (415, "unsupported_media")
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "/invocations", 405), ("GET", "/x", 404)]
 )
-def test_other_routes(service: Running, method: str, path: str, status: int) -> None:
-    answer = service.ask(method, path)
-    assert answer.status == status
-    assert answer.json["error"]["message"]
+def test_other_routes(service: RunningService, method: str, path: str, status: int) -> None:
+    response = service.request(method, path)
+    assert response.status == status
+    assert response.json["error"]["message"]
 
 
-def test_a_body_shorter_than_declared_is_refused(service: Running, portrait: bytes) -> None:
+def test_a_body_shorter_than_declared_is_refused(service: RunningService, portrait: bytes) -> None:
     with service.begin(portrait, length=len(portrait) + 1) as connection:
         connection.shutdown(1)
-        answer = read_answer(connection)
-    assert (answer.status, answer.code) == (400, "incomplete_upload")
+        response = read_response(connection)
+    assert (response.status, response.code) == (400, "incomplete_upload")
 
 
-def test_a_chunked_body_without_end_is_refused(service: Running, portrait: bytes) -> None:
+def test_an_incomplete_chunked_body_is_refused(service: RunningService, portrait: bytes) -> None:
     with service.begin_chunks() as connection:
         connection.sendall(b"%x\r\n%s\r\n" % (len(portrait), portrait))
         connection.shutdown(1)
-        answer = read_answer(connection)
-    assert (answer.status, answer.code) == (400, "incomplete_upload")
+        response = read_response(connection)
+    assert (response.status, response.code) == (400, "incomplete_upload")
 
 
-def test_a_client_that_sends_no_more_is_given_up(service: Running, portrait: bytes) -> None:
+def test_an_idle_client_is_disconnected(service: RunningService, portrait: bytes) -> None:
     with service.begin(portrait, length=len(portrait) + 1) as connection:
-        answer = read_answer(connection)
-    assert (answer.status, answer.code) == (400, "incomplete_upload")
+        response = read_response(connection)
+    assert (response.status, response.code) == (400, "incomplete_upload")
 
 
 @pytest.mark.parametrize("working", [False, True])
-def test_work_for_a_client_that_is_gone_is_dropped(
-    service: Running, film: bytes, *, working: bool
+def test_work_stops_when_the_client_disconnects(
+    service: RunningService, video: bytes, *, working: bool
 ) -> None:
-    connection = service.begin(film, SLOW, length=None if working else 2 * len(film))
+    connection = service.begin(video, SLOW, length=None if working else 2 * len(video))
     if working:
         service.wait_for_work()
     else:
-        until(lambda: bool(service.spooled()))
+        wait_until(lambda: bool(service.spooled()))
     connection.close()
     service.wait_until_clean()
     code = "interrupted" if working else "incomplete_upload"
     line = service.wait_for_log(
-        lambda line: line.get("received_bytes") == len(film) and line["code"] == code
+        lambda line: line.get("received_bytes") == len(video) and line["code"] == code
     )
     assert "render" not in line["seconds"]
 
 
-def test_one_works_one_waits_and_the_next_is_told_to_come_again(
-    service: Running, film: bytes, portrait: bytes
+def test_one_request_runs_one_waits_and_the_next_is_refused(
+    service: RunningService, video: bytes, portrait: bytes
 ) -> None:
-    first = service.begin(film, SLOW)
+    first = service.begin(video, SLOW)
     service.wait_for_work()
     second = service.begin(portrait)
-    until(lambda: service.metric("face_blur_invocations_present") == 2)
+    wait_until(lambda: service.metric("face_blur_invocations_present") == 2)
     third = service.invoke(portrait)
     assert (third.status, third.code) == (503, "busy")
     assert int(third.headers["Retry-After"]) > 0
     assert service.metric("face_blur_invocations_working") == 1
     first.close()
     with second:
-        assert read_answer(second).status == 200
+        assert read_response(second).status == 200
 
 
-def test_two_at_once_are_both_answered(service: Running, portrait: bytes) -> None:
-    answers: list[Answered] = []
+def test_two_simultaneous_requests_both_succeed(service: RunningService, portrait: bytes) -> None:
+    responses: list[HttpResponse] = []
     threads = [
-        threading.Thread(target=lambda: answers.append(service.invoke(portrait))) for _ in range(2)
+        threading.Thread(target=lambda: responses.append(service.invoke(portrait)))
+        for _ in range(2)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [answer.status for answer in answers] == [200, 200]
-    assert answers[0].body == answers[1].body
+    assert [response.status for response in responses] == [200, 200]
+    assert responses[0].body == responses[1].body
 
 
-def test_pings_are_answered_while_it_works(service: Running, film: bytes) -> None:
-    with service.begin(film, SLOW):
+def test_pings_are_answered_during_work(service: RunningService, video: bytes) -> None:
+    with service.begin(video, SLOW):
         service.wait_for_work()
         times: list[float] = []
         while service.metric("face_blur_invocations_working") == 1 and len(times) < 200:
             began = time.perf_counter()
-            assert service.ask("GET", "/ping").status == 200
+            assert service.request("GET", "/ping").status == 200
             times.append(time.perf_counter() - began)
     assert len(times) >= 50
     p50, p99 = np.percentile(times, [50, 99]) * 1000
@@ -326,8 +347,8 @@ def _resident(pid: int, what: str) -> int:
     raise AssertionError(what)
 
 
-def test_a_large_body_takes_no_memory(service: Running) -> None:
-    """1 GiB in chunks that begins like an MP4 is spooled whole, and found to hold no film."""
+def test_a_large_body_takes_no_memory(service: RunningService) -> None:
+    """1 GiB in chunks that begins like an MP4 is spooled, and contains no video."""
     worker = service.worker
     before = _resident(worker, "VmRSS")
     Path(f"/proc/{worker}/clear_refs").write_text("5")  # the peak counts from here
@@ -341,10 +362,10 @@ def test_a_large_body_takes_no_memory(service: Running) -> None:
         for _ in range(1023):
             connection.sendall(zeros)
         connection.sendall(b"ffff8\r\n" + b"\0" * (2**20 - 8) + b"\r\n0\r\n\r\n")
-        answer = read_answer(connection)
+        response = read_response(connection)
     grown = _resident(worker, "VmHWM") - before
-    assert (answer.status, answer.code) == (422, "broken_media")
-    line = service.line_of(answer)
+    assert (response.status, response.code) == (422, "broken_media")
+    line = service.log_line(response)
     LOGGER.info(
         "1 GiB: RSS %d MiB, at most %d more; %s", before >> 20, grown >> 20, line["seconds"]
     )
@@ -352,12 +373,14 @@ def test_a_large_body_takes_no_memory(service: Running) -> None:
     assert grown < 64 * 2**20
 
 
-def test_the_log_tells_times_and_counts_and_nobody(service: Running, portrait: bytes) -> None:
-    answer = service.invoke(
+def test_the_log_has_times_and_counts_and_no_names(
+    service: RunningService, portrait: bytes
+) -> None:
+    response = service.invoke(
         form(("media", "secret.jpg", portrait), ("people", "alice.jpg", portrait)),
         Content_Type=FORM,
     )
-    line = service.line_of(answer)
+    line = service.log_line(response)
     assert line["status"] == 200
     assert {"receive", "wait", "people", "analyse", "render", "total"} == line["seconds"].keys()
     assert (line["frames"], line["people"], line["hidden"]) == (1, 1, 1)

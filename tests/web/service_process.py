@@ -1,4 +1,4 @@
-"""The service as its users meet it: the real process, on a port of the loopback that is free."""
+"""Run the service as its users do: as a process, on a free port of the loopback interface."""
 
 import http.client
 import json
@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30.0
+TIMEOUT = 30.0
 OPTIONS = "X-Amzn-SageMaker-Custom-Attributes"
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """An answer, whole."""
+class HttpResponse:
+    """A complete response."""
 
     status: int
     headers: Mapping[str, str]
@@ -39,15 +39,15 @@ class Answered:
 
 
 def environment(spool: Path, **settings: object) -> dict[str, str]:
-    """An environment with these settings of ours, and no others."""
+    """Return an environment with these settings of Face blur only."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("FACE_BLUR_")}
     ours = {"host": "127.0.0.1", "spool": spool} | settings
     named = {f"FACE_BLUR_{key.upper()}": str(value) for key, value in ours.items()}
     return kept | {"SAGEMAKER_BIND_TO_PORT": "0", "PYTHONUNBUFFERED": "1"} | named
 
 
-class Running:
-    """The process ``serve``; ended when its context is left."""
+class RunningService:
+    """The process ``serve``; a context manager that ends it."""
 
     def __init__(
         self, spool: Path, extra: Mapping[str, str] | None = None, **settings: object
@@ -69,7 +69,7 @@ class Running:
             listening = self.wait_for_log(lambda line: "Listening" in line["event"])
             self.port = int(re.findall(r":(\d+) ", listening["event"])[0])
             self.wait_for_log(lambda line: line["event"] == "ready")
-            assert self.ask("GET", "/ping").status == 200
+            assert self.request("GET", "/ping").status == 200
         except BaseException:
             self.close()
             raise
@@ -80,87 +80,91 @@ class Running:
         for line in self.process.stdout:
             self.log.append(json.loads(line))
 
-    def wait_for_log(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The first line of the log that is wanted."""
+    def wait_for_log(self, matches: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Wait for a line of the log that matches, and return the first one."""
 
-        def found() -> dict[str, Any] | None:
+        def find() -> dict[str, Any] | None:
             assert self.process.poll() is None or not self._reader.is_alive(), self.log
-            return next((line for line in tuple(self.log) if wanted(line)), None)
+            return next((line for line in tuple(self.log) if matches(line)), None)
 
-        return until(found)
+        return wait_until(find)
 
-    def ask(
+    def request(
         self, method: str, path: str, body: bytes | Iterable[bytes] | None = None, **headers: str
-    ) -> Answered:
-        """One request; a body that is no bytes is sent in chunks."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+    ) -> HttpResponse:
+        """Send a request. A body that is not bytes is sent in chunks."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
         named = {key.replace("_", "-"): value for key, value in headers.items()}
         try:
             connection.request(method, path, body, named)
-            answer = connection.getresponse()
-            return Answered(answer.status, dict(answer.headers), answer.read())
+            response = connection.getresponse()
+            return HttpResponse(response.status, dict(response.headers), response.read())
         finally:
             connection.close()
 
-    def invoke(self, body: bytes | Iterable[bytes], options: str = "", **headers: str) -> Answered:
-        return self.ask("POST", "/invocations", body, **{OPTIONS: options}, **headers)
+    def invoke(
+        self, body: bytes | Iterable[bytes], options: str = "", **headers: str
+    ) -> HttpResponse:
+        return self.request("POST", "/invocations", body, **{OPTIONS: options}, **headers)
 
     def begin(self, body: bytes, options: str = "", length: int | None = None) -> socket.socket:
-        """A request whose answer is not waited for; ``length`` is what it says of its body."""
-        connection = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        """Send a request without waiting for its response; ``length`` is its Content-Length."""
+        connection = socket.create_connection(("127.0.0.1", self.port), TIMEOUT)
         head = f"POST /invocations HTTP/1.1\r\nHost: x\r\n{OPTIONS}: {options}\r\n"
         head += f"Content-Length: {len(body) if length is None else length}\r\n\r\n"
         connection.sendall(head.encode() + body)
         return connection
 
     def begin_chunks(self) -> socket.socket:
-        """A request whose body comes in chunks, which the caller sends."""
-        connection = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        """Send the head of a request; the caller sends the chunks of its body."""
+        connection = socket.create_connection(("127.0.0.1", self.port), TIMEOUT)
         head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
         connection.sendall(head)
         return connection
 
-    def line_of(self, answer: Answered) -> dict[str, Any]:
-        """The line of the log about the request of an answer."""
-        number = answer.headers["X-Request-Id"]
+    def log_line(self, response: HttpResponse) -> dict[str, Any]:
+        """Return the line of the log about the request of a response."""
+        number = response.headers["X-Request-Id"]
         return self.wait_for_log(lambda line: line.get("request") == number)
 
     def metric(self, name: str) -> float:
         found = re.search(
-            rf"^{re.escape(name)} (\S+)$", self.ask("GET", "/metrics").body.decode(), re.MULTILINE
+            rf"^{re.escape(name)} (\S+)$",
+            self.request("GET", "/metrics").body.decode(),
+            re.MULTILINE,
         )
         return float(found[1]) if found else 0.0
 
     def wait_for_work(self) -> None:
-        until(lambda: self.metric("face_blur_invocations_working") == 1)
+        wait_until(lambda: self.metric("face_blur_invocations_working") == 1)
 
     def spooled(self) -> list[Path]:
-        """What lies in the spool."""
+        """Return the content of the spool."""
         return [path for folder in self.spool.iterdir() for path in folder.iterdir()]
 
     def wait_until_clean(self) -> None:
-        until(lambda: not self.spooled())
+        wait_until(lambda: not self.spooled())
 
     @property
     def worker(self) -> int:
-        """The process that has the models."""
+        """The process that holds the models."""
         pid = self.process.pid
         return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
     def stop(self) -> int:
-        """Ask it to end; returns its exit code."""
+        """Send SIGTERM, and return the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT)
 
     def kill_worker(self) -> None:
-        """End the worker as the kernel does when memory runs out."""
+        """Kill the worker, as the kernel does when memory runs out."""
         os.kill(self.worker, signal.SIGKILL)
 
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(PATIENCE)
+                self.process.wait(TIMEOUT)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -178,24 +182,24 @@ class Running:
 T = TypeVar("T")
 
 
-def until(found: Callable[[], T | None], patience: float = PATIENCE) -> T:
-    """What ``found`` gives as soon as it gives something."""
-    end = time.monotonic() + patience
-    while not (result := found()):
-        assert time.monotonic() < end, "it has not come about"
+def wait_until(condition: Callable[[], T | None], timeout: float = TIMEOUT) -> T:
+    """Wait until ``condition`` returns a true value, and return it."""
+    end = time.monotonic() + timeout
+    while not (result := condition()):
+        assert time.monotonic() < end, "the condition did not become true"
         time.sleep(0.02)
     return result
 
 
-def read_answer(connection: socket.socket) -> Answered:
-    """The answer to a request of ``begin``."""
-    answer = http.client.HTTPResponse(connection)
-    answer.begin()
-    return Answered(answer.status, dict(answer.headers), answer.read())
+def read_response(connection: socket.socket) -> HttpResponse:
+    """Read the response to a request of ``begin``."""
+    response = http.client.HTTPResponse(connection)
+    response.begin()
+    return HttpResponse(response.status, dict(response.headers), response.read())
 
 
 def form(*parts: tuple[str, str | None, bytes], boundary: str = "xXx") -> bytes:
-    """A form of parts: name, file name, content."""
+    """Encode a form of parts: name, file name, content."""
     out = b""
     for name, file, content in parts:
         named = "" if file is None else f'; filename="{file}"'

@@ -1,4 +1,4 @@
-"""Forms: any division into blocks, and everything that may not be in them."""
+"""Forms: any division into blocks, and all invalid content."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from app.errors import FaceBlurError, MediaTooLarge, PeopleError, UnsupportedMedia, UsageError
-from app.web.form import receive_form
+from app.web.uploads import receive_form
 from testmedia.fetch import fetch
-from tests.web.running import form
+from tests.web.service_process import form
 
 
 def _blocks(body: bytes, size: int) -> Iterator[bytes]:
@@ -21,7 +21,7 @@ def image() -> bytes:
 
 
 @pytest.mark.parametrize("size", [61, 4096, 2**20])
-def test_the_parts_arrive_whole_however_they_are_cut(
+def test_parts_are_complete_for_any_division_into_blocks(
     tmp_path: Path, image: bytes, size: int
 ) -> None:
     tricky = b"\r\n--xX\r\n--xXX\r\r\n--" + bytes(range(256)) * 20
@@ -51,7 +51,7 @@ def test_without_photos_there_are_no_people(tmp_path: Path, image: bytes) -> Non
     "name",
     ["", ".jpg", ".alice.jpg", "a/b/c.jpg", "../a.jpg", "a/..", "/a.jpg", "a\\\\b.jpg", "x" * 101],
 )
-def test_names_that_are_none(tmp_path: Path, image: bytes, name: str) -> None:
+def test_invalid_names_of_photos_are_refused(tmp_path: Path, image: bytes, name: str) -> None:
     body = form(("media", "x", image), ("people", name, b""))
     with pytest.raises(PeopleError, match="NAME"):
         receive_form([body], "xXx", tmp_path)
@@ -74,17 +74,17 @@ def test_names_that_are_none(tmp_path: Path, image: bytes, name: str) -> None:
         (b"--xXx\r\n" + b"X: y\r\n" * 500_000, UsageError),
     ],
 )
-def test_forms_that_are_refused(tmp_path: Path, body: bytes, kind: type[Exception]) -> None:
+def test_invalid_forms_are_refused(tmp_path: Path, body: bytes, kind: type[Exception]) -> None:
     with pytest.raises(kind):
         receive_form(_blocks(body, 2**20), "xXx", tmp_path)
 
 
-def test_media_only_once(tmp_path: Path, image: bytes) -> None:
+def test_repeated_media_is_refused(tmp_path: Path, image: bytes) -> None:
     with pytest.raises(UsageError, match="several"):
         receive_form([form(("media", "x", image), ("media", "y", image))], "xXx", tmp_path)
 
 
-def test_a_photo_may_not_be_endless(tmp_path: Path, image: bytes) -> None:
+def test_the_size_of_a_photo_is_limited(tmp_path: Path, image: bytes) -> None:
     head, _, tail = form(("media", "x", image), ("people", "a.jpg", b"<photo>")).partition(
         b"<photo>"
     )

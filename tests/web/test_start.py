@@ -1,4 +1,4 @@
-"""Starts that fail at once, with one line that says why; and what a start brings with it."""
+"""Failures at the start, each with one line of log; and people loaded at the start."""
 
 import json
 import shutil
@@ -21,18 +21,21 @@ from app.logs import JsonFormatter
 from app.storage import people_folder
 from app.web.service import load_service
 from testmedia.fetch import fetch
-from tests.web.running import FORM, ROOT, Running, environment, form
+from tests.web.service_process import FORM, ROOT, RunningService, environment, form
 
 
 def _start(
     spool: Path, extra: dict[str, str], **settings: object
 ) -> tuple[int, list[dict[str, str]]]:
-    """Exit code and log of a start that is expected to fail."""
+    """Start the service, and return the exit code and log of its failure."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "serve")],
         env=environment(spool, **settings) | extra,
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.stderr == ""
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -49,11 +52,11 @@ def _start(
         ({"FACE_BLUR_SPOOL": "/nowhere/spool"}, "spool"),
     ],
 )
-def test_wrong_settings(tmp_path: Path, extra: dict[str, str], message: str) -> None:
+def test_wrong_settings_are_fatal(tmp_path: Path, extra: dict[str, str], message: str) -> None:
     code, log = _start(tmp_path, extra)
     assert code == 2
     (line,) = log
-    assert (line["level"], line["event"]) == ("critical", "not started")
+    assert (line["level"], line["event"]) == ("critical", "start failed")
     assert message in line["message"]
     assert list(tmp_path.iterdir()) == []
 
@@ -82,7 +85,7 @@ def _packs(folder: Path, content: bytes | None) -> Path:
         ("no gpu", "a GPU was requested, but onnxruntime-gpu is not installed"),
     ],
 )
-def test_what_cannot_be_loaded(tmp_path: Path, fault: str, message: str) -> None:
+def test_missing_parts_are_fatal(tmp_path: Path, fault: str, message: str) -> None:
     spool, cache = tmp_path / "spool", tmp_path / "cache"
     spool.mkdir()
     settings: dict[str, object] = {}
@@ -101,14 +104,14 @@ def test_what_cannot_be_loaded(tmp_path: Path, fault: str, message: str) -> None
     code, log = _start(spool, extra, **settings)
     assert code == 3
     (line,) = [line for line in log if line["level"] in {"critical", "error"}]
-    assert line["event"] == "not started"
+    assert line["event"] == "start failed"
     assert message in line["message"]
     assert not any(secret in str(log) for secret in ("alice", str(tmp_path)))
     assert list(spool.iterdir()) == []
 
 
 class _Bucket(BaseHTTPRequestHandler):
-    """As much of S3 as is asked for: a bucket with some objects."""
+    """A minimal S3: a bucket of objects."""
 
     objects: ClassVar[dict[str, bytes]] = {}
 
@@ -138,15 +141,15 @@ class _Bucket(BaseHTTPRequestHandler):
         if self.command == "GET":
             self.wfile.write(body)
 
-    do_HEAD = do_GET  # noqa: N815 - the name that the base class calls
+    do_HEAD = do_GET  # noqa: N815 - name of the base class
 
     def log_message(self, *args: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
-    """The objects of the bucket ``bucket``, which the environment leads to."""
+    """The objects of the bucket ``bucket``; the environment makes boto3 use it."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Bucket)
     monkeypatch.setattr(_Bucket, "objects", {})
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -161,7 +164,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
     thread.join()
 
 
-def test_people_of_s3_are_known_and_their_photos_gone(
+def test_people_in_s3_are_loaded_and_their_photos_removed(
     tmp_path: Path, bucket: dict[str, bytes]
 ) -> None:
     bucket["cast/obama/1.jpg"] = fetch("obama2.jpg").read_bytes()
@@ -170,23 +173,25 @@ def test_people_of_s3_are_known_and_their_photos_gone(
     bucket["cast/"] = b""
     bucket["castle/other.jpg"] = b"no photo"
     portrait = fetch("obama.jpg").read_bytes()
-    with Running(tmp_path, people="s3://bucket/cast", embeddings="true", min_free=0) as service:
+    with RunningService(
+        tmp_path, people="s3://bucket/cast", embeddings="true", min_free=0
+    ) as service:
         assert service.spooled() == []
         ready = service.wait_for_log(lambda line: line["event"] == "ready")
         assert ready["people"] == 2
         plan = service.invoke(portrait, Accept="application/json").json
         assert [person["name"] for person in plan["people"]] == ["biden", "obama"]
         assert [(t["person"], t["decision"]) for t in plan["tracks"]] == [("obama", "blur")]
-        # Those of a request stand in for those of the service.
+        # The people of a request replace those of the service.
         body = form(("media", "x.jpg", portrait), ("people", "biden.jpg", bucket["cast/biden.jpg"]))
         plan = service.invoke(body, Content_Type=FORM, Accept="application/json").json
         assert [person["name"] for person in plan["people"]] == ["biden"]
         assert [track["decision"] for track in plan["tracks"]] == ["keep"]
-        told = service.invoke(portrait, Accept="application/json; embeddings=1").json
-        (face,) = told["faces"]
+        report = service.invoke(portrait, Accept="application/json; embeddings=1").json
+        (face,) = report["faces"]
         assert sum(value**2 for value in face["embedding"]) == pytest.approx(1, abs=1e-3)
         assert face["box"] == pytest.approx([373, 85, 615, 431], abs=30)
-        assert service.ask("GET", "/metrics").status == 404
+        assert service.request("GET", "/metrics").status == 404
         assert "obama" not in str(service.log)
 
 
@@ -199,7 +204,7 @@ def test_people_of_s3_are_known_and_their_photos_gone(
         ("s3://bucket/up", "is not NAME.jpg"),
     ],
 )
-def test_people_that_s3_does_not_give(
+def test_unusable_people_in_s3_are_an_error(
     tmp_path: Path, bucket: dict[str, bytes], place: str, message: str
 ) -> None:
     bucket["deep/alice/x/y.jpg"] = bucket["up/../alice.jpg"] = b"x"
@@ -209,10 +214,10 @@ def test_people_that_s3_does_not_give(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_room_on_the_disk(tmp_path: Path) -> None:
-    with Running(tmp_path, min_free=10**18) as service:
-        answer = service.invoke(fetch("obama.jpg").read_bytes())
-        assert (answer.status, answer.code) == (507, "disk_full")
+def test_a_full_disk_is_a_507(tmp_path: Path) -> None:
+    with RunningService(tmp_path, min_free=10**18) as service:
+        response = service.invoke(fetch("obama.jpg").read_bytes())
+        assert (response.status, response.code) == (507, "disk_full")
         assert service.spooled() == []
 
 
@@ -227,7 +232,7 @@ def test_doubtful_photos_are_logged_without_names(
         shutil.copy(fetch(medium), people / name / "photo.jpg")
     service = load_service(Settings(), ServiceSettings(), str(people), spool)
     assert len(service.face_blur.gallery.doubts) == 1
-    (record,) = (one for one in caplog.records if one.getMessage() == "photos")
+    (record,) = (one for one in caplog.records if one.getMessage() == "doubtful photos")
     line = JsonFormatter().format(record)
     assert json.loads(line)["doubts"] == 1
     assert "face-blur people" in line

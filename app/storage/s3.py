@@ -1,0 +1,178 @@
+"""S3: URIs, the client, and the translation of its errors."""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from app.errors import DiskFull, PlaceError, StorageError
+from app.files import is_disk_full
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+SCHEME = "s3://"
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
+_MAX_KEY_BYTES = 1024
+
+_CONNECT_SECONDS = 5.0
+READ_SECONDS = 10.0
+"""Shorter than the time left after SIGTERM, because waiting for a connection cannot be stopped."""
+WRITE_SECONDS = 60.0
+"""S3 may need long to assemble an object from its parts."""
+_CONNECTIONS = 10
+_REFUSALS = {
+    403: "access is denied; give the role the permission",
+    404: "does not exist; check the name",
+    412: "was changed during the work; send it again when it is complete",
+    416: "was changed during the work; send it again when it is complete",
+}
+"""Messages for HTTP statuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class S3Uri:
+    """An object, or a prefix of objects if ``key`` is empty or ends with a slash."""
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def parse(cls, text: str, label: str) -> Self:
+        """Parse ``s3://BUCKET/KEY``.
+
+        Args:
+            text: the URI.
+            label: name of the URI in error messages, which do not repeat the URI itself.
+
+        Raises:
+            PlaceError: the form is wrong, or a part of the key is empty, ``.`` or ``..``.
+        """
+        bucket, slash, key = text.removeprefix(SCHEME).partition("/")
+        if not text.startswith(SCHEME) or not slash or not _BUCKET.fullmatch(bucket):
+            raise PlaceError(f"{label}: is not of the form s3://BUCKET/KEY")
+        parts = key.removesuffix("/").split("/") if key else []
+        if {"", ".", ".."} & set(parts) or _CONTROL_CHARACTERS.search(key) or _is_too_long(key):
+            raise PlaceError(f"{label}: the key is not accepted; use plain names between /")
+        return cls(bucket, key)
+
+    @property
+    def is_prefix(self) -> bool:
+        """Whether this is a prefix and not an object."""
+        return not self.key or self.key.endswith("/")
+
+    def is_below(self, prefixes: "Iterable[S3Uri]") -> bool:
+        """Whether this is below one of some prefixes.
+
+        >>> allowed = [S3Uri("films", "in/")]
+        >>> S3Uri("films", "in/a.mp4").is_below(allowed), S3Uri("films", "into").is_below(allowed)
+        (True, False)
+        """
+        return any(
+            self.bucket == prefix.bucket and self.key.startswith(prefix.key) for prefix in prefixes
+        )
+
+    def __str__(self) -> str:
+        return f"{SCHEME}{self.bucket}/{self.key}"
+
+
+def _is_too_long(key: str) -> bool:
+    try:
+        return len(key.encode()) > _MAX_KEY_BYTES
+    except UnicodeEncodeError:  # half of a surrogate pair: not valid in any key
+        return True
+
+
+def parse_prefixes(texts: Iterable[str]) -> tuple[S3Uri, ...]:
+    """Parse prefixes of the form ``s3://BUCKET/`` or ``s3://BUCKET/PREFIX/``.
+
+    Raises:
+        PlaceError: the form of a prefix is wrong. The slash at the end is required, because
+            ``s3://BUCKET/in`` would also allow ``s3://BUCKET/inside``.
+    """
+    prefixes = tuple(S3Uri.parse(text, "a prefix") for text in texts)
+    if not all(prefix.is_prefix for prefix in prefixes):
+        raise PlaceError("a prefix: must end with /")
+    return prefixes
+
+
+def make_client(read_seconds: float = READ_SECONDS) -> "S3Client":
+    """Make a client of S3 with credentials, region and endpoint from the environment.
+
+    Args:
+        read_seconds: longest time that a connection may be silent.
+
+    Raises:
+        PlaceError: the configuration in the environment is invalid.
+    """
+    # Imported here because it is slow, and most runs do not use S3.
+    import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=read_seconds,
+        max_pool_connections=_CONNECTIONS,
+        retries={"mode": "standard"},
+    )
+    with translate_errors("S3"):
+        # A session of its own: creating clients from the default session is not thread-safe.
+        return boto3.Session().client("s3", config=config)
+
+
+@contextmanager
+def translate_errors(label: str) -> Iterator[None]:
+    """Translate errors of boto3 into errors of this package, whose messages contain no names.
+
+    Args:
+        label: name of the object in the messages.
+
+    Raises:
+        PlaceError: S3 refuses the request.
+        StorageError: S3 fails, or is unreachable.
+        DiskFull: there is no space for the received data.
+    """
+    from boto3.exceptions import Boto3Error  # noqa: PLC0415
+    from botocore import exceptions  # noqa: PLC0415
+
+    try:
+        yield
+    except exceptions.ClientError as error:
+        raise _translate_response(error, label) from error
+    except (
+        exceptions.NoCredentialsError,
+        exceptions.PartialCredentialsError,
+        exceptions.CredentialRetrievalError,
+    ) as error:
+        raise PlaceError(
+            f"{label}: no AWS credentials; the container needs a role and a network "
+            "(EnableNetworkIsolation false)"
+        ) from error
+    except (exceptions.ParamValidationError, exceptions.InvalidRegionError) as error:
+        raise PlaceError(f"{label}: the request is invalid: {type(error).__name__}") from error
+    except (exceptions.BotoCoreError, Boto3Error, OSError) as error:
+        if isinstance(error, OSError) and is_disk_full(error):
+            raise DiskFull(f"{label}: no space left on the disk; free some") from error
+        raise StorageError(f"{label}: S3 failed: {type(error).__name__}; try again") from error
+
+
+def http_status(error: BaseException) -> int:
+    """Return the HTTP status of the S3 response that caused a translated error, or 0."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    cause = error.__cause__
+    return _status_of(cause) if isinstance(cause, ClientError) else 0
+
+
+def _status_of(error: Any) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
+
+
+def _translate_response(error: Any, label: str) -> PlaceError | StorageError:
+    status = _status_of(error)
+    code = str(error.response.get("Error", {}).get("Code") or status)
+    if not 400 <= status < 500:
+        return StorageError(f"{label}: S3 failed: {code}; try again")
+    return PlaceError(f"{label}: {_REFUSALS.get(status, f'S3 refuses the request: {code}')}")

@@ -269,9 +269,9 @@ def test_large_faces_are_drawn_in_parts_that_do_not_show(
     """A part of a few rows is hidden wholly in the middle: that must be what mixing makes of it."""
     for box in BOXES:
         whole, parts = LAYOUTS[layout](), LAYOUTS[layout]()
-        monkeypatch.setattr(effects, "_BAND", 1 << 40)
+        monkeypatch.setattr(effects, "_BAND_SAMPLES", 1 << 40)
         _make(name, shape).hide(whole, _one(box))
-        monkeypatch.setattr(effects, "_BAND", 600)
+        monkeypatch.setattr(effects, "_BAND_SAMPLES", 600)
         _make(name, shape).hide(parts, _one(box))
         for one, other in zip(whole, parts, strict=True):
             assert np.array_equal(one.pixels, other.pixels)

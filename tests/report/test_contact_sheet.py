@@ -11,7 +11,7 @@ import pytest
 
 from app.errors import MediaError, OutputError
 from app.plan import Decision, ModelRecord, ModelsRecord, Plan, PlanTrack, SourceRecord
-from app.report import chosen_frames, contact_sheet, save_png
+from app.report import choose_frames, contact_sheet, save_png
 from app.types import Frame, Image, Luma, MediaInfo, Plane, Region, Size
 
 SIZE = (64, 36)
@@ -77,15 +77,15 @@ def plan(*tracks: PlanTrack, frames: int = 100) -> Plan:
 
 def test_the_middle_of_each_track_comes_first_doubtful_ones_before_all() -> None:
     tracks = (track(0, 0, 40), track(1, 50, 60, "keep"), track(2, 70, 74, uncertain=True))
-    assert chosen_frames(plan(*tracks), 1) == [72]
-    assert chosen_frames(plan(*tracks), 2) == [20, 72]
-    assert chosen_frames(plan(*tracks), 3) == [20, 55, 72]
-    assert chosen_frames(plan(*tracks), 7) == [0, 20, 40, 55, 70, 72, 74]
+    assert choose_frames(plan(*tracks), 1) == [72]
+    assert choose_frames(plan(*tracks), 2) == [20, 72]
+    assert choose_frames(plan(*tracks), 3) == [20, 55, 72]
+    assert choose_frames(plan(*tracks), 7) == [0, 20, 40, 55, 70, 72, 74]
 
 
 def test_without_tracks_frames_are_spread_over_the_video() -> None:
-    assert chosen_frames(plan(), 5) == [0, 25, 50, 74, 99]
-    assert chosen_frames(plan(frames=1), 5) == [0]
+    assert choose_frames(plan(), 5) == [0, 25, 50, 74, 99]
+    assert choose_frames(plan(frames=1), 5) == [0]
 
 
 def test_pairs_are_in_place_and_the_face_is_outlined_before_only() -> None:

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.geometry import iou
-from app.tracking.observations import Observation, Trail
+from app.tracking.observations import Observation, Tracklet
 from app.tracking.tracker import ShotTracker
 from app.types import Boxes, Faces
 
 Place = Callable[[int], tuple[float, float]]
 REACH = 1.25
 """Half the side of the crop around a box, over the longer side of the box."""
-PATIENCE = 25
+MAX_GAP = 25
 
 
 def straight(x: float, y: float, speed: float = 0.0, down: float = 0.0) -> Place:
@@ -55,26 +55,26 @@ class ScriptedLooker:
     of the face in the script."""
 
     faces: list[Scripted]
-    wholes: list[int] = field(default_factory=list)
-    glances: list[int] = field(default_factory=list)
+    full_looks: list[int] = field(default_factory=list)
+    quick_looks: list[int] = field(default_factory=list)
     crops: list[int] = field(default_factory=list)
     """The frame of every crop: a look around three places counts three times."""
 
-    def whole(self, frame: int) -> Faces:
-        self.wholes.append(frame)
+    def detect_all(self, frame: int) -> Faces:
+        self.full_looks.append(frame)
         return self._see(frame, [f for f in self.faces if frame not in f.overlooked])
 
-    def glance(self, frame: int) -> Faces:
-        self.glances.append(frame)
+    def detect_large(self, frame: int) -> Faces:
+        self.quick_looks.append(frame)
         clear = [f for f in self.faces if frame not in f.overlooked and not f.distant]
         return self._see(frame, clear)
 
-    def around(self, frame: int, boxes: Boxes, reach: float = 1.0) -> Faces:
+    def detect_near(self, frame: int, boxes: Boxes, reach: float = 1.0) -> Faces:
         self.crops += [frame] * len(boxes)
         near = [f for f in self.faces if any(self._inside(f, frame, box, reach) for box in boxes)]
         return self._see(frame, near)
 
-    def likeness(self, first: int, boxes: Boxes) -> NDArray[np.float32]:
+    def correlations(self, first: int, boxes: Boxes) -> NDArray[np.float32]:
         """1 where neighbouring boxes show faces of one path, or none both times; else 0."""
         shown = [self._shown(frame, box) for frame, box in enumerate(boxes, first)]
         return np.asarray([a is b for a, b in pairwise(shown)], np.float32)
@@ -106,14 +106,14 @@ class ScriptedLooker:
 
 
 def follow(
-    faces: list[Scripted], frames: int, step: int, patience: int = PATIENCE
-) -> tuple[list[Trail], ScriptedLooker]:
+    faces: list[Scripted], frames: int, step: int, max_gap: int = MAX_GAP
+) -> tuple[list[Tracklet], ScriptedLooker]:
     """Track a shot of ``frames`` frames with a whole look at every ``step`` and at the last."""
     looker = ScriptedLooker(faces)
-    tracker = ShotTracker(looker, 0, patience)
+    tracker = ShotTracker(looker, 0, max_gap)
     for frame in sorted({*range(step, frames, step), frames - 1} - {0}):
         tracker.advance(frame)
-    return tracker.trails, looker
+    return tracker.tracklets, looker
 
 
 def who(observation: Observation) -> int:
@@ -121,14 +121,14 @@ def who(observation: Observation) -> int:
     return int(observation.landmarks[0, 0])
 
 
-def of(trails: Iterable[Trail], face: int) -> list[Trail]:
-    """The trails that begin with a face of the script, by their first frame."""
-    return sorted((t for t in trails if who(t.observations[0]) == face), key=lambda t: t.first)
+def of(tracklets: Iterable[Tracklet], face: int) -> list[Tracklet]:
+    """The tracklets that begin with a face of the script, by their first frame."""
+    return sorted((t for t in tracklets if who(t.observations[0]) == face), key=lambda t: t.first)
 
 
-def trail(*boxes: tuple[int, float, float, float], score: float = 0.9) -> Trail:
-    """A trail of square boxes: frame, x and y of the centre, side."""
-    return Trail([observation(*box, score=score) for box in boxes])
+def tracklet(*boxes: tuple[int, float, float, float], score: float = 0.9) -> Tracklet:
+    """A tracklet of square boxes: frame, x and y of the centre, side."""
+    return Tracklet([observation(*box, score=score) for box in boxes])
 
 
 def observation(frame: int, x: float, y: float, side: float, *, score: float = 0.9) -> Observation:

@@ -9,9 +9,9 @@ from app.config import Settings
 from app.errors import PlanError, UsageError
 from app.identity.gallery import Gallery
 from app.identity.policies import policy_for
+from app.memory import give_back_memory, share_one_heap
 from app.pipeline.analysis import Analysis
 from app.pipeline.decisions import decide
-from app.pipeline.memory import give_back_memory, share_one_heap
 from app.pipeline.outputs import CONTENT_TYPES, output_for
 from app.pipeline.parts import Parts, Progress, load_parts, parts_for
 from app.pipeline.people import DOUBTFUL_PHOTOS, check_people, load_people, photo_labels

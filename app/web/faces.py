@@ -10,7 +10,7 @@ from app.errors import UsageError
 from app.faces.alignment import align
 from app.faces.quality import lit
 from app.pipeline import Parts
-from app.pipeline.face_looker import PictureLooker
+from app.pipeline.face_looker import FaceLooker
 from app.types import Embeddings, Faces, Frame, Image, MediaInfo
 from app.video import open_source
 from app.web.uploads import saving
@@ -43,7 +43,7 @@ def write_faces(media: Path, info: MediaInfo, parts: Parts, target: Path) -> dic
 
 
 def _look(frame: Frame, parts: Parts) -> tuple[Faces, Embeddings]:
-    found = PictureLooker(parts.detector, {0: frame}).whole(0)
+    found = FaceLooker(parts.detector, {0: frame}).detect_all(0)
     faces = found.take(np.flatnonzero(found.scores >= LEAST))
     assert parts.recogniser is not None  # noqa: S101 - the service has loaded it
     if not len(faces):

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.tracking.look_schedule import SAMPLERS, SHORTEST, AdaptiveCadence, Cadence
+from app.tracking.look_schedule import MIN_INTERVAL, SAMPLERS, AdaptiveSchedule, LookSchedule
 from app.types import Image, Luma, Plane, Region, Size
 
-Make = Callable[[Fraction, Fraction], Cadence]
+Make = Callable[[Fraction, Fraction], LookSchedule]
 each_sampler = pytest.mark.parametrize("make", SAMPLERS.values(), ids=SAMPLERS)
 MILLISECOND = Fraction(1, 1000)
 LONGEST = Fraction(2, 5)
@@ -51,13 +51,13 @@ def grey(level: int, size: Size = (64, 36)) -> Image:
     return np.full((size[1], size[0], 3), level, np.uint8)
 
 
-def looks(cadence: Cadence, frames: Sequence[Timed]) -> list[int]:
+def looks(schedule: LookSchedule, frames: Sequence[Timed]) -> list[int]:
     """The numbers of the frames that are looked at, the first among them."""
-    cadence.restart(frames[0])
+    schedule.restart(frames[0])
     taken = [0]
     for number, frame in enumerate(frames[1:], start=1):
-        if cadence.due(frame):
-            cadence.restart(frame)
+        if schedule.due(frame):
+            schedule.restart(frame)
             taken.append(number)
     return taken
 
@@ -109,8 +109,8 @@ def test_every_frame_is_every_frame() -> None:
     assert looks(SAMPLERS["every"](LONGEST, MILLISECOND), stills(range(0, 400, 10))) == [*range(40)]
 
 
-def adaptive() -> Cadence:
-    return AdaptiveCadence(LONGEST, MILLISECOND)
+def adaptive() -> LookSchedule:
+    return AdaptiveSchedule(LONGEST, MILLISECOND)
 
 
 def test_a_still_picture_is_looked_at_no_more_often_than_it_must_be() -> None:
@@ -135,11 +135,11 @@ def changing(at: int, part: float, levels: int) -> list[Timed]:
 def test_a_picture_that_changes_is_looked_at_early() -> None:
     first, early = looks(adaptive(), changing(10, 0.5, 60))
     assert first == 0
-    assert 10 <= early < 10 + SHORTEST * 50
+    assert 10 <= early < 10 + MIN_INTERVAL * 50
 
 
 def test_a_change_at_once_waits_for_the_shortest_time() -> None:
-    first = int(SHORTEST * 1000) // 20 + 1
+    first = int(MIN_INTERVAL * 1000) // 20 + 1
     assert looks(adaptive(), changing(1, 0.5, 60)) == [0, first]
 
 
@@ -153,12 +153,12 @@ def test_a_slow_change_counts_from_the_last_look() -> None:
     first, early = looks(adaptive(), frames)
     assert first == 0
     # More than 24 levels of grey have changed after 13 frames.
-    assert 13 <= early < 13 + SHORTEST * 50
+    assert 13 <= early < 13 + MIN_INTERVAL * 50
 
 
 def test_a_wait_shorter_than_the_shortest_is_kept() -> None:
-    cadence = AdaptiveCadence(Fraction(1, 20), MILLISECOND)
-    assert looks(cadence, stills(range(0, 201, 10))) == [0, 5, 10, 15, 20]
+    schedule = AdaptiveSchedule(Fraction(1, 20), MILLISECOND)
+    assert looks(schedule, stills(range(0, 201, 10))) == [0, 5, 10, 15, 20]
 
 
 def test_what_was_never_looked_at_is_due() -> None:

@@ -13,15 +13,16 @@ import pytest
 from numpy.typing import NDArray
 
 from app.config import Point
-from app.identity.evidence import alike
+from app.identity.evidence import affinity
 from app.identity.gallery import Gallery, Person
 from app.identity.policies import POLICIES
 from app.identity.scale import Scale
-from app.pipeline.analysis import Found, FoundTrack
-from app.pipeline.chips import Embedded
+from app.pipeline.analysis import AnalysisResult
+from app.pipeline.chips import EmbeddedChips
 from app.pipeline.decisions import decide
+from app.pipeline.shot_analysis import FaceTrack
 from app.plan import PlanTrack
-from app.tracking.observations import Observation, Trail
+from app.tracking.observations import Observation, Tracklet
 from app.tracking.stitching import stitch
 from app.types import Embeddings
 
@@ -66,13 +67,13 @@ WORLD = {
 }
 EXPECTED = {
     "alice": ("blur", False, "matches alice"),
-    "perhaps alice": ("keep", True, "like alice, who is somebody else here"),
+    "perhaps alice": ("keep", True, "similar to alice, but alice is another face here"),
     "rather not alice": ("blur", True, "may be alice"),
     "bob, doubtful": ("blur", True, "may be bob"),
-    "a stranger": ("keep", False, "like nobody listed"),
-    "weak, like nobody": ("blur", True, "cannot tell: out of focus"),
+    "a stranger": ("keep", False, "matches no listed person"),
+    "weak, like nobody": ("blur", True, "cannot be recognised: out of focus"),
     "alice by company": ("blur", False, "matches alice"),
-    "another shot's stranger": ("keep", False, "like nobody listed"),
+    "another shot's stranger": ("keep", False, "matches no listed person"),
     "weak, may be alice": ("blur", True, "may be alice"),
 }
 
@@ -120,7 +121,7 @@ def _strengths(chips: Sequence[Chip]) -> NDArray[np.float64]:
     return out
 
 
-def _world(recogniser: Recogniser) -> tuple[Found, Gallery]:
+def _world(recogniser: Recogniser) -> tuple[AnalysisResult, Gallery]:
     chips = [chip for seen in WORLD.values() for chip in seen.chips]
     rows = recogniser.embed(_strengths(chips))
     gallery = Gallery(tuple(Person(name, rows[i : i + 1], 1) for i, name in enumerate(PEOPLE)))
@@ -128,7 +129,7 @@ def _world(recogniser: Recogniser) -> tuple[Found, Gallery]:
     for seen in WORLD.values():
         count, frames = len(seen.chips), seen.last - seen.first + 1
         box = np.asarray([[seen.x, 0, seen.x + SIDE, SIDE]], np.float32)
-        embedded = Embedded(
+        embedded = EmbeddedChips(
             rows[at : at + count],
             np.asarray([chip.quality for chip in seen.chips], np.float32),
             np.full(count, 60, np.float32),
@@ -136,9 +137,9 @@ def _world(recogniser: Recogniser) -> tuple[Found, Gallery]:
             "out of focus",
         )
         span = (seen.first, seen.last)
-        tracks.append(FoundTrack(seen.shot, seen.first, box.repeat(frames, 0), span, embedded))
+        tracks.append(FaceTrack(seen.shot, seen.first, box.repeat(frames, 0), span, embedded))
         at += count
-    return Found(60, ((0, 20), (20, 40), (40, 60)), tuple(tracks), patience=10), gallery
+    return AnalysisResult(60, ((0, 20), (20, 40), (40, 60)), tuple(tracks), max_gap=10), gallery
 
 
 def _told(tracks: Sequence[PlanTrack]) -> dict[str, tuple[str, bool, str]]:
@@ -163,27 +164,31 @@ def test_a_face_pointed_at_is_found_the_same(recogniser: Recogniser) -> None:
     told = _told(tracks)
     assert told["alice"] == ("blur", False, "matches selected 1")
     assert told["alice by company"] == ("blur", False, "matches selected 1")
-    assert told["another shot's stranger"] == ("keep", False, "like nobody listed")
+    assert told["another shot's stranger"] == ("keep", False, "matches no listed person")
     beside = [name for name, seen in WORLD.items() if seen.shot == 0 and name != "alice"]
     assert {told[name][0] for name in beside} == {"keep"}
 
 
-def trail(first: int, last: int, x: float) -> Trail:
+def tracklet(first: int, last: int, x: float) -> Tracklet:
     box = np.asarray([x, 0, x + SIDE, SIDE], np.float32)
     marks = np.zeros((5, 2), np.float32)
-    return Trail([Observation(frame, box, 0.9, marks) for frame in (first, last)])
+    return Tracklet([Observation(frame, box, 0.9, marks) for frame in (first, last)])
 
 
 @pytest.mark.parametrize(
     ("strength", "joined"), [(1.4, True), (0.6, True), (0.31, True), (0.2, False), (0.0, False)]
 )
-def test_trails_are_joined_the_same(recogniser: Recogniser, strength: float, joined: bool) -> None:
-    """Two trails in one place, half a second apart: chips may speak against one person."""
+def test_tracklets_are_joined_the_same(
+    recogniser: Recogniser, strength: float, joined: bool
+) -> None:
+    """Two tracklets in one place, half a second apart: chips may speak against one person."""
     rows = recogniser.embed(np.full((2, 2), strength))
     one, other = (
-        Embedded(row[None], np.ones(1, np.float32), np.ones(1, np.float32), np.zeros(1, np.int64))
+        EmbeddedChips(
+            row[None], np.ones(1, np.float32), np.ones(1, np.float32), np.zeros(1, np.int64)
+        )
         for row in rows
     )
-    trails = [trail(0, 9, 0), trail(21, 30, 0)]
-    likeness = alike(one, other, recogniser.scale)
-    assert len(stitch(trails, 25, lambda *_: likeness)) == (1 if joined else 2)
+    tracklets = [tracklet(0, 9, 0), tracklet(21, 30, 0)]
+    likeness = affinity(one, other, recogniser.scale)
+    assert len(stitch(tracklets, 25, lambda *_: likeness)) == (1 if joined else 2)

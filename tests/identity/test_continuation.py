@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.identity.continuation import carried_on
 from app.identity.evidence import Evidence
-from app.identity.matching import Match
+from app.identity.matching import Match, continue_lost_people
 
 PATIENCE = 25
 SIDE = 40.0
@@ -24,11 +23,11 @@ def track(first: int, last: int, x: float, *, shot: int = 0, step: float = 0.0) 
 
 
 def sure(first: int, last: int) -> Match:
-    return Match(0, 0.9, "sure", shown=(first, last))
+    return Match(0, 0.9, "sure", span=(first, last))
 
 
 def after(source: Evidence, found: Match, weak: Evidence, match: Match | None) -> Match | None:
-    return carried_on([source, weak], [found, match], PATIENCE)[1]
+    return continue_lost_people([source, weak], [found, match], PATIENCE)[1]
 
 
 @pytest.mark.parametrize(
@@ -63,5 +62,5 @@ def test_who_is_told_stays_what_it_was() -> None:
 
 
 def test_an_excluded_track_hands_nobody_on() -> None:
-    excluded = replace(sure(0, 20), standing="excluded", shown=None)
+    excluded = replace(sure(0, 20), standing="excluded", span=None)
     assert after(track(0, 20, 0), excluded, track(25, 50, 0), UNCLEAR) == UNCLEAR

@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 
-from app.identity.exclusion import best
+from app.identity.assignment import best_assignment
 
 PEOPLE = 3
 
@@ -15,9 +15,9 @@ def test_a_long_shot_is_decided_piece_by_piece() -> None:
     spans = [(100 * (t // 2), 100 * (t // 2) + 50) for t in range(number)]
     gain = np.random.default_rng(1).uniform(0.1, 0.2, (number, PEOPLE))
     pairs = [(t, p) for t in range(number) for p in range(PEOPLE)]
-    best(pairs[:6], spans, gain)  # loads what it needs
+    best_assignment(pairs[:6], spans, gain)  # loads what it needs
     tracemalloc.start()
-    chosen = dict(best(pairs, spans, gain))
+    chosen = dict(best_assignment(pairs, spans, gain))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2_000_000
@@ -31,10 +31,10 @@ def test_a_long_shot_is_decided_piece_by_piece() -> None:
 def test_who_is_alone_is_whoever_it_is_most_like() -> None:
     gain = np.array([[0.1, 0.3, 0.2], [0.2, 0.1, 0.1]])
     pairs = [(0, 0), (0, 1), (0, 2), (1, 0)]
-    assert sorted(best(pairs, [(0, 9), (20, 29)], gain)) == [(0, 1), (1, 0)]
+    assert sorted(best_assignment(pairs, [(0, 9), (20, 29)], gain)) == [(0, 1), (1, 0)]
 
 
 def test_nobody_is_in_two_places_even_for_a_frame() -> None:
     gain = np.array([[0.1], [0.3], [0.1]])
     pairs = [(0, 0), (1, 0), (2, 0)]
-    assert best(pairs, [(0, 9), (9, 20), (21, 30)], gain) == [(1, 0), (2, 0)]
+    assert best_assignment(pairs, [(0, 9), (9, 20), (21, 30)], gain) == [(1, 0), (2, 0)]

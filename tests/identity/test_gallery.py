@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.errors import PeopleError
-from app.identity.gallery import AMBIGUOUS, SMALLEST, Gallery, Person, choose_face
+from app.identity.gallery import MAX_SECOND_FACE, MIN_FACE_SIDE, Gallery, Person, choose_face
 from app.types import Boxes
 
 
@@ -24,10 +24,10 @@ def test_the_largest_face_is_meant(order: tuple[int, ...]) -> None:
     ("faces", "why"),
     [
         (boxes(), "no face found"),
-        (boxes((SMALLEST - 1, 90)), "smaller than 20 pixels"),
-        (boxes((90, SMALLEST - 1)), "smaller than 20 pixels"),
+        (boxes((MIN_FACE_SIDE - 1, 90)), "smaller than 20 pixels"),
+        (boxes((90, MIN_FACE_SIDE - 1)), "smaller than 20 pixels"),
         (boxes((100, 100), (100, 100)), "several faces of about the same size"),
-        (boxes((100, AMBIGUOUS * 100), (100, 100)), "several faces of about the same size"),
+        (boxes((100, MAX_SECOND_FACE * 100), (100, 100)), "several faces of about the same size"),
     ],
 )
 def test_a_photo_that_leaves_a_doubt_is_refused_by_its_name(faces: Boxes, why: str) -> None:
@@ -36,11 +36,11 @@ def test_a_photo_that_leaves_a_doubt_is_refused_by_its_name(faces: Boxes, why: s
 
 
 def test_a_passer_by_is_no_doubt() -> None:
-    assert choose_face(boxes((100, AMBIGUOUS * 100 - 1), (100, 100)), "a.jpg") == 1
+    assert choose_face(boxes((100, MAX_SECOND_FACE * 100 - 1), (100, 100)), "a.jpg") == 1
 
 
 def test_the_smallest_usable_face() -> None:
-    assert choose_face(boxes((SMALLEST, SMALLEST)), "a.jpg") == 0
+    assert choose_face(boxes((MIN_FACE_SIDE, MIN_FACE_SIDE)), "a.jpg") == 0
 
 
 def test_a_gallery_names_its_people_in_order() -> None:

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.identity.evidence import NO_FACE, NOTHING, Evidence, read
+from app.identity.evidence import NO_CLEAR_VIEW, NO_STRENGTH, Evidence, compare_track
 from app.identity.gallery import Gallery, Person
 from app.identity.matching import (
-    CLEAR_LEAD,
-    CLEAR_LEAD_OF_SURE,
-    SAME_VIDEO,
-    VOUCHING_QUALITY,
-    VOUCHING_SIZE,
+    EXCLUDING_LEAD,
+    EXCLUDING_LEAD_OVER_SURE,
+    REFERENCE_QUALITY,
+    REFERENCE_SIZE,
+    SAME_VIDEO_PENALTY,
     Match,
-    match,
+    match_tracks,
 )
 from app.identity.scale import Scale
 
@@ -44,7 +44,7 @@ def track(
     shot: int = 0,
     quality: float = 1.0,
     size: float = 30.0,
-    known: int | None = None,
+    selected: int | None = None,
     at: Sequence[int] = (),
 ) -> Evidence:
     """A track of chips, each told by its first coordinates; too small to vouch unless ``size``."""
@@ -57,7 +57,7 @@ def track(
         np.full(count, quality, np.float32),
         np.full(count, size, np.float32),
         np.asarray(at, np.int64),
-        known=known,
+        selected=selected,
     )
 
 
@@ -66,7 +66,7 @@ def standings(found: Sequence[Match | None]) -> list[tuple[int | None, str] | No
 
 
 def matched(*tracks: Evidence, people: int = 1) -> list[tuple[int | None, str] | None]:
-    return standings(match(tracks, gallery(people), SCALE))
+    return standings(match_tracks(tracks, gallery(people), SCALE))
 
 
 class TestMeets:
@@ -78,22 +78,25 @@ class TestMeets:
         self, frames: tuple[int, int], shot: int, meets: bool
     ) -> None:
         one, other = track([1], frames=(0, 9)), track([1], frames=frames, shot=shot)
-        assert one.meets(other) is meets
-        assert other.meets(one) is meets
+        assert one.overlaps(other) is meets
+        assert other.overlaps(one) is meets
 
 
 class TestRead:
     axis = np.eye(1, SPACE, dtype=np.float32)
 
     def similarity(self, *chips: Sequence[float], quality: float = 1.0) -> float:
-        return STRANGER + UNIT * read(track(*chips, quality=quality), self.axis, SCALE).strength
+        return (
+            STRANGER
+            + UNIT * compare_track(track(*chips, quality=quality), self.axis, SCALE).strength
+        )
 
     def test_a_chip_of_one_similarity(self) -> None:
         assert self.similarity([0.95]) == pytest.approx(0.95)
 
     def test_it_is_that_to_the_nearest_photo(self) -> None:
         both = np.eye(2, SPACE, dtype=np.float32)
-        strength = read(track([0.5, 0.95]), both, SCALE).strength
+        strength = compare_track(track([0.5, 0.95]), both, SCALE).strength
         assert strength == pytest.approx((0.95 - STRANGER) / UNIT)
 
     @pytest.mark.parametrize(
@@ -110,18 +113,18 @@ class TestRead:
             qualities=np.asarray([1.0, 0.25, 0.2, 0.2], np.float32),
         )
         expected = (0.95 * 1.0 + 0.89 * 0.25) / 1.25
-        got = STRANGER + UNIT * read(mixed, self.axis, SCALE).strength
+        got = STRANGER + UNIT * compare_track(mixed, self.axis, SCALE).strength
         assert got == pytest.approx(expected, abs=1e-5)
 
     def test_nothing_is_like_nobody(self) -> None:
-        assert read(track(), self.axis, SCALE).strength == NOTHING
-        assert read(track([1]), self.axis[:0], SCALE).strength == NOTHING
+        assert compare_track(track(), self.axis, SCALE).strength == NO_STRENGTH
+        assert compare_track(track([1]), self.axis[:0], SCALE).strength == NO_STRENGTH
 
     def test_the_span_is_around_the_chips_that_may_be_the_person(self) -> None:
         seen = track([0.95], [0.93], [0.5], frames=(0, 99), at=(10, 30, 60))
-        assert read(seen, self.axis, SCALE).span == (6, 34)
-        assert read(track([0.5], frames=(3, 9), at=(5,)), self.axis, SCALE).span == (10, 2)
-        assert read(track([0.95], frames=(3, 9), at=(4,)), self.axis, SCALE).span == (3, 8)
+        assert compare_track(seen, self.axis, SCALE).span == (6, 34)
+        assert compare_track(track([0.5], frames=(3, 9), at=(5,)), self.axis, SCALE).span == (10, 2)
+        assert compare_track(track([0.95], frames=(3, 9), at=(4,)), self.axis, SCALE).span == (3, 8)
 
     def test_the_quality_is_that_of_the_better_half(self) -> None:
         mixed = replace(
@@ -133,7 +136,7 @@ class TestRead:
 
 class TestMatch:
     def test_no_tracks(self) -> None:
-        assert match([], gallery(2), SCALE) == []
+        assert match_tracks([], gallery(2), SCALE) == []
 
     @pytest.mark.parametrize(
         ("value", "expected"),
@@ -145,14 +148,14 @@ class TestMatch:
         assert matched(track([value])) == [expected]
 
     def test_the_match_tells_the_similarity_and_the_person(self) -> None:
-        (found,) = match([track([0.2, 0.95])], gallery(3), SCALE)
+        (found,) = match_tracks([track([0.2, 0.95])], gallery(3), SCALE)
         assert found is not None
         assert (found.person, found.standing) == (1, "sure")
         assert found.similarity == pytest.approx(0.95)
 
     def test_a_track_without_chips_is_unclear(self) -> None:
-        (found,) = match([track()], gallery(1), SCALE)
-        assert found == Match(None, None, "unclear", NO_FACE)
+        (found,) = match_tracks([track()], gallery(1), SCALE)
+        assert found == Match(None, None, "unclear", NO_CLEAR_VIEW)
 
     def test_a_weak_track_is_unclear_unless_the_person_is_elsewhere_in_its_frames(self) -> None:
         weak = track([0.88], quality=LEAST - 0.05)
@@ -181,12 +184,12 @@ class TestMatch:
         assert matched(track([0.93]), track([0.97])) == [(0, "excluded"), (0, "sure")]
 
     def test_who_is_nearly_as_like_is_not_ruled_out(self) -> None:
-        close = 0.938 + CLEAR_LEAD * UNIT - 0.002
+        close = 0.938 + EXCLUDING_LEAD * UNIT - 0.002
         assert matched(track([0.938]), track([close])) == [(0, "doubtful"), (0, "sure")]
 
     def test_who_surely_would_be_the_person_is_ruled_out_by_a_larger_lead_only(self) -> None:
         """A mirror shows the person again, nearly as like."""
-        near, far = (0.95 + CLEAR_LEAD_OF_SURE * UNIT + d for d in (-0.002, 0.002))
+        near, far = (0.95 + EXCLUDING_LEAD_OVER_SURE * UNIT + d for d in (-0.002, 0.002))
         assert matched(track([0.95]), track([near])) == [(0, "doubtful"), (0, "sure")]
         assert matched(track([0.95]), track([far])) == [(0, "excluded"), (0, "sure")]
 
@@ -233,19 +236,19 @@ class TestVouching:
         assert matched(self.unlike()) == [None]
 
     def test_an_unlike_track_is_recognised_by_the_company_of_a_sure_one(self) -> None:
-        found = match([self.sure(), self.unlike()], gallery(1), SCALE)
+        found = match_tracks([self.sure(), self.unlike()], gallery(1), SCALE)
         assert standings(found) == [(0, "sure"), (0, "sure")]
         assert found[1] is not None
-        expected = 0.5 * 0.5 + 0.866 * 0.86 - SAME_VIDEO * UNIT
+        expected = 0.5 * 0.5 + 0.866 * 0.86 - SAME_VIDEO_PENALTY * UNIT
         assert found[1].similarity == pytest.approx(expected, abs=1e-5)
 
     @pytest.mark.parametrize(
         ("size", "quality", "vouches"),
         [
-            (VOUCHING_SIZE, 1.0, True),
-            (VOUCHING_SIZE - 1, 1.0, False),
-            (50.0, VOUCHING_QUALITY + 0.05, True),
-            (50.0, VOUCHING_QUALITY - 0.05, False),
+            (REFERENCE_SIZE, 1.0, True),
+            (REFERENCE_SIZE - 1, 1.0, False),
+            (50.0, REFERENCE_QUALITY + 0.05, True),
+            (50.0, REFERENCE_QUALITY - 0.05, False),
         ],
     )
     def test_small_and_weak_chips_do_not_vouch(
@@ -260,7 +263,7 @@ class TestVouching:
         assert matched(doubtful, self.unlike()) == [(0, "doubtful"), None]
 
     def test_a_track_does_not_vouch_for_itself(self) -> None:
-        (found,) = match([self.sure()], gallery(1), SCALE)
+        (found,) = match_tracks([self.sure()], gallery(1), SCALE)
         assert found is not None
         assert found.similarity == pytest.approx(0.97)
 
@@ -272,27 +275,30 @@ class TestKnown:
     """Tracks that were pointed out."""
 
     def test_who_was_pointed_out_is_that_person_whatever_the_chips_say(self) -> None:
-        assert matched(track([0.1, 0.99], known=0), people=2) == [(0, "sure")]
-        assert matched(track(known=1), people=2) == [(1, "sure")]
+        assert matched(track([0.1, 0.99], selected=0), people=2) == [(0, "sure")]
+        assert matched(track(selected=1), people=2) == [(1, "sure")]
 
     def test_who_was_pointed_out_is_nobody_else_even_where_that_would_suit(self) -> None:
-        pointed = track([0.2, 0.99], known=0)
+        pointed = track([0.2, 0.99], selected=0)
         assert matched(pointed, track([0.97, 0.2]), people=2) == [(0, "sure"), (0, "excluded")]
 
     def test_the_others_in_the_frame_are_not(self) -> None:
-        assert matched(track([0.2], known=0), track([0.93])) == [(0, "sure"), (0, "excluded")]
+        assert matched(track([0.2], selected=0), track([0.93])) == [(0, "sure"), (0, "excluded")]
 
     def test_elsewhere_the_person_is_found_by_likeness(self) -> None:
-        assert matched(track([1.0], known=0), track([0.95], shot=1)) == [(0, "sure"), (0, "sure")]
+        assert matched(track([1.0], selected=0), track([0.95], shot=1)) == [
+            (0, "sure"),
+            (0, "sure"),
+        ]
 
     def test_who_was_pointed_out_vouches(self) -> None:
-        pointed = track((0, 0, 1.0), size=50, known=0)
+        pointed = track((0, 0, 1.0), size=50, selected=0)
         assert matched(pointed, track((0, 0, 0.99), shot=1)) == [(0, "sure"), (0, "sure")]
 
     def test_a_person_without_photos_is_found_nowhere_else(self) -> None:
         nobody = Gallery((Person("pointed", np.zeros((0, SPACE), np.float32), 0),))
-        tracks = [track([0.99], known=0), track([0.99], shot=1)]
-        assert standings(match(tracks, nobody, SCALE)) == [(0, "sure"), None]
+        tracks = [track([0.99], selected=0), track([0.99], shot=1)]
+        assert standings(match_tracks(tracks, nobody, SCALE)) == [(0, "sure"), None]
 
 
 likenesses = st.integers(880, 990).map(lambda n: n / 1000 + 0.0005)
@@ -319,7 +325,7 @@ def best_total(tracks: Sequence[Evidence], people: int, threshold: float) -> flo
     best = 0.0
     for choice in product(range(-1, people), repeat=len(tracks)):
         clash = any(
-            choice[i] == choice[j] >= 0 and tracks[i].meets(tracks[j])
+            choice[i] == choice[j] >= 0 and tracks[i].overlaps(tracks[j])
             for i, j in combinations(range(len(tracks)), 2)
         )
         if not clash:
@@ -333,10 +339,10 @@ def test_no_other_assignment_is_better(crowd: tuple[list[Evidence], int]) -> Non
     tracks, people = crowd
     threshold = 0.92
     scale = SCALE.changed(doubtful=threshold, sure=threshold)
-    found = match(tracks, gallery(people), scale)
+    found = match_tracks(tracks, gallery(people), scale)
     chosen = {t: m for t, m in enumerate(found) if m is not None and m.standing == "sure"}
     for (t, one), (u, other) in combinations(chosen.items(), 2):
-        assert one.person != other.person or not tracks[t].meets(tracks[u])
+        assert one.person != other.person or not tracks[t].overlaps(tracks[u])
     unit = threshold - STRANGER
     total = sum(((m.similarity or 0.0) - threshold) / unit + 1e-3 for m in chosen.values())
     assert total == pytest.approx(best_total(tracks, people, threshold), abs=1e-4)
@@ -348,7 +354,7 @@ def test_nobody_who_may_be_a_person_is_dropped_in_silence(
     crowd: tuple[list[Evidence], int],
 ) -> None:
     tracks, people = crowd
-    for evidence, found in zip(tracks, match(tracks, gallery(people), SCALE), strict=True):
+    for evidence, found in zip(tracks, match_tracks(tracks, gallery(people), SCALE), strict=True):
         likeness = evidence.embeddings[0, :people].max()
         assert (found is None) == (likeness < DOUBTFUL)
         if found is not None and found.standing == "sure":
@@ -361,7 +367,7 @@ def test_a_chip_does_not_vouch_for_whoever_is_beside_it() -> None:
     front = [(0.95, 0, 0, 0.3122, 0, 0), (0.5, 0, 0, 0.866, 0, 0)]
     beside = [(0.5, 0, 0, 0.86, 0, 0.1)]
     tracks = [_plain(front), _plain(beside)]
-    first, second = match(tracks, gallery, Scale.flat(stranger=0.5, doubtful=0.7, sure=0.7))
+    first, second = match_tracks(tracks, gallery, Scale.flat(stranger=0.5, doubtful=0.7, sure=0.7))
     assert first is not None
     assert first.standing == "sure"
     assert second is None
@@ -369,16 +375,16 @@ def test_a_chip_does_not_vouch_for_whoever_is_beside_it() -> None:
 
 def test_nobody_outweighs_a_track_that_was_pointed_out() -> None:
     gallery = Gallery((Person("a", np.eye(1, 2, dtype=np.float32), 0),))
-    clicked = replace(_plain([(0.0, 1.0)], 0, 100), known=0)
+    clicked = replace(_plain([(0.0, 1.0)], 0, 100), selected=0)
     like = [_plain([(0.99, 0.141)], 0, 40), _plain([(0.99, 0.141)], 60, 100)]
-    found = match([clicked, *like], gallery, SCALE)
+    found = match_tracks([clicked, *like], gallery, SCALE)
     assert found[0] is not None
     assert found[0].standing == "sure"
     assert all(one is not None and one.standing != "sure" for one in found[1:])
 
 
 def test_an_empty_gallery_matches_nobody() -> None:
-    assert match([_plain([(1.0, 0.0)])], Gallery(()), SCALE) == [None]
+    assert match_tracks([_plain([(1.0, 0.0)])], Gallery(()), SCALE) == [None]
 
 
 def _plain(chips: Sequence[tuple[float, ...]], first: int = 0, last: int = 9) -> Evidence:

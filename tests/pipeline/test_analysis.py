@@ -10,7 +10,8 @@ import pytest
 from app.config import Settings
 from app.errors import MediaError
 from app.pipeline import analysis
-from app.pipeline.analysis import MOST_LIGHT, Analysis, Found, _darkened
+from app.pipeline.analysis import Analysis, AnalysisResult
+from app.pipeline.shot_analysis import MAX_LIGHT_PENALTY, light_penalty
 from app.types import Boxes, Image
 from tests.painted_faces import (
     BLUE,
@@ -47,7 +48,7 @@ def run(
     detector: SquareDetector | None = None,
     recogniser: ColourRecogniser | None = None,
     **settings: object,
-) -> Found:
+) -> AnalysisResult:
     source = PaintedSource(images)
     chosen = Settings(**{"pad": PAD, **settings})
     whole = parts(detector or SquareDetector(), recogniser)
@@ -99,7 +100,7 @@ def test_padding_does_not_cross_a_cut() -> None:
     first = [face if n < 18 else {} for n in range(20)]
     second = [face if n >= 2 else {} for n in range(25)]
     found = run(film(*first) + film(*second, level=220), sampling="every")
-    assert [(t.shot, t.first, len(t.boxes)) for t in found.tracks if t.follows is None] == [
+    assert [(t.shot, t.first, len(t.boxes)) for t in found.tracks if t.remainder_of is None] == [
         (0, 0, 20),
         (1, 20, 25),
     ]
@@ -152,14 +153,16 @@ class TestLossOfSight:
 
     def test_somebody_else_in_the_place_is_another_track(self) -> None:
         found = run(self.script(BLUE), recogniser=ColourRecogniser())
-        assert [t.seen for t in found.tracks if t.follows is None] == [(0, 19), (26, 45)]
+        assert [t.seen for t in found.tracks if t.remainder_of is None] == [(0, 19), (26, 45)]
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "against"), [(0.4, 0.4, 0.0), (0.4, 0.2, 0.69), (0.02, 0.4, MOST_LIGHT)]
+    ("one", "other", "against"), [(0.4, 0.4, 0.0), (0.4, 0.2, 0.69), (0.02, 0.4, MAX_LIGHT_PENALTY)]
 )
 def test_another_light_speaks_against_one_person(one: float, other: float, against: float) -> None:
-    assert _darkened(one, other) == _darkened(other, one) == pytest.approx(against, abs=0.01)
+    assert (
+        light_penalty(one, other) == light_penalty(other, one) == pytest.approx(against, abs=0.01)
+    )
 
 
 def test_chips_tell_who_each_track_is() -> None:
@@ -217,7 +220,7 @@ def test_the_frames_held_do_not_grow_with_the_film() -> None:
 
 
 def test_large_pictures_make_short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(analysis, "STRETCH_BYTES", 4 * 320 * 240 * 3)
+    monkeypatch.setattr(analysis, "INTERVAL_BYTES", 4 * 320 * 240 * 3)
     assert held(film(*[{square(100): RED}] * 40)) <= 4 + 3
 
 

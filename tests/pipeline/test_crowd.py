@@ -86,5 +86,5 @@ def test_selecting_one_of_a_crowd_hides_at_most_one_more(
     hidden = _hidden(plan, truth)
     assert {(0, CHOSEN), (1, CHOSEN)} <= hidden
     assert len(hidden) <= 2 + 1
-    excluded = [track for track in plan.tracks if "somebody else here" in track.reason]
+    excluded = [track for track in plan.tracks if "is another face here" in track.reason]
     assert all(track.uncertain and track.decision == "keep" for track in excluded)

@@ -8,9 +8,10 @@ from app.errors import UsageError
 from app.identity.gallery import Gallery, Person
 from app.identity.policies import POLICIES
 from app.identity.scale import Scale
-from app.pipeline.analysis import Found, FoundTrack
-from app.pipeline.chips import Embedded
-from app.pipeline.decisions import NEAR, at, decide
+from app.pipeline.analysis import AnalysisResult
+from app.pipeline.chips import EmbeddedChips
+from app.pipeline.decisions import SELECTION_SCALE, decide, track_at
+from app.pipeline.shot_analysis import FaceTrack
 from app.plan import PlanTrack
 
 SCALE = Scale.flat(stranger=0.8, doubtful=0.9, sure=0.94)
@@ -21,27 +22,27 @@ BOB = Person("bob", np.asarray([[0, 1, 0]], np.float32), 1)
 def track(
     *similarities: float, first: int = 0, x: float = 0, side: float = 100, frames: int = 10,
     shot: int = 0,
-) -> FoundTrack:  # fmt: skip
+) -> FaceTrack:  # fmt: skip
     """A square face whose one chip has these similarities, at ``x`` on the left."""
     boxes = np.repeat(np.asarray([[x, 0, x + side, side]], np.float32), frames, axis=0)
     chip = np.zeros((1 if similarities else 0, 3), np.float32)
     chip[:, : len(similarities)] = similarities
     ones = np.ones(len(chip), np.float32)
-    chips = Embedded(chip, ones, 60 * ones, np.full(len(chip), first, np.int64))
-    return FoundTrack(shot, first, boxes, (first, first + frames - 1), chips)
+    chips = EmbeddedChips(chip, ones, 60 * ones, np.full(len(chip), first, np.int64))
+    return FaceTrack(shot, first, boxes, (first, first + frames - 1), chips)
 
 
-def found(*tracks: FoundTrack) -> Found:
-    return Found(40, ((0, 20), (20, 40)), tracks)
+def found(*tracks: FaceTrack) -> AnalysisResult:
+    return AnalysisResult(40, ((0, 20), (20, 40)), tracks)
 
 
 def _decide(
-    found: Found, gallery: Gallery, settings: Settings
+    found: AnalysisResult, gallery: Gallery, settings: Settings
 ) -> tuple[Gallery, tuple[PlanTrack, ...]]:
     return decide(found, gallery, settings.select, SCALE, POLICIES[settings.choice])
 
 
-def decided(settings: Settings, *tracks: FoundTrack) -> tuple[PlanTrack, ...]:
+def decided(settings: Settings, *tracks: FaceTrack) -> tuple[PlanTrack, ...]:
     people = () if settings.people is None else (ALICE, BOB)
     return _decide(found(*tracks), Gallery(people), settings)[1]
 
@@ -49,32 +50,34 @@ def decided(settings: Settings, *tracks: FoundTrack) -> tuple[PlanTrack, ...]:
 class TestAt:
     def test_the_face_around_the_point(self) -> None:
         tracks = found(track(x=0), track(x=300))
-        assert at(tracks, Point(0, 50, 50)) == 0
-        assert at(tracks, Point(9, 390, 10)) == 1
+        assert track_at(tracks, Point(0, 50, 50)) == 0
+        assert track_at(tracks, Point(9, 390, 10)) == 1
 
     def test_of_two_faces_the_one_whose_middle_is_nearer(self) -> None:
         tracks = found(track(x=0), track(x=60))
-        assert at(tracks, Point(0, 70, 50)) == 0
-        assert at(tracks, Point(0, 90, 50)) == 1
+        assert track_at(tracks, Point(0, 70, 50)) == 0
+        assert track_at(tracks, Point(0, 90, 50)) == 1
 
-    @pytest.mark.parametrize(("x", "hit"), [(50 + 49 * NEAR, True), (50 + 51 * NEAR, False)])
+    @pytest.mark.parametrize(
+        ("x", "hit"), [(50 + 49 * SELECTION_SCALE, True), (50 + 51 * SELECTION_SCALE, False)]
+    )
     def test_a_point_may_miss_the_box_by_a_little(self, x: float, hit: bool) -> None:
         if hit:
-            assert at(found(track()), Point(0, x, 50)) == 0
+            assert track_at(found(track()), Point(0, x, 50)) == 0
         else:
             with pytest.raises(UsageError):
-                at(found(track()), Point(0, x, 50))
+                track_at(found(track()), Point(0, x, 50))
 
     @pytest.mark.parametrize("frame", [4, 15])
     def test_before_and_after_a_track_nobody_is_there(self, frame: int) -> None:
         tracks = found(track(first=5))
-        assert at(tracks, Point(5, 50, 50)) == at(tracks, Point(14, 50, 50)) == 0
+        assert track_at(tracks, Point(5, 50, 50)) == track_at(tracks, Point(14, 50, 50)) == 0
         with pytest.raises(UsageError, match=rf"^select {frame},50,50\.5: no face was found there"):
-            at(tracks, Point(frame, 50, 50.5))
+            track_at(tracks, Point(frame, 50, 50.5))
 
     def test_nobody_at_all(self) -> None:
         with pytest.raises(UsageError, match="select 0,1,2"):
-            at(found(), Point(0, 1, 2))
+            track_at(found(), Point(0, 1, 2))
 
 
 class TestDecide:
@@ -107,7 +110,7 @@ class TestDecide:
 
     def test_everyone_is_hidden_without_a_gallery(self) -> None:
         boxes = np.asarray([[0, 0, 9, 9]], np.float32)
-        (one,) = decided(Settings(), FoundTrack(0, 0, boxes, (0, 0), None))
+        (one,) = decided(Settings(), FaceTrack(0, 0, boxes, (0, 0), None))
         assert (one.person, one.decision) == (None, "blur")
 
     def test_everyone_means_those_who_are_known_too(self) -> None:

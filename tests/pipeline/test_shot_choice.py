@@ -9,7 +9,7 @@ from app.config import Settings
 from app.errors import PackError
 from app.packs.catalogue import load_pack
 from app.pipeline import analyse, load_parts
-from app.pipeline.shot_choice import shot_detector
+from app.pipeline.analysis import shot_detector
 from app.shots import ContentShots, NoShots, TransNetShots
 from testmedia.clip import Clip
 from testmedia.transnet_weights import converted

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from app.tracking.assignment import assign, assign_some
+from app.tracking.association import assign, assign_sparse
 
 LIMIT = 1e6
 some_costs = arrays(
@@ -51,7 +51,7 @@ def test_a_few_possible_pairs_are_assigned_as_in_the_whole_matrix(
     cost: NDArray[np.float64],
 ) -> None:
     some = {(int(i), int(j)): float(cost[i, j]) for i, j in np.argwhere(cost < LIMIT)}
-    pairs, whole = assign_some(some, LIMIT), assign(cost, LIMIT)
+    pairs, whole = assign_sparse(some, LIMIT), assign(cost, LIMIT)
     assert len(pairs) == len(whole)
     assert pairs == sorted(pairs)
     np.testing.assert_allclose(
@@ -63,9 +63,9 @@ def test_many_rows_and_columns_with_few_pairs_take_little_memory() -> None:
     """A face that is lost again and again for an hour: all pieces hang together."""
     number = 5000
     some = {(n, n + step): 1.0 + step for n in range(number) for step in (0, 1, 2)}
-    assign_some({(0, 0): 1.0, (0, 1): 1.0}, LIMIT)  # loads what it needs
+    assign_sparse({(0, 0): 1.0, (0, 1): 1.0}, LIMIT)  # loads what it needs
     tracemalloc.start()
-    pairs = assign_some(some, LIMIT)
+    pairs = assign_sparse(some, LIMIT)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert pairs == [(n, n) for n in range(number)]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.tracking.dissolves import Lingerer
+from app.tracking.dissolves import DissolveWatcher
 from app.types import Boxes, Image
 from tests.painted_faces import RED, Painted, paint
 
@@ -17,14 +17,14 @@ def mixed(part: float) -> Image:
     return np.asarray(part * paint({PLACE: RED}) + (1 - part) * noise, np.uint8)
 
 
-def watch(parts: list[float], *, boxes: Boxes = BOX, patience: int = 25) -> list[tuple[int, int]]:
+def watch(parts: list[float], *, boxes: Boxes = BOX, max_gap: int = 25) -> list[tuple[int, int]]:
     """Track and last frame of what lingers after frame 9."""
     tracks = range(5, 5 + len(boxes))
-    lingerer = Lingerer(Painted(9, mixed(1)), tracks, boxes, patience)
+    watcher = DissolveWatcher(Painted(9, mixed(1)), tracks, boxes, max_gap)
     for number, part in enumerate(parts, start=10):
-        lingerer.push(Painted(number, mixed(part)))
-    assert lingerer.first == 10
-    return [(face.track, face.last) for face in lingerer.found]
+        watcher.push(Painted(number, mixed(part)))
+    assert watcher.first_frame == 10
+    return [(face.track, face.last_frame) for face in watcher.visible_faces]
 
 
 def test_after_a_hard_cut_nothing_lingers() -> None:
@@ -40,9 +40,9 @@ def test_what_is_gone_does_not_come_back() -> None:
     assert watch([0.9, 0.0, 0.9, 0.9]) == [(5, 10)]
 
 
-@pytest.mark.parametrize("patience", [1, 3])
-def test_a_still_picture_lingers_no_longer_than_patience(patience: int) -> None:
-    assert watch([1.0] * 9, patience=patience) == [(5, 9 + patience)]
+@pytest.mark.parametrize("max_gap", [1, 3])
+def test_a_still_picture_lingers_no_longer_than_patience(max_gap: int) -> None:
+    assert watch([1.0] * 9, max_gap=max_gap) == [(5, 9 + max_gap)]
 
 
 def test_a_flat_place_does_not_linger() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from app.tracking.pchip import pchip
+from app.tracking.interpolation import pchip
 
 height = st.floats(-100, 100).map(lambda value: round(value, 3))
 

@@ -135,7 +135,7 @@ class Frame(Protocol):
         """Return a copy of ``region`` (default: all) as RGB, scaled to ``size`` if given."""
 
     def luma(self, size: Size, region: Region) -> Luma:
-        """Return the luma of ``region``, averaged to ``size``: 0 or 16 is black, 235 or 255 white."""
+        """Return the luma of ``region`` averaged to ``size``: black 0 or 16, white 235 or 255."""
 
     def quantiser(self, region: Region) -> float | None:
         """Return the mean quantiser of ``region`` on the scale of H.264, 0..51; None if unknown.

@@ -1,4 +1,4 @@
-"""Faces whose place in every frame is a function, and a looker that sees exactly those."""
+"""Faces whose place in every frame is a function, and a looker that sees exactly these."""
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from app.types import Boxes, Faces
 
 Place = Callable[[int], tuple[float, float]]
 REACH = 1.25
-"""Half the side of the crop around a box, over the longer side of the box."""
+"""Half the side of a crop, divided by the longer side of its box."""
 MAX_GAP = 25
 
 
 def straight(x: float, y: float, speed: float = 0.0, down: float = 0.0) -> Place:
-    """A centre that moves ``speed`` and ``down`` pixels a frame."""
+    """A centre that moves by ``speed`` and ``down`` pixels per frame."""
     return lambda frame: (x + speed * frame, y + down * frame)
 
 
@@ -27,8 +27,8 @@ def straight(x: float, y: float, speed: float = 0.0, down: float = 0.0) -> Place
 class Scripted:
     """A square face that is in frames [enter, leave).
 
-    ``missed`` are the frames in which no look sees it, ``overlooked`` those in which only a look
-    around its place does; ``distant`` faces are too small for a glance.
+    No look sees it in the frames ``missed``, and only crops do in the frames ``overlooked``.
+    A ``distant`` face is too small for a quick look.
     """
 
     place: Place
@@ -51,14 +51,14 @@ class Scripted:
 
 @dataclass
 class ScriptedLooker:
-    """Sees the faces of a script and remembers its looks. The first landmark's x is the number
+    """Sees the faces of a script and records its looks. The first landmark's x is the number
     of the face in the script."""
 
     faces: list[Scripted]
     full_looks: list[int] = field(default_factory=list)
     quick_looks: list[int] = field(default_factory=list)
     crops: list[int] = field(default_factory=list)
-    """The frame of every crop: a look around three places counts three times."""
+    """The frame of every crop; a look near three boxes counts three times."""
 
     def detect_all(self, frame: int) -> Faces:
         self.full_looks.append(frame)
@@ -75,7 +75,7 @@ class ScriptedLooker:
         return self._see(frame, near)
 
     def correlations(self, first: int, boxes: Boxes) -> NDArray[np.float32]:
-        """1 where neighbouring boxes show faces of one path, or none both times; else 0."""
+        """1 if neighbouring boxes show faces of one path, or no face both times; else 0."""
         shown = [self._shown(frame, box) for frame, box in enumerate(boxes, first)]
         return np.asarray([a is b for a, b in pairwise(shown)], np.float32)
 
@@ -108,7 +108,7 @@ class ScriptedLooker:
 def follow(
     faces: list[Scripted], frames: int, step: int, max_gap: int = MAX_GAP
 ) -> tuple[list[Tracklet], ScriptedLooker]:
-    """Track a shot of ``frames`` frames with a whole look at every ``step`` and at the last."""
+    """Track a shot of ``frames`` frames with a full look every ``step`` frames and at the last."""
     looker = ScriptedLooker(faces)
     tracker = ShotTracker(looker, 0, max_gap)
     for frame in sorted({*range(step, frames, step), frames - 1} - {0}):
@@ -116,18 +116,20 @@ def follow(
     return tracker.tracklets, looker
 
 
-def who(observation: Observation) -> int:
-    """The number of the face that was seen."""
+def face_number(observation: Observation) -> int:
+    """The number of the observed face."""
     return int(observation.landmarks[0, 0])
 
 
-def of(tracklets: Iterable[Tracklet], face: int) -> list[Tracklet]:
-    """The tracklets that begin with a face of the script, by their first frame."""
-    return sorted((t for t in tracklets if who(t.observations[0]) == face), key=lambda t: t.first)
+def tracklets_of(tracklets: Iterable[Tracklet], face: int) -> list[Tracklet]:
+    """The tracklets that begin with a face of the script, sorted by first frame."""
+    return sorted(
+        (t for t in tracklets if face_number(t.observations[0]) == face), key=lambda t: t.first
+    )
 
 
 def tracklet(*boxes: tuple[int, float, float, float], score: float = 0.9) -> Tracklet:
-    """A tracklet of square boxes: frame, x and y of the centre, side."""
+    """A tracklet of square boxes, given by frame, x and y of the centre, and side."""
     return Tracklet([observation(*box, score=score) for box in boxes])
 
 

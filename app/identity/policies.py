@@ -50,7 +50,7 @@ def listed_if_clear(match: Match | None, name: str) -> Verdict:
 def others(match: Match | None, name: str) -> Verdict:
     """Hide everybody who is not surely one of the listed people."""
     if match is None:
-        return Verdict("blur", uncertain=False, reason="matches nobody to keep")
+        return Verdict("blur", uncertain=False, reason="matches no person to keep")
     if match.standing == "sure":
         return Verdict("keep", uncertain=False, reason=f"matches {name}")
     if match.standing == "unclear":

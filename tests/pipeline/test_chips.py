@@ -1,4 +1,4 @@
-"""Which chips of a track are kept, how they are cut, and what they are worth."""
+"""Chips: which ones are kept, how they are cut, and their quality."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -41,7 +41,7 @@ def kept(chips: ChipCollector, tracklet: Tracklet) -> list[int]:
 
 
 class TestCollector:
-    def test_chips_of_a_track_are_few_and_apart(self) -> None:
+    def test_chips_of_a_track_are_few_and_not_neighbours(self) -> None:
         tracklet = Tracklet([seen(n, 0.5 + (n * 37 % 50) / 100) for n in range(200)])
         chips = collector(range(200))
         chips.add(tracklet, -1)
@@ -57,13 +57,13 @@ class TestCollector:
             *range(190, 130, -10)
         ]
 
-    def test_of_neighbours_the_better_one_is_taken(self) -> None:
+    def test_of_neighbours_the_better_one_is_kept(self) -> None:
         tracklet = Tracklet([seen(0, 0.5), seen(1, 0.8), seen(2, 0.6)])
         chips = collector(range(3))
         chips.add(tracklet, -1)
         assert kept(chips, tracklet) == [1]
 
-    def test_a_later_better_chip_takes_the_place_of_the_worst(self) -> None:
+    def test_a_better_chip_replaces_the_worst_one(self) -> None:
         tracklet = Tracklet([seen(n, 0.6 - n / 1000) for n in range(0, 60, 10)])
         chips = collector(range(100))
         chips.add(tracklet, -1)
@@ -71,13 +71,13 @@ class TestCollector:
         chips.add(tracklet, 60)
         assert kept(chips, tracklet) == [0, 10, 20, 30, 40, 80]
 
-    def test_frames_that_are_gone_are_not_asked_for(self) -> None:
+    def test_frames_no_longer_in_memory_are_not_used(self) -> None:
         tracklet = Tracklet([seen(n) for n in range(0, 40, 10)])
         chips = collector([30])
         chips.add(tracklet, 20)
         assert kept(chips, tracklet) == [30]
 
-    def test_a_face_outside_the_picture_has_no_chip(self) -> None:
+    def test_a_face_outside_the_frame_has_no_chip(self) -> None:
         outside = np.asarray([-90, 0, -30, 60], np.float32)
         tracklet = Tracklet([seen(0, box=outside)])
         chips = collector([0])
@@ -96,8 +96,8 @@ class TestCollector:
         chips.embed([other])
         assert recogniser.embedded == 3
 
-    def test_chips_of_ended_tracklets_are_embedded_once_they_are_many(self) -> None:
-        """So that their pictures need not be kept for as long as the shot lasts."""
+    def test_many_chips_of_ended_tracklets_are_embedded_early(self) -> None:
+        """So their images need not stay in memory until the end of the shot."""
         recogniser = ColourRecogniser()
         chips = ChipCollector(recogniser, frames(range(2000)))
         tracklets = [Tracklet([seen(n), seen(n + 10)]) for n in range(0, 1800, 12)]
@@ -111,7 +111,7 @@ class TestCollector:
         assert recogniser.embedded == 2 * len(tracklets)
         assert all(len(row.embeddings) == 2 for row in rows)
 
-    def test_a_tracklet_that_goes_on_is_not_settled(self) -> None:
+    def test_chips_of_a_growing_tracklet_are_not_embedded_early(self) -> None:
         chips = collector(range(4000))
         tracklet = Tracklet([seen(0, 0.6)])
         chips.add(tracklet, -1)
@@ -134,7 +134,7 @@ class TestCollector:
         (embedded,) = chips.embed([Tracklet(halves[0].observations + halves[1].observations)])
         assert len(embedded.qualities) == MAX_CHIPS
 
-    def test_what_is_embedded_is_the_face(self) -> None:
+    def test_the_embedding_is_that_of_the_face(self) -> None:
         image = paint({FACE: RED, (200, 80, 260, 140): BLUE})
         chips = ChipCollector(ColourRecogniser(), {0: Painted(0, image)})
         moved = np.asarray((200, 80, 260, 140), np.float32)
@@ -165,13 +165,13 @@ def test_a_chip_has_its_landmarks_on_the_template(side: int) -> None:
         assert int(chip.image[y, x].max()) - int(chip.image[y, x].min()) > 60
 
 
-def test_in_a_flat_chip_nobody_can_be_recognised() -> None:
+def test_a_flat_chip_has_no_quality() -> None:
     chip = cut_chip(Painted(0, paint({})), seen(0), ColourRecogniser())
     assert (chip.quality, chip.image) == (0, None)
     assert chip.flaw in FLAWS
 
 
-def test_a_face_that_the_border_cuts_is_worth_less() -> None:
+def test_a_face_cut_off_by_the_border_has_lower_quality() -> None:
     image = paint({FACE: RED})
     x1, y1, x2, y2 = BOX
     half = np.asarray([(x1 - x2) / 2, y1, (x2 - x1) / 2, y2], np.float32)
@@ -191,7 +191,7 @@ def test_the_flaw_of_a_tracklet_is_that_of_its_best_chip() -> None:
     assert embedded.frames.tolist() == [0, 10]
 
 
-def test_score_size_and_facing_make_the_rank() -> None:
+def test_expected_quality_depends_on_score_size_and_frontality() -> None:
     small = np.asarray([0, 0, 30, 30], np.float32)
     profile = landmarks_of(BOX).copy()
     profile[2] = profile[0]

@@ -1,4 +1,4 @@
-"""The shot detector that the settings choose, the network among them."""
+"""The shot detector of the settings, including the network."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,14 +16,14 @@ from testmedia.transnet_weights import converted
 from testmedia.truth import leaked
 
 
-def test_each_name_is_a_detector() -> None:
+def test_each_setting_gives_its_detector() -> None:
     converted()
     kinds = {"content": ContentShots, "none": NoShots, "transnet": TransNetShots}
     for name, kind in kinds.items():
         assert type(shot_detector(Settings.model_validate({"shots": name}))) is kind
 
 
-def test_without_its_weights_it_is_said_how_to_get_them(
+def test_missing_weights_are_reported_with_the_command_to_fetch_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -35,7 +35,7 @@ def test_without_its_weights_it_is_said_how_to_get_them(
 
 
 @pytest.mark.parametrize("part", ["detector", "recogniser"])
-def test_a_pack_of_shots_finds_no_faces(part: str) -> None:
+def test_a_pack_for_shots_cannot_find_or_recognise_faces(part: str) -> None:
     settings = Settings.model_validate({part: "transnet", "people": "people"})
     with pytest.raises(PackError, match=f"transnet: the pack has no {part}"):
         load_parts(settings)

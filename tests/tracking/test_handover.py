@@ -1,4 +1,4 @@
-"""How far a face may be padded where another one takes its place."""
+"""Handovers limit padding: another face takes the place in the next frame."""
 
 import pytest
 
@@ -10,11 +10,11 @@ SHOT = (0, 100)
 LEFT = tracklet((10, 50, 50, 40), (20, 50, 50, 40))
 
 
-def test_a_face_alone_may_be_anywhere_in_the_shot() -> None:
+def test_padding_of_a_single_face_may_reach_the_whole_shot() -> None:
     assert padding_limits([LEFT], SHOT) == [SHOT]
 
 
-def test_neither_of_two_reaches_into_the_frames_of_the_other() -> None:
+def test_at_a_handover_neither_face_is_padded() -> None:
     after = tracklet((21, 52, 50, 40), (40, 52, 50, 40))
     assert padding_limits([LEFT, after], SHOT) == [(0, 21), (21, 100)]
 
@@ -26,7 +26,7 @@ def test_neither_of_two_reaches_into_the_frames_of_the_other() -> None:
         tracklet((20, 50, 50, 40), (40, 50, 50, 40)),
         tracklet((21, 90, 50, 40), (40, 90, 50, 40)),
     ],
-    ids=["a frame later", "while it is still there", "beside it"],
+    ids=["one frame later", "at the same time", "beside it"],
 )
-def test_padding_stays_where_it_is_not_known_when_a_face_left(other: Tracklet) -> None:
+def test_other_faces_do_not_limit_padding(other: Tracklet) -> None:
     assert padding_limits([LEFT, other], SHOT)[0] == SHOT

@@ -132,9 +132,11 @@ def lowest_total(table: list[list[float]]) -> float:
         if row == len(table):
             return 0.0
         totals = [END_COST + lowest(row + 1, free)]
-        for column in free:
-            if table[row][column] < END_COST:
-                totals.append(table[row][column] + lowest(row + 1, free - {column}))
+        totals += [
+            table[row][column] + lowest(row + 1, free - {column})
+            for column in free
+            if table[row][column] < END_COST
+        ]
         return min(totals)
 
     return lowest(0, frozenset(range(len(table))))

@@ -47,7 +47,7 @@ def track(
     selected: int | None = None,
     at: Sequence[int] = (),
 ) -> Evidence:
-    """A track of chips, given by first coordinates; the default size is below ``REFERENCE_SIZE``."""
+    """A track of chips, given by first coordinates; its size is below ``REFERENCE_SIZE``."""
     rows = [[*chip, *[0.0] * (SPACE - len(chip))] for chip in chips]
     count = len(rows)
     return Evidence(

@@ -106,10 +106,8 @@ class Analysis:
         return ShotAnalysis(self._context, len(self._shots), cut, watcher)
 
     def _finish(self, shot: ShotAnalysis, end: int) -> DissolveWatcher:
-        """Keep the tracks of a shot that ends before frame ``end``, and watch its last faces."""
-        remainders, tracks = shot.finish(end)
-        self._tracks += remainders
-        watcher = shot.watch_last_faces(tracks, len(self._tracks), end)
+        """Keep the tracks of a shot that ends before frame ``end``; return its watcher."""
+        tracks, watcher = shot.finish(end, len(self._tracks))
         self._tracks += tracks
         self._shots.append((shot.first, end))
         self._context.forget_frames_before(end)

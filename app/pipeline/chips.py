@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.faces.alignment import align, visible
-from app.faces.quality import chip_quality, frontality, lit
+from app.faces.quality import ChipQuality, chip_quality, frontality, lit
 from app.geometry import clip_to_pixels
 from app.identity.evidence import NO_CLEAR_VIEW, Values
 from app.identity.quality import COMPRESSION, ChipMeasures, compression_factor, rate_chips
@@ -166,13 +166,29 @@ def expected_quality(observation: Observation) -> float:
 def cut_chip(frame: Frame, observation: Observation, recogniser: FaceRecogniser) -> Chip:
     """Cut and rate the aligned chip of an observation."""
     image, scale, (x, y) = face_surroundings(frame, observation.box, MAX_FACE_SIDE)
-    face = Faces(
-        observation.box[None],
-        np.asarray([observation.score], np.float32),
-        observation.landmarks[None],
-    )
+    scores = np.asarray([observation.score], np.float32)
+    face = Faces(observation.box[None], scores, observation.landmarks[None])
     local = face.moved((scale, scale), (-x * scale, -y * scale))
     (chip,) = align(image, local.landmarks, recogniser.template, recogniser.chip_size)
+    inside = visible(face.landmarks, recogniser.template, recogniser.chip_size, frame.size)
+    measured, quality, flaw = rate_chip(face, chip, inside)
+    return Chip(
+        observation=observation,
+        image=lit(chip) if quality >= MIN_QUALITY else None,
+        expected_quality=expected_quality(observation),
+        quality=quality,
+        flaw=flaw,
+        size=float(measured.size[0]),
+        light=float(measured.brightness[0]),
+        quantiser=_quantiser(frame, observation.box),
+    )
+
+
+def rate_chip(face: Faces, chip: Image, inside: Values) -> tuple[ChipQuality, float, str]:
+    """Return the measures of one chip, its quality and its main flaw.
+
+    ``inside`` (1,) is the fraction of the face inside the frame.
+    """
     measured = chip_quality(face, [chip])
     measures = ChipMeasures(
         scores=face.scores,
@@ -180,19 +196,10 @@ def cut_chip(frame: Frame, observation: Observation, recogniser: FaceRecogniser)
         sharpness=measured.sharpness,
         contrast=measured.contrast,
         frontality=measured.frontality,
-        visible=visible(face.landmarks, recogniser.template, recogniser.chip_size, frame.size),
+        visible=inside,
     )
     (quality,), (flaw,) = rate_chips(measures)
-    return Chip(
-        observation=observation,
-        image=lit(chip) if float(quality) >= MIN_QUALITY else None,
-        expected_quality=expected_quality(observation),
-        quality=float(quality),
-        flaw=flaw,
-        size=float(measured.size[0]),
-        light=float(measured.brightness[0]),
-        quantiser=_quantiser(frame, observation.box),
-    )
+    return measured, float(quality), flaw
 
 
 def _quantiser(frame: Frame, box: Boxes) -> float:

@@ -9,9 +9,9 @@ import numpy as np
 
 from app.errors import MediaError, PeopleError
 from app.faces.alignment import align
-from app.faces.quality import chip_quality, lit
+from app.faces.quality import lit
 from app.identity.gallery import Gallery, Person, Reference, choose_face, photo_warnings
-from app.identity.quality import ChipMeasures, rate_chips
+from app.pipeline.chips import rate_chip
 from app.pipeline.face_looker import merge_duplicates, rescale_faces
 from app.pipeline.parts import Parts
 from app.types import Embeddings, FaceDetector, Faces, Image, Landmarks
@@ -118,24 +118,29 @@ def _find_photos(folder: Path, report: Callable[[PeopleError], None]) -> dict[st
     photos: defaultdict[str, list[Path]] = defaultdict(list)
     entries = list(_visible(folder))
     for entry in entries:
-        inside = list(_visible(entry)) if entry.is_dir() else [entry]
-        if not inside:
+        paths = list(_visible(entry)) if entry.is_dir() else [entry]
+        if not paths:
             report(PeopleError(f"{entry}: has no photos; add one or remove the folder"))
-        for path in inside:
-            if path.is_dir():
-                report(
-                    PeopleError(
-                        f"{path}: is a folder too deep; give {entry} as the folder of"
-                        " people, or move the photos up one folder"
-                    )
-                )
-            elif path.suffix.lower() not in PHOTO_SUFFIXES:
-                report(PeopleError(f"{path}: is not a photo (JPEG, PNG or WebP); remove it"))
+        for path in paths:
+            if problem := _problem(path, entry):
+                report(PeopleError(f"{path}: {problem}"))
             else:
                 photos[entry.name if entry.is_dir() else entry.stem].append(path)
     if not entries:
         raise PeopleError(f"{folder}: is empty; put NAME.jpg or a folder NAME with photos into it")
     return dict(photos)
+
+
+def _problem(path: Path, entry: Path) -> str:
+    """Return why ``path`` cannot be a photo, or "". ``entry`` is the person's file or folder."""
+    if path.is_dir():
+        return (
+            f"is a folder too deep; give {entry} as the folder of people, or move the photos up one"
+            " folder"
+        )
+    if path.suffix.lower() not in PHOTO_SUFFIXES:
+        return "is not a photo (JPEG, PNG or WebP); remove it"
+    return ""
 
 
 def _visible(folder: Path) -> Iterator[Path]:
@@ -168,7 +173,8 @@ def _reference(path: Path, person: str, folder: Path, parts: Parts) -> Reference
     template, size = parts.recogniser.template, parts.recogniser.chip_size
     chips = align(image, _perturbed(faces.landmarks[face]), template, size)
     mean = parts.recogniser.embed([lit(chip) for chip in chips]).mean(axis=0)
-    quality, flaw = _quality(faces.take([face]), chips[0])
+    # Photos may be cropped to the outline of the face, so it counts as fully visible.
+    _, quality, flaw = rate_chip(faces.take([face]), chips[0], np.ones(1, np.float32))
     return Reference(
         person=person,
         photo=str(path),
@@ -177,24 +183,6 @@ def _reference(path: Path, person: str, folder: Path, parts: Parts) -> Reference
         flaw=flaw,
         alone=path.parent == folder,
     )
-
-
-def _quality(face: Faces, chip: Image) -> tuple[float, str]:
-    """Return the quality of a reference face and its main flaw.
-
-    The face counts as fully visible: photos may be cropped to its outline.
-    """
-    measured = chip_quality(face, [chip])
-    measures = ChipMeasures(
-        scores=face.scores,
-        sizes=measured.size,
-        sharpness=measured.sharpness,
-        contrast=measured.contrast,
-        frontality=measured.frontality,
-        visible=np.ones(1, np.float32),
-    )
-    (quality,), (flaw,) = rate_chips(measures)
-    return float(quality), flaw
 
 
 def _perturbed(landmarks: Landmarks) -> Landmarks:

@@ -68,7 +68,7 @@ class ShotAnalysis:
     """Follow the faces of shot ``number``, created at its frame ``first``.
 
     ``watcher`` watches the faces of the previous shot. Call ``advance`` with every later frame of
-    the shot, then ``finish``, then ``watch_last_faces``.
+    the shot, then ``finish``.
     """
 
     def __init__(
@@ -94,10 +94,11 @@ class ShotAnalysis:
         if self._context.schedule.due(frame) or too_long:
             self._look(index)
 
-    def finish(self, end: int) -> tuple[list[FaceTrack], list[FaceTrack]]:
-        """End the shot before frame ``end``.
+    def finish(self, end: int, first_number: int) -> tuple[list[FaceTrack], DissolveWatcher]:
+        """End the shot before frame ``end``; number its tracks from ``first_number`` on.
 
-        Return the remainders of the previous shot's faces, and the tracks of this shot.
+        Return the tracks, starting with the remainders of the previous shot's faces, and a watcher
+        of the faces at the end of this shot.
         """
         if self._last_look < end - 1:
             self._look(end - 1)
@@ -106,21 +107,20 @@ class ShotAnalysis:
         chips = [None] * len(tracklets) if self._chips is None else self._chips.embed(tracklets)
         limits = padding_limits(tracklets, (self.first, end))
         tracks = [self._track(*args) for args in zip(tracklets, limits, chips, strict=True)]
-        return self._remainders(), tracks
+        remainders = self._remainders()
+        watcher = self._watch(tracks, first_number + len(remainders), end)
+        return remainders + tracks, watcher
 
-    def watch_last_faces(
-        self, tracks: list[FaceTrack], first_number: int, end: int
-    ) -> DissolveWatcher:
+    def _watch(self, tracks: list[FaceTrack], first_number: int, end: int) -> DissolveWatcher:
         """Watch those of ``tracks``, numbered from ``first_number``, that reach frame ``end``."""
-        last = [
-            (number, track.boxes[-1])
+        last = {
+            number: track.boxes[-1]
             for number, track in enumerate(tracks, first_number)
             if track.first + len(track.boxes) == end
-        ]
-        boxes = np.asarray([box for _, box in last], np.float32).reshape(-1, 4)
+        }
+        boxes = np.asarray([*last.values()], np.float32).reshape(-1, 4)
         frame = self._context.frames[end - 1]
-        numbers = [number for number, _ in last]
-        return DissolveWatcher(frame, numbers, boxes, self._context.max_gap)
+        return DissolveWatcher(frame, [*last], boxes, self._context.max_gap)
 
     def _look(self, index: int) -> None:
         """Link faces up to this frame, and forget the frames before it."""

@@ -87,9 +87,13 @@ def test_skipped_frames_are_earlier_than_the_longest_wait(
 @each_sampler
 @pytest.mark.parametrize(
     ("rate", "base"),
-    [(Fraction(25), Fraction(1, 25)), (Fraction(30000, 1001), Fraction(1, 90000)),
-     (Fraction(60), Fraction(1, 15360)), (Fraction(5), Fraction(1, 1000))],
-)  # fmt: skip
+    [
+        (Fraction(25), Fraction(1, 25)),
+        (Fraction(30000, 1001), Fraction(1, 90000)),
+        (Fraction(60), Fraction(1, 15360)),
+        (Fraction(5), Fraction(1, 1000)),
+    ],
+)
 def test_waits_do_not_depend_on_the_time_base(make: Make, rate: Fraction, base: Fraction) -> None:
     times = [round(n / rate / base) for n in range(round(4 * rate))]
     taken = looks(make(LONGEST, base), stills(times))

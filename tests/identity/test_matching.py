@@ -203,8 +203,10 @@ class TestMatchTracks:
     def test_tracks_without_a_common_frame_do_not_exclude_each_other(self) -> None:
         before, after = track([0.93], frames=(0, 4)), track([0.93], frames=(20, 29))
         assert matched(before, track([0.99], frames=(5, 19)), after) == [
-            (0, "doubtful"), (0, "sure"), (0, "doubtful"),
-        ]  # fmt: skip
+            (0, "doubtful"),
+            (0, "sure"),
+            (0, "doubtful"),
+        ]
 
     def test_the_best_assignment_may_skip_the_best_pair(self) -> None:
         # Track by track, the first would be person 0, and the second nobody.

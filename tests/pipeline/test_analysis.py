@@ -139,9 +139,7 @@ class TestLostFaces:
     @staticmethod
     def script(after: Colour = RED) -> list[Image]:
         """A face that is absent for six frames, then a face in its place."""
-        return video(
-            *[{square(100): RED}] * 20, *[{}] * 6, *[{square(110): after}] * 20
-        )  # fmt: skip
+        return video(*[{square(100): RED}] * 20, *[{}] * 6, *[{square(110): after}] * 20)
 
     def test_a_short_loss_is_bridged(self) -> None:
         (track,) = run(self.script()).tracks

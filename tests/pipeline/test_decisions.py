@@ -20,9 +20,13 @@ BOB = Person("bob", np.asarray([[0, 1, 0]], np.float32), 1)
 
 
 def track(
-    *similarities: float, first: int = 0, x: float = 0, side: float = 100, frames: int = 10,
+    *similarities: float,
+    first: int = 0,
+    x: float = 0,
+    side: float = 100,
+    frames: int = 10,
     shot: int = 0,
-) -> FaceTrack:  # fmt: skip
+) -> FaceTrack:
     """A square face with its left edge at ``x``, and one chip with these similarities."""
     boxes = np.repeat(np.asarray([[x, 0, x + side, side]], np.float32), frames, axis=0)
     chip = np.zeros((1 if similarities else 0, 3), np.float32)

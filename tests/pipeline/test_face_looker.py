@@ -94,9 +94,13 @@ class TestCrop:
 
     @pytest.mark.parametrize(
         "around",
-        [box(-200, 80, -160, 120), box(500, 80, 540, 120), box(80, -200, 120, -160),
-         box(80, 400, 120, 440)],
-    )  # fmt: skip
+        [
+            box(-200, 80, -160, 120),
+            box(500, 80, 540, 120),
+            box(80, -200, 120, -160),
+            box(80, 400, 120, 440),
+        ],
+    )
     def test_there_is_no_crop_outside_the_frame(self, around: Boxes) -> None:
         assert Crop.around(WHITE, around) is None
 
@@ -104,9 +108,15 @@ class TestCrop:
         assert Crop.around(WHITE, box(-50, 80, -10, 120)) is not None
 
     @pytest.mark.parametrize(
-        "around", [box(10, 10, 10, 10), box(319, 239, 320, 240), box(0, 0, 320, 240),
-                   box(-3000, -3000, 3000, 3000), box(100.3, 50.7, 101.9, 52.2)]
-    )  # fmt: skip
+        "around",
+        [
+            box(10, 10, 10, 10),
+            box(319, 239, 320, 240),
+            box(0, 0, 320, 240),
+            box(-3000, -3000, 3000, 3000),
+            box(100.3, 50.7, 101.9, 52.2),
+        ],
+    )
     def test_any_box_gives_a_square_crop(self, around: Boxes) -> None:
         crop = Crop.around(WHITE, around)
         assert crop is not None

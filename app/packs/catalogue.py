@@ -14,7 +14,8 @@ from typing import Final, Self
 from pydantic import ValidationError
 
 from app.errors import PackError
-from app.packs.archives import cache_folder, file_hash
+from app.files import file_hash
+from app.packs.archives import cache_folder
 from app.packs.description import (
     Description,
     Licence,

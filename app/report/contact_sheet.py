@@ -3,7 +3,6 @@
 It shows the faces that the video hides, so protect it like the original video.
 """
 
-import errno
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
@@ -12,7 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from app.errors import DiskFull, MediaError, OutputError
+from app.errors import MediaError, OutputError
+from app.files import replacing
 from app.plan import Plan, PlanTrack
 from app.types import Frame, FrameSource, Image, Size
 
@@ -100,15 +100,8 @@ def save_png(image: Image, path: Path) -> None:
     done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not done:
         raise OutputError(f"{path}: the image cannot be encoded")
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(data.tobytes())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        if error.errno == errno.ENOSPC:
-            raise DiskFull(f"{path}: no space left; free some and start again") from error
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+    with replacing(path) as file:
+        file.write(data.tobytes())
 
 
 def _frame_pairs(

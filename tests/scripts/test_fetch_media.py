@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import PackError
-from app.packs.archives import file_hash
+from app.files import file_hash
 from testmedia import fetch as fetch_media
 from testmedia.fetch import MEDIA, Archive, Medium, fetch
 

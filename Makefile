@@ -32,7 +32,7 @@ check: $(VENV)/installed  ## Check style, format and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile
-	$(BIN)/shellcheck scripts/*.sh .ci/run
+	$(BIN)/shellcheck scripts/*.sh .ci/run .ci/engine.sh
 
 bench: setup  ## Measure everything, into docs/benchmarks.md; QUICK=1 for a first look
 	$(BIN)/python -m bench.report $(if $(QUICK),--quick)

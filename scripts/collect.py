@@ -17,11 +17,11 @@ from pathlib import Path
 
 from app.errors import UsageError
 from scripts.aws.cloud import Cloud
-from scripts.aws.collect import Collector, Row, check_all, reasons, table
 from scripts.aws.command import main, make_parser
-from scripts.aws.objects import Place, described_inputs, inputs_of
-from scripts.aws.processing import output_of, source_told
-from scripts.aws.watching import KINDS, check_ended, find_job
+from scripts.aws.jobs import KINDS, check_ended, find_job
+from scripts.aws.objects import S3Uri, list_inputs, read_data_source
+from scripts.aws.processing import output_of_job, source_of_job
+from scripts.aws.results import Collector, ResultRow, check_all, format_table, read_failure_reasons
 
 
 def parser() -> argparse.ArgumentParser:
@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--results", metavar="PREFIX", help="s3://... with results, instead of a job")
     out.add_argument("--plans", metavar="PREFIX", help="s3://... with plans to check against")
     out.add_argument("--download", type=Path, metavar="DIR", help="bring the results here too")
-    out.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    out.add_argument("--json", action="store_true", help="print JSON instead of a format_table")
     return out
 
 
@@ -43,7 +43,7 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
     """
     if bool(args.jobs) == bool(args.results):
         raise UsageError("name jobs, or a prefix with --results")
-    best: dict[str, Row] = {}
+    best: dict[str, ResultRow] = {}
     for row in _rows(cloud, args):
         # What one job has left undone another one may have done.
         if not (row.file in best and best[row.file].done):
@@ -51,28 +51,30 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
     rows = list(best.values())
     told = json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=1)
     # In a dry run stdout has the requests.
-    print(told if args.json else table(rows), file=sys.stderr if cloud.dry_run else sys.stdout)
+    print(
+        told if args.json else format_table(rows), file=sys.stderr if cloud.dry_run else sys.stdout
+    )
     check_all(rows)
 
 
-def _rows(cloud: Cloud, args: argparse.Namespace) -> Iterator[Row]:
+def _rows(cloud: Cloud, args: argparse.Namespace) -> Iterator[ResultRow]:
     folder: Path | None = args.download
-    plans = Place.of(args.plans) if args.plans else None
+    plans = S3Uri.parse(args.plans) if args.plans else None
     if args.results:
-        inputs = inputs_of(cloud, Place(cloud.bucket, cloud.variables.input_prefix))
-        output = Place.of(args.results)
+        inputs = list_inputs(cloud, S3Uri(cloud.bucket, cloud.variables.input_prefix))
+        output = S3Uri.parse(args.results)
         yield from Collector(cloud, inputs, output, folder, plans).transform(lambda _: "no result")
     for name in args.jobs:
         job, told = find_job(cloud, name)
         check_ended(job, told)
         if job.kind == KINDS["processing"]:
-            inputs = described_inputs(cloud, source_told(told))
-            yield from Collector(cloud, inputs, output_of(told), folder, None).processing()
+            inputs = read_data_source(cloud, source_of_job(told))
+            yield from Collector(cloud, inputs, output_of_job(told), folder, None).processing()
         else:
-            inputs = described_inputs(cloud, told["TransformInput"]["DataSource"]["S3DataSource"])
-            output = Place.of(told["TransformOutput"]["S3OutputPath"])
+            inputs = read_data_source(cloud, told["TransformInput"]["DataSource"]["S3DataSource"])
+            output = S3Uri.parse(told["TransformOutput"]["S3OutputPath"])
             collector = Collector(cloud, inputs, output, folder, plans)
-            yield from collector.transform(reasons(cloud, name))
+            yield from collector.transform(read_failure_reasons(cloud, name))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import sys
 
 from scripts.aws.cloud import Cloud
 from scripts.aws.command import main, make_parser
-from scripts.aws.infrastructure import KEEP, set_up
+from scripts.aws.stack import KEEP, create_or_update
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,7 +39,7 @@ def _days(text: str) -> int:
 def run(cloud: Cloud, args: argparse.Namespace) -> None:
     """Make the stack, and print what it has."""
     keep = {"KeepDays": args.keep_days, "KeepRestDays": args.keep_rest_days}
-    found = set_up(cloud, keep)
+    found = create_or_update(cloud, keep)
     if not cloud.dry_run:
         print("\n".join(f"{name}: {value}" for name, value in found.items()))
 

@@ -1,7 +1,7 @@
 """Hides faces in the videos of a prefix of S3, by a Processing job of SageMaker.
 
     python -m scripts.run_processing --wait
-    python -m scripts.run_processing --resume JOB [JOB...]   only what these have not finished
+    python -m scripts.run_processing --resume JOB [JOB...]   only what these have not finished_names
     python -m scripts.run_processing --watch JOB             a job that was begun without --wait
 
 For videos that take longer than the hour, or need more room, than a transform job has. The name of
@@ -13,22 +13,34 @@ import sys
 from typing import Any
 
 from app.errors import UsageError
-from scripts.aws.cloud import Cloud
-from scripts.aws.command import main, make_parser
-from scripts.aws.deployed import unique_name
-from scripts.aws.errors import JobFailed
-from scripts.aws.objects import Place, chosen, described_inputs, inputs_of, listed, source_of
-from scripts.aws.options import add_job_options, given_settings
-from scripts.aws.processing import (
-    environment_of,
-    finished,
-    job_request,
-    output_of,
-    resumed_environment,
-    source_told,
-    without,
+from scripts.aws.cloud import Cloud, JobFailed
+from scripts.aws.command import add_job_options, main, make_parser, settings_given
+from scripts.aws.jobs import (
+    KINDS,
+    Job,
+    check_ended,
+    find_job,
+    stop_on_interrupt,
+    unique_name,
+    watch,
 )
-from scripts.aws.watching import KINDS, Job, check_ended, find_job, stopped_by_interrupt, watch
+from scripts.aws.objects import (
+    S3Uri,
+    choose_inputs,
+    data_source,
+    list_inputs,
+    list_objects,
+    read_data_source,
+)
+from scripts.aws.processing import (
+    exclude,
+    finished_names,
+    job_request,
+    make_environment,
+    output_of_job,
+    resumed_environment,
+    source_of_job,
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,7 +48,9 @@ def parser() -> argparse.ArgumentParser:
     out = make_parser("Hide faces in videos in S3, by a Processing job.")
     what = out.add_mutually_exclusive_group()
     what.add_argument("--keys", nargs="+", metavar="NAME", help="only these of INPUT_PREFIX")
-    what.add_argument("--resume", nargs="+", metavar="JOB", help="what these have not finished")
+    what.add_argument(
+        "--resume", nargs="+", metavar="JOB", help="what these have not finished_names"
+    )
     what.add_argument("--watch", metavar="JOB", help="begin nothing, wait for JOB to end")
     out.add_argument("--wait", action="store_true", help="wait for the end; Ctrl-C stops the job")
     out.add_argument("--poll", type=float, default=15, metavar="SECONDS", help="between looks")
@@ -59,7 +73,7 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
         return
     job = Job(KINDS["processing"], args.name or unique_name(cloud.variables.project))
     begun = _resume(cloud, args, job) if args.resume else _prepare(cloud, args, job)
-    with stopped_by_interrupt(cloud, job):
+    with stop_on_interrupt(cloud, job):
         cloud.change("sagemaker", "create_processing_job", **begun)
         if cloud.dry_run:
             return
@@ -72,10 +86,10 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
 
 def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
     variables = cloud.variables
-    place = Place(cloud.bucket, variables.input_prefix)
+    place = S3Uri(cloud.bucket, variables.input_prefix)
     people = _people(cloud, wanted=not args.no_people)
-    environment = environment_of(cloud, given_settings(args), people=people is not None)
-    inputs = chosen(cloud, place, args.keys) if args.keys else inputs_of(cloud, place)
+    environment = make_environment(cloud, settings_given(args), people=people is not None)
+    inputs = choose_inputs(cloud, place, args.keys) if args.keys else list_inputs(cloud, place)
     for key in inputs.left_out:
         cloud.say(f"left out, as it is hidden or empty: {key}")
 
@@ -86,11 +100,11 @@ def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]
         )  # fmt: skip
 
     request({"S3DataType": "S3Prefix", "S3Uri": str(place)})  # refuse before anything is made
-    return request(source_of(cloud, inputs, _manifest(cloud, job), whole=not args.keys))
+    return request(data_source(cloud, inputs, _manifest(cloud, job), whole=not args.keys))
 
 
 def _resume(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
-    if given_settings(args) or args.no_people:
+    if settings_given(args) or args.no_people:
         raise UsageError("--resume takes settings and people from the job; leave them out")
     told: dict[str, Any] = {}
     done: set[str] = set()
@@ -99,14 +113,14 @@ def _resume(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
         before, told = find_job(cloud, name)
         _check_kind(before)
         check_ended(before, told)
-        inputs = inputs or described_inputs(cloud, source_told(told))
-        done |= finished(cloud, output_of(told))
+        inputs = inputs or read_data_source(cloud, source_of_job(told))
+        done |= finished_names(cloud, output_of_job(told))
     assert inputs is not None  # noqa: S101 - for the type checker: a job is named at least
-    left = without(inputs, done)
+    left = exclude(inputs, done)
     if not left.keys:
         raise UsageError(f"{', '.join(args.resume)}: nothing is left undone")
     people = any(one["InputName"] == "people" for one in told["ProcessingInputs"])
-    source = source_of(cloud, left, _manifest(cloud, job), whole=False)
+    source = data_source(cloud, left, _manifest(cloud, job), whole=False)
     return job_request(
         cloud, job.name, source=source, output=_place(cloud, job), count=len(left.keys),
         people=_people(cloud, wanted=people), environment=resumed_environment(told),
@@ -118,30 +132,30 @@ def _check_kind(job: Job) -> None:
         raise UsageError(f"{job.name} is no processing job; see scripts/run_transform.py")
 
 
-def _people(cloud: Cloud, *, wanted: bool) -> Place | None:
-    place = Place(cloud.bucket, cloud.variables.people_prefix)
-    return place if wanted and any(item.size for item in listed(cloud, place)) else None
+def _people(cloud: Cloud, *, wanted: bool) -> S3Uri | None:
+    place = S3Uri(cloud.bucket, cloud.variables.people_prefix)
+    return place if wanted and any(item.size for item in list_objects(cloud, place)) else None
 
 
-def _place(cloud: Cloud, job: Job) -> Place:
-    return Place(cloud.bucket, f"{cloud.variables.output_prefix}{job.name}/")
+def _place(cloud: Cloud, job: Job) -> S3Uri:
+    return S3Uri(cloud.bucket, f"{cloud.variables.output_prefix}{job.name}/")
 
 
-def _manifest(cloud: Cloud, job: Job) -> Place:
-    return Place(cloud.bucket, f"{cloud.variables.output_prefix}{job.name}.manifest.json")
+def _manifest(cloud: Cloud, job: Job) -> S3Uri:
+    return S3Uri(cloud.bucket, f"{cloud.variables.output_prefix}{job.name}.manifest.json")
 
 
 def _watch(cloud: Cloud, job: Job, told: dict[str, Any], poll: float) -> None:
-    inputs, output = described_inputs(cloud, source_told(told)), output_of(told)
+    inputs, output = read_data_source(cloud, source_of_job(told)), output_of_job(told)
 
     def done() -> int:
-        return len(finished(cloud, output))
+        return len(finished_names(cloud, output))
 
     try:
-        with stopped_by_interrupt(cloud, job):
+        with stop_on_interrupt(cloud, job):
             watch(cloud, job, done, len(inputs.keys), poll)
     except JobFailed as error:
-        left = without(inputs, finished(cloud, output))
+        left = exclude(inputs, finished_names(cloud, output))
         raise JobFailed(f"{error}; unfinished: {', '.join(left.names) or 'none'}") from error
     cloud.say(f"check the results with: scripts/collect.py {job.name}")
 

@@ -13,33 +13,38 @@ import sys
 from typing import Any
 
 from app.errors import UsageError
-from scripts.aws.cloud import Cloud
-from scripts.aws.command import main, make_parser
-from scripts.aws.deployed import unique_name
-from scripts.aws.errors import JobFailed
+from scripts.aws.cloud import Cloud, JobFailed
+from scripts.aws.command import add_job_options, main, make_parser, settings_given
+from scripts.aws.jobs import (
+    KINDS,
+    Job,
+    check_ended,
+    find_job,
+    stop_on_interrupt,
+    unique_name,
+    watch,
+)
 from scripts.aws.objects import (
     Inputs,
-    Place,
-    chosen,
-    described_inputs,
-    inputs_of,
-    listed,
-    source_of,
+    S3Uri,
+    choose_inputs,
+    data_source,
+    list_inputs,
+    list_objects,
+    read_data_source,
 )
-from scripts.aws.options import add_job_options, given_settings
 from scripts.aws.transform import (
-    People,
-    Wish,
-    archive_of,
+    JobOptions,
+    PeopleSource,
     environments,
-    finished,
+    find_people_archive,
+    finished_keys,
     job_request,
     make_model,
-    missing,
     model_request,
     resumed_request,
+    unfinished_inputs,
 )
-from scripts.aws.watching import KINDS, Job, check_ended, find_job, stopped_by_interrupt, watch
 
 
 def parser() -> argparse.ArgumentParser:
@@ -80,7 +85,7 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
         return
     job = Job(KINDS["transform"], args.name or unique_name(cloud.variables.project))
     begun = _resume(cloud, args, job) if args.resume else _prepare(cloud, args, job)
-    with stopped_by_interrupt(cloud, job):
+    with stop_on_interrupt(cloud, job):
         cloud.change("sagemaker", "create_transform_job", **begun)
         if cloud.dry_run:
             return
@@ -92,38 +97,38 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
 
 
 def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
-    variables, wish, archive = cloud.variables, *_wish(cloud, args)
-    for_model, for_job = environments(cloud, wish)
-    place = Place(cloud.bucket, variables.input_prefix)
-    inputs = chosen(cloud, place, args.keys) if args.keys else inputs_of(cloud, place)
+    variables, options, archive = cloud.variables, *_options(cloud, args)
+    for_model, for_job = environments(cloud, options)
+    place = S3Uri(cloud.bucket, variables.input_prefix)
+    inputs = choose_inputs(cloud, place, args.keys) if args.keys else list_inputs(cloud, place)
     for key in inputs.left_out:
         cloud.say(f"left out, as it is hidden or empty: {key}")
-    model = model_request(cloud, wish, archive, for_model)
-    if variables.network_isolation and not wish.isolated:
+    model = model_request(cloud, options, archive, for_model)
+    if variables.network_isolation and not options.isolated:
         cloud.say("the container gets a network: it has to read S3 by itself")
-    output = Place(cloud.bucket, f"{variables.output_prefix}{job.name}/")
+    output = S3Uri(cloud.bucket, f"{variables.output_prefix}{job.name}/")
 
     def request(source: dict[str, str]) -> dict[str, Any]:
         return job_request(
             variables, job.name, model["ModelName"], source=source, output=output,
-            count=len(inputs.keys), wish=wish, environment=for_job,
+            count=len(inputs.keys), options=options, environment=for_job,
         )  # fmt: skip
 
     request({"S3DataType": "S3Prefix", "S3Uri": str(place)})  # refuse before anything is made
     make_model(cloud, model)
-    return request(source_of(cloud, inputs, _manifest(cloud, job), whole=not args.keys))
+    return request(data_source(cloud, inputs, _manifest(cloud, job), whole=not args.keys))
 
 
-def _wish(cloud: Cloud, args: argparse.Namespace) -> tuple[Wish, Any]:
-    archive = archive_of(cloud)
-    default: People = "none" if archive is None or args.tickets is not None else "model"
-    people: People = args.people or default
+def _options(cloud: Cloud, args: argparse.Namespace) -> tuple[JobOptions, Any]:
+    archive = find_people_archive(cloud)
+    default: PeopleSource = "none" if archive is None or args.tickets is not None else "model"
+    people: PeopleSource = args.people or default
     if people == "model" and archive is None:
         raise UsageError("there is no archive of photos; make it with scripts/upload.py")
     tickets = ""
     if args.tickets is not None:
         tickets = args.tickets or _own_prefixes(cloud)
-    return Wish(given_settings(args), people, tickets, args.plans), archive
+    return JobOptions(settings_given(args), people, tickets, args.plans), archive
 
 
 def _own_prefixes(cloud: Cloud) -> str:
@@ -133,15 +138,15 @@ def _own_prefixes(cloud: Cloud) -> str:
 
 
 def _resume(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
-    if given_settings(args) or args.people or args.plans or args.tickets is not None:
+    if settings_given(args) or args.people or args.plans or args.tickets is not None:
         raise UsageError("--resume takes settings and people from the job; leave them out")
     before, told = find_job(cloud, args.resume)
     _check_kind(before)
     check_ended(before, told)
-    left = missing(cloud, _inputs(cloud, told), _output(told))
+    left = unfinished_inputs(cloud, _inputs(cloud, told), _output(told))
     if not left.keys:
         raise UsageError(f"{before.name} has left nothing undone")
-    source = source_of(cloud, left, _manifest(cloud, job), whole=False)
+    source = data_source(cloud, left, _manifest(cloud, job), whole=False)
     return resumed_request(cloud, told, job.name, source, len(left.keys))
 
 
@@ -150,29 +155,29 @@ def _check_kind(job: Job) -> None:
         raise UsageError(f"{job.name} is no transform job; see scripts/run_processing.py")
 
 
-def _manifest(cloud: Cloud, job: Job) -> Place:
-    return Place(cloud.bucket, f"{cloud.variables.output_prefix}{job.name}.manifest.json")
+def _manifest(cloud: Cloud, job: Job) -> S3Uri:
+    return S3Uri(cloud.bucket, f"{cloud.variables.output_prefix}{job.name}.manifest.json")
 
 
 def _inputs(cloud: Cloud, told: dict[str, Any]) -> Inputs:
-    return described_inputs(cloud, told["TransformInput"]["DataSource"]["S3DataSource"])
+    return read_data_source(cloud, told["TransformInput"]["DataSource"]["S3DataSource"])
 
 
-def _output(told: dict[str, Any]) -> Place:
-    return Place.of(told["TransformOutput"]["S3OutputPath"])
+def _output(told: dict[str, Any]) -> S3Uri:
+    return S3Uri.parse(told["TransformOutput"]["S3OutputPath"])
 
 
 def _watch(cloud: Cloud, job: Job, told: dict[str, Any], poll: float) -> None:
     inputs, output = _inputs(cloud, told), _output(told)
 
     def done() -> int:
-        return len(finished(inputs, output, listed(cloud, output)))
+        return len(finished_keys(inputs, output, list_objects(cloud, output)))
 
     try:
-        with stopped_by_interrupt(cloud, job):
+        with stop_on_interrupt(cloud, job):
             watch(cloud, job, done, len(inputs.keys), poll)
     except JobFailed as error:
-        left = missing(cloud, inputs, output)
+        left = unfinished_inputs(cloud, inputs, output)
         raise JobFailed(f"{error}; without result: {', '.join(left.names) or 'none'}") from error
     cloud.say(f"collect the results with: scripts/collect.py {job.name}")
 

@@ -13,7 +13,7 @@ import sys
 from app.errors import UsageError
 from scripts.aws.cloud import Cloud
 from scripts.aws.command import main, make_parser
-from scripts.aws.teardown import delete, find_all
+from scripts.aws.deletion import delete, find_all
 
 
 def parser() -> argparse.ArgumentParser:

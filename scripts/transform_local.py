@@ -27,9 +27,16 @@ from pathlib import Path
 from app.errors import FaceBlurError, Interrupted
 from app.signals import stoppable
 from scripts.local.containers import ImageLauncher, Launcher, ProgramLauncher
-from scripts.local.life import FOREIGN, Done, Wish, environment, live, table
+from scripts.local.end_to_end import (
+    FOREIGN,
+    Scenario,
+    ScenarioResult,
+    environment,
+    run_end_to_end,
+    table,
+)
 from scripts.local.sagemaker import SageMaker
-from scripts.local.transforming import Patience
+from scripts.local.transformer import Timeouts
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -37,7 +44,8 @@ ROOT = Path(__file__).resolve().parents[1]
 def parser() -> argparse.ArgumentParser:
     """The options."""
     out = argparse.ArgumentParser(
-        description="Run a transform job on this machine, without an account.", allow_abbrev=False
+        description="JobRun a transform job on this machine, without an account.",
+        allow_abbrev=False,
     )
     out.add_argument("media", nargs="*", type=Path, metavar="VIDEO", help="default: a made clip")
     out.add_argument("--people", type=Path, metavar="FOLDER", help="NAME/*.jpg or NAME.jpg")
@@ -50,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--image", help="start this image, not the program of this folder")
     out.add_argument("--engine", default="docker", help="what starts it (default: docker)")
     out.add_argument(
-        "--ping-seconds", type=float, default=Patience().ping, metavar="SECONDS",
+        "--ping-seconds", type=float, default=Timeouts().ping, metavar="SECONDS",
         help="how long the service may take to start (default: as on AWS)",
     )  # fmt: skip
     out.add_argument(
@@ -62,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 @contextmanager
-def _media(args: argparse.Namespace) -> Iterator[Wish]:
+def _media(args: argparse.Namespace) -> Iterator[Scenario]:
     """The media of the user, or made ones; gone afterwards is what was made."""
     with tempfile.TemporaryDirectory(prefix="transform-local-") as temporary:
         made = Path(temporary)
@@ -78,7 +86,7 @@ def _media(args: argparse.Namespace) -> Iterator[Wish]:
             if not args.media:
                 media.append(clip)
                 people = people or made / "people"
-        yield Wish(media, people, args.instances, args.option)
+        yield Scenario(media, people, args.instances, args.option)
 
 
 def _launcher(args: argparse.Namespace, spool: Path) -> Launcher:
@@ -98,7 +106,7 @@ def _quiet_moto() -> Iterator[None]:
         yield
 
 
-def _tell(done: Done) -> None:
+def _tell(done: ScenarioResult) -> None:
     reason = f": {done.ended.reason}" if done.ended.reason else ""
     print(f"\n{done.ended.state}{reason}\n{table(done.ended.outcomes)}\n\nresults  {done.folder}")
     for sheet in done.sheets.values():
@@ -131,9 +139,9 @@ def run(args: argparse.Namespace) -> int:
         FaceBlurError: something has failed before there was a result.
     """
     with tempfile.TemporaryDirectory(prefix="spool-") as spool, _quiet_moto():
-        launcher, patience = _launcher(args, Path(spool)), Patience(ping=args.ping_seconds)
-        with _media(args) as wish, SageMaker(launcher, patience) as sagemaker:
-            done = live(sagemaker, wish, args.folder)
+        launcher, timeouts = _launcher(args, Path(spool)), Timeouts(ping=args.ping_seconds)
+        with _media(args) as wish, SageMaker(launcher, timeouts) as sagemaker:
+            done = run_end_to_end(sagemaker, wish, args.folder)
             _tell(done)
             if args.keep:
                 _keep(sagemaker)

@@ -21,8 +21,8 @@ from app.errors import PeopleError, UsageError
 from app.pipeline import check_people, load_parts
 from scripts.aws.cloud import Cloud
 from scripts.aws.command import main, make_parser
-from scripts.aws.transfer import Item, Progress, upload
-from scripts.aws.upload import archive_item, find_media, find_people, write_archive
+from scripts.aws.transfer import Progress, Upload, upload
+from scripts.aws.uploads import archive_upload, find_media, find_people, write_archive
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,19 +48,19 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
     _upload(cloud, items, overwrite=args.overwrite)
     if args.people is not None:
         with _archive(args.people, args.archive) as archive:
-            item = archive_item(archive, cloud.variables.people_archive)
+            item = archive_upload(archive, cloud.variables.people_archive)
             # It is made of photos that were let through one by one.
             _upload(cloud, [item], overwrite=True)
 
 
-def _media(cloud: Cloud, paths: Sequence[Path]) -> list[Item]:
+def _media(cloud: Cloud, paths: Sequence[Path]) -> list[Upload]:
     items, strange = find_media(paths, cloud.variables.input_prefix)
     for path in strange:
         cloud.say(f"{path}: not a video or image that we read; passed over")
     return items
 
 
-def _people(cloud: Cloud, folder: Path, *, check: bool) -> list[Item]:
+def _people(cloud: Cloud, folder: Path, *, check: bool) -> list[Upload]:
     items = find_people(folder, cloud.variables.people_prefix)
     if check:
         _, faults = check_people(folder, load_parts(Settings(people=folder, blur="listed")))
@@ -83,7 +83,7 @@ def _tell_of_others(cloud: Cloud, keys: set[str]) -> None:
         )
 
 
-def _upload(cloud: Cloud, items: Sequence[Item], *, overwrite: bool) -> None:
+def _upload(cloud: Cloud, items: Sequence[Upload], *, overwrite: bool) -> None:
     sent = set(upload(cloud, items, _bar, overwrite=overwrite))
     if not cloud.dry_run:
         for item in items:
@@ -91,7 +91,7 @@ def _upload(cloud: Cloud, items: Sequence[Item], *, overwrite: bool) -> None:
 
 
 @contextmanager
-def _bar(item: Item, size: int) -> Iterator[Progress]:
+def _bar(item: Upload, size: int) -> Iterator[Progress]:
     # Nothing is drawn where stderr is no terminal.
     with tqdm(
         total=size, desc=item.path.name, unit="B", unit_scale=True, disable=None, leave=False

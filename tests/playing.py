@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from scripts.local.containers import Launcher
-from scripts.local.driver import Ended
+from scripts.local.job_runner import JobResult
 from scripts.local.logs import GROUP
 from scripts.local.sagemaker import SageMaker
-from scripts.local.transforming import Patience
+from scripts.local.transformer import Timeouts
 
 REGION = "eu-north-1"
 BUCKET = "films"
-HURRIED = Patience(ping=30, ping_every=0.05, ping_timeout=0.3, kill_after=1)
+HURRIED = Timeouts(ping=30, ping_every=0.05, ping_timeout=0.3, kill_after=1)
 LONG = 60.0
 
 
@@ -33,10 +33,10 @@ class Local:
             self.sagemaker.client(service, REGION) for service in ("s3", "sagemaker", "logs")
         )
 
-    def begin_anew(self, launcher: Launcher, patience: Patience, mark: str) -> None:
+    def begin_anew(self, launcher: Launcher, timeouts: Timeouts, mark: str) -> None:
         """Forget all there was; ``mark`` stands in the command lines of what is started."""
         self.sagemaker.reset()
-        self.sagemaker.launcher, self.sagemaker.patience = launcher, patience
+        self.sagemaker.launcher, self.sagemaker.timeouts = launcher, timeouts
         self.mark = mark
         self.s3.create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
@@ -62,12 +62,12 @@ class Local:
         """Create a job as our scripts do; ``fields`` replace parts of the request."""
         self.api.create_transform_job(**request(name, **fields))
 
-    def ended(self, name: str = "job") -> Ended:
+    def ended(self, name: str = "job") -> JobResult:
         found = self.sagemaker.wait(name, REGION, LONG)
         assert found is not None, "the job has not ended"
         return found
 
-    def play(self, name: str = "job", **fields: Any) -> Ended:
+    def play(self, name: str = "job", **fields: Any) -> JobResult:
         self.begin(name, **fields)
         return self.ended(name)
 

@@ -1,22 +1,92 @@
-"""Calls of AWS: those that change something are printed instead of made in a dry run."""
+"""An AWS account: calls, their errors, and the tag that marks resources of this project.
+
+In a dry run, calls that change something are printed instead of made.
+"""
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
+from textwrap import shorten
 from typing import Any, TextIO
 
 import boto3
+from boto3.exceptions import Boto3Error
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
-from scripts.aws.errors import CloudError, translated
-from scripts.aws.tags import PROJECT_TAG
+from app.errors import FaceBlurError, UsageError
 from scripts.aws.variables import Variables
 
+PROJECT_TAG = "face-blur:project"
+"""Key of the tag of every resource that these commands create; only tagged ones are changed."""
 _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60
 )
 _PATIENCE = 3600.0
+
+
+class CloudError(FaceBlurError):
+    """AWS refused, failed, or could not be reached.
+
+    Args:
+        message: one line for the user.
+        reason: the code of AWS, such as ``NoSuchBucket``; empty where it has told none.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class JobFailed(FaceBlurError):
+    """A job ended without having done everything."""
+
+
+class LimitError(UsageError):
+    """A request would be beyond a limit of the API, or is not of the form that it wants."""
+
+
+class UntaggedError(UsageError):
+    """Something would have to be changed or deleted that does not carry our tag."""
+
+
+@contextmanager
+def translate_errors(what: str) -> Iterator[None]:
+    """Errors of boto3 as ours: what was tried, and the code and message of AWS.
+
+    Raises:
+        CloudError: in place of those.
+    """
+    try:
+        yield
+    except ClientError as error:
+        told = error.response.get("Error", {})
+        text = f"{what}: {told.get('Code', 'unknown')}: {told.get('Message', '')}"
+        raise CloudError(" ".join(text.split()), told.get("Code", "")) from error
+    # Neither an answer that is not understood nor a transfer that fails is a BotoCoreError.
+    except (BotoCoreError, Boto3Error, ResponseParserError) as error:
+        raise CloudError(f"{what}: {shorten(str(error), 300, placeholder=' ...')}") from error
+
+
+def project_tags(project: str) -> list[dict[str, str]]:
+    """The tags of something new, as most services want them.
+
+    >>> project_tags("news")
+    [{'Key': 'face-blur:project', 'Value': 'news'}]
+    """
+    return [{"Key": PROJECT_TAG, "Value": project}]
+
+
+def has_project_tag(tags: Iterable[Mapping[str, str]], project: str) -> bool:
+    """Whether tags, as most services list them, are those of something of this project.
+
+    >>> has_project_tag([{"Key": "face-blur:project", "Value": "other"}], "news")
+    False
+    """
+    return any(tag.get("Key") == PROJECT_TAG and tag.get("Value") == project for tag in tags)
 
 
 class Cloud:
@@ -40,7 +110,7 @@ class Cloud:
     def client(self, service: str) -> Any:
         """The boto3 client of a service; only to read, or for what ``change`` cannot do."""
         if service not in self._clients:
-            with translated(service):
+            with translate_errors(service):
                 self._clients[service] = self._session.client(service, config=_CONFIG)  # type: ignore[call-overload]
         return self._clients[service]
 
@@ -55,7 +125,7 @@ class Cloud:
         Raises:
             CloudError: it failed.
         """
-        with translated(f"{service} {operation}"):
+        with translate_errors(f"{service} {operation}"):
             answer: dict[str, Any] = getattr(self.client(service), operation)(**request)
         return answer
 
@@ -65,7 +135,7 @@ class Cloud:
         Raises:
             CloudError: it failed.
         """
-        with translated(f"{service} {operation}"):
+        with translate_errors(f"{service} {operation}"):
             for page in self.client(service).get_paginator(operation).paginate(**request):
                 yield from page.get(key, ())
 
@@ -78,7 +148,7 @@ class Cloud:
         if self.dry_run:
             self.show(service, operation, request)
             return {}
-        with translated(f"{service} {operation}"):
+        with translate_errors(f"{service} {operation}"):
             answer: dict[str, Any] = getattr(self.client(service), operation)(**request)
         return answer
 
@@ -91,7 +161,7 @@ class Cloud:
         if self.dry_run:
             return
         config = {"Delay": seconds, "MaxAttempts": int(_PATIENCE / seconds)}
-        with translated(f"{service} {waiter}"):
+        with translate_errors(f"{service} {waiter}"):
             self.client(service).get_waiter(waiter).wait(WaiterConfig=config, **request)
 
     def show(self, service: str, operation: str, request: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import botocore.session
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-from scripts.aws.errors import LimitError
+from scripts.aws.cloud import LimitError
 
 GPU_IMAGE = "al2-ami-sagemaker-batch-gpu-535"
 """The host of transform jobs with a driver for CUDA 12; the default one is for CUDA 11."""

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import Self
 
 from app.errors import UsageError
-from scripts.aws.cloud import Cloud
-from scripts.aws.errors import CloudError
+from scripts.aws.cloud import Cloud, CloudError
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class S3Uri:
     """A bucket, and a prefix or key in it.
 
-    >>> Place.of("s3://films/input/").key
+    >>> S3Uri.parse("s3://films/input/").key
     'input/'
     """
 
@@ -22,7 +21,7 @@ class Place:
     key: str
 
     @classmethod
-    def of(cls, uri: str) -> Self:
+    def parse(cls, uri: str) -> Self:
         """Read ``s3://BUCKET/KEY``.
 
         Raises:
@@ -39,7 +38,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class S3Object:
     """An object: its key, its size in bytes, and its ETag with the quotes."""
 
     key: str
@@ -51,7 +50,7 @@ class Item:
 class Inputs:
     """The objects of a prefix that a job is to do, and those that it must not be given."""
 
-    prefix: Place
+    prefix: S3Uri
     keys: tuple[str, ...]
     left_out: tuple[str, ...] = ()
 
@@ -61,17 +60,17 @@ class Inputs:
         return tuple(key.removeprefix(self.prefix.key) for key in self.keys)
 
 
-def listed(cloud: Cloud, place: Place) -> list[Item]:
+def list_objects(cloud: Cloud, place: S3Uri) -> list[S3Object]:
     """All objects whose keys begin with a prefix, in the order of their keys.
 
     Raises:
-        CloudError: they cannot be listed.
+        CloudError: they cannot be list_objects.
     """
     found = cloud.pages("s3", "list_objects_v2", "Contents", Bucket=place.bucket, Prefix=place.key)
-    return [Item(one["Key"], one["Size"], one["ETag"]) for one in found]
+    return [S3Object(one["Key"], one["Size"], one["ETag"]) for one in found]
 
 
-def inputs_of(cloud: Cloud, place: Place) -> Inputs:
+def list_inputs(cloud: Cloud, place: S3Uri) -> Inputs:
     """What a job is to do of a prefix.
 
     Left out are markers of folders, hidden files and empty objects: a job that is given one of
@@ -80,7 +79,7 @@ def inputs_of(cloud: Cloud, place: Place) -> Inputs:
     Raises:
         UsageError: there is nothing to do.
     """
-    items = listed(cloud, place)
+    items = list_objects(cloud, place)
     wanted = tuple(item.key for item in items if item.size and not _hidden(item.key))
     if not wanted:
         raise UsageError(f"{place}: there is nothing; upload videos with scripts/upload.py")
@@ -91,13 +90,13 @@ def _hidden(key: str) -> bool:
     return key.rpartition("/")[2].startswith(".")
 
 
-def chosen(cloud: Cloud, place: Place, names: Iterable[str]) -> Inputs:
+def choose_inputs(cloud: Cloud, place: S3Uri, names: Iterable[str]) -> Inputs:
     """The objects of these names below a prefix.
 
     Raises:
         UsageError: one of them is not there.
     """
-    there = inputs_of(cloud, place)
+    there = list_inputs(cloud, place)
     keys = tuple(dict.fromkeys(place.key + name.removeprefix(place.key) for name in names))
     missing = sorted(set(keys) - set(there.keys))
     if missing:
@@ -108,13 +107,13 @@ def chosen(cloud: Cloud, place: Place, names: Iterable[str]) -> Inputs:
 def manifest(inputs: Inputs) -> str:
     """The file that tells SageMaker which objects are meant.
 
-    >>> manifest(Inputs(Place("films", "in/"), ("in/a.mp4",)))
+    >>> manifest(Inputs(S3Uri("films", "in/"), ("in/a.mp4",)))
     '[{"prefix": "s3://films/in/"}, "a.mp4"]'
     """
     return json.dumps([{"prefix": str(inputs.prefix)}, *inputs.names], ensure_ascii=False)
 
 
-def read_manifest(cloud: Cloud, place: Place) -> Inputs:
+def read_manifest(cloud: Cloud, place: S3Uri) -> Inputs:
     """The objects of a manifest.
 
     Raises:
@@ -123,13 +122,13 @@ def read_manifest(cloud: Cloud, place: Place) -> Inputs:
     body = read_object(cloud, place)
     try:
         head, *names = json.loads(body)
-        prefix = Place.of(head["prefix"])
+        prefix = S3Uri.parse(head["prefix"])
         return Inputs(prefix, tuple(prefix.key + name for name in names))
     except (ValueError, TypeError, KeyError, UsageError) as error:
         raise CloudError(f"{place}: is not a manifest") from error
 
 
-def read_object(cloud: Cloud, place: Place) -> bytes:
+def read_object(cloud: Cloud, place: S3Uri) -> bytes:
     """The bytes of a small object.
 
     Raises:
@@ -141,7 +140,7 @@ def read_object(cloud: Cloud, place: Place) -> bytes:
     return content
 
 
-def write_manifest(cloud: Cloud, inputs: Inputs, place: Place) -> None:
+def write_manifest(cloud: Cloud, inputs: Inputs, place: S3Uri) -> None:
     """Put the manifest of some inputs where a job can read it."""
     cloud.change(
         "s3", "put_object", Bucket=place.bucket, Key=place.key,
@@ -149,7 +148,7 @@ def write_manifest(cloud: Cloud, inputs: Inputs, place: Place) -> None:
     )  # fmt: skip
 
 
-def source_of(cloud: Cloud, inputs: Inputs, place: Place, *, whole: bool) -> dict[str, str]:
+def data_source(cloud: Cloud, inputs: Inputs, place: S3Uri, *, whole: bool) -> dict[str, str]:
     """How a job is told its inputs: by their prefix if that is right, else by a manifest.
 
     Args:
@@ -164,16 +163,16 @@ def source_of(cloud: Cloud, inputs: Inputs, place: Place, *, whole: bool) -> dic
     return {"S3DataType": "ManifestFile", "S3Uri": str(place)}
 
 
-def described_inputs(cloud: Cloud, source: dict[str, str]) -> Inputs:
-    """The inputs of a job that was told them by ``source_of``.
+def read_data_source(cloud: Cloud, source: dict[str, str]) -> Inputs:
+    """The inputs of a job that was told them by ``data_source``.
 
     Raises:
         UsageError: nothing is there any more.
     """
-    place = Place.of(source["S3Uri"])
+    place = S3Uri.parse(source["S3Uri"])
     if source["S3DataType"] == "ManifestFile":
         return read_manifest(cloud, place)
-    return inputs_of(cloud, place)
+    return list_inputs(cloud, place)
 
 
 def results_by_key(inputs: Inputs, results: Collection[str]) -> dict[str, str]:
@@ -187,7 +186,7 @@ def results_by_key(inputs: Inputs, results: Collection[str]) -> dict[str, str]:
         inputs: of the job.
         results: names of results, without their folder and without ``.out``.
 
-    >>> inputs = Inputs(Place("films", "in/"), ("in/x.mp4", "in/b/x.mp4"))
+    >>> inputs = Inputs(S3Uri("films", "in/"), ("in/x.mp4", "in/b/x.mp4"))
     >>> results_by_key(inputs, ["x.mp4"]), results_by_key(inputs, ["in/b/x.mp4"])
     ({'in/x.mp4': 'x.mp4'}, {'in/b/x.mp4': 'in/b/x.mp4'})
     """

@@ -13,9 +13,7 @@ from urllib.parse import urlencode
 from boto3.s3.transfer import TransferConfig
 
 from app.errors import UsageError
-from scripts.aws.cloud import Cloud
-from scripts.aws.errors import CloudError, translated
-from scripts.aws.tags import PROJECT_TAG
+from scripts.aws.cloud import PROJECT_TAG, Cloud, CloudError, translate_errors
 
 PART = 64 * 2**20
 """Bytes of a part of a large object, at least: it is a part that is sent again after a fault."""
@@ -24,7 +22,7 @@ _BLOCK = 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Upload:
     """A file, and what it is to be called in the bucket."""
 
     path: Path
@@ -39,11 +37,11 @@ class Progress(Protocol):
         """So many bytes more."""
 
 
-Bar = Callable[[Item, int], AbstractContextManager[Progress]]
+Bar = Callable[[Upload, int], AbstractContextManager[Progress]]
 """Makes the progress of an item of so many bytes."""
 
 
-def upload(cloud: Cloud, items: Sequence[Item], bar: Bar, *, overwrite: bool) -> list[Item]:
+def upload(cloud: Cloud, items: Sequence[Upload], bar: Bar, *, overwrite: bool) -> list[Upload]:
     """Put files where they are not yet; returns those that were sent (dry run: would be).
 
     An object counts as there if it has the size and the SHA-256 of the file. Each part is checked
@@ -59,10 +57,10 @@ def upload(cloud: Cloud, items: Sequence[Item], bar: Bar, *, overwrite: bool) ->
     return missing
 
 
-def _missing(cloud: Cloud, items: Sequence[Item], *, overwrite: bool) -> list[Item]:
+def _missing(cloud: Cloud, items: Sequence[Upload], *, overwrite: bool) -> list[Upload]:
     missing, other = [], []
     for item in items:
-        found = head(cloud, item.key)
+        found = head_object(cloud, item.key)
         if found is not None and _is_same(item.path, found):
             continue
         missing.append(item)
@@ -76,7 +74,7 @@ def _missing(cloud: Cloud, items: Sequence[Item], *, overwrite: bool) -> list[It
     return missing
 
 
-def head(cloud: Cloud, key: str) -> dict[str, Any] | None:
+def head_object(cloud: Cloud, key: str) -> dict[str, Any] | None:
     """What S3 tells of an object of the bucket, with its checksum; None where there is none.
 
     Raises:
@@ -140,7 +138,7 @@ def _digests(file: BinaryIO, part: int) -> Iterator[bytes]:
         yield digest.digest()
 
 
-def _send(cloud: Cloud, item: Item, bar: Bar) -> None:
+def _send(cloud: Cloud, item: Upload, bar: Bar) -> None:
     extra = _extra(cloud, item)
     size = item.path.stat().st_size
     request = {"Bucket": cloud.bucket, "Key": item.key, "ExtraArgs": extra}
@@ -152,16 +150,16 @@ def _send(cloud: Cloud, item: Item, bar: Bar) -> None:
     expected = checksum(item.path, part)
     # More than one part is more than one request, from a size of `part + 1`.
     config = TransferConfig(multipart_threshold=part + 1, multipart_chunksize=part)
-    with bar(item, size) as progress, translated(f"s3 upload of {item.path}"):
+    with bar(item, size) as progress, translate_errors(f"s3 upload of {item.path}"):
         client = cloud.client("s3")
         client.upload_file(str(item.path), Callback=progress, Config=config, **request)
-    found = head(cloud, item.key)
+    found = head_object(cloud, item.key)
     if found is None or (found["ContentLength"], _plain(found)) != (size, expected):
         cloud.change("s3", "delete_object", Bucket=cloud.bucket, Key=item.key)
         raise CloudError(f"{item.path}: what arrived is not the file; did it change meanwhile?")
 
 
-def _extra(cloud: Cloud, item: Item) -> dict[str, str]:
+def _extra(cloud: Cloud, item: Upload) -> dict[str, str]:
     extra = {
         "ChecksumAlgorithm": "SHA256",
         "ContentType": item.content_type,

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from app.config import ENV_PREFIX
-from scripts.aws.cloud import Cloud
-from scripts.aws.deployed import image_uri, volume_key, vpc
-from scripts.aws.errors import CloudError, NotOurs
+from scripts.aws.cloud import Cloud, CloudError, UntaggedError, has_project_tag, project_tags
+from scripts.aws.command import check_settings
+from scripts.aws.images import image_uri
+from scripts.aws.jobs import volume_key, vpc
 from scripts.aws.limits import GPU_IMAGE, check, has_gpu
-from scripts.aws.objects import Inputs, Item, Place, listed, results_by_key
-from scripts.aws.options import check_settings
-from scripts.aws.tags import is_ours, our_tags
+from scripts.aws.objects import Inputs, S3Object, S3Uri, list_objects, results_by_key
 from scripts.aws.variables import Variables
 
-People: TypeAlias = Literal["model", "s3", "none"]
+PeopleSource: TypeAlias = Literal["model", "s3", "none"]
 """How photos of people reach the container: with the model, from S3 by itself, or not at all."""
 SUFFIX = ".out"
 """What SageMaker appends to the name of an input for that of its result."""
@@ -29,7 +28,7 @@ _GIVEN_ON = ("ModelName", "MaxConcurrentTransforms", "MaxPayloadInMB", "ModelCli
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class JobOptions:
     """What a job is to do.
 
     Args:
@@ -40,7 +39,7 @@ class Wish:
     """
 
     settings: Mapping[str, str]
-    people: People
+    people: PeopleSource
     tickets: str = ""
     plans: bool = False
 
@@ -50,13 +49,13 @@ class Wish:
         return self.people != "s3" and not self.tickets
 
 
-def archive_of(cloud: Cloud) -> tuple[Place, str] | None:
+def find_people_archive(cloud: Cloud) -> tuple[S3Uri, str] | None:
     """The archive with the photos of people that is unpacked for a model, and its ETag, if any.
 
     Raises:
         CloudError: S3 does not tell.
     """
-    place = Place(cloud.bucket, cloud.variables.people_archive)
+    place = S3Uri(cloud.bucket, cloud.variables.people_archive)
     try:
         head = cloud.read("s3", "head_object", Bucket=place.bucket, Key=place.key)
     except CloudError as error:
@@ -66,7 +65,7 @@ def archive_of(cloud: Cloud) -> tuple[Place, str] | None:
     return place, str(head["ETag"])
 
 
-def environments(cloud: Cloud, wish: Wish) -> tuple[dict[str, str], dict[str, str]]:
+def environments(cloud: Cloud, options: JobOptions) -> tuple[dict[str, str], dict[str, str]]:
     """Variables of the container that come with the model, and those that come with the job.
 
     Raises:
@@ -77,17 +76,20 @@ def environments(cloud: Cloud, wish: Wish) -> tuple[dict[str, str], dict[str, st
     # A service that does not find its GPU must say so, not work on for ten times as long.
     if has_gpu(variables.instance_type):
         always = {_DEVICE: "cuda"} | always
-    job = dict(wish.settings)
-    if wish.people == "s3":
+    job = dict(options.settings)
+    if options.people == "s3":
         job[ENV_PREFIX + "PEOPLE"] = f"s3://{cloud.bucket}/{variables.people_prefix}"
-    if wish.tickets:
-        job[ENV_PREFIX + "TICKETS"] = wish.tickets
-    check_settings(always | job, people=wish.people != "none")
+    if options.tickets:
+        job[ENV_PREFIX + "TICKETS"] = options.tickets
+    check_settings(always | job, people=options.people != "none")
     return always, job
 
 
 def model_request(
-    cloud: Cloud, wish: Wish, archive: tuple[Place, str] | None, environment: Mapping[str, str]
+    cloud: Cloud,
+    options: JobOptions,
+    archive: tuple[S3Uri, str] | None,
+    environment: Mapping[str, str],
 ) -> dict[str, Any]:
     """The request that makes a model. Its name tells its content: equal ones are made once.
 
@@ -97,17 +99,17 @@ def model_request(
     variables = cloud.variables
     container: dict[str, Any] = {"Image": image_uri(cloud), "Environment": dict(environment)}
     tag = ""
-    if wish.people == "model" and archive is not None:
+    if options.people == "model" and archive is not None:
         container["ModelDataUrl"], tag = str(archive[0]), archive[1]
     request = {
         "PrimaryContainer": container,
         "ExecutionRoleArn": cloud.role_arn,
-        "EnableNetworkIsolation": variables.network_isolation and wish.isolated,
+        "EnableNetworkIsolation": variables.network_isolation and options.isolated,
         **vpc(variables),
     }
     content = json.dumps([request, tag], sort_keys=True)
     name = f"{variables.project}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
-    request = {"ModelName": name, **request, "Tags": our_tags(variables.project)}
+    request = {"ModelName": name, **request, "Tags": project_tags(variables.project)}
     check("CreateModel", request)
     return request
 
@@ -116,7 +118,7 @@ def make_model(cloud: Cloud, request: Mapping[str, Any]) -> None:
     """Make a model, unless it is there.
 
     Raises:
-        NotOurs: there is another one of this name.
+        UntaggedError: there is another one of this name.
     """
     try:
         there = cloud.read("sagemaker", "describe_model", ModelName=request["ModelName"])
@@ -127,8 +129,8 @@ def make_model(cloud: Cloud, request: Mapping[str, Any]) -> None:
         return
     tags = cloud.pages("sagemaker", "list_tags", "Tags", ResourceArn=there["ModelArn"])
     same = there["PrimaryContainer"].get("Image") == request["PrimaryContainer"]["Image"]
-    if not same or not is_ours(tags, cloud.variables.project):
-        raise NotOurs(f"the model {request['ModelName']} is there and is not ours; delete it")
+    if not same or not has_project_tag(tags, cloud.variables.project):
+        raise UntaggedError(f"the model {request['ModelName']} is there and is not ours; delete it")
 
 
 def job_request(
@@ -137,9 +139,9 @@ def job_request(
     model: str,
     *,
     source: Mapping[str, str],
-    output: Place,
+    output: S3Uri,
     count: int,
-    wish: Wish,
+    options: JobOptions,
     environment: Mapping[str, str],
 ) -> dict[str, Any]:
     """The request that begins a job: whole objects of any size, one at a time, once.
@@ -148,17 +150,17 @@ def job_request(
         variables: where and how.
         name: of the job.
         model: its name.
-        source: where the inputs are, as ``objects.source_of`` gives it.
+        source: where the inputs are, as ``objects.data_source`` gives it.
         output: where the results go.
         count: number of inputs; more instances would have nothing to do.
-        wish: what it is to do.
+        options: what it is to do.
         environment: variables of the container.
 
     Raises:
         LimitError: it is beyond a limit of the API.
     """
     result = {"S3OutputPath": str(output), "AssembleWith": "None"}
-    if wish.plans:
+    if options.plans:
         result["Accept"] = _JSON
     if variables.kms_key:
         result["KmsKeyId"] = variables.kms_key
@@ -174,19 +176,19 @@ def job_request(
             "InvocationsMaxRetries": 0,
         },
         "Environment": dict(environment),
-        "TransformInput": _input(source, wish),
+        "TransformInput": _input(source, options),
         "TransformOutput": result,
         "TransformResources": _resources(variables, count),
-        "Tags": our_tags(variables.project),
+        "Tags": project_tags(variables.project),
     }
     check("CreateTransformJob", request)
     return request
 
 
-def _input(source: Mapping[str, str], wish: Wish) -> dict[str, Any]:
+def _input(source: Mapping[str, str], options: JobOptions) -> dict[str, Any]:
     return {
         "DataSource": {"S3DataSource": dict(source)},
-        "ContentType": _JSON if wish.tickets else _MEDIA_TYPE,
+        "ContentType": _JSON if options.tickets else _MEDIA_TYPE,
         "CompressionType": "None",
         "SplitType": "None",
     }
@@ -219,13 +221,13 @@ def resumed_request(
         | {"DataSource": {"S3DataSource": dict(source)}},
         "TransformOutput": dict(told["TransformOutput"]),
         "TransformResources": resources,
-        "Tags": our_tags(cloud.variables.project),
+        "Tags": project_tags(cloud.variables.project),
     }
     check("CreateTransformJob", request)
     return request
 
 
-def finished(inputs: Inputs, output: Place, items: list[Item]) -> set[str]:
+def finished_keys(inputs: Inputs, output: S3Uri, items: list[S3Object]) -> set[str]:
     """The keys of the inputs that have a result, collected or not.
 
     Args:
@@ -245,11 +247,11 @@ def finished(inputs: Inputs, output: Place, items: list[Item]) -> set[str]:
     return collected | set(results_by_key(inputs, fresh))
 
 
-def missing(cloud: Cloud, inputs: Inputs, output: Place) -> Inputs:
+def unfinished_inputs(cloud: Cloud, inputs: Inputs, output: S3Uri) -> Inputs:
     """The inputs that have no result.
 
     Raises:
-        CloudError: the results cannot be listed.
+        CloudError: the results cannot be list_objects.
     """
-    done = finished(inputs, output, listed(cloud, output))
+    done = finished_keys(inputs, output, list_objects(cloud, output))
     return Inputs(inputs.prefix, tuple(key for key in inputs.keys if key not in done))

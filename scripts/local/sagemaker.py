@@ -27,10 +27,10 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
 from scripts.local.containers import Launcher
-from scripts.local.driver import Ended, Run
-from scripts.local.invoking import HOST
-from scripts.local.requests import Job, Refused, Request, parse_job
-from scripts.local.transforming import Patience
+from scripts.local.invocation import HOST
+from scripts.local.job import Job, Refused, Request, parse_job
+from scripts.local.job_runner import JobResult, JobRun
+from scripts.local.transformer import Timeouts
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -44,13 +44,13 @@ _SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/")
 
 
 @dataclass(slots=True)
-class Played:
+class JobRecord:
     """A job that was created: its record in moto, and what plays it."""
 
     record: FakeTransformJob
-    run: Run
+    run: JobRun
     thread: threading.Thread | None = None
-    ended: Ended | None = None
+    ended: JobResult | None = None
     over: threading.Event = field(default_factory=threading.Event)
 
 
@@ -65,19 +65,19 @@ class SageMaker:
     moto keeps its accounts in this process. They are emptied at the start, so there is one server
     at a time.
 
-    ``launcher`` and ``patience`` are those of the jobs that are going to be created.
+    ``launcher`` and ``timeouts`` are those of the jobs that are going to be created.
 
     Args:
         launcher: starts the containers of jobs.
-        patience: how long SageMaker waits.
+        timeouts: how long SageMaker waits.
     """
 
-    def __init__(self, launcher: Launcher, patience: Patience | None = None) -> None:
-        self.launcher, self.patience = launcher, patience
+    def __init__(self, launcher: Launcher, timeouts: Timeouts | None = None) -> None:
+        self.launcher, self.timeouts = launcher, timeouts
         self._session = boto3.Session(_KEY, _KEY)
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._models: dict[Key, Request] = {}
-        self._played: dict[Key, Played] = {}
+        self._played: dict[Key, JobRecord] = {}
         self._lock, self._making = threading.Lock(), threading.Lock()
         self._server = make_server(HOST, 0, self._answer, threaded=True, request_handler=_Quiet)
         self.url = f"http://{HOST}:{self._server.server_port}"
@@ -91,7 +91,7 @@ class SageMaker:
                 service, region, endpoint_url=self.url, config=config
             )
 
-    def wait(self, name: str, region: str, timeout: float | None = None) -> Ended | None:
+    def wait(self, name: str, region: str, timeout: float | None = None) -> JobResult | None:
         """How a job ended; None while it goes on after ``timeout`` seconds.
 
         Raises:
@@ -164,7 +164,7 @@ class SageMaker:
             response = Response.from_app(self._moto, environ)
             if response.status_code == 200:
                 s3, logs = (self.client(service, region) for service in ("s3", "logs"))
-                run = Run(job, s3, logs, self.launcher, self.patience)
+                run = JobRun(job, s3, logs, self.launcher, self.timeouts)
                 self._start(region, name, run)
         return response
 
@@ -181,12 +181,12 @@ class SageMaker:
         }
         return replace(job, environment={**found, **job.environment})
 
-    def _start(self, region: str, name: str, run: Run) -> None:
+    def _start(self, region: str, name: str, run: JobRun) -> None:
         record = sagemaker_backends[DEFAULT_ACCOUNT_ID][region].transform_jobs[name]
         # Before the caller knows of the job: nobody sees moto's own idea of its state.
         record.transform_job_status = "InProgress"
         record.transform_end_time = None  # type: ignore[assignment]
-        played = Played(record, run)
+        played = JobRecord(record, run)
         self._played[region, name] = played
         played.thread = threading.Thread(target=_play, args=(played,), name=f"job {name}")
         played.thread.start()
@@ -203,8 +203,8 @@ class SageMaker:
         return _json({}, 200)
 
 
-def _play(played: Played) -> None:
-    """Run a job and keep its record; whatever happens, the record gets an end."""
+def _play(played: JobRecord) -> None:
+    """JobRun a job and keep its record; whatever happens, the record gets an end."""
     state, reason = "Failed", "InternalServerError: the driver has failed"
     try:
         played.ended = played.run.run()

@@ -7,11 +7,9 @@ import boto3
 import pytest
 
 from app.errors import Interrupted, UsageError
-from scripts.aws.cloud import Cloud
+from scripts.aws.cloud import Cloud, CloudError, project_tags
 from scripts.aws.command import main as run_main
 from scripts.aws.command import make_parser
-from scripts.aws.errors import CloudError
-from scripts.aws.tags import our_tags
 from scripts.aws.variables import Variables
 
 STACK = json.dumps(
@@ -23,7 +21,7 @@ STACK = json.dumps(
 
 
 def make_stack(cloud: Cloud, *, tagged: bool) -> None:
-    tags = our_tags("face-blur") if tagged else []
+    tags = project_tags("face-blur") if tagged else []
     cloud.client("cloudformation").create_stack(
         StackName="face-blur", TemplateBody=STACK, Tags=tags
     )

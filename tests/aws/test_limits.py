@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scripts.aws.errors import LimitError
+from scripts.aws.cloud import LimitError
 from scripts.aws.limits import GPU_IMAGE, check, has_gpu, has_own_disk
 
 ROLE = "arn:aws:iam::123456789012:role/jobs"

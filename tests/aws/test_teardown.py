@@ -6,16 +6,14 @@ from typing import Any
 import pytest
 from moto.sagemaker.models import sagemaker_backends
 
-from scripts.aws.cloud import Cloud
-from scripts.aws.errors import CloudError
-from scripts.aws.infrastructure import KEEP, set_up
-from scripts.aws.tags import our_tags
-from scripts.aws.teardown import Found, find_all
-from scripts.aws.teardown import delete as delete_all
+from scripts.aws.cloud import Cloud, CloudError, project_tags
+from scripts.aws.deletion import Resource, find_all
+from scripts.aws.deletion import delete as delete_all
+from scripts.aws.stack import KEEP, create_or_update
 from scripts.aws.variables import Variables
 
 ROLE = "arn:aws:iam::123456789012:role/jobs"
-OURS, OTHERS = our_tags("face-blur"), our_tags("news")
+OURS, OTHERS = project_tags("face-blur"), project_tags("news")
 PLACE = {"LocationConstraint": "eu-north-1"}
 
 
@@ -82,7 +80,7 @@ def stoppable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_all_that_is_ours_goes_and_nothing_else(cloud: Cloud, stoppable: list[str]) -> None:
-    bucket = set_up(cloud, dict.fromkeys(KEEP))["Bucket"]
+    bucket = create_or_update(cloud, dict.fromkeys(KEEP))["Bucket"]
     cloud.client("s3").put_object(Bucket=bucket, Key="input/a.mp4", Body=b"film")
     make_bucket(cloud, "left-of-an-earlier-stack", OURS)
     cloud.client("s3").create_multipart_upload(Bucket="left-of-an-earlier-stack", Key="cut-off")
@@ -106,7 +104,7 @@ def test_all_that_is_ours_goes_and_nothing_else(cloud: Cloud, stoppable: list[st
         *sorted([("bucket", bucket), ("bucket", "left-of-an-earlier-stack")]),
     ]
     assert found[5].detail == "1 images"
-    assert Found("bucket", "left-of-an-earlier-stack", "1 objects, 2.0 MB") in found
+    assert Resource("bucket", "left-of-an-earlier-stack", "1 objects, 2.0 MB") in found
     delete_all(cloud, found)
     assert find_all(cloud) == []
     assert stoppable == ["ours"]
@@ -147,7 +145,7 @@ def test_versions_and_marks_of_deletion_go_too(cloud: Cloud) -> None:
 
 
 def test_a_bucket_that_has_gone_with_its_stack_is_no_fault(cloud: Cloud) -> None:
-    delete_all(cloud, [Found("bucket", "gone")])
+    delete_all(cloud, [Resource("bucket", "gone")])
 
 
 def test_what_cannot_be_read_is_not_passed_over(

@@ -12,7 +12,7 @@ import pytest
 from app.errors import ConfigError
 from scripts import run_transform
 from scripts.aws.cloud import Cloud
-from scripts.aws.options import check_settings
+from scripts.aws.command import check_settings
 from tests.aws_jobs import (
     BUCKET,
     CPU,

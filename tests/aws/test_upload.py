@@ -20,11 +20,9 @@ import pytest
 from app.errors import PeopleError, UnsupportedMedia, UsageError
 from app.pipeline.people import find_photos
 from scripts.aws import transfer
-from scripts.aws.cloud import Cloud
-from scripts.aws.errors import CloudError
-from scripts.aws.tags import our_tags
-from scripts.aws.transfer import Item, Progress, checksum, head, part_size, upload
-from scripts.aws.upload import check_keys, find_media, find_people, write_archive
+from scripts.aws.cloud import Cloud, CloudError, project_tags
+from scripts.aws.transfer import Progress, Upload, checksum, head_object, part_size, upload
+from scripts.aws.uploads import check_keys, find_media, find_people, write_archive
 from scripts.aws.variables import Variables
 from testmedia.clip import Clip
 
@@ -36,7 +34,7 @@ SMALLEST = 5 * 2**20
 
 
 @contextmanager
-def silent(item: Item, size: int) -> Iterator[Progress]:
+def silent(item: Upload, size: int) -> Iterator[Progress]:
     yield lambda _: None
 
 
@@ -60,10 +58,10 @@ def body(cloud: Cloud, key: str) -> bytes:
     return bytes(cloud.read("s3", "get_object", Bucket=BUCKET, Key=key)["Body"].read())
 
 
-def an_item(folder: Path, content: bytes = MP4, key: str = "input/a.mp4") -> Item:
+def an_item(folder: Path, content: bytes = MP4, key: str = "input/a.mp4") -> Upload:
     path = folder / "a.mp4"
     path.write_bytes(content)
-    return Item(path, key, "video/mp4")
+    return Upload(path, key, "video/mp4")
 
 
 def test_files_and_folders_become_keys_below_the_prefix(tmp_path: Path) -> None:
@@ -101,15 +99,15 @@ def test_a_file_that_was_named_has_to_be_media(tmp_path: Path) -> None:
     ],
 )
 def test_names_that_would_collide_are_refused(names: tuple[str, ...], fault: str) -> None:
-    items = [Item(Path(name), f"input/{Path(name).name}", "video/mp4") for name in names]
+    items = [Upload(Path(name), f"input/{Path(name).name}", "video/mp4") for name in names]
     with pytest.raises(UsageError, match=fault):
         check_keys(items)
 
 
 def test_a_name_has_the_length_that_s3_takes() -> None:
-    check_keys([Item(Path("x"), "i/" + "\u00e9" * 511, "video/mp4")])
+    check_keys([Upload(Path("x"), "i/" + "\u00e9" * 511, "video/mp4")])
     with pytest.raises(UsageError, match="longer than the 1024 bytes of S3"):
-        check_keys([Item(Path("x"), "i/" + "\u00e9" * 512, "video/mp4")])
+        check_keys([Upload(Path("x"), "i/" + "\u00e9" * 512, "video/mp4")])
 
 
 def test_an_object_is_what_the_file_is_and_carries_our_tag(films: Cloud, tmp_path: Path) -> None:
@@ -117,19 +115,19 @@ def test_an_object_is_what_the_file_is_and_carries_our_tag(films: Cloud, tmp_pat
     told: list[int] = []
 
     @contextmanager
-    def bar(item: Item, size: int) -> Iterator[Progress]:
+    def bar(item: Upload, size: int) -> Iterator[Progress]:
         assert size == len(MP4)
         yield told.append
 
     assert upload(films, [item], bar, overwrite=False) == [item]
     assert sum(told) == len(MP4)
     assert body(films, item.key) == MP4
-    found = head(films, item.key)
+    found = head_object(films, item.key)
     assert found is not None
     assert found["ContentType"] == "video/mp4"
     assert found["ChecksumSHA256"] == checksum(item.path, part_size(len(MP4)))
     tags = films.read("s3", "get_object_tagging", Bucket=BUCKET, Key=item.key)["TagSet"]
-    assert tags == our_tags("face-blur")
+    assert tags == project_tags("face-blur")
 
 
 @pytest.mark.parametrize("size", [0, 1, SMALLEST, SMALLEST + 1, 2 * SMALLEST, 2 * SMALLEST + 7])
@@ -139,7 +137,7 @@ def test_our_checksum_is_that_of_s3(
     monkeypatch.setattr(transfer, "PART", SMALLEST)
     item = an_item(tmp_path, os.urandom(size))
     assert upload(films, [item], silent, overwrite=False) == [item]
-    found = head(films, item.key)
+    found = head_object(films, item.key)
     assert found is not None
     assert found["ETag"].count("-") == (size > SMALLEST)
     assert upload(films, [item], silent, overwrite=False) == []
@@ -176,7 +174,7 @@ def test_other_content_is_not_replaced_unasked(films: Cloud, tmp_path: Path) -> 
     first = an_item(tmp_path)
     upload(films, [first], silent, overwrite=False)
     changed = an_item(tmp_path, MP4[:-1] + b"!")
-    other = Item(tmp_path / "a.mp4", "input/new.mp4", "video/mp4")
+    other = Upload(tmp_path / "a.mp4", "input/new.mp4", "video/mp4")
     with pytest.raises(UsageError, match=r"with other content in films: input/a\.mp4; .+overwrite"):
         upload(films, [other, changed], silent, overwrite=False)
     assert keys(films) == ["input/a.mp4"]
@@ -198,7 +196,7 @@ def test_a_file_that_changes_meanwhile_is_not_left_in_s3(films: Cloud, tmp_path:
     item = an_item(tmp_path)
 
     @contextmanager
-    def changing(item: Item, size: int) -> Iterator[Progress]:
+    def changing(item: Upload, size: int) -> Iterator[Progress]:
         item.path.write_bytes(MP4[::-1])
         yield lambda _: None
 
@@ -224,9 +222,9 @@ def test_an_interruption_leaves_nothing_and_the_rest_is_sent_later(
     small = an_item(tmp_path)
     path = tmp_path / "large.mp4"
     path.write_bytes(os.urandom(3 * SMALLEST))
-    large = Item(path, "input/large.mp4", "video/mp4")
+    large = Upload(path, "input/large.mp4", "video/mp4")
 
-    pressed: list[Item] = []
+    pressed: list[Upload] = []
     noticed = threading.Event()
 
     def notice(number: int, frame: FrameType | None) -> None:
@@ -234,7 +232,7 @@ def test_an_interruption_leaves_nothing_and_the_rest_is_sent_later(
         signal.default_int_handler(number, frame)
 
     @contextmanager
-    def interrupted(item: Item, size: int) -> Iterator[Progress]:
+    def interrupted(item: Upload, size: int) -> Iterator[Progress]:
         def press(_: int) -> None:
             """Called by a thread that sends; it goes on when the main one has been interrupted."""
             if item == large and not pressed:
@@ -267,7 +265,7 @@ def test_a_key_of_ones_own_encrypts(cloud: Cloud, tmp_path: Path) -> None:
     make_bucket(cloud)
     ours = Cloud(Variables(bucket=BUCKET, kms_key="alias/films"))
     upload(ours, [an_item(tmp_path)], silent, overwrite=False)
-    found = head(ours, "input/a.mp4")
+    found = head_object(ours, "input/a.mp4")
     assert found is not None
     assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", "alias/films")
 

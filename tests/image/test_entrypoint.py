@@ -76,7 +76,7 @@ def test_the_build_says_why_there_is_no_engine(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert "docker info does not answer" in done.stderr
+    assert "no running engine was found; tried: docker" in done.stderr
 
 
 def test_the_build_says_how_it_is_used() -> None:

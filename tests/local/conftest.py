@@ -9,7 +9,7 @@ import pytest
 
 from scripts.local.containers import Launcher, ProgramLauncher
 from scripts.local.sagemaker import SageMaker
-from scripts.local.transforming import Patience
+from scripts.local.transformer import Timeouts
 from tests.playing import HURRIED, Local, Playing
 
 WAYWARD = Path(__file__).with_name("misbehaving.py")
@@ -40,11 +40,11 @@ def playing(local: Local, tmp_path: Path) -> Iterator[Playing]:
     """Makes a local SageMaker; no process of its containers may be left behind."""
 
     def play(
-        mode: str = "good", *, patience: Patience = HURRIED, launcher: Launcher | None = None
+        mode: str = "good", *, timeouts: Timeouts = HURRIED, launcher: Launcher | None = None
     ) -> Local:
         mark = str(tmp_path)
         command = [sys.executable, str(WAYWARD), mode, mark]
-        local.begin_anew(launcher or ProgramLauncher(tmp_path, command), patience, mark)
+        local.begin_anew(launcher or ProgramLauncher(tmp_path, command), timeouts, mark)
         return local
 
     yield play

@@ -32,7 +32,7 @@ def test_a_container_that_is_late_is_waited_for(playing: Playing) -> None:
 def test_a_container_that_is_never_ready_fails_the_job_when_its_time_is_up(
     playing: Playing, mode: str
 ) -> None:
-    local = playing(mode, patience=replace(HURRIED, ping=1.5))
+    local = playing(mode, timeouts=replace(HURRIED, ping=1.5))
     local.put(**{"a.mp4": b"a"})
     local.model()
     began = time.monotonic()
@@ -45,7 +45,7 @@ def test_a_container_that_is_never_ready_fails_the_job_when_its_time_is_up(
 
 
 def test_a_container_that_ends_before_it_is_ready_fails_the_job_at_once(playing: Playing) -> None:
-    local = playing("exit", patience=replace(HURRIED, ping=1800, ping_every=0.1))
+    local = playing("exit", timeouts=replace(HURRIED, ping=1800, ping_every=0.1))
     local.put(**{"a.mp4": b"a"})
     local.model()
     began = time.monotonic()
@@ -114,7 +114,7 @@ def test_after_a_crash_nothing_more_is_asked(playing: Playing) -> None:
 
 
 def test_a_container_that_does_not_want_to_end_is_ended(playing: Playing) -> None:
-    local = playing("stubborn", patience=replace(HURRIED, kill_after=0.5))
+    local = playing("stubborn", timeouts=replace(HURRIED, kill_after=0.5))
     local.put(**{"a.mp4": b"a"})
     local.model()
     began = time.monotonic()
@@ -143,7 +143,7 @@ def test_an_invocation_is_repeated_as_often_as_the_job_allows(playing: Playing) 
 
 
 def test_which_statuses_are_repeated_can_be_said(playing: Playing) -> None:
-    local = playing("flaky", patience=replace(HURRIED, retried=lambda status: status == 503))
+    local = playing("flaky", timeouts=replace(HURRIED, retried=lambda status: status == 503))
     local.put(**{"a.mp4": b"a"})
     local.model()
     assert local.play(client={"InvocationsMaxRetries": 3}).state == "Failed"

@@ -39,7 +39,7 @@ def small_portrait() -> bytes:
 def begin_anew(playing: Playing, folder: Path) -> Local:
     spool = folder / "spool"
     spool.mkdir()
-    local = playing(patience=REAL, launcher=ProgramLauncher(spool))
+    local = playing(timeouts=REAL, launcher=ProgramLauncher(spool))
     local.mark = str(spool)
     local.s3.put_object(Bucket=BUCKET, Key="model.tar.gz", Body=people_archive())
     local.model(f"s3://{BUCKET}/model.tar.gz")

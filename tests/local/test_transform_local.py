@@ -9,8 +9,8 @@ from pathlib import Path
 import av
 import pytest
 
-from scripts.local.driver import Ended
-from scripts.local.life import Done, environment
+from scripts.local.end_to_end import ScenarioResult, environment
+from scripts.local.job_runner import JobResult
 from tests.playing import Local
 
 
@@ -74,14 +74,14 @@ def test_the_commands_are_shown(ran: Ran) -> None:
 @pytest.mark.parametrize(
     ("ended", "faults", "code"),
     [
-        (Ended("Completed", "", ()), [], 0),
-        (Ended("Completed", "", ()), ["clip.mp4: has 29 frames"], 1),
-        (Ended("Failed", "ClientError", ()), [], 1),
-        (Ended("Stopped", "", ()), [], 1),
+        (JobResult("Completed", "", ()), [], 0),
+        (JobResult("Completed", "", ()), ["clip.mp4: has 29 frames"], 1),
+        (JobResult("Failed", "ClientError", ()), [], 1),
+        (JobResult("Stopped", "", ()), [], 1),
     ],
 )
-def test_the_exit_code(ended: Ended, faults: list[str], code: int) -> None:
-    assert Done(Path("folder"), ended, {}, faults).exit_code == code
+def test_the_exit_code(ended: JobResult, faults: list[str], code: int) -> None:
+    assert ScenarioResult(Path("folder"), ended, {}, faults).exit_code == code
 
 
 def test_commands_find_the_local_server_only(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:

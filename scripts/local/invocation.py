@@ -30,7 +30,7 @@ class BadStatus(FaceBlurError):
         self.status, self.message = status, message
 
 
-class NoAnswer(FaceBlurError):
+class IncompleteResponse(FaceBlurError):
     """The container gave no answer, not all of one, or not in time."""
 
 
@@ -50,7 +50,7 @@ def execution_parameters(port: int, timeout: float) -> dict[str, Any]:
     """What the container wishes; nothing when it has no such wishes.
 
     Raises:
-        NoAnswer: it answers with something else than an object of JSON.
+        IncompleteResponse: it answers with something else than an object of JSON.
     """
     try:
         status, body = _get(port, "/execution-parameters", timeout)
@@ -63,7 +63,7 @@ def execution_parameters(port: int, timeout: float) -> dict[str, Any]:
     except ValueError:
         wishes = None
     if not isinstance(wishes, dict):
-        raise NoAnswer("/execution-parameters is not answered with an object of JSON")
+        raise IncompleteResponse("/execution-parameters is not answered with an object of JSON")
     return wishes
 
 
@@ -94,7 +94,7 @@ def invoke(port: int, payload: Payload, timeout: float, target: Path) -> None:
 
     Raises:
         BadStatus: the answer is an error.
-        NoAnswer: there is none, it is empty or not whole, or it took too long.
+        IncompleteResponse: there is none, it is empty or not whole, or it took too long.
         SourceError: the object could not be read.
     """
     with closing(http.client.HTTPConnection(HOST, port, timeout=timeout)) as connection:
@@ -105,12 +105,12 @@ def invoke(port: int, payload: Payload, timeout: float, target: Path) -> None:
                 with _translated():
                     whole = _send(connection, payload)
                     _receive(connection.getresponse(), target, whole=whole)
-            except (BadStatus, NoAnswer) as error:
+            except (BadStatus, IncompleteResponse) as error:
                 if expired.is_set():
-                    raise NoAnswer(f"no whole answer in {timeout:g} s") from error
+                    raise IncompleteResponse(f"no whole answer in {timeout:g} s") from error
                 raise
             if expired.is_set():
-                raise NoAnswer(f"no whole answer in {timeout:g} s")
+                raise IncompleteResponse(f"no whole answer in {timeout:g} s")
 
 
 @contextmanager
@@ -118,7 +118,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except _TROUBLE as error:
-        raise NoAnswer(f"the connection failed: {type(error).__name__}") from error
+        raise IncompleteResponse(f"the connection failed: {type(error).__name__}") from error
 
 
 @contextmanager
@@ -170,16 +170,18 @@ def _receive(answer: http.client.HTTPResponse, target: Path, *, whole: bool) -> 
         message = answer.read(_MESSAGE_BYTES).decode(errors="replace")
         raise BadStatus(answer.status, " ".join(message.split()))
     if not whole:
-        raise NoAnswer("the answer came before all of the object was sent")
+        raise IncompleteResponse("the answer came before all of the object was sent")
     declared = answer.length
     if declared is None and not answer.chunked:
-        raise NoAnswer("the answer has neither a length nor chunks; whether it is whole is unknown")
+        raise IncompleteResponse(
+            "the answer has neither a length nor chunks; whether it is whole is unknown"
+        )
     received = 0
     with target.open("wb") as file:
         while block := answer.read(_BLOCK):
             received += len(block)
             file.write(block)
     if declared not in {None, received}:
-        raise NoAnswer(f"the answer ends after {received} of {declared} bytes")
+        raise IncompleteResponse(f"the answer ends after {received} of {declared} bytes")
     if not received:
-        raise NoAnswer("the answer is empty")
+        raise IncompleteResponse("the answer is empty")

@@ -1,15 +1,19 @@
-"""What a transform job asks for, out of the very requests that boto3 would send.
+"""A transform job as its requests describe it, and the objects that it works on.
 
-What this driver does not play is refused: a job that would do something else on AWS must not look
-as if it had been tried.
+Requests that this simulation does not support are refused: a job that would behave differently on
+AWS must not seem to have been tested.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.errors import UsageError
+from botocore.exceptions import BotoCoreError, ClientError
+
+from app.errors import FaceBlurError, UsageError
+from scripts.aws.objects import S3Uri
 
 Request = Mapping[str, Any]
 """The arguments of a call of boto3."""
@@ -17,17 +21,6 @@ Request = Mapping[str, Any]
 
 class Refused(UsageError):
     """SageMaker would refuse the request, or this driver does not play it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A key, or the beginning of keys, in a bucket of S3."""
-
-    bucket: str
-    key: str
-
-    def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +34,12 @@ class Job:
 
     name: str
     image: str
-    model_data: Place | None
+    model_data: S3Uri | None
     environment: Mapping[str, str]
     isolated: bool
-    source: Place
+    source: S3Uri
     manifest: bool
-    output: Place
+    output: S3Uri
     kms_key: str
     headers: Mapping[str, str]
     instances: int
@@ -56,19 +49,19 @@ class Job:
     retries: int
 
 
-def parse_place(uri: str) -> Place:
+def parse_s3_uri(uri: str) -> S3Uri:
     """A place from ``s3://BUCKET/KEY``.
 
     Raises:
         Refused: it is not one.
 
-    >>> parse_place("s3://films/input/").key
+    >>> parse_s3_uri("s3://films/input/").key
     'input/'
     """
     parts = urlsplit(uri)
     if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment:
         raise Refused(f"{uri!r} is not a place in S3")
-    return Place(parts.netloc, parts.path.removeprefix("/"))
+    return S3Uri(parts.netloc, parts.path.removeprefix("/"))
 
 
 def parse_job(model: Request, job: Request) -> Job:
@@ -94,10 +87,10 @@ def _parsed(model: Request, job: Request) -> Job:
     return Job(
         name=job["TransformJobName"],
         image=container["Image"],
-        model_data=parse_place(archive) if archive else None,
+        model_data=parse_s3_uri(archive) if archive else None,
         environment=_environment(container, job),
         isolated=bool(model.get("EnableNetworkIsolation", False)),
-        source=parse_place(source["S3Uri"]),
+        source=parse_s3_uri(source["S3Uri"]),
         manifest=source["S3DataType"] == "ManifestFile",
         output=_output(output),
         kms_key=output.get("KmsKeyId", ""),
@@ -110,9 +103,9 @@ def _parsed(model: Request, job: Request) -> Job:
     )
 
 
-def _output(output: Request) -> Place:
-    place = parse_place(output["S3OutputPath"])
-    return Place(
+def _output(output: Request) -> S3Uri:
+    place = parse_s3_uri(output["S3OutputPath"])
+    return S3Uri(
         place.bucket, place.key if place.key.endswith("/") else f"{place.key}/".lstrip("/")
     )
 
@@ -147,3 +140,70 @@ def _refuse_others(model: Request, job: Request) -> None:
     }
     if found := [reason for reason, true in reasons.items() if true]:
         raise Refused(f"not played here: {', '.join(found)}")
+
+
+class InputError(FaceBlurError):
+    """The input of a job cannot be listed or read."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobObject:
+    """An object of the input; ``size`` is bytes, ``result`` where what comes of it goes."""
+
+    source: S3Uri
+    size: int
+    result: S3Uri
+
+    def __str__(self) -> str:
+        return f"{self.source.bucket}/{self.source.key}"
+
+
+def find_objects(s3: Any, job: Job) -> list[JobObject]:
+    """The objects of a job, in the order of their keys.
+
+    A prefix is no folder: it finds every key that begins with it, markers of folders too.
+
+    Raises:
+        InputError: there are none, the manifest is none, or an object of it is missing.
+    """
+    try:
+        found = sorted(_listed(s3, job), key=lambda item: item.source.key)
+    except (ClientError, BotoCoreError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"the input {job.source} cannot be listed: {error}") from error
+    if not found:
+        raise InputError(f"no objects are found at {job.source}")
+    return found
+
+
+def _listed(s3: Any, job: Job) -> Iterator[JobObject]:
+    if not job.manifest:
+        bucket, prefix = job.source.bucket, job.source.key
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for found in page.get("Contents", ()):
+                place = S3Uri(bucket, found["Key"])
+                yield JobObject(place, found["Size"], result_of(job.output, prefix, place.key))
+        return
+    body = s3.get_object(Bucket=job.source.bucket, Key=job.source.key)["Body"].read()
+    head, *names = json.loads(body)
+    beginning = parse_s3_uri(head["prefix"])
+    for name in names:
+        place = S3Uri(beginning.bucket, beginning.key + name)
+        size = s3.head_object(Bucket=place.bucket, Key=place.key)["ContentLength"]
+        yield JobObject(place, size, result_of(job.output, beginning.key, place.key))
+
+
+def result_of(output: S3Uri, prefix: str, key: str) -> S3Uri:
+    """Where the result of a key goes: below the output as the key lies below the prefix.
+
+    >>> result_of(S3Uri("films", "out/"), "in/", "in/monday/clip.mp4").key
+    'out/monday/clip.mp4.out'
+    >>> result_of(S3Uri("films", "out/"), "in/cl", "in/clip.mp4").key
+    'out/clip.mp4.out'
+    """
+    folder = prefix[: prefix.rfind("/") + 1]
+    return S3Uri(output.bucket, f"{output.key}{key.removeprefix(folder)}.out")
+
+
+def share_out(items: Sequence[JobObject], instances: int) -> list[list[JobObject]]:
+    """What each instance gets: whole objects, in turn."""
+    return [list(items[number::instances]) for number in range(instances)]

@@ -12,14 +12,14 @@ from app.errors import MediaError, OutputError, UsageError
 from app.pipeline import CONTENT_TYPES
 from app.pipeline.people import find_photos
 from app.video import natural_suffix
-from scripts.aws.transfer import Item
+from scripts.aws.transfer import Upload
 
 _KEY_BYTES = 1024
 _ANY_TYPE = "application/octet-stream"
 _ARCHIVE_TYPE = "application/gzip"
 
 
-def find_media(paths: Iterable[Path], prefix: str) -> tuple[list[Item], list[Path]]:
+def find_media(paths: Iterable[Path], prefix: str) -> tuple[list[Upload], list[Path]]:
     """The videos and images of ``paths``, folders with all below them; and what was passed over.
 
     A file becomes ``<prefix><its name>``, one of a folder ``<prefix><its path in the folder>``.
@@ -29,7 +29,7 @@ def find_media(paths: Iterable[Path], prefix: str) -> tuple[list[Item], list[Pat
         MediaError: a file that was named is not a video or image that we read.
         UsageError: there is none, or two would have one name.
     """
-    items: list[Item] = []
+    items: list[Upload] = []
     strange: list[Path] = []
     for path in paths:
         if not path.is_dir():
@@ -46,8 +46,8 @@ def find_media(paths: Iterable[Path], prefix: str) -> tuple[list[Item], list[Pat
     return items, strange
 
 
-def _media(path: Path, key: str) -> Item:
-    return Item(path, key, CONTENT_TYPES.get(natural_suffix(path), _ANY_TYPE))
+def _media(path: Path, key: str) -> Upload:
+    return Upload(path, key, CONTENT_TYPES.get(natural_suffix(path), _ANY_TYPE))
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -57,7 +57,7 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def check_keys(items: Sequence[Item]) -> None:
+def check_keys(items: Sequence[Upload]) -> None:
     """Whether all can lie beside each other, in S3 and where results are downloaded to.
 
     Raises:
@@ -89,7 +89,7 @@ def _fault(key: str) -> str:
     return ""
 
 
-def find_people(folder: Path, prefix: str) -> list[Item]:
+def find_people(folder: Path, prefix: str) -> list[Upload]:
     """The photos of a folder of people, as they lie in it.
 
     Raises:
@@ -136,6 +136,6 @@ def _entry(name: Path, mode: int, kind: bytes, size: int = 0) -> tarfile.TarInfo
     return entry
 
 
-def archive_item(archive: Path, key: str) -> Item:
+def archive_upload(archive: Path, key: str) -> Upload:
     """The archive as what is uploaded."""
-    return Item(archive, key, _ARCHIVE_TYPE)
+    return Upload(archive, key, _ARCHIVE_TYPE)

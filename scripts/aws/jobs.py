@@ -1,5 +1,6 @@
-"""Watching a job until it ends: how far it is, what it logs, and stopping it by Ctrl-C."""
+"""Jobs of SageMaker: names, networks and disks for a request; finding, watching and stopping."""
 
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,15 +8,36 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.errors import Interrupted, UsageError
-from scripts.aws.cloud import Cloud
-from scripts.aws.errors import CloudError, JobFailed, NotOurs
-from scripts.aws.tags import is_ours
+from scripts.aws.cloud import Cloud, CloudError, JobFailed, UntaggedError, has_project_tag
+from scripts.aws.limits import has_own_disk
+from scripts.aws.variables import Variables
 
 ENDED = frozenset({"Completed", "Failed", "Stopped"})
 _ABSENT = frozenset({"ValidationException", "ResourceNotFound"})
 _POLL_STOPPING = 2.0
 _PATIENCE = 5
 """Looks in a row that may fail: a network that is away for a minute is no reason to give up."""
+
+
+def unique_name(project: str) -> str:
+    """A name for a job: no two jobs of a region may have the same, ended ones included."""
+    moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    return f"{project}-{moment}-{secrets.token_hex(2)}"
+
+
+def vpc(variables: Variables) -> dict[str, Any]:
+    """The network of a container, if there are subnets."""
+    if not variables.subnets:
+        return {}
+    subnets, groups = list(variables.subnets), list(variables.security_groups)
+    return {"VpcConfig": {"Subnets": subnets, "SecurityGroupIds": groups}}
+
+
+def volume_key(variables: Variables, instance_type: str) -> dict[str, str]:
+    """The key of the disks; instances with disks of their own refuse one."""
+    if not variables.kms_key or has_own_disk(instance_type):
+        return {}
+    return {"VolumeKmsKeyId": variables.kms_key}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +94,7 @@ def find_job(cloud: Cloud, name: str) -> tuple[Job, dict[str, Any]]:
 
     Raises:
         CloudError: there is none.
-        NotOurs: it does not carry our tag.
+        UntaggedError: it does not carry our tag.
     """
     for kind in KINDS.values():
         job = Job(kind, name)
@@ -83,8 +105,8 @@ def find_job(cloud: Cloud, name: str) -> tuple[Job, dict[str, Any]]:
                 raise
             continue
         tags = cloud.pages("sagemaker", "list_tags", "Tags", ResourceArn=told[f"{kind.key}Arn"])
-        if not is_ours(tags, cloud.variables.project):
-            raise NotOurs(f"{name}: does not carry the tag of {cloud.variables.project}")
+        if not has_project_tag(tags, cloud.variables.project):
+            raise UntaggedError(f"{name}: does not carry the tag of {cloud.variables.project}")
         return job, told
     raise CloudError(f"{name}: there is no such job in {cloud.variables.region}")
 
@@ -136,7 +158,7 @@ class LogTail:
 
 
 @contextmanager
-def stopped_by_interrupt(cloud: Cloud, job: Job) -> Iterator[None]:
+def stop_on_interrupt(cloud: Cloud, job: Job) -> Iterator[None]:
     """Work with a job that Ctrl-C stops, also while it is being made.
 
     Raises:

@@ -13,7 +13,7 @@ from app.video import open_source
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class MediaFacts:
     """What a decoder finds in a file: ``span`` and ``tick`` are seconds."""
 
     sha256: str
@@ -24,7 +24,7 @@ class Facts:
     tick: Fraction
 
 
-def facts_of(path: Path) -> Facts:
+def read_facts(path: Path) -> MediaFacts:
     """Decode all of a file.
 
     Raises:
@@ -37,7 +37,7 @@ def facts_of(path: Path) -> Facts:
         first = frame.pts if not count else first
         last, count = frame.pts, count + 1
     span = (last - first) * info.time_base
-    return Facts(sha256_of(path), info.size, info.is_image, count, span, info.time_base)
+    return MediaFacts(sha256_of(path), info.size, info.is_image, count, span, info.time_base)
 
 
 def check_result(result: Path, source: Path, plan: Plan | None) -> None:
@@ -47,11 +47,11 @@ def check_result(result: Path, source: Path, plan: Plan | None) -> None:
         MediaError: the result is damaged, or is not what became of the source.
         PlanError: the plan is of another file.
     """
-    found, original = facts_of(result), sha256_of(source)
+    found, original = read_facts(result), sha256_of(source)
     if found.sha256 == original:
         raise MediaError("it is the source itself, byte by byte: not processed")
     if plan is None:
-        _compare(found, facts_of(source))
+        _compare(found, read_facts(source))
         return
     if plan.source.sha256 != original:
         raise PlanError("its plan is of another file")
@@ -59,7 +59,7 @@ def check_result(result: Path, source: Path, plan: Plan | None) -> None:
     _equal("its size", found.size, (plan.source.width, plan.source.height))
 
 
-def _compare(found: Facts, wanted: Facts) -> None:
+def _compare(found: MediaFacts, wanted: MediaFacts) -> None:
     _equal("image", found.is_image, wanted.is_image)
     _equal("frames", found.frames, wanted.frames)
     _equal("its size", found.size, wanted.size)

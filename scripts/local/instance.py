@@ -9,11 +9,10 @@ from typing import Any
 
 from app.errors import FaceBlurError
 from scripts.local.containers import Container, Launcher
-from scripts.local.invoking import NoAnswer, execution_parameters, ping
+from scripts.local.invocation import IncompleteResponse, execution_parameters, ping
+from scripts.local.job import JobObject, Request
 from scripts.local.logs import LogStream
-from scripts.local.objects import Item
-from scripts.local.requests import Request
-from scripts.local.transforming import S3_TROUBLE, Context, Fault, Outcome, Transforming
+from scripts.local.transformer import S3_TROUBLE, Context, Fault, Outcome, Transformer
 
 _DEFAULT_CONCURRENT = 1
 _DEFAULT_PAYLOAD_MB = 6
@@ -56,13 +55,13 @@ class Instance:
         self._context, self._launcher, self._folder = context, launcher, folder
         self._printed, self._log = printed, log
 
-    def run(self, items: Sequence[Item], port: int) -> list[Outcome]:
+    def run(self, items: Sequence[JobObject], port: int) -> list[Outcome]:
         """Start, do what can be done, and end; nothing of the container is left then.
 
         Raises:
             NotStarted: the archive of the model cannot be had, or the container does not come up.
         """
-        job, grace = self._context.job, self._context.patience.kill_after
+        job, grace = self._context.job, self._context.timeouts.kill_after
         model = self._unpacked()
         container = self._launcher.launch(job.environment, model, port, self._printed.line)
         try:
@@ -89,8 +88,8 @@ class Instance:
 
     def _ready(self, container: Container) -> bool:
         """Ask until the container is there; False when the job was stopped first."""
-        patience, stopping = self._context.patience, self._context.stopping
-        end = time.monotonic() + patience.ping
+        timeouts, stopping = self._context.timeouts, self._context.stopping
+        end = time.monotonic() + timeouts.ping
         while not stopping.is_set():
             began = time.monotonic()
             if (code := container.exit_code()) is not None:
@@ -98,16 +97,16 @@ class Instance:
                 raise NotStarted("AlgorithmError", reason)
             if began >= end:
                 raise NotStarted("AlgorithmError", _NO_PING)
-            if ping(container.port, min(patience.ping_timeout, end - began)):
+            if ping(container.port, min(timeouts.ping_timeout, end - began)):
                 return True
-            until = min(end, began + patience.ping_every)
+            until = min(end, began + timeouts.ping_every)
             stopping.wait(max(0.0, until - time.monotonic()))
         return False
 
-    def _transformed(self, container: Container, items: Sequence[Item]) -> list[Outcome]:
+    def _transformed(self, container: Container, items: Sequence[JobObject]) -> list[Outcome]:
         concurrent, payload = self._agreed(container)
         self._log.service_line(f"MaxConcurrentTransforms={concurrent}, MaxPayloadInMB={payload}")
-        work = Transforming(self._context, container, payload, self._log, self._folder)
+        work = Transformer(self._context, container, payload, self._log, self._folder)
         outcomes: list[Outcome] = []
         with ThreadPoolExecutor(concurrent) as pool:
             running = {pool.submit(work.do, item) for item in items}
@@ -115,7 +114,7 @@ class Instance:
                 done, running = wait(running, _LOOK)
                 outcomes += [future.result() for future in done]
             if running:
-                container.stop(self._context.patience.kill_after)
+                container.stop(self._context.timeouts.kill_after)
             return outcomes + [future.result() for future in running]
 
     def _agreed(self, container: Container) -> tuple[int, int]:
@@ -130,8 +129,8 @@ class Instance:
 
     def _wishes(self, container: Container) -> Request:
         try:
-            return execution_parameters(container.port, self._context.patience.ping_timeout)
-        except NoAnswer as error:
+            return execution_parameters(container.port, self._context.timeouts.ping_timeout)
+        except IncompleteResponse as error:
             raise NotStarted("AlgorithmError", str(error)) from error
 
 

@@ -11,18 +11,17 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from scripts.local.containers import Launcher, free_ports
-from scripts.local.instances import Instance, NotStarted
+from scripts.local.instance import Instance, NotStarted
+from scripts.local.job import InputError, Job, JobObject, find_objects, share_out
 from scripts.local.logs import LogStream
-from scripts.local.objects import InputError, Item, find_items, share_out
-from scripts.local.requests import Job
-from scripts.local.transforming import Context, Outcome, Patience
+from scripts.local.transformer import Context, Outcome, Timeouts
 
 State: TypeAlias = Literal["Completed", "Failed", "Stopped"]
 _SEE_LOGS = "See job logs for more information"
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class JobResult:
     """How a job ended; ``reason`` is its FailureReason. Results of done objects are kept."""
 
     state: State
@@ -30,7 +29,7 @@ class Ended:
     outcomes: tuple[Outcome, ...]
 
 
-class Run:
+class JobRun:
     """A run of one job.
 
     Args:
@@ -38,27 +37,27 @@ class Run:
         s3: a client of S3.
         logs: a client of CloudWatch Logs.
         launcher: starts the containers.
-        patience: how long SageMaker waits.
+        timeouts: how long SageMaker waits.
     """
 
     def __init__(
-        self, job: Job, s3: Any, logs: Any, launcher: Launcher, patience: Patience | None = None
+        self, job: Job, s3: Any, logs: Any, launcher: Launcher, timeouts: Timeouts | None = None
     ) -> None:
         self._logs, self._launcher = logs, launcher
         self._stopping = threading.Event()
-        self._context = Context(job, s3, patience or Patience(), self._stopping)
+        self._context = Context(job, s3, timeouts or Timeouts(), self._stopping)
 
     def stop(self) -> None:
         """End soon: containers are asked to end, and what they were at is not stored."""
         self._stopping.set()
 
-    def run(self) -> Ended:
+    def run(self) -> JobResult:
         """Do the job; what goes wrong with it is told in the result."""
         job = self._context.job
         try:
-            items = find_items(self._context.s3, job)
+            items = find_objects(self._context.s3, job)
         except InputError as error:
-            return Ended("Failed", f"ClientError: {error}", ())
+            return JobResult("Failed", f"ClientError: {error}", ())
         shares = [share for share in share_out(items, job.instances) if share]
         with ThreadPoolExecutor(len(shares)) as pool:
             ports = free_ports(len(shares))
@@ -68,7 +67,7 @@ class Run:
             ]
         return self._ended(running)
 
-    def _instance(self, items: Sequence[Item], port: int) -> list[Outcome]:
+    def _instance(self, items: Sequence[JobObject], port: int) -> list[Outcome]:
         name = f"{self._context.job.name}/i-{uuid.uuid4().hex[:17]}"
         with ExitStack() as stack:
             printed = stack.enter_context(LogStream(self._logs, name))
@@ -81,7 +80,7 @@ class Run:
                 log.service_line(str(error))
                 raise
 
-    def _ended(self, running: Sequence[tuple[list[Item], Future[list[Outcome]]]]) -> Ended:
+    def _ended(self, running: Sequence[tuple[list[JobObject], Future[list[Outcome]]]]) -> JobResult:
         outcomes: list[Outcome] = []
         reasons: list[str] = []
         for items, future in running:
@@ -94,5 +93,5 @@ class Run:
         faults = [outcome.fault for outcome in outcomes if outcome.fault is not None]
         reasons += [f"{fault}: {_SEE_LOGS}" for fault in sorted(set(faults))]
         if self._stopping.is_set():
-            return Ended("Stopped", "", tuple(outcomes))
-        return Ended("Failed" if faults else "Completed", (reasons or [""])[0], tuple(outcomes))
+            return JobResult("Stopped", "", tuple(outcomes))
+        return JobResult("Failed" if faults else "Completed", (reasons or [""])[0], tuple(outcomes))

@@ -13,10 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from app.errors import FaceBlurError
 from scripts.local.containers import KILL_AFTER, Container
-from scripts.local.invoking import BadStatus, NoAnswer, Payload, SourceError, invoke
+from scripts.local.invocation import BadStatus, IncompleteResponse, Payload, SourceError, invoke
+from scripts.local.job import Job, JobObject
 from scripts.local.logs import LogStream
-from scripts.local.objects import Item
-from scripts.local.requests import Job
 
 Fault: TypeAlias = Literal["ClientError", "AlgorithmError", "InternalServerError"]
 S3_TROUBLE = (Boto3Error, BotoCoreError, ClientError)
@@ -30,7 +29,7 @@ def server_faults(status: int | None) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """How SageMaker waits and tries again; all in seconds. ``ping`` is for the first answer.
 
     ``retried`` says after which statuses an invocation is repeated, None being no answer.
@@ -47,7 +46,7 @@ class Patience:
 class Outcome:
     """What became of an object; only what failed has a fault and a message."""
 
-    item: Item
+    item: JobObject
     state: Literal["done", "failed", "stopped"]
     fault: Fault | None = None
     message: str = ""
@@ -60,7 +59,7 @@ class Context:
 
     job: Job
     s3: Any
-    patience: Patience
+    timeouts: Timeouts
     stopping: threading.Event
 
 
@@ -72,7 +71,7 @@ class _Failed(FaceBlurError):
         self.fault, self.status, self.lines = fault, status, lines
 
 
-class Transforming:
+class Transformer:
     """Does objects with one container.
 
     Args:
@@ -94,7 +93,7 @@ class Transforming:
         self._context, self._container, self._log = context, container, log
         self._payload, self._folder = payload_mb, folder
 
-    def do(self, item: Item) -> Outcome:
+    def do(self, item: JobObject) -> Outcome:
         """Do an object, as often as it may be tried; never raises what can go wrong with it."""
         began = time.monotonic()
         for attempt in range(self._context.job.retries + 1):
@@ -107,14 +106,14 @@ class Transforming:
                 for line in failed.lines:
                     self._log.service_line(f"{item}: {line}")
                 last = attempt == self._context.job.retries
-                if last or not self._context.patience.retried(failed.status):
+                if last or not self._context.timeouts.retried(failed.status):
                     return Outcome(item, "failed", failed.fault, str(failed), seconds)
             else:
                 seconds = time.monotonic() - began
                 return Outcome(item, "done" if stored else "stopped", seconds=seconds)
         raise AssertionError("there is at least one attempt")
 
-    def _try(self, item: Item) -> bool:
+    def _try(self, item: JobObject) -> bool:
         """One attempt; whether its result was stored, which it is not once the job is stopped."""
         if self._context.stopping.is_set():
             return False
@@ -129,7 +128,7 @@ class Transforming:
             self._store(result, item)
         return True
 
-    def _invoke(self, item: Item, result: Path) -> None:
+    def _invoke(self, item: JobObject, result: Path) -> None:
         job = self._context.job
         if self._container.exit_code() is not None:
             raise _Failed("AlgorithmError", None, "the model container has ended")
@@ -140,13 +139,13 @@ class Transforming:
             invoke(self._container.port, payload, job.timeout, result)
         except BadStatus as error:
             raise _bad_status(error) from error
-        except NoAnswer as error:
+        except IncompleteResponse as error:
             line = f"Unable to get response from algorithm: {error}"
             raise _Failed("AlgorithmError", None, line) from error
         except SourceError as error:
             raise _Failed("InternalServerError", None, str(error)) from error
 
-    def _store(self, result: Path, item: Item) -> None:
+    def _store(self, result: Path, item: JobObject) -> None:
         extra = {}
         if self._context.job.kms_key:
             key = self._context.job.kms_key
@@ -168,7 +167,7 @@ def _bad_status(error: BadStatus) -> _Failed:
     return _Failed("AlgorithmError", error.status, line, message)
 
 
-def _blocks(s3: Any, item: Item) -> Iterator[bytes]:
+def _blocks(s3: Any, item: JobObject) -> Iterator[bytes]:
     body = s3.get_object(Bucket=item.source.bucket, Key=item.source.key)["Body"]
     with body:
         yield from body.iter_chunks(_BLOCK)

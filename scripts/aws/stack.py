@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.aws.cloud import Cloud
-from scripts.aws.errors import CloudError, NotOurs
-from scripts.aws.tags import is_ours, our_tags
+from scripts.aws.cloud import Cloud, CloudError, UntaggedError, has_project_tag, project_tags
 from scripts.aws.variables import Variables
 
 TEMPLATE = Path(__file__).resolve().parents[1] / "infrastructure.yaml"
@@ -17,7 +15,7 @@ _NOTHING_TO_DO = "No updates are to be performed"
 _NO_STACK = "does not exist"
 
 
-def set_up(cloud: Cloud, keep: Mapping[str, int | None]) -> dict[str, str]:
+def create_or_update(cloud: Cloud, keep: Mapping[str, int | None]) -> dict[str, str]:
     """Make the stack, or bring it up to date; returns its outputs (in a dry run: those it has).
 
     Args:
@@ -27,7 +25,7 @@ def set_up(cloud: Cloud, keep: Mapping[str, int | None]) -> dict[str, str]:
 
     Raises:
         CloudError: AWS refuses, or the stack cannot be made; the message has the reasons.
-        NotOurs: there is a stack of this name without our tag.
+        UntaggedError: there is a stack of this name without our tag.
     """
     stack = find_stack(cloud)
     request = {
@@ -35,7 +33,7 @@ def set_up(cloud: Cloud, keep: Mapping[str, int | None]) -> dict[str, str]:
         "TemplateBody": TEMPLATE.read_text(encoding="utf-8"),
         "Parameters": _parameters(cloud, keep, stack or {}),
         "Capabilities": ["CAPABILITY_IAM"],
-        "Tags": our_tags(cloud.variables.project),
+        "Tags": project_tags(cloud.variables.project),
     }
     if stack is None:
         _create(cloud, request)
@@ -49,7 +47,7 @@ def find_stack(cloud: Cloud) -> dict[str, Any] | None:
     """Our stack, or None where there is none of its name.
 
     Raises:
-        NotOurs: there is one that does not carry our tag.
+        UntaggedError: there is one that does not carry our tag.
     """
     name = cloud.variables.project
     try:
@@ -58,8 +56,8 @@ def find_stack(cloud: Cloud) -> dict[str, Any] | None:
         if error.reason == "ValidationError" and _NO_STACK in str(error):
             return None
         raise
-    if not is_ours(stack.get("Tags", ()), name):
-        raise NotOurs(f"the stack {name} does not carry our tag; choose another PROJECT")
+    if not has_project_tag(stack.get("Tags", ()), name):
+        raise UntaggedError(f"the stack {name} does not carry our tag; choose another PROJECT")
     return dict(stack)
 
 

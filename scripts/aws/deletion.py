@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from scripts.aws.cloud import Cloud
-from scripts.aws.errors import CloudError, NotOurs
-from scripts.aws.infrastructure import find_stack
-from scripts.aws.tags import is_ours
+from scripts.aws.cloud import Cloud, CloudError, UntaggedError, has_project_tag
+from scripts.aws.stack import find_stack
 
 _BATCH = 1000
 _RUNNING = ("InProgress", "Stopping")
@@ -16,7 +14,7 @@ _UNTAGGED = frozenset({"NoSuchTagSet", "NoSuchBucket", "AccessDenied"})
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Resource:
     """Something of ours: its kind is one of ``KINDS``."""
 
     kind: str
@@ -27,7 +25,7 @@ class Found:
         return f"{self.kind} {self.name}" + (f" ({self.detail})" if self.detail else "")
 
 
-def find_all(cloud: Cloud) -> list[Found]:
+def find_all(cloud: Cloud) -> list[Resource]:
     """All that carries the tag of the project, in the order in which it has to go.
 
     Raises:
@@ -36,7 +34,7 @@ def find_all(cloud: Cloud) -> list[Found]:
     return list(chain(*(find(cloud) for find, _ in KINDS.values())))
 
 
-def delete(cloud: Cloud, found: Sequence[Found]) -> None:
+def delete(cloud: Cloud, found: Sequence[Resource]) -> None:
     """Delete what was found; in a dry run print the requests.
 
     Raises:
@@ -49,7 +47,7 @@ def delete(cloud: Cloud, found: Sequence[Found]) -> None:
 
 def _tagged(cloud: Cloud, arn: str) -> bool:
     tags = cloud.pages("sagemaker", "list_tags", "Tags", ResourceArn=arn)
-    return is_ours(tags, cloud.variables.project)
+    return has_project_tag(tags, cloud.variables.project)
 
 
 def _jobs(cloud: Cloud, kind: str) -> Iterator[tuple[str, str]]:
@@ -62,12 +60,12 @@ def _jobs(cloud: Cloud, kind: str) -> Iterator[tuple[str, str]]:
                 yield job[f"{kind}JobName"], status
 
 
-def _find_transforms(cloud: Cloud) -> Iterator[Found]:
-    return (Found("transform job", *job) for job in _jobs(cloud, "Transform"))
+def _find_transforms(cloud: Cloud) -> Iterator[Resource]:
+    return (Resource("transform job", *job) for job in _jobs(cloud, "Transform"))
 
 
-def _find_processings(cloud: Cloud) -> Iterator[Found]:
-    return (Found("processing job", *job) for job in _jobs(cloud, "Processing"))
+def _find_processings(cloud: Cloud) -> Iterator[Resource]:
+    return (Resource("processing job", *job) for job in _jobs(cloud, "Processing"))
 
 
 def _stop(cloud: Cloud, kind: str, name: str) -> None:
@@ -93,23 +91,23 @@ def _stop_processing(cloud: Cloud, name: str) -> None:
     _stop(cloud, "Processing", name)
 
 
-def _find_models(cloud: Cloud) -> Iterator[Found]:
+def _find_models(cloud: Cloud) -> Iterator[Resource]:
     for model in cloud.pages("sagemaker", "list_models", "Models"):
         if _tagged(cloud, model["ModelArn"]):
-            yield Found("model", model["ModelName"])
+            yield Resource("model", model["ModelName"])
 
 
 def _delete_model(cloud: Cloud, name: str) -> None:
     cloud.change("sagemaker", "delete_model", ModelName=name)
 
 
-def _find_repositories(cloud: Cloud) -> Iterator[Found]:
+def _find_repositories(cloud: Cloud) -> Iterator[Resource]:
     for one in cloud.pages("ecr", "describe_repositories", "repositories"):
         arn, name = one["repositoryArn"], one["repositoryName"]
         tags = cloud.read("ecr", "list_tags_for_resource", resourceArn=arn).get("tags", ())
-        if is_ours(tags, cloud.variables.project):
+        if has_project_tag(tags, cloud.variables.project):
             images = cloud.pages("ecr", "list_images", "imageIds", repositoryName=name)
-            yield Found("repository", name, f"{sum(1 for _ in images)} images")
+            yield Resource("repository", name, f"{sum(1 for _ in images)} images")
 
 
 def _delete_repository(cloud: Cloud, name: str) -> None:
@@ -121,13 +119,13 @@ def _delete_repository(cloud: Cloud, name: str) -> None:
             raise
 
 
-def _find_stacks(cloud: Cloud) -> Iterator[Found]:
+def _find_stacks(cloud: Cloud) -> Iterator[Resource]:
     try:
         stack = find_stack(cloud)
-    except NotOurs:
+    except UntaggedError:
         return
     if stack is not None:
-        yield Found("stack", stack["StackName"], stack["StackStatus"])
+        yield Resource("stack", stack["StackName"], stack["StackStatus"])
 
 
 def _delete_stack(cloud: Cloud, name: str) -> None:
@@ -135,7 +133,7 @@ def _delete_stack(cloud: Cloud, name: str) -> None:
     cloud.wait("cloudformation", "stack_delete_complete", StackName=name)
 
 
-def _find_buckets(cloud: Cloud) -> Iterator[Found]:
+def _find_buckets(cloud: Cloud) -> Iterator[Resource]:
     for bucket in cloud.read("s3", "list_buckets").get("Buckets", ()):
         name = bucket["Name"]
         try:
@@ -145,9 +143,9 @@ def _find_buckets(cloud: Cloud) -> Iterator[Found]:
             if error.reason in _UNTAGGED:
                 continue
             raise
-        if is_ours(tags, cloud.variables.project):
+        if has_project_tag(tags, cloud.variables.project):
             sizes = [item.get("Size", 0) for item in _objects(cloud, name)]
-            yield Found("bucket", name, f"{len(sizes)} objects, {sum(sizes) / 1e6:.1f} MB")
+            yield Resource("bucket", name, f"{len(sizes)} objects, {sum(sizes) / 1e6:.1f} MB")
 
 
 def _objects(cloud: Cloud, bucket: str) -> Iterator[dict[str, Any]]:
@@ -182,7 +180,7 @@ def _is_there(cloud: Cloud, bucket: str) -> bool:
     return True
 
 
-KINDS: dict[str, tuple[Callable[[Cloud], Iterator[Found]], Callable[[Cloud, str], None]]] = {
+KINDS: dict[str, tuple[Callable[[Cloud], Iterator[Resource]], Callable[[Cloud, str], None]]] = {
     "transform job": (_find_transforms, _stop_transform),
     "processing job": (_find_processings, _stop_processing),
     "model": (_find_models, _delete_model),

@@ -1,4 +1,4 @@
-"""Results of jobs: each is checked, gets the name and type that it should have, and is listed.
+"""Results of jobs: each is checked, gets the name and type that it should have, and is list_objects.
 
 A result of a transform job is called ``clip.mp4.out``. It is copied to ``clip.mp4`` within S3 and
 removed after the copy was looked at. What a copy was made of is in its metadata, so that doing it
@@ -20,14 +20,12 @@ from app.job.inputs import result_names
 from app.pipeline import CONTENT_TYPES
 from app.plan import read_plan, sha256_of
 from app.video import natural_suffix
-from scripts.aws.cloud import Cloud
-from scripts.aws.errors import CloudError, JobFailed
-from scripts.aws.objects import Inputs, Item, Place, listed, results_by_key
+from scripts.aws.cloud import PROJECT_TAG, Cloud, CloudError, JobFailed
+from scripts.aws.jobs import KINDS
+from scripts.aws.objects import Inputs, S3Object, S3Uri, list_objects, results_by_key
 from scripts.aws.processing import read_reports
-from scripts.aws.tags import PROJECT_TAG
 from scripts.aws.transform import SUFFIX
-from scripts.aws.verifying import check_document, check_result
-from scripts.aws.watching import KINDS
+from scripts.aws.verification import check_document, check_result
 
 _SOURCE, _SHA = "face-blur-source", "face-blur-sha256"
 """Metadata of what was collected: the ETag of its source, and its own hash."""
@@ -36,7 +34,7 @@ _LINES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ResultRow:
     """What became of one input."""
 
     file: str
@@ -54,7 +52,7 @@ class Row:
 class _Found:
     """A result as it lies there, and the name that it is to have if that is known already."""
 
-    item: Item
+    item: S3Object
     name: str | None = None
     plan: str | None = None
     sha256: str | None = None
@@ -71,19 +69,21 @@ class Collector:
         plans: where ``NAME.plan.json`` or ``NAME.json`` may lie for each input; None: nowhere.
 
     Raises:
-        CloudError: input or output cannot be listed.
+        CloudError: input or output cannot be list_objects.
     """
 
     def __init__(
-        self, cloud: Cloud, inputs: Inputs, output: Place, folder: Path | None, plans: Place | None
+        self, cloud: Cloud, inputs: Inputs, output: S3Uri, folder: Path | None, plans: S3Uri | None
     ) -> None:
         self._cloud, self._inputs, self._output = cloud, inputs, output
         self._folder, self._plans = folder, plans
-        self._items = {item.key.removeprefix(output.key): item for item in listed(cloud, output)}
-        self._sources = {item.key: item for item in listed(cloud, inputs.prefix)}
-        self._known_plans = set() if plans is None else {i.key for i in listed(cloud, plans)}
+        self._items = {
+            item.key.removeprefix(output.key): item for item in list_objects(cloud, output)
+        }
+        self._sources = {item.key: item for item in list_objects(cloud, inputs.prefix)}
+        self._known_plans = set() if plans is None else {i.key for i in list_objects(cloud, plans)}
 
-    def transform(self, why: Callable[[str], str]) -> Iterator[Row]:
+    def transform(self, why: Callable[[str], str]) -> Iterator[ResultRow]:
         """Collect the results of a transform job; ``why`` tells what was logged about a key."""
         fresh = [name.removesuffix(SUFFIX) for name in self._items if name.endswith(SUFFIX)]
         by_key = results_by_key(self._inputs, fresh)
@@ -93,7 +93,7 @@ class Collector:
                 found = _Found(self._items[by_key[key] + SUFFIX], plan=self._plan_of(name))
             yield self._row(key, name, found, lambda key=key: why(key))  # type: ignore[misc]
 
-    def processing(self) -> Iterator[Row]:
+    def processing(self) -> Iterator[ResultRow]:
         """Collect the results of a processing job, which have their names already."""
         lines = read_reports(self._cloud, self._output, self._items.values())
         for key, name in zip(self._inputs.keys, self._inputs.names, strict=True):
@@ -108,27 +108,27 @@ class Collector:
                     reason = "the report tells of a result or a plan that is not there"
             yield self._row(key, name, found, lambda reason=reason: reason)  # type: ignore[misc]
 
-    def _row(self, key: str, name: str, found: _Found | None, why: Callable[[], str]) -> Row:
+    def _row(self, key: str, name: str, found: _Found | None, why: Callable[[], str]) -> ResultRow:
         try:
             source = self._source(key, name)
             if found is None:
                 there = self._collected(name, source)
                 if there is None:
-                    return Row(name, "missing", "", why())
+                    return ResultRow(name, "missing", "", why())
                 self._fetch_collected(there)
-                return Row(name, "done", self._output.key + there, "")
-            return Row(name, "done", self._settle(source, name, found), "")
+                return ResultRow(name, "done", self._output.key + there, "")
+            return ResultRow(name, "done", self._settle(source, name, found), "")
         except FaceBlurError as error:
-            return Row(name, "failed", "", " ".join(str(error).split()))
+            return ResultRow(name, "failed", "", " ".join(str(error).split()))
 
-    def _source(self, key: str, name: str) -> Item:
+    def _source(self, key: str, name: str) -> S3Object:
         if {"", ".", ".."} & set(PurePosixPath(name).parts) or name.startswith("/"):
             raise CloudError("its name cannot be that of a file")
         if key not in self._sources:
             raise CloudError("the source is not there any more; a result cannot be compared")
         return self._sources[key]
 
-    def _settle(self, source: Item, name: str, found: _Found) -> str:
+    def _settle(self, source: S3Object, name: str, found: _Found) -> str:
         """Check a result, and give it its name and type; returns its key."""
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
@@ -175,13 +175,13 @@ class Collector:
         others = set(self._inputs.names) - {name}
         return next(one for one in result_names(name, suffix) if one not in others)
 
-    def _download(self, bucket: str, item: Item, path: Path) -> Path:
+    def _download(self, bucket: str, item: S3Object, path: Path) -> Path:
         self._cloud.read(
             "s3", "download_file", Bucket=bucket, Key=item.key, Filename=os.fspath(path)
         )
         return path
 
-    def _collected(self, name: str, source: Item) -> str | None:
+    def _collected(self, name: str, source: S3Object) -> str | None:
         """The name of what was collected before from this very source."""
         names = set(self._items) - (set(self._inputs.names) - {name})
         for one in sorted(names):
@@ -197,7 +197,7 @@ class Collector:
             ChecksumMode="ENABLED",
         )  # fmt: skip
 
-    def _put(self, item: Item, target: str, suffix: str, source: Item, sha256: str) -> None:
+    def _put(self, item: S3Object, target: str, suffix: str, source: S3Object, sha256: str) -> None:
         """Have the result under its name, with its type; what was checked is what is copied."""
         key = self._output.key + target
         metadata = {_SOURCE: _bare(source.etag), _SHA: sha256}
@@ -214,7 +214,7 @@ class Collector:
         self._look_at(target, item, sha256, wanted)
         self._remove(item, key)
 
-    def _copy(self, item: Item, key: str, wanted: Mapping[str, Any]) -> None:
+    def _copy(self, item: S3Object, key: str, wanted: Mapping[str, Any]) -> None:
         kms = self._cloud.variables.kms_key
         encrypted = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms} if kms else {}
         self._cloud.change(
@@ -232,7 +232,7 @@ class Collector:
             },
         )  # fmt: skip
 
-    def _look_at(self, target: str, item: Item, sha256: str, wanted: Mapping[str, Any]) -> None:
+    def _look_at(self, target: str, item: S3Object, sha256: str, wanted: Mapping[str, Any]) -> None:
         head = self._head(target)
         same = head["ContentLength"] == item.size
         same &= all(head.get(name) == value for name, value in wanted.items())
@@ -243,7 +243,7 @@ class Collector:
         if not same:
             raise CloudError("its copy is not what was copied; the result was left as it is")
 
-    def _remove(self, item: Item, key: str) -> None:
+    def _remove(self, item: S3Object, key: str) -> None:
         if item.key != key:
             self._cloud.change("s3", "delete_object", Bucket=self._output.bucket, Key=item.key)
 
@@ -274,7 +274,7 @@ def _bare(etag: str) -> str:
     return etag.strip('"')
 
 
-def reasons(cloud: Cloud, job: str) -> Callable[[str], str]:
+def read_failure_reasons(cloud: Cloud, job: str) -> Callable[[str], str]:
     """What the service has logged about each key of a transform job.
 
     Raises:
@@ -305,7 +305,7 @@ def reasons(cloud: Cloud, job: str) -> Callable[[str], str]:
     return why
 
 
-def table(rows: Sequence[Row]) -> str:
+def format_table(rows: Sequence[ResultRow]) -> str:
     """The rows for people, and a line that counts them."""
     widths = [max(len(row.file) for row in rows), max(len(row.status) for row in rows)]
     lines = [
@@ -315,7 +315,7 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join([*lines, f"{sum(row.done for row in rows)} of {len(rows)} done"])
 
 
-def check_all(rows: Sequence[Row]) -> None:
+def check_all(rows: Sequence[ResultRow]) -> None:
     """Whether every input has its result.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The whole life of a job with the real commands, against a SageMaker of this machine."""
+"""A transform job from start to end: the real commands, against a simulated SageMaker."""
 
 import os
 import shlex
@@ -9,14 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.errors import FaceBlurError
-from scripts.aws.deployed import unique_name
-from scripts.aws.errors import CloudError
-from scripts.aws.upload import find_media
-from scripts.local.driver import Ended
+from app.config import Settings
+from app.errors import FaceBlurError, MediaError
+from app.plan import ModelRecord, ModelsRecord, Plan, SourceRecord, sha256_of
+from app.report import contact_sheet, save_png
+from app.video import open_source
+from scripts.aws.cloud import CloudError
+from scripts.aws.jobs import unique_name
+from scripts.aws.uploads import find_media
+from scripts.local.job_runner import JobResult
 from scripts.local.sagemaker import SageMaker
-from scripts.local.sheets import draw_sheet
-from scripts.local.transforming import Outcome
+from scripts.local.transformer import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "eu-north-1"
@@ -34,10 +37,11 @@ FOREIGN = ("AWS_", "DEPLOY_", "FACE_BLUR_", "SAGEMAKER_", "BOTO_")
 """How names begin in the environment that belong to the user's own account and settings."""
 _TELLS_MORE = 1
 """The exit code of a command that has not done everything."""
+_UNKNOWN = ModelRecord("unknown", "0" * 64)
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Scenario:
     """What is to be done: media and people of the user, instances, and options of the job."""
 
     media: Sequence[Path]
@@ -47,11 +51,11 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class ScenarioResult:
     """What came of it: ``sheets`` by the key of the input; ``folder`` holds all of it."""
 
     folder: Path
-    ended: Ended
+    ended: JobResult
     sheets: Mapping[str, Path]
     faults: Sequence[str]
 
@@ -76,7 +80,7 @@ def environment(sagemaker: SageMaker) -> dict[str, str]:
     }
 
 
-def live(sagemaker: SageMaker, wish: Wish, folder: Path) -> Done:
+def run_end_to_end(sagemaker: SageMaker, wish: Scenario, folder: Path) -> ScenarioResult:
     """Set up, upload, run, collect; results and contact sheets go below ``folder``.
 
     Raises:
@@ -102,7 +106,7 @@ def live(sagemaker: SageMaker, wish: Wish, folder: Path) -> Done:
         target.mkdir(parents=True)
         commands.run("collect", job, "--download", str(target), may_fail=True)
     sheets, faults = _sheets(ended, sources, target)
-    return Done(target, ended, sheets, faults)
+    return ScenarioResult(target, ended, sheets, faults)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,7 @@ class _Commands:
 
 
 def _sheets(
-    ended: Ended, sources: Mapping[str, Path], target: Path
+    ended: JobResult, sources: Mapping[str, Path], target: Path
 ) -> tuple[dict[str, Path], list[str]]:
     """A sheet for each object that was done; what is wrong with a result is a fault."""
     sheets: dict[str, Path] = {}
@@ -145,9 +149,9 @@ def _sheets(
 def table(outcomes: Sequence[Outcome]) -> str:
     """What became of each object, one line each.
 
-    >>> from scripts.local.objects import Item
-    >>> from scripts.local.requests import Place
-    >>> item = Item(Place("films", "input/a.mp4"), 10, Place("films", "out/a.mp4.out"))
+    >>> from scripts.local.job import JobObject
+    >>> from scripts.local.job import S3Uri
+    >>> item = JobObject(S3Uri("films", "input/a.mp4"), 10, S3Uri("films", "out/a.mp4.out"))
     >>> print(table([Outcome(item, "done", seconds=2.0)]))
     done        2.0 s  input/a.mp4
     """
@@ -156,3 +160,20 @@ def table(outcomes: Sequence[Outcome]) -> str:
         + (f"  {one.message}" if one.message else "")
         for one in outcomes
     )
+
+
+def draw_sheet(before: Path, after: Path, target: Path) -> None:
+    """Draw pairs of pictures, spread evenly over the video: a job tells nothing of its plan.
+
+    Raises:
+        MediaError: one of the files cannot be read, or they have not the same number of frames.
+        OutputError, DiskFull: the sheet cannot be written.
+    """
+    frames, made = (sum(1 for _ in open_source(path)) for path in (before, after))
+    if frames != made:
+        raise MediaError(f"{after}: has {made} frames, and its source {frames}")
+    info = open_source(before).info
+    source = SourceRecord(sha256_of(before), before.name, frames, *info.size, float(info.duration))
+    models = ModelsRecord(Settings().models, _UNKNOWN, None)
+    plan = Plan(source, {}, models, (), ((0, frames),), ())
+    save_png(contact_sheet(open_source(before), open_source(after), plan), target)

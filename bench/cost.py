@@ -46,9 +46,7 @@ def measure(command: Sequence[str]) -> Cost:
     with tempfile.TemporaryDirectory() as name:
         result = Path(name) / "result.json"
         launch = [sys.executable, "-S", str(HERE / "launch.py"), str(result)]
-        done = subprocess.run(  # noqa: S603 - the arguments are those of this script
-            [*launch, *command], check=False, capture_output=True, text=True
-        )
+        done = subprocess.run([*launch, *command], check=False, capture_output=True, text=True)
         if done.returncode:
             error = done.stderr.strip()
             raise RuntimeError(f"{' '.join(command)}: exit {done.returncode}: {error}")

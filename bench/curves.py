@@ -128,9 +128,16 @@ def toml(rows: Sequence[tuple[float, float, float, float]]) -> str:
 
 def table(pack: str, measured: Sequence[Bin]) -> str:
     """Markdown: a row for each bin."""
-    head = ("pack", "quality", "people", "pairs of one person", "strangers, median",
-            "1 % of the right people are below", "1 in 1,000 strangers reach, also in groups",
-            "strangers above the 1 %")  # fmt: skip
+    head = (
+        "pack",
+        "quality",
+        "people",
+        "pairs of one person",
+        "strangers, median",
+        "1 % of the right people are below",
+        "1 in 1,000 strangers reach, also in groups",
+        "strangers above the 1 %",
+    )
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     lines += [
         f"| {pack} | {one.quality:.2f} | {one.people} | {one.genuine} | {one.stranger:.3f}"

@@ -261,18 +261,37 @@ def row(pack: str, condition: str, found: Measured) -> Row:
 
 def table(rows: Sequence[Row]) -> str:
     """Markdown: a row for each condition."""
-    head = ("pack", "faces", "people", "pairs", "not found", "unclear", "AUC", "missed at 1 in 100",
-            "missed at 1 in 1,000", "identified", "taken for somebody else", "not sure",
-            "strangers hidden", "strangers sure")  # fmt: skip
+    head = (
+        "pack",
+        "faces",
+        "people",
+        "pairs",
+        "not found",
+        "unclear",
+        "AUC",
+        "missed at 1 in 100",
+        "missed at 1 in 1,000",
+        "identified",
+        "taken for somebody else",
+        "not sure",
+        "strangers hidden",
+        "strangers sure",
+    )
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for one in rows:
         rates = (one.missed, one.missed_sure, one.hidden, one.matched)
         cells = (
-            one.pack, one.condition, str(one.people), f"{one.genuine} / {one.impostor}",
-            str(one.lost), _percent(one.unclear), f"{one.auc:.4f}",
+            one.pack,
+            one.condition,
+            str(one.people),
+            f"{one.genuine} / {one.impostor}",
+            str(one.lost),
+            _percent(one.unclear),
+            f"{one.auc:.4f}",
             *map(_percent, (one.at_100, one.at_1000)),
-            _percent(one.identified), *map(_bounded, rates),
-        )  # fmt: skip
+            _percent(one.identified),
+            *map(_bounded, rates),
+        )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -85,9 +85,13 @@ def _strength(rows: Rows) -> list[Panel]:
         handles, labels = axis.get_legend_handles_labels()
         named = dict(zip(labels, handles, strict=True))
         axis.legend(
-            named.values(), named.keys(), fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5),
+            named.values(),
+            named.keys(),
+            fontsize=7,
+            loc="center left",
+            bbox_to_anchor=(1, 0.5),
             frameon=False,
-        )  # fmt: skip
+        )
 
     return [draw] if rows else []
 
@@ -106,10 +110,11 @@ def _quality(rows: Rows) -> list[Panel]:
         choices = list(dict.fromkeys(row["choice"] for row in rows))
         for number, (part, whole) in enumerate((("leaks", "targets"), ("spills", "others"))):
             rates = [
-                100 * sum(row["score"][part] for row in rows if row["choice"] == choice)
+                100
+                * sum(row["score"][part] for row in rows if row["choice"] == choice)
                 / max(1, sum(row["score"][whole] for row in rows if row["choice"] == choice))
                 for choice in choices
-            ]  # fmt: skip
+            ]
             axis.bar(np.arange(len(choices)) + 0.4 * number, rates, 0.4, label=part)
         axis.set_xticks(np.arange(len(choices)) + 0.2, choices)
         axis.set_ylabel("% of face-frames")

@@ -83,9 +83,7 @@ class Proof:
             "others": truth.people - {self._person},
             "everyone": truth.people,
         }[choice]
-        found = score(
-            clip.path, output, truth, targets, plan=plan, attacker=self._attacker
-        )  # fmt: skip
+        found = score(clip.path, output, truth, targets, plan=plan, attacker=self._attacker)
         output.unlink()
         return Row(name, choice, found, cost)
 

@@ -62,15 +62,17 @@ def run(name: str, folder: Path, *, quick: bool) -> tuple[str, Any, float, int]:
     result = folder / f"{name}.json"
     command = [sys.executable, "-m", f"bench.{name}", "--json", str(result)]
     began = time.monotonic()
-    done = subprocess.run(  # noqa: S603 - the arguments are those of this script
+    done = subprocess.run(
         [
             *command,
             *["--quick"] * quick,
             *["--runs=1"] * (quick and name == "speed"),
             *["--most=3"] * (name == "identity"),
         ],
-        check=False, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        check=False,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     if not result.exists():
         raise RuntimeError(f"bench.{name} ended with exit code {done.returncode} and no figures")
     figures = json.loads(result.read_text("utf-8"))
@@ -96,10 +98,13 @@ def _revision() -> str:
 
 
 def _git(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(  # noqa: S603 - the arguments are those of this script
-        ["git", *arguments],  # noqa: S607
-        cwd=ROOT, check=False, capture_output=True, text=True,
-    )  # fmt: skip
+    return subprocess.run(
+        ["git", *arguments],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
 
 
 def _processor() -> str:

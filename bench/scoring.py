@@ -138,13 +138,18 @@ def score(
     others = [face for face in truth.recognisable() if face.person not in targets]
     jitter, steps = _jitter(wanted, plan, truth)
     return Score(
-        targets=len(wanted), leaks=len(leaks), large_leaks=large,
-        asked=len(asked), named_before=sum(name[0] for name in asked),
+        targets=len(wanted),
+        leaks=len(leaks),
+        large_leaks=large,
+        asked=len(asked),
+        named_before=sum(name[0] for name in asked),
         named=sum(name[1] for name in asked),
         others=len(others) if plan is not None else 0,
         spills=len(spilled(truth, plan, targets)) if plan is not None else 0,
-        jitter=jitter, steps=steps, **_runs(wanted, leaks),
-    )  # fmt: skip
+        jitter=jitter,
+        steps=steps,
+        **_runs(wanted, leaks),
+    )
 
 
 def _pairs(before: Path, after: Path) -> Iterator[tuple[Image, Image]]:

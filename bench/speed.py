@@ -118,11 +118,15 @@ def rival(folder: Path, _: int, *, quick: bool) -> list[Line]:
             left = leaks(clip, made)
             lines.append(
                 Line(
-                    "rival", f"{height} lines, two faces", name, shown, costs[name],
+                    "rival",
+                    f"{height} lines, two faces",
+                    name,
+                    shown,
+                    costs[name],
                     costs[name].cpu / costs["face-blur"].cpu,
                     f"{left} of {len(clip.truth.faces)} face-frames readable",
                 )
-            )  # fmt: skip
+            )
     return lines
 
 

@@ -1,8 +1,8 @@
-"""Make what Face blur needs on AWS, or bring it up to date: bucket, image repository and role.
+"""Create or update the AWS resources of Face blur: bucket, image repository and role.
 
     python -m scripts.infrastructure [--keep-days 30] [--keep-rest-days 365] [--dry-run]
 
-It can be run again at any time. scripts/infrastructure.yaml says exactly what is made.
+Running it again is safe. scripts/infrastructure.yaml lists the resources.
 """
 
 import argparse
@@ -14,18 +14,22 @@ from scripts.aws.stack import KEEP, create_or_update
 
 
 def parser() -> argparse.ArgumentParser:
-    """Options of this command."""
-    made = make_parser("Make the bucket, the image repository and the role, or update them.")
+    """Return the options of the command."""
+    made = make_parser("Create or update the bucket, the image repository and the role.")
     made.add_argument(
-        "--keep-days", type=_days, metavar="DAYS",
-        help="delete videos and results after so many days "
-        f"(default: as it is, at first {KEEP['KeepDays']})",
-    )  # fmt: skip
+        "--keep-days",
+        type=_days,
+        metavar="DAYS",
+        help="delete videos and results after this many days "
+        f"(default: unchanged, at first {KEEP['KeepDays']})",
+    )
     made.add_argument(
-        "--keep-rest-days", type=_days, metavar="DAYS",
-        help="delete everything else, photos too, after so many "
-        f"(default: as it is, at first {KEEP['KeepRestDays']})",
-    )  # fmt: skip
+        "--keep-rest-days",
+        type=_days,
+        metavar="DAYS",
+        help="delete everything else, such as photos, after this many days "
+        f"(default: unchanged, at first {KEEP['KeepRestDays']})",
+    )
     return made
 
 
@@ -37,7 +41,7 @@ def _days(text: str) -> int:
 
 
 def run(cloud: Cloud, args: argparse.Namespace) -> None:
-    """Make the stack, and print what it has."""
+    """Create or update the stack, and print its outputs."""
     keep = {"KeepDays": args.keep_days, "KeepRestDays": args.keep_rest_days}
     found = create_or_update(cloud, keep)
     if not cloud.dry_run:

@@ -1,4 +1,4 @@
-"""The parts that all commands share: options, settings of jobs, one-line errors, exit codes."""
+"""The parts that all commands share: options, job settings, one-line errors, exit codes."""
 
 import argparse
 import sys
@@ -9,30 +9,32 @@ from typing import Any, TypeAlias
 from app.config import ENV_PREFIX, ServiceSettings, Settings
 from app.errors import ConfigError, FaceBlurError, Interrupted
 from scripts.aws.cloud import Cloud
-from scripts.aws.variables import Variables, add_options, given
+from scripts.aws.variables import Variables, add_variable_options, variables_given
 
 Run: TypeAlias = Callable[[Cloud, argparse.Namespace], None]
-"""Does the work of a command; raises ``FaceBlurError`` where it fails."""
+"""The work of a command; it raises ``FaceBlurError`` on failure."""
 SHORT = ("blur", "effect", "shape")
-"""Settings with an option of their own; the others are given by ``--set``."""
+"""Settings that have their own option; all others are given with ``--set``."""
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
-    """A parser with the options that every command has; those of its own are added to it."""
+    """Return a parser with the common options; commands add their own."""
     parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
-    parser.add_argument("--config", type=Path, metavar="FILE", help="instead of variables.py")
     parser.add_argument(
-        "--dry-run", action="store_true", help="change nothing; print the requests that would"
+        "--config", type=Path, metavar="FILE", help="read this file instead of variables.py"
     )
-    add_options(parser)
+    parser.add_argument(
+        "--dry-run", action="store_true", help="change nothing; print the requests instead"
+    )
+    add_variable_options(parser)
     return parser
 
 
 def main(parser: argparse.ArgumentParser, run: Run, argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code: 0, 1 failed, 2 usage, 130 interrupted."""
+    """Run a command and return its exit code: 0, 1 failed, 2 usage, 130 interrupted."""
     args = parser.parse_args(argv)
     try:
-        cloud = Cloud(Variables.load(given(args), args.config), dry_run=args.dry_run)
+        cloud = Cloud(Variables.load(variables_given(args), args.config), dry_run=args.dry_run)
         run(cloud, args)
     except KeyboardInterrupt:
         return _fail(parser.prog, "interrupted", Interrupted.exit_code)
@@ -47,7 +49,7 @@ def _fail(name: str, message: str, code: int) -> int:
 
 
 def add_job_options(parser: argparse.ArgumentParser) -> None:
-    """Give a command the options that say what a job does."""
+    """Add the options for the settings of a job."""
     group = parser.add_argument_group("settings of Face blur (see the README)")
     for name in SHORT:
         description = str(Settings.model_fields[name].description)
@@ -58,10 +60,10 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_given(args: argparse.Namespace) -> dict[str, str]:
-    """The settings that were given as options, as variables of the environment.
+    """Return the settings given as options, as environment variables.
 
     Raises:
-        ConfigError: ``--set`` is no pair, or names a setting twice.
+        ConfigError: ``--set`` is not NAME=VALUE, or a setting is given twice.
     """
     found = {name: getattr(args, name) for name in SHORT if getattr(args, name) is not None}
     pairs = _pairs(args.set)
@@ -83,14 +85,16 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
 
 
 def check_settings(environment: Mapping[str, str], *, people: bool) -> None:
-    """Whether the container will start with an environment.
+    """Check that the container will start with an environment.
+
+    The container makes the same check, but then the instance has already been paid for.
 
     Args:
         environment: ``FACE_BLUR_`` variables.
-        people: whether photos of people reach it by another way.
+        people: whether the container gets reference photos in another way.
 
     Raises:
-        ConfigError: a name is unknown, a value is out of range, or two contradict each other.
+        ConfigError: a name is unknown, a value is out of range, or two values contradict.
     """
     values: dict[str, Any] = {
         name.removeprefix(ENV_PREFIX).lower(): value for name, value in environment.items() if value

@@ -1,4 +1,4 @@
-"""The end: what carries our tag is found, shown, and deleted; nothing else is touched."""
+"""Find and delete the resources with the tag of the project; all others stay untouched."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _UNTAGGED = frozenset({"NoSuchTagSet", "NoSuchBucket", "AccessDenied"})
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """Something of ours: its kind is one of ``KINDS``."""
+    """A tagged resource; ``kind`` is a key of ``KINDS``."""
 
     kind: str
     name: str
@@ -26,19 +26,19 @@ class Resource:
 
 
 def find_all(cloud: Cloud) -> list[Resource]:
-    """All that carries the tag of the project, in the order in which it has to go.
+    """Find all resources with the tag of the project, in the order of deletion.
 
     Raises:
-        CloudError: AWS does not tell all of it.
+        CloudError: a resource cannot be listed.
     """
     return list(chain(*(find(cloud) for find, _ in KINDS.values())))
 
 
 def delete(cloud: Cloud, found: Sequence[Resource]) -> None:
-    """Delete what was found; in a dry run print the requests.
+    """Delete resources in order; in a dry run print the requests.
 
     Raises:
-        CloudError: AWS refuses; what comes after in the order is left as it is.
+        CloudError: AWS refuses; the remaining resources are kept.
     """
     for one in found:
         cloud.say(f"deleting {one}")
@@ -51,11 +51,11 @@ def _tagged(cloud: Cloud, arn: str) -> bool:
 
 
 def _jobs(cloud: Cloud, kind: str) -> Iterator[tuple[str, str]]:
-    """Names and states of jobs that have not ended; those that have cannot be deleted."""
+    """Yield names and states of unfinished jobs; finished jobs cannot be deleted."""
     operation, key = f"list_{kind.lower()}_jobs", f"{kind}JobSummaries"
     for status in _RUNNING:
         for job in cloud.pages("sagemaker", operation, key, StatusEquals=status):
-            # Not every stand-in for AWS heeds the filter.
+            # moto ignores the filter.
             if job[f"{kind}JobStatus"] == status and _tagged(cloud, job[f"{kind}JobArn"]):
                 yield job[f"{kind}JobName"], status
 
@@ -74,7 +74,7 @@ def _stop(cloud: Cloud, kind: str, name: str) -> None:
     found = cloud.read("sagemaker", f"describe_{kind.lower()}_job", **request)
     if found[state] == "InProgress":
         cloud.change("sagemaker", f"stop_{kind.lower()}_job", **request)
-    # A job that is still writing would put objects into a bucket that was emptied.
+    # A running job would write objects into the emptied bucket.
     try:
         cloud.wait("sagemaker", f"{kind.lower()}_job_completed_or_stopped", **request)
     except CloudError:
@@ -114,7 +114,7 @@ def _delete_repository(cloud: Cloud, name: str) -> None:
     try:
         cloud.change("ecr", "delete_repository", repositoryName=name, force=True)
     except CloudError as error:
-        # That of the stack has gone with it.
+        # The repository of the stack is deleted with the stack.
         if error.reason != "RepositoryNotFoundException":
             raise
 
@@ -139,7 +139,7 @@ def _find_buckets(cloud: Cloud) -> Iterator[Resource]:
         try:
             tags = cloud.read("s3", "get_bucket_tagging", Bucket=name)["TagSet"]
         except CloudError as error:
-            # What may not be looked at is not ours; anything else could hide what is.
+            # A bucket without read permission is not ours; other errors could hide one that is.
             if error.reason in _UNTAGGED:
                 continue
             raise
@@ -149,7 +149,7 @@ def _find_buckets(cloud: Cloud) -> Iterator[Resource]:
 
 
 def _objects(cloud: Cloud, bucket: str) -> Iterator[dict[str, Any]]:
-    """Objects, and versions and marks of deletion where somebody has switched versions on."""
+    """Yield objects, and also versions and delete markers, in case versioning was switched on."""
     for key in ("Versions", "DeleteMarkers"):
         yield from cloud.pages("s3", "list_object_versions", key, Bucket=bucket)
 
@@ -170,7 +170,7 @@ def _delete_bucket(cloud: Cloud, name: str) -> None:
 
 
 def _is_there(cloud: Cloud, bucket: str) -> bool:
-    """Whether the bucket is there still: one that is empty may have gone with its stack."""
+    """Return whether the bucket exists; an empty one may have been deleted with its stack."""
     try:
         cloud.read("s3", "get_bucket_tagging", Bucket=bucket)
     except CloudError as error:
@@ -188,4 +188,4 @@ KINDS: dict[str, tuple[Callable[[Cloud], Iterator[Resource]], Callable[[Cloud, s
     "repository": (_find_repositories, _delete_repository),
     "bucket": (_find_buckets, _delete_bucket),
 }
-"""How each kind is found and deleted: who writes goes before what is written to."""
+"""How to find and delete each kind. Writers are deleted before the places they write to."""

@@ -1,4 +1,4 @@
-"""Jobs of SageMaker: names, networks and disks for a request; finding, watching and stopping."""
+"""SageMaker jobs: names, networks and disks for requests; finding, watching and stopping jobs."""
 
 import secrets
 import time
@@ -13,20 +13,20 @@ from scripts.aws.limits import has_own_disk
 from scripts.aws.variables import Variables
 
 ENDED = frozenset({"Completed", "Failed", "Stopped"})
-_ABSENT = frozenset({"ValidationException", "ResourceNotFound"})
+_NOT_FOUND = frozenset({"ValidationException", "ResourceNotFound"})
 _POLL_STOPPING = 2.0
-_PATIENCE = 5
-"""Looks in a row that may fail: a network that is away for a minute is no reason to give up."""
+_MAX_FAILED_POLLS = 5
+"""Failed polls in a row before watching stops: a short network failure must not end it."""
 
 
 def unique_name(project: str) -> str:
-    """A name for a job: no two jobs of a region may have the same, ended ones included."""
+    """Return a new job name: names are unique in a region, including those of ended jobs."""
     moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     return f"{project}-{moment}-{secrets.token_hex(2)}"
 
 
 def vpc(variables: Variables) -> dict[str, Any]:
-    """The network of a container, if there are subnets."""
+    """Return the network of a container; empty without subnets."""
     if not variables.subnets:
         return {}
     subnets, groups = list(variables.subnets), list(variables.security_groups)
@@ -34,15 +34,15 @@ def vpc(variables: Variables) -> dict[str, Any]:
 
 
 def volume_key(variables: Variables, instance_type: str) -> dict[str, str]:
-    """The key of the disks; instances with disks of their own refuse one."""
+    """Return the key of the disks; instance types with local disks refuse one."""
     if not variables.kms_key or has_own_disk(instance_type):
         return {}
     return {"VolumeKmsKeyId": variables.kms_key}
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What the API calls the things of a kind of jobs."""
+class JobKind:
+    """The names that the API uses for a kind of job."""
 
     noun: str
     key: str
@@ -50,80 +50,82 @@ class Kind:
 
     @property
     def describe(self) -> str:
-        """The call that tells about a job."""
+        """The client method that describes a job."""
         return f"describe_{self.noun}_job"
 
     @property
     def stop(self) -> str:
-        """The call that stops a job."""
+        """The client method that stops a job."""
         return f"stop_{self.noun}_job"
 
 
 KINDS = {
-    "transform": Kind("transform", "TransformJob", "/aws/sagemaker/TransformJobs"),
-    "processing": Kind("processing", "ProcessingJob", "/aws/sagemaker/ProcessingJobs"),
+    "transform": JobKind("transform", "TransformJob", "/aws/sagemaker/TransformJobs"),
+    "processing": JobKind("processing", "ProcessingJob", "/aws/sagemaker/ProcessingJobs"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job by its name."""
+    """A job, identified by its name."""
 
-    kind: Kind
+    kind: JobKind
     name: str
 
     def describe(self, cloud: Cloud) -> dict[str, Any]:
-        """All that the service tells about it.
+        """Return the description of the job.
 
         Raises:
-            CloudError: there is no such job.
+            CloudError: the job does not exist.
         """
         return cloud.read("sagemaker", self.kind.describe, **{f"{self.kind.key}Name": self.name})
 
-    def status(self, told: dict[str, Any]) -> str:
-        """Its state, out of what was told: one of ``ENDED``, InProgress or Stopping."""
-        return str(told[f"{self.kind.key}Status"])
+    def status(self, description: dict[str, Any]) -> str:
+        """Return the state from a description: one of ``ENDED``, InProgress or Stopping."""
+        return str(description[f"{self.kind.key}Status"])
 
     def stop(self, cloud: Cloud) -> None:
-        """Ask the service to end it."""
+        """Request that the job stops."""
         cloud.change("sagemaker", self.kind.stop, **{f"{self.kind.key}Name": self.name})
 
 
 def find_job(cloud: Cloud, name: str) -> tuple[Job, dict[str, Any]]:
-    """The job of a name, of whichever kind, and what the service tells about it.
+    """Find a job of either kind by its name; return it with its description.
 
     Raises:
-        CloudError: there is none.
-        UntaggedError: it does not carry our tag.
+        CloudError: the job does not exist.
+        UntaggedError: the job does not have the tag of the project.
     """
     for kind in KINDS.values():
         job = Job(kind, name)
         try:
-            told = job.describe(cloud)
+            description = job.describe(cloud)
         except CloudError as error:
-            if error.reason not in _ABSENT:
+            if error.reason not in _NOT_FOUND:
                 raise
             continue
-        tags = cloud.pages("sagemaker", "list_tags", "Tags", ResourceArn=told[f"{kind.key}Arn"])
+        tags = cloud.pages(
+            "sagemaker", "list_tags", "Tags", ResourceArn=description[f"{kind.key}Arn"]
+        )
         if not has_project_tag(tags, cloud.variables.project):
-            raise UntaggedError(f"{name}: does not carry the tag of {cloud.variables.project}")
-        return job, told
-    raise CloudError(f"{name}: there is no such job in {cloud.variables.region}")
+            raise UntaggedError(f"{name}: does not have the tag of {cloud.variables.project}")
+        return job, description
+    raise CloudError(f"{name}: no such job in {cloud.variables.region}")
 
 
 @dataclass
 class LogTail:
-    """What was logged by a job since it was asked last; streams are those of its instances."""
+    """The log of a job, read incrementally; each instance has its own streams."""
 
     cloud: Cloud
     job: Job
     _tokens: dict[str, str] = field(default_factory=dict)
 
     def lines(self) -> Iterator[str]:
-        """New lines, each with the end of its stream's name before it.
+        """Yield the new lines, each prefixed with the short name of its stream.
 
         Raises:
-            CloudError: they cannot be read.
+            CloudError: the log cannot be read.
         """
         for stream in self._streams():
             yield from self._new(stream)
@@ -131,12 +133,15 @@ class LogTail:
     def _streams(self) -> list[str]:
         try:
             found = self.cloud.pages(
-                "logs", "describe_log_streams", "logStreams",
-                logGroupName=self.job.kind.log_group, logStreamNamePrefix=f"{self.job.name}/",
-            )  # fmt: skip
+                "logs",
+                "describe_log_streams",
+                "logStreams",
+                logGroupName=self.job.kind.log_group,
+                logStreamNamePrefix=f"{self.job.name}/",
+            )
             return [stream["logStreamName"] for stream in found]
         except CloudError as error:
-            # The first job of an account makes the group.
+            # The log group does not exist before the first job of an account.
             if error.reason == "ResourceNotFoundException":
                 return []
             raise
@@ -152,17 +157,17 @@ class LogTail:
             )
             yield from (f"[{short}] {event['message'].rstrip()}" for event in answer["events"])
             self._tokens[stream] = answer["nextForwardToken"]
-            # The end is where the token stays the same.
+            # An unchanged token marks the end.
             if not answer["events"] or answer["nextForwardToken"] == token:
                 return
 
 
 @contextmanager
 def stop_on_interrupt(cloud: Cloud, job: Job) -> Iterator[None]:
-    """Work with a job that Ctrl-C stops, also while it is being made.
+    """Stop the job on Ctrl-C, even while it is being created.
 
     Raises:
-        Interrupted: it was.
+        Interrupted: Ctrl-C was pressed.
     """
     try:
         yield
@@ -172,14 +177,14 @@ def stop_on_interrupt(cloud: Cloud, job: Job) -> Iterator[None]:
 
 
 def _stop(cloud: Cloud, job: Job) -> None:
-    cloud.say(f"stopping {job.name}; press Ctrl-C again to leave without waiting for that")
+    cloud.say(f"stopping {job.name}; press Ctrl-C again to leave without waiting")
     try:
         job.stop(cloud)
         while job.status(job.describe(cloud)) not in ENDED:
             time.sleep(_POLL_STOPPING)
     except CloudError as error:
         raise Interrupted(
-            f"{job.name} may be running still: it could not be stopped: {error}"
+            f"{job.name} may still be running: it could not be stopped: {error}"
         ) from error
     except KeyboardInterrupt:
         raise Interrupted(f"left {job.name}, which may not have stopped yet") from None
@@ -188,38 +193,39 @@ def _stop(cloud: Cloud, job: Job) -> None:
 def watch(
     cloud: Cloud, job: Job, done: Callable[[], int], expected: int, poll: float
 ) -> dict[str, Any]:
-    """Wait until a job ends, and tell how far it is; returns what the service tells in the end.
+    """Wait until a job ends, reporting its progress; return its last description.
 
     Args:
         cloud: the account.
-        job: that was begun.
-        done: counts the results that are there.
-        expected: how many there will be.
-        poll: seconds between looks.
+        job: the job, already created.
+        done: counts the results so far.
+        expected: number of results at the end.
+        poll: seconds between polls.
 
     Raises:
-        JobFailed: it failed, or somebody stopped it.
+        JobFailed: the job failed or was stopped.
+        CloudError: the job could not be polled several times in a row.
     """
     progress = _Progress(cloud, LogTail(cloud, job), expected, time.monotonic())
     failed = 0
     while True:
         try:
-            told = job.describe(cloud)
-            progress.show(job.status(told), done)
+            description = job.describe(cloud)
+            progress.show(job.status(description), done)
             failed = 0
         except CloudError as error:
             failed += 1
-            if failed == _PATIENCE:
-                raise CloudError(f"{job.name} goes on, but cannot be watched: {error}") from error
+            if failed == _MAX_FAILED_POLLS:
+                raise CloudError(f"{job.name} continues, but cannot be watched: {error}") from error
         else:
-            if job.status(told) in ENDED:
-                return _ended(job, job.status(told), told)
+            if job.status(description) in ENDED:
+                return _ended(job, job.status(description), description)
         time.sleep(poll)
 
 
 @dataclass
 class _Progress:
-    """What is shown of a job while it goes on."""
+    """The progress report of a job."""
 
     cloud: Cloud
     tail: LogTail
@@ -228,7 +234,7 @@ class _Progress:
     shown: str = ""
 
     def show(self, status: str, done: Callable[[], int]) -> None:
-        """Show what is new."""
+        """Print new log lines, and the state if it changed."""
         for line in self.tail.lines():
             self.cloud.say(line)
         line = f"{status}: {done()} of {self.expected} done"
@@ -237,17 +243,19 @@ class _Progress:
             self.shown = line
 
 
-def _ended(job: Job, status: str, told: dict[str, Any]) -> dict[str, Any]:
+def _ended(job: Job, status: str, description: dict[str, Any]) -> dict[str, Any]:
     if status == "Completed":
-        return told
-    # ExitMessage is what a container of a processing job has to say.
-    reasons = [str(told[key]) for key in ("FailureReason", "ExitMessage") if told.get(key)]
+        return description
+    # ExitMessage is the message of a processing job's container.
+    reasons = [
+        str(description[key]) for key in ("FailureReason", "ExitMessage") if description.get(key)
+    ]
     how = "failed" if status == "Failed" else "was stopped"
     raise JobFailed(": ".join([f"{job.name} {how}", *reasons]))
 
 
 def _clock(seconds: float) -> str:
-    """Hours, minutes and seconds.
+    """Format seconds as hours, minutes and seconds.
 
     >>> _clock(3725)
     '1:02:05'
@@ -256,11 +264,11 @@ def _clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{second:02}"
 
 
-def check_ended(job: Job, told: dict[str, Any]) -> None:
-    """Whether a job has ended, so that another one may go on with it.
+def check_ended(job: Job, description: dict[str, Any]) -> None:
+    """Check that a job has ended, so that another job can resume it.
 
     Raises:
-        UsageError: it has not.
+        UsageError: the job is still active.
     """
-    if job.status(told) not in ENDED:
-        raise UsageError(f"{job.name} is {job.status(told)}; wait for its end, or stop it")
+    if job.status(description) not in ENDED:
+        raise UsageError(f"{job.name} is {job.status(description)}; wait until it ends, or stop it")

@@ -1,4 +1,4 @@
-"""Whether a result is one: no copy of its source, with all of its pictures at their times."""
+"""Verify a result: it must differ from its source, and have all its frames with their times."""
 
 import json
 from contextlib import suppress
@@ -14,7 +14,7 @@ from app.video import open_source
 
 @dataclass(frozen=True, slots=True)
 class MediaFacts:
-    """What a decoder finds in a file: ``span`` and ``tick`` are seconds."""
+    """Facts of a decoded file; ``span`` and ``tick`` are in seconds."""
 
     sha256: str
     size: tuple[int, int]
@@ -25,10 +25,10 @@ class MediaFacts:
 
 
 def read_facts(path: Path) -> MediaFacts:
-    """Decode all of a file.
+    """Decode a whole file and return its facts.
 
     Raises:
-        MediaError: it cannot be decoded to its end, or is no video or image.
+        MediaError: the file cannot be decoded completely, or is not a video or image.
     """
     source = open_source(path)
     info = source.info
@@ -41,42 +41,42 @@ def read_facts(path: Path) -> MediaFacts:
 
 
 def check_result(result: Path, source: Path, plan: Plan | None) -> None:
-    """Compare a result with its source, or with the plan that it was made by.
+    """Compare a result with its source, or with its plan if there is one.
 
     Raises:
-        MediaError: the result is damaged, or is not what became of the source.
-        PlanError: the plan is of another file.
+        MediaError: the result is damaged, or does not match the source.
+        PlanError: the plan belongs to another file.
     """
     found, original = read_facts(result), sha256_of(source)
     if found.sha256 == original:
-        raise MediaError("it is the source itself, byte by byte: not processed")
+        raise MediaError("it is identical to the source: not processed")
     if plan is None:
         _compare(found, read_facts(source))
         return
     if plan.source.sha256 != original:
-        raise PlanError("its plan is of another file")
-    _equal("frames", found.frames, plan.source.frames)
-    _equal("its size", found.size, (plan.source.width, plan.source.height))
+        raise PlanError("its plan belongs to another file")
+    _check_equal("frames", found.frames, plan.source.frames)
+    _check_equal("its size", found.size, (plan.source.width, plan.source.height))
 
 
-def _compare(found: MediaFacts, wanted: MediaFacts) -> None:
-    _equal("image", found.is_image, wanted.is_image)
-    _equal("frames", found.frames, wanted.frames)
-    _equal("its size", found.size, wanted.size)
-    if abs(found.span - wanted.span) > max(found.tick, wanted.tick):
+def _compare(found: MediaFacts, expected: MediaFacts) -> None:
+    _check_equal("image", found.is_image, expected.is_image)
+    _check_equal("frames", found.frames, expected.frames)
+    _check_equal("its size", found.size, expected.size)
+    if abs(found.span - expected.span) > max(found.tick, expected.tick):
         raise MediaError(
-            f"from its first to its last frame are {float(found.span):.3f} s, "
-            f"not {float(wanted.span):.3f} s"
+            f"its frames span {float(found.span):.3f} s, "
+            f"not {float(expected.span):.3f} s as in its source"
         )
 
 
-def _equal(what: str, found: object, wanted: object) -> None:
-    if found != wanted:
-        raise MediaError(f"{what}: {found}, not {wanted} as in its source")
+def _check_equal(what: str, found: object, expected: object) -> None:
+    if found != expected:
+        raise MediaError(f"{what}: {found}, not {expected} as in its source")
 
 
 def check_document(result: Path, source: Path) -> None:
-    """Whether a result is the plan of its source, or the report about it, a ticket.
+    """Check that a JSON result is the plan of its source, or the report of a ticket.
 
     Raises:
         UnsupportedMedia: it is neither.
@@ -87,11 +87,11 @@ def check_document(result: Path, source: Path) -> None:
         if read_plan(result).source.sha256 != sha256_of(source):
             raise PlanError("it is the plan of another file")
     elif not content.get("output") or content["output"] != _json(source).get("output"):
-        raise UnsupportedMedia("it is neither a video, an image nor a plan")
+        raise UnsupportedMedia("it is not a video, an image or a plan")
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """The object in a file; an empty one where there is none."""
+    """Return the JSON object in a file; an empty one if the file has none."""
     with suppress(ValueError), path.open("rb") as file:
         if file.read(1) == b"{":
             content: dict[str, Any] = json.loads(path.read_bytes())

@@ -32,17 +32,17 @@ INPUT_PREFIX = {INPUT!r}
 INSTANCE_TYPE = "ml.c6i.2xlarge"
 IMAGE_URI = "123456789012.dkr.ecr.{REGION}.amazonaws.com/face-blur:local"
 """
-"""For the commands, instead of the user's own; the image is what the launcher starts."""
-FOREIGN = ("AWS_", "DEPLOY_", "FACE_BLUR_", "SAGEMAKER_", "BOTO_")
-"""How names begin in the environment that belong to the user's own account and settings."""
-_TELLS_MORE = 1
-"""The exit code of a command that has not done everything."""
+"""Variables for the commands, instead of the user's own; the launcher decides which image runs."""
+USER_PREFIXES = ("AWS_", "DEPLOY_", "FACE_BLUR_", "SAGEMAKER_", "BOTO_")
+"""Prefixes of environment variables that belong to the user's account and settings."""
+_INCOMPLETE = 1
+"""Exit code of a command that could not process all files."""
 _UNKNOWN = ModelRecord("unknown", "0" * 64)
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What is to be done: media and people of the user, instances, and options of the job."""
+    """Media and people of the user, number of instances, and options of run_transform."""
 
     media: Sequence[Path]
     people: Path | None
@@ -52,7 +52,7 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioResult:
-    """What came of it: ``sheets`` by the key of the input; ``folder`` holds all of it."""
+    """The result of a scenario in ``folder``; ``sheets`` are contact sheets by key of the input."""
 
     folder: Path
     ended: JobResult
@@ -61,13 +61,13 @@ class ScenarioResult:
 
     @property
     def exit_code(self) -> int:
-        """0 where everything was done."""
+        """0 if all files were processed."""
         return 1 if self.ended.state != "Completed" or self.faults else 0
 
 
 def environment(sagemaker: SageMaker) -> dict[str, str]:
-    """An environment in which commands find this SageMaker, and nothing of the user's account."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)}
+    """Return an environment with this SageMaker, and without the user's account."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(USER_PREFIXES)}
     return kept | {
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
@@ -81,10 +81,10 @@ def environment(sagemaker: SageMaker) -> dict[str, str]:
 
 
 def run_end_to_end(sagemaker: SageMaker, wish: Scenario, folder: Path) -> ScenarioResult:
-    """Set up, upload, run, collect; results and contact sheets go below ``folder``.
+    """Set up, upload, run and collect; results and contact sheets go below ``folder``.
 
     Raises:
-        CloudError: a command has failed, and has said why.
+        CloudError: a command failed, and printed the reason.
         UsageError: the media cannot be uploaded.
     """
     job = unique_name(PROJECT)
@@ -102,7 +102,7 @@ def run_end_to_end(sagemaker: SageMaker, wish: Scenario, folder: Path) -> Scenar
         commands.run("run_transform", *begin, may_fail=True)
         ended = sagemaker.wait(job, REGION)
         if ended is None:
-            raise CloudError(f"{job}: its end is not known")
+            raise CloudError(f"{job}: it has not ended")
         target.mkdir(parents=True)
         commands.run("collect", job, "--download", str(target), may_fail=True)
     sheets, faults = _sheets(ended, sources, target)
@@ -111,7 +111,7 @@ def run_end_to_end(sagemaker: SageMaker, wish: Scenario, folder: Path) -> Scenar
 
 @dataclass(frozen=True, slots=True)
 class _Commands:
-    """Runs our commands as users do, and shows them."""
+    """Runs and prints commands."""
 
     environment: Mapping[str, str]
     config: Path
@@ -119,17 +119,17 @@ class _Commands:
     def run(self, name: str, *arguments: str, may_fail: bool = False) -> None:
         print(f"\n$ python -m scripts.{name} {shlex.join(arguments)}", flush=True)
         command = [sys.executable, "-m", f"scripts.{name}", *arguments]
-        ended = subprocess.run(  # noqa: S603 - the arguments are ours
+        ended = subprocess.run(
             [*command, "--config", str(self.config)], env=dict(self.environment), check=False
         )
-        if ended.returncode and not (may_fail and ended.returncode == _TELLS_MORE):
-            raise CloudError(f"scripts.{name} has failed; see above")
+        if ended.returncode and not (may_fail and ended.returncode == _INCOMPLETE):
+            raise CloudError(f"scripts.{name} failed; see above")
 
 
 def _sheets(
     ended: JobResult, sources: Mapping[str, Path], target: Path
 ) -> tuple[dict[str, Path], list[str]]:
-    """A sheet for each object that was done; what is wrong with a result is a fault."""
+    """Draw a contact sheet for each processed object; return the sheets and the failures."""
     sheets: dict[str, Path] = {}
     faults: list[str] = []
     for outcome in ended.outcomes:
@@ -147,11 +147,11 @@ def _sheets(
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """What became of each object, one line each.
+    """Format the outcome of each object as one line.
 
     >>> from scripts.local.job import JobObject
     >>> from scripts.local.job import S3Uri
-    >>> item = JobObject(S3Uri("films", "input/a.mp4"), 10, S3Uri("films", "out/a.mp4.out"))
+    >>> item = JobObject(S3Uri("videos", "input/a.mp4"), 10, S3Uri("videos", "out/a.mp4.out"))
     >>> print(table([Outcome(item, "done", seconds=2.0)]))
     done        2.0 s  input/a.mp4
     """
@@ -163,15 +163,15 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 
 def draw_sheet(before: Path, after: Path, target: Path) -> None:
-    """Draw pairs of pictures, spread evenly over the video: a job tells nothing of its plan.
+    """Draw pairs of frames, spread evenly over the video: a transform job returns no plan.
 
     Raises:
-        MediaError: one of the files cannot be read, or they have not the same number of frames.
+        MediaError: a file cannot be read, or the numbers of frames differ.
         OutputError, DiskFull: the sheet cannot be written.
     """
     frames, made = (sum(1 for _ in open_source(path)) for path in (before, after))
     if frames != made:
-        raise MediaError(f"{after}: has {made} frames, and its source {frames}")
+        raise MediaError(f"{after}: has {made} frames, but its source has {frames}")
     info = open_source(before).info
     source = SourceRecord(sha256_of(before), before.name, frames, *info.size, float(info.duration))
     models = ModelsRecord(Settings().models, _UNKNOWN, None)

@@ -1,4 +1,4 @@
-"""One instance of a job: a container from its start to its end."""
+"""One instance of a job: a container from start to stop."""
 
 import tarfile
 import time
@@ -12,21 +12,21 @@ from scripts.local.containers import Container, Launcher
 from scripts.local.invocation import IncompleteResponse, execution_parameters, ping
 from scripts.local.job import JobObject, Request
 from scripts.local.logs import LogStream
-from scripts.local.transformer import S3_TROUBLE, Context, Fault, Outcome, Transformer
+from scripts.local.transformer import S3_ERRORS, Context, Fault, Outcome, Transformer
 
 _DEFAULT_CONCURRENT = 1
 _DEFAULT_PAYLOAD_MB = 6
-_LARGEST_CONCURRENT_PAYLOAD_MB = 100
+_MAX_CONCURRENT_PAYLOAD_MB = 100
 _NO_PING = (
     "Model container failed to respond to ping. Please ensure /ping endpoint is implemented and "
     "responds with an HTTP 200 status code"
 )
-_LOOK = 0.05
-"""Seconds between looks at whether the job is to be stopped."""
+_POLL_SECONDS = 0.05
+"""Seconds between checks for a request to stop the job."""
 
 
 class NotStarted(FaceBlurError):
-    """An instance cannot be used; the message is the FailureReason of the job."""
+    """An instance failed to start; the message is the FailureReason of the job."""
 
     def __init__(self, fault: Fault, reason: str) -> None:
         super().__init__(f"{fault}: {reason}")
@@ -37,11 +37,11 @@ class Instance:
     """An instance.
 
     Args:
-        context: of the job.
+        context: the job and its clients.
         launcher: starts the container.
-        printed: the log of the container.
-        log: the log of the service.
-        folder: for what is written while it runs.
+        printed: log of the container.
+        log: log of the service.
+        folder: folder for temporary files.
     """
 
     def __init__(
@@ -56,22 +56,23 @@ class Instance:
         self._printed, self._log = printed, log
 
     def run(self, items: Sequence[JobObject], port: int) -> list[Outcome]:
-        """Start, do what can be done, and end; nothing of the container is left then.
+        """Start the container, process the objects, and stop the container.
 
         Raises:
-            NotStarted: the archive of the model cannot be had, or the container does not come up.
+            NotStarted: the model archive cannot be unpacked, or the container does not become
+                ready.
         """
         job, grace = self._context.job, self._context.timeouts.kill_after
-        model = self._unpacked()
+        model = self._unpack_model()
         container = self._launcher.launch(job.environment, model, port, self._printed.line)
         try:
-            if not self._ready(container):
+            if not self._wait_until_ready(container):
                 return [Outcome(item, "stopped") for item in items]
-            return self._transformed(container, items)
+            return self._process(container, items)
         finally:
             container.stop(grace)
 
-    def _unpacked(self) -> Path | None:
+    def _unpack_model(self) -> Path | None:
         place = self._context.job.model_data
         if place is None:
             return None
@@ -81,13 +82,13 @@ class Instance:
             folder.mkdir()
             with tarfile.open(archive) as tar:
                 tar.extractall(folder, filter="data")
-        except (*S3_TROUBLE, OSError, tarfile.TarError) as error:
-            reason = f"the archive of the model cannot be had: {type(error).__name__}"
+        except (*S3_ERRORS, OSError, tarfile.TarError) as error:
+            reason = f"the model archive cannot be unpacked: {type(error).__name__}"
             raise NotStarted("ClientError", reason) from error
         return folder
 
-    def _ready(self, container: Container) -> bool:
-        """Ask until the container is there; False when the job was stopped first."""
+    def _wait_until_ready(self, container: Container) -> bool:
+        """Wait until the container is ready; return False if the job was stopped first."""
         timeouts, stopping = self._context.timeouts, self._context.stopping
         end = time.monotonic() + timeouts.ping
         while not stopping.is_set():
@@ -103,42 +104,44 @@ class Instance:
             stopping.wait(max(0.0, until - time.monotonic()))
         return False
 
-    def _transformed(self, container: Container, items: Sequence[JobObject]) -> list[Outcome]:
-        concurrent, payload = self._agreed(container)
+    def _process(self, container: Container, items: Sequence[JobObject]) -> list[Outcome]:
+        concurrent, payload = self._limits(container)
         self._log.service_line(f"MaxConcurrentTransforms={concurrent}, MaxPayloadInMB={payload}")
         work = Transformer(self._context, container, payload, self._log, self._folder)
         outcomes: list[Outcome] = []
         with ThreadPoolExecutor(concurrent) as pool:
-            running = {pool.submit(work.do, item) for item in items}
+            running = {pool.submit(work.process, item) for item in items}
             while running and not self._context.stopping.is_set():
-                done, running = wait(running, _LOOK)
+                done, running = wait(running, _POLL_SECONDS)
                 outcomes += [future.result() for future in done]
             if running:
                 container.stop(self._context.timeouts.kill_after)
             return outcomes + [future.result() for future in running]
 
-    def _agreed(self, container: Container) -> tuple[int, int]:
-        """Concurrent invocations and payload in MB: the job's, else the container's wishes."""
-        job, wishes = self._context.job, self._wishes(container)
-        concurrent = _first(job.concurrent, wishes, "MaxConcurrentTransforms", _DEFAULT_CONCURRENT)
-        payload = _first(job.payload_mb, wishes, "MaxPayloadInMB", _DEFAULT_PAYLOAD_MB)
-        if concurrent < 1 or not 0 <= concurrent * payload <= _LARGEST_CONCURRENT_PAYLOAD_MB:
+    def _limits(self, container: Container) -> tuple[int, int]:
+        """Return concurrent invocations and payload in MB: of the job, or else of the container."""
+        job, preferred = self._context.job, self._preferred(container)
+        concurrent = _choose(
+            job.concurrent, preferred, "MaxConcurrentTransforms", _DEFAULT_CONCURRENT
+        )
+        payload = _choose(job.payload_mb, preferred, "MaxPayloadInMB", _DEFAULT_PAYLOAD_MB)
+        if concurrent < 1 or not 0 <= concurrent * payload <= _MAX_CONCURRENT_PAYLOAD_MB:
             reason = f"MaxConcurrentTransforms={concurrent} with MaxPayloadInMB={payload}"
             raise NotStarted("AlgorithmError", f"not allowed: {reason}")
         return concurrent, payload
 
-    def _wishes(self, container: Container) -> Request:
+    def _preferred(self, container: Container) -> Request:
         try:
             return execution_parameters(container.port, self._context.timeouts.ping_timeout)
         except IncompleteResponse as error:
             raise NotStarted("AlgorithmError", str(error)) from error
 
 
-def _first(value: int | None, wishes: Request, name: str, usual: int) -> int:
+def _choose(value: int | None, preferred: Request, name: str, default: int) -> int:
     if value is not None:
         return value
-    wished: Any = wishes.get(name, usual)
-    if not isinstance(wished, int) or isinstance(wished, bool):
-        reason = f"/execution-parameters: {name} is no whole number"
+    chosen: Any = preferred.get(name, default)
+    if not isinstance(chosen, int) or isinstance(chosen, bool):
+        reason = f"/execution-parameters: {name} is not an integer"
         raise NotStarted("AlgorithmError", reason)
-    return wished
+    return chosen

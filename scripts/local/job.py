@@ -16,20 +16,19 @@ from app.errors import FaceBlurError, UsageError
 from scripts.aws.objects import S3Uri
 
 Request = Mapping[str, Any]
-"""The arguments of a call of boto3."""
+"""The arguments of a boto3 call."""
 
 
 class Refused(UsageError):
-    """SageMaker would refuse the request, or this driver does not play it."""
+    """SageMaker would refuse the request, or this simulation does not support it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A transform job. What the request left open is None; /execution-parameters may say it.
+    """A transform job. Values missing in the request are None; /execution-parameters may give them.
 
-    ``model_data`` is the archive that is unpacked before the start, ``isolated`` whether the
-    container goes without network and credentials. ``timeout`` is seconds of one invocation,
-    ``retries`` how often one may be repeated.
+    ``model_data`` is the model archive, ``isolated`` means no network and no credentials,
+    ``timeout`` is the seconds of one invocation, and ``retries`` the number of repetitions.
     """
 
     name: str
@@ -50,28 +49,28 @@ class Job:
 
 
 def parse_s3_uri(uri: str) -> S3Uri:
-    """A place from ``s3://BUCKET/KEY``.
+    """Parse ``s3://BUCKET/KEY``.
 
     Raises:
-        Refused: it is not one.
+        Refused: the text has another form.
 
-    >>> parse_s3_uri("s3://films/input/").key
+    >>> parse_s3_uri("s3://videos/input/").key
     'input/'
     """
     parts = urlsplit(uri)
     if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment:
-        raise Refused(f"{uri!r} is not a place in S3")
+        raise Refused(f"{uri!r} is not an S3 URI")
     return S3Uri(parts.netloc, parts.path.removeprefix("/"))
 
 
 def parse_job(model: Request, job: Request) -> Job:
-    """A job from the requests of create_model and create_transform_job.
+    """Parse the requests of create_model and create_transform_job.
 
     Raises:
-        Refused: it asks for what is not played here, or lacks something.
+        Refused: a value is unsupported or missing.
     """
     try:
-        _refuse_others(model, job)
+        _refuse_unsupported(model, job)
         return _parsed(model, job)
     except KeyError as error:
         raise Refused(f"the request lacks {error.args[0]}") from error
@@ -111,7 +110,7 @@ def _output(output: Request) -> S3Uri:
 
 
 def _environment(container: Request, job: Request) -> dict[str, str]:
-    """What the container finds in its environment; SageMaker tells only what the job said."""
+    """Return the environment of the container; SageMaker adds only values that the job sets."""
     out = dict(container.get("Environment", {})) | dict(job.get("Environment", {}))
     out["SAGEMAKER_BATCH"] = "true"
     for name, field in (
@@ -123,7 +122,7 @@ def _environment(container: Request, job: Request) -> dict[str, str]:
     return out
 
 
-def _refuse_others(model: Request, job: Request) -> None:
+def _refuse_unsupported(model: Request, job: Request) -> None:
     given, output = job["TransformInput"], job["TransformOutput"]
     kind = given["DataSource"]["S3DataSource"]["S3DataType"]
     processing = job.get("DataProcessing", {})
@@ -138,8 +137,8 @@ def _refuse_others(model: Request, job: Request) -> None:
         "DataProcessing": any(value not in {"$", "None"} for value in processing.values()),
         "DataCaptureConfig": bool(job.get("DataCaptureConfig")),
     }
-    if found := [reason for reason, true in reasons.items() if true]:
-        raise Refused(f"not played here: {', '.join(found)}")
+    if found := [reason for reason, applies in reasons.items() if applies]:
+        raise Refused(f"not supported here: {', '.join(found)}")
 
 
 class InputError(FaceBlurError):
@@ -148,7 +147,7 @@ class InputError(FaceBlurError):
 
 @dataclass(frozen=True, slots=True)
 class JobObject:
-    """An object of the input; ``size`` is bytes, ``result`` where what comes of it goes."""
+    """An input object with its size in bytes, and where its result goes."""
 
     source: S3Uri
     size: int
@@ -159,19 +158,19 @@ class JobObject:
 
 
 def find_objects(s3: Any, job: Job) -> list[JobObject]:
-    """The objects of a job, in the order of their keys.
+    """Find the objects of a job, in the order of their keys.
 
-    A prefix is no folder: it finds every key that begins with it, markers of folders too.
+    A prefix matches every key that starts with it, including folder markers.
 
     Raises:
-        InputError: there are none, the manifest is none, or an object of it is missing.
+        InputError: there are no objects, the manifest is invalid, or one of its objects is missing.
     """
     try:
         found = sorted(_listed(s3, job), key=lambda item: item.source.key)
     except (ClientError, BotoCoreError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"the input {job.source} cannot be listed: {error}") from error
     if not found:
-        raise InputError(f"no objects are found at {job.source}")
+        raise InputError(f"no objects at {job.source}")
     return found
 
 
@@ -193,17 +192,17 @@ def _listed(s3: Any, job: Job) -> Iterator[JobObject]:
 
 
 def result_of(output: S3Uri, prefix: str, key: str) -> S3Uri:
-    """Where the result of a key goes: below the output as the key lies below the prefix.
+    """Return where the result of a key goes: relative to the output as the key is to the prefix.
 
-    >>> result_of(S3Uri("films", "out/"), "in/", "in/monday/clip.mp4").key
+    >>> result_of(S3Uri("videos", "out/"), "in/", "in/monday/clip.mp4").key
     'out/monday/clip.mp4.out'
-    >>> result_of(S3Uri("films", "out/"), "in/cl", "in/clip.mp4").key
+    >>> result_of(S3Uri("videos", "out/"), "in/cl", "in/clip.mp4").key
     'out/clip.mp4.out'
     """
     folder = prefix[: prefix.rfind("/") + 1]
     return S3Uri(output.bucket, f"{output.key}{key.removeprefix(folder)}.out")
 
 
-def share_out(items: Sequence[JobObject], instances: int) -> list[list[JobObject]]:
-    """What each instance gets: whole objects, in turn."""
+def distribute(items: Sequence[JobObject], instances: int) -> list[list[JobObject]]:
+    """Distribute whole objects to the instances, in turn."""
     return [list(items[number::instances]) for number in range(instances)]

@@ -1,4 +1,4 @@
-"""Runs a job: finds its objects, shares them out to instances, and tells how it ended."""
+"""Run a job: find its objects, distribute them to instances, and combine the outcomes."""
 
 import tempfile
 import threading
@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from scripts.local.containers import Launcher, free_ports
 from scripts.local.instance import Instance, NotStarted
-from scripts.local.job import InputError, Job, JobObject, find_objects, share_out
+from scripts.local.job import InputError, Job, JobObject, distribute, find_objects
 from scripts.local.logs import LogStream
 from scripts.local.transformer import Context, Outcome, Timeouts
 
@@ -22,7 +22,7 @@ _SEE_LOGS = "See job logs for more information"
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """How a job ended; ``reason`` is its FailureReason. Results of done objects are kept."""
+    """How a job ended; ``reason`` is its FailureReason. Results of finished objects are kept."""
 
     state: State
     reason: str
@@ -33,11 +33,11 @@ class JobRun:
     """A run of one job.
 
     Args:
-        job: what to do.
-        s3: a client of S3.
-        logs: a client of CloudWatch Logs.
+        job: the job.
+        s3: an S3 client.
+        logs: a CloudWatch Logs client.
         launcher: starts the containers.
-        timeouts: how long SageMaker waits.
+        timeouts: the timeouts of SageMaker.
     """
 
     def __init__(
@@ -48,17 +48,17 @@ class JobRun:
         self._context = Context(job, s3, timeouts or Timeouts(), self._stopping)
 
     def stop(self) -> None:
-        """End soon: containers are asked to end, and what they were at is not stored."""
+        """Stop soon: containers are stopped, and results of unfinished objects are not stored."""
         self._stopping.set()
 
     def run(self) -> JobResult:
-        """Do the job; what goes wrong with it is told in the result."""
+        """Run the job; its errors are part of the result."""
         job = self._context.job
         try:
             items = find_objects(self._context.s3, job)
         except InputError as error:
             return JobResult("Failed", f"ClientError: {error}", ())
-        shares = [share for share in share_out(items, job.instances) if share]
+        shares = [share for share in distribute(items, job.instances) if share]
         with ThreadPoolExecutor(len(shares)) as pool:
             ports = free_ports(len(shares))
             running = [

@@ -71,15 +71,17 @@ def test_the_stack_tells_what_the_variables_do_not(cloud: Cloud) -> None:
     assert (cloud.bucket, cloud.role_arn) == ("films", "arn:of:role")
     given = Cloud(Variables(bucket="mine", role_arn="arn:aws:iam::123456789012:role/r"))
     assert (given.bucket, given.role_arn) == ("mine", "arn:aws:iam::123456789012:role/r")
-    with pytest.raises(CloudError, match=r"^REPOSITORY is not given.+infrastructure\.py"):
+    with pytest.raises(CloudError, match=r"^REPOSITORY is not set.+infrastructure\.py"):
         _ = cloud.repository
 
 
 def test_a_stack_that_is_not_ours_is_not_believed(cloud: Cloud) -> None:
     make_stack(cloud, tagged=False)
-    with pytest.raises(CloudError, match=r"does not carry our tag; choose another PROJECT"):
+    with pytest.raises(
+        CloudError, match=r"does not have the tag of this project; choose another PROJECT"
+    ):
         _ = cloud.outputs
-    with pytest.raises(CloudError, match=r"^BUCKET is not given.+does not carry our tag"):
+    with pytest.raises(CloudError, match=r"^BUCKET is not set.+does not have the tag"):
         _ = cloud.bucket
 
 

@@ -196,7 +196,9 @@ def test_no_update_is_no_error(
 def test_a_stack_that_is_not_ours_is_left_alone(cloud: Cloud) -> None:
     body = json.dumps({"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}})
     cloud.client("cloudformation").create_stack(StackName="face-blur", TemplateBody=body)
-    with pytest.raises(UntaggedError, match=r"does not carry our tag; choose another PROJECT"):
+    with pytest.raises(
+        UntaggedError, match=r"does not have the tag of this project; choose another PROJECT"
+    ):
         create_or_update(cloud, NOTHING)
     resources = cloud.pages(
         "cloudformation", "list_stack_resources", "StackResourceSummaries", StackName="face-blur"

@@ -46,9 +46,12 @@ def run(sdk: Path, *args: str) -> subprocess.CompletedProcess[str]:
     folders = (f"s3://{BUCKET}/input/", f"s3://{BUCKET}/output/")
     return subprocess.run(
         [str(sdk), str(EXAMPLE / "run_transform.py"), IMAGE, ROLE, *folders, *args],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
         env=dict(os.environ, AWS_DEFAULT_REGION=REGION),
-    )  # fmt: skip
+    )
 
 
 def test_the_example_begins_the_job_that_our_scripts_begin(moto: str, sdk: Path) -> None:
@@ -58,8 +61,9 @@ def test_the_example_begins_the_job_that_our_scripts_begin(moto: str, sdk: Path)
     assert ran.stdout == f"{job.transform_job_name}\n"
     assert (job.max_payload_in_mb, job.max_concurrent_transforms) == (0, 1)
     assert job.model_client_config == {
-        "InvocationsTimeoutInSeconds": 3600, "InvocationsMaxRetries": 0
-    }  # fmt: skip
+        "InvocationsTimeoutInSeconds": 3600,
+        "InvocationsMaxRetries": 0,
+    }
     assert job.batch_strategy is None
     assert job.transform_input == {
         "DataSource": {
@@ -70,8 +74,9 @@ def test_the_example_begins_the_job_that_our_scripts_begin(moto: str, sdk: Path)
         "SplitType": "None",
     }
     assert job.transform_output == {
-        "S3OutputPath": f"s3://{BUCKET}/output/", "AssembleWith": "None"
-    }  # fmt: skip
+        "S3OutputPath": f"s3://{BUCKET}/output/",
+        "AssembleWith": "None",
+    }
     assert job.transform_resources == {
         "InstanceType": "ml.g4dn.xlarge",
         "InstanceCount": 1,

@@ -24,18 +24,23 @@ def make_models(cloud: Cloud, name: str, tags: list[dict[str, str]]) -> None:
 def make_jobs(cloud: Cloud, name: str, tags: list[dict[str, str]], *, running: bool) -> None:
     sagemaker = cloud.client("sagemaker")
     sagemaker.create_transform_job(
-        TransformJobName=name, ModelName="m", Tags=tags,
+        TransformJobName=name,
+        ModelName="m",
+        Tags=tags,
         TransformInput={
             "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/i/"}}
         },
         TransformOutput={"S3OutputPath": "s3://b/o/"},
         TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
-    )  # fmt: skip
+    )
     cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
     sagemaker.create_processing_job(
-        ProcessingJobName=name, RoleArn=ROLE, Tags=tags,
-        ProcessingResources={"ClusterConfig": cluster}, AppSpecification={"ImageUri": "i"},
-    )  # fmt: skip
+        ProcessingJobName=name,
+        RoleArn=ROLE,
+        Tags=tags,
+        ProcessingResources={"ClusterConfig": cluster},
+        AppSpecification={"ImageUri": "i"},
+    )
     if running:
         backend = sagemaker_backends["123456789012"]["eu-north-1"]
         backend.transform_jobs[name].transform_job_status = "InProgress"
@@ -46,9 +51,11 @@ def make_repository(cloud: Cloud, name: str, tags: list[dict[str, str]]) -> None
     ecr = cloud.client("ecr")
     ecr.create_repository(repositoryName=name, tags=tags)
     manifest = {
-        "schemaVersion": 2, "config": {"digest": "sha256:" + "0" * 64, "size": 1}, "layers": [],
+        "schemaVersion": 2,
+        "config": {"digest": "sha256:" + "0" * 64, "size": 1},
+        "layers": [],
         "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-    }  # fmt: skip
+    }
     ecr.put_image(repositoryName=name, imageManifest=json.dumps(manifest), imageTag="one")
 
 
@@ -167,7 +174,7 @@ def test_what_cannot_be_read_is_not_passed_over(
 def test_the_command_asks(cloud: Cloud, run_command: Any) -> None:
     nothing = run_command("teardown")
     assert (nothing.code, nothing.out) == (0, "")
-    assert "nothing in eu-north-1 carries the tag of face-blur" in nothing.err
+    assert "no resource in eu-north-1 has the tag of face-blur" in nothing.err
     make_bucket(cloud, "films", OURS)
     for answer in ("", "yes\n"):
         refused = run_command("teardown", stdin=answer)

@@ -12,10 +12,17 @@ from bench.plots import plot
 
 COST = {"cpu": 1.0, "clock": 1.0, "memory": 300.0}
 SPEED = [
-    {"table": table, "clip": "360 lines", "command": "blur", "frames": frames, "cost": COST,
-     "ratio": 1.5, "note": ""}
+    {
+        "table": table,
+        "clip": "360 lines",
+        "command": "blur",
+        "frames": frames,
+        "cost": COST,
+        "ratio": 1.5,
+        "note": "",
+    }
     for table, frames in (("sizes", 100), ("length", 750), ("length", 7500))
-]  # fmt: skip
+]
 STRENGTH = [
     {"attacker": "same", "method": "blur", "size": size, "rank1": 0.1} for size in (32, 64, 128)
 ]

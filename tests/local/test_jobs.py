@@ -197,7 +197,7 @@ def test_an_archive_that_cannot_be_had_fails_the_job(
     local.model(f"s3://{BUCKET}/model.tar.gz")
     ended = local.play()
     assert ended.state == "Failed"
-    assert ended.reason.startswith("ClientError: the archive of the model cannot be had: ")
+    assert ended.reason.startswith("ClientError: the model archive cannot be unpacked: ")
     assert local.results() == {}
 
 
@@ -248,7 +248,7 @@ def test_a_job_that_is_not_ready_yet_can_be_stopped(playing: Playing) -> None:
     [
         ({"ModelName": "unknown"}, "Could not find the model"),
         ({"BatchStrategy": "MultiRecord"}, "a BatchStrategy"),
-        ({"data": {"S3DataType": "S3Prefix", "S3Uri": "films/in"}}, "not a place in S3"),
+        ({"data": {"S3DataType": "S3Prefix", "S3Uri": "films/in"}}, "is not an S3 URI"),
         ({"data": MANIFEST | {"S3DataType": "AugmentedManifestFile"}}, "AugmentedManifestFile"),
         ({"DataProcessing": {"JoinSource": "Input"}}, "DataProcessing"),
     ],
@@ -279,7 +279,7 @@ def test_what_would_change_objects_is_refused(
     local = playing()
     local.model()
     whole = request("job")
-    with pytest.raises(ClientError, match="not played here"):
+    with pytest.raises(ClientError, match="not supported here"):
         local.api.create_transform_job(**whole | {part: whole[part] | {field: value}})
 
 

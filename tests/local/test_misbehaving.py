@@ -64,10 +64,10 @@ def test_a_container_that_ends_before_it_is_ready_fails_the_job_at_once(playing:
         ("status 302", "AlgorithmError", ["Bad HTTP status received from algorithm: 302"]),
         ("status 204", "AlgorithmError", ["Bad HTTP status received from algorithm: 204"]),
         ("status 415", "ClientError", ["ClientError: 415", 'Message: {"error": {"code": "no"}}']),
-        ("short", "AlgorithmError", ["the answer ends after 4 of 8 bytes"]),
+        ("short", "AlgorithmError", ["the response ends after 4 of 8 bytes"]),
         ("broken chunks", "AlgorithmError", ["Unable to get response from algorithm"]),
         ("half a chunk", "AlgorithmError", ["Unable to get response from algorithm"]),
-        ("empty", "AlgorithmError", ["the answer is empty"]),
+        ("empty", "AlgorithmError", ["the response is empty"]),
         ("no length", "AlgorithmError", ["neither a length nor chunks"]),
         ("silent", "AlgorithmError", ["Unable to get response from algorithm"]),
         ("crash", "AlgorithmError", ["Unable to get response from algorithm"]),
@@ -99,7 +99,7 @@ def test_an_answer_that_takes_too_long_is_none(playing: Playing, mode: str) -> N
     ended = local.play(client={"InvocationsTimeoutInSeconds": 1})
     assert 1 <= time.monotonic() - began < SOON
     assert (ended.state, ended.reason) == ("Failed", f"AlgorithmError: {SEE_LOGS}")
-    assert "no whole answer in 1 s" in ended.outcomes[0].message
+    assert "no complete response in 1 s" in ended.outcomes[0].message
     assert local.results() == {}
 
 
@@ -109,7 +109,7 @@ def test_after_a_crash_nothing_more_is_asked(playing: Playing) -> None:
     local.model()
     first, second = local.play().outcomes
     assert first.state == second.state == "failed"
-    assert "has ended" in second.message
+    assert "has exited" in second.message
     assert local.results() == {}
 
 

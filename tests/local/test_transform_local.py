@@ -95,9 +95,13 @@ def test_a_wrong_option_is_told_in_one_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "scripts.transform_local", "--folder", str(tmp_path)]
     ended = subprocess.run(
         [*command, "--image", "x", "--engine", "no-such-engine"],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert ended.returncode == 1
     assert ended.stderr == (
-        "transform_local: error: no-such-engine is not here; leave --image out to do without\n"
+        "transform_local: error: no-such-engine is not installed; "
+        "leave --image out to do without it\n"
     )

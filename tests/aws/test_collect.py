@@ -154,7 +154,7 @@ def test_what_is_no_result_stays_where_it_is(cloud: Cloud, run: Commands, films:
     found = rows(run(collect, "one", *WHERE, "--json").out)
     assert found["gone.mp4"] == ("missing", f"{status} ({said})")
     assert found["same.mp4"][1] == "it is identical to the source: not processed"
-    assert found["text.mp4"][1] == "it is neither a video, an image nor a plan"
+    assert found["text.mp4"][1] == "it is not a video, an image or a plan"
     assert found["other.mp4"][1] == "image: True, not False as in its source"
     assert found["cut.mp4"][0] == "failed"
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import av
 
-from bench.clips import make
+from bench.long_video import make
 
 HERE = Path(__file__).resolve().parent
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.verification import Comparison, highest, lowest
+from bench.rates import Comparison, highest, lowest
 
 MISSED = 0.01
 """Part of the tracks of the right person that may stay below ``doubtful``: such a person would stay

@@ -21,8 +21,8 @@ from app.errors import FaceBlurError
 from app.faces import load_detector, load_recogniser
 from app.networks.sessions import Device
 from app.packs.catalogue import load_pack
-from bench.clips import make
 from bench.cost import measure
+from bench.long_video import make
 
 SIZES = ((640, 384), (1280, 704), (1920, 1088))
 CHIPS = 16

@@ -36,9 +36,9 @@ from app.packs.catalogue import find_packs, load_pack
 from app.packs.fetch import State, state
 from app.pipeline import Parts, load_parts, load_people
 from bench import curves
-from bench.footage import CLEAR, CONDITIONS, QUICK, Condition, evidence, write
-from bench.photos import AT_HAND, Portrait, load_portraits, people_of, some
-from bench.verification import NOT_FOUND, Comparison
+from bench.portrait_video import CLEAR, CONDITIONS, QUICK, Condition, evidence, write
+from bench.portraits import AT_HAND, Portrait, load_portraits, people_of, some
+from bench.rates import NOT_FOUND, Comparison
 
 ENLARGED = 1.15
 """A face is shown at most this much larger than it was photographed."""
@@ -262,22 +262,11 @@ def row(pack: str, condition: str, found: Measured) -> Row:
 def table(rows: Sequence[Row]) -> str:
     """Markdown: a row for each condition."""
     head = (
-        "pack",
-        "faces",
-        "people",
-        "pairs",
-        "not found",
-        "unclear",
-        "AUC",
-        "missed at 1 in 100",
-        "missed at 1 in 1,000",
-        "identified",
-        "taken for somebody else",
-        "not sure",
-        "strangers hidden",
-        "strangers sure",
+        "| pack | faces | people | pairs | not found | unclear | AUC | missed at 1 in 100 "
+        "| missed at 1 in 1,000 | identified | taken for somebody else | not sure "
+        "| strangers hidden | strangers sure |"
     )
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    lines = [head, "|---" * 14 + "|"]
     for one in rows:
         rates = (one.missed, one.missed_sure, one.hidden, one.matched)
         cells = (

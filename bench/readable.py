@@ -1,14 +1,29 @@
-"""Whether a face of a picture can still be read in what was made of it.
+"""Measure whether a face can still be read in a result.
 
-What tells a face from others is its detail. A hidden face keeps light and colour of at most 4 x 4
-cells; so all that is coarser is taken away from both pictures, and what is left is correlated.
+    python -m bench.readable
+
+prints how well the measure separates hidden faces from half hidden ones.
+
+A face differs from others in its detail. A hidden face keeps light and colour of at most 4 x 4 cells.
+So everything that coarse is removed from both frames, and the rest is correlated.
 """
 
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.types import Image
+from app.effects import EFFECTS, make_effect
+from app.types import Image, Plane
+from testmedia.clip import write_clip
+from testmedia.scenes import SCENES
+from testmedia.truth import Seen
 
 SIDE = 32
 """Pixels of a side that a face is brought to."""
@@ -20,7 +35,7 @@ COARSE = 0.8
 the smooth transitions between cells count as detail (docs/decisions/measuring-leaks.md)."""
 READABLE = 0.21
 """Likeness from which a face counts as readable: one hidden by half has 0.21 and more, one hidden
-wholly 0.10 and less in pictures (``bench/separation.py``), and more in film after compression."""
+wholly 0.10 and less in pictures (``bench/readable.py``), and more in film after compression."""
 FAINT = 0.5
 """Grey levels, root mean square over a tile: weaker detail of a result is rounding and noise of the
 compression; it counts as if it were that strong, or as strong as before."""
@@ -34,6 +49,11 @@ Detail = NDArray[np.float32]
 
 
 Box = tuple[float, float, float, float]
+NAMES = ("calm", "small", "dark", "leans", "pressed", "overlap", "occlusion")
+DEVIATIONS = (1.5, 1.2, 1.0, 0.8, 0.6)
+EVERY = 10
+OFF = 0.06
+"""Deviation of the sides of the boxes, in widths of the face."""
 
 
 def readable(before: Image, after: Image, box: Box, coarse: float = COARSE) -> float:
@@ -65,3 +85,58 @@ def _detail(picture: Image, box: Box, coarse: float) -> Detail | None:
     side = SIDE // TILES
     tiles = fine.reshape(TILES, side, TILES, side).swapaxes(1, 2)
     return np.asarray(tiles.reshape(TILES**2, side**2), np.float32)
+
+
+def faces(folder: Path) -> Iterator[tuple[Image, Seen]]:
+    """Every tenth frame of the scenes, with each of the faces that are seen whole."""
+    for name in NAMES:
+        clip = write_clip(SCENES[name](), folder / f"{name}.mp4")
+        with av.open(str(clip.path)) as container:
+            for number, frame in enumerate(container.decode(video=0)):
+                if number % EVERY:
+                    continue
+                picture = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+                yield from ((picture, f) for f in clip.truth.at(number) if f.visible >= 1)
+
+
+def hidden(picture: Image, face: Seen, random: np.random.Generator) -> Iterator[Image]:
+    """The picture with the face hidden by each effect."""
+    box = np.asarray([face.box], np.float32)
+    for name in EFFECTS:
+        after = picture.copy()
+        effect = make_effect(name, shape="ellipse", margin=0.2, feather=0.1, cells=4)
+        off = random.normal(0, OFF * face.width, box.shape).astype(np.float32)
+        effect.hide((Plane(after, 0, 0, (0, 0, 0)),), box + off)
+        yield after
+
+
+def halves(picture: Image, face: Seen) -> Iterator[Image]:
+    """The picture with the left, or the upper, half of the face in black."""
+    x1, y1, x2, y2 = (max(0, round(value)) for value in face.box)
+    for right, bottom in (((x1 + x2) // 2, y2), (x2, (y1 + y2) // 2)):
+        after = picture.copy()
+        after[y1:bottom, x1:right] = 0
+        yield after
+
+
+def main() -> int:
+    """Print the table."""
+    argparse.ArgumentParser(description="Readability of hidden and half hidden faces.").parse_args()
+    random = np.random.default_rng(1)
+    with tempfile.TemporaryDirectory(prefix="face-blur-bench-") as name:
+        seen = list(faces(Path(name)))
+    whole = [(p, after, f.box) for p, f in seen for after in hidden(p, f, random)]
+    part = [(p, after, f.box) for p, f in seen for after in halves(p, f)]
+    print(
+        f"{len(seen)} faces\n\n| deviation | most of a hidden face | least of a half hidden one |"
+    )
+    print("|---|---|---|")
+    for coarse in DEVIATIONS:
+        most = max(readable(*pictures, coarse) for pictures in whole)
+        least = min(readable(*pictures, coarse) for pictures in part)
+        print(f"| {coarse} | {most:.2f} | {least:.2f} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

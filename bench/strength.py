@@ -27,8 +27,8 @@ from app.faces.alignment import align
 from app.faces.quality import lit
 from app.pipeline import load_parts
 from app.types import Boxes, Embeddings, FaceRecogniser, Image
-from bench.hiding import Method, covered, methods
-from bench.photos import Portrait, load_portraits, people_of, some
+from bench.methods import Method, covered, methods
+from bench.portraits import Portrait, load_portraits, people_of, some
 from bench.rates import Naming, Rates, chance_of, more_than, naming, wilson
 
 SIZES = (400, 100, 50, 25)

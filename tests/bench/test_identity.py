@@ -15,9 +15,9 @@ from app.identity.gallery import Person
 from app.pipeline import Parts, load_parts
 from app.video import open_source
 from bench import curves, identity
-from bench.footage import CONDITIONS, FRAMES, SIZE, Condition, picture, write
-from bench.photos import PLACES, Portrait, load_portraits, people_of, some
-from bench.verification import NOT_FOUND, Comparison, highest, lowest
+from bench.portrait_video import CONDITIONS, FRAMES, SIZE, Condition, picture, write
+from bench.portraits import PLACES, Portrait, load_portraits, people_of, some
+from bench.rates import NOT_FOUND, Comparison, highest, lowest
 from testmedia.fetch import fetch
 from testmedia.photos import GUESTS
 

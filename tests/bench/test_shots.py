@@ -11,7 +11,7 @@ BENCH = Path(__file__).parents[2] / "bench"
 
 @pytest.fixture(scope="module")
 def shots() -> ModuleType:
-    from bench import shots  # noqa: PLC0415 - lies in bench/
+    from bench import shots
 
     return shots
 

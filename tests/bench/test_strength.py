@@ -11,8 +11,8 @@ import pytest
 from app.effects.masks import Outline
 from app.types import Embeddings, Image, Landmarks
 from bench import strength
-from bench.hiding import NOTHING, OTHERS, averaged, blocks, covered, gaussian, methods, ours
-from bench.photos import Portrait
+from bench.methods import NOTHING, OTHERS, averaged, blocks, covered, gaussian, methods, ours
+from bench.portraits import Portrait
 from bench.rates import chance_of, more_than, naming, wilson
 
 PEOPLE = 12
@@ -193,7 +193,7 @@ def test_real_faces_are_named_until_they_are_hidden(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The whole of it on four real faces: the photos of three people, one of them twice."""
-    from testmedia.fetch import fetch  # noqa: PLC0415 - only here
+    from testmedia.fetch import fetch
 
     for name, medium in (("a/1", "obama"), ("a/2", "obama3"), ("b/1", "biden")):
         target = tmp_path / "people" / f"{name}.jpg"

@@ -16,7 +16,7 @@ from app.pipeline.analysis import Analysis, FoundTrack
 from app.pipeline.decisions import evidence_of
 from app.types import Boxes, Image, Size
 from app.video import open_source
-from bench.photos import Portrait
+from bench.portraits import Portrait
 
 SIZE: Size = (640, 360)
 FRAMES = 12

@@ -1,6 +1,6 @@
 """Makes the clips that cost is measured with: real faces, any size, any number of frames.
 
-    python -m bench.clips FRAMES OUT.mp4 [--film FILM] [--lines 1080] [--crowd]
+    python -m bench.long_video FRAMES OUT.mp4 [--film FILM] [--lines 1080] [--crowd]
 
 A real film, enlarged and played to and fro, is what is behind; two portraits move before it, eight
 in a crowd. Every 200 frames there is a cut: to another part of the film, the other way round, and

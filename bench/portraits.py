@@ -1,12 +1,12 @@
-"""Pictures of people whose names are known, for the measures of strength and of identity.
+"""Pictures of known people, for measuring strength and identity.
 
-Without a folder they are media of the Python registry (``testmedia/fetch.py``): photographs,
-and frames of clips. Where the shared concert is beside the checkout its people are added. A folder
-holds people as a folder of reference photos does: NAME/*.jpg, every photo a sitting of its own.
+Without a folder they come from the Python registry (``testmedia/fetch.py``): photographs, and
+frames of videos. The people of the concert are added if it is next to the checkout. A folder is
+organised like reference photos: NAME/*.jpg; every photo counts as a sitting of its own.
 
-Media are fetched, and never part of this project. The packages that carry them are under MIT and
-BSD licences; of the pictures only the official portraits of Obama and Biden are known to be free
-(works of the government of the USA), the rights in the others stay with their owners.
+Media are downloaded, and never part of this project. The packages that contain them have MIT and
+BSD licences. Only the official portraits of Obama and Biden are known to be free (works of the US
+government); the rights in the others remain with their owners.
 """
 
 from collections import Counter, defaultdict
@@ -29,19 +29,19 @@ ROOT = Path(__file__).resolve().parents[1]
 CONCERT = ROOT.parent / "shared" / "data" / "hamilton"
 AT_HAND = ROOT.parent / "shared" / "data" / "photos"
 ROOM = 2.2
-"""Side of what is kept around a face, over the face's."""
+"""Side of the region kept around a face, in sides of the face."""
 PER_SITTING = 2
-"""Pictures of one sitting that are used: more of them say the same again."""
+"""Pictures used per sitting: more would add nothing new."""
 SURE = 0.4
-"""Score of a face that may be taken for the one that is meant."""
+"""Minimum detection score of a labelled face."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A face of a medium: who it is, and where.
+    """A labelled face in a photograph or a video.
 
-    Pictures of one ``sitting`` have the same light, clothes and hair: they are never compared with
-    each other. ``at`` is a point in the face, in pixels; None takes the largest face.
+    Pictures from one ``sitting`` share light, clothes and hair; they are never compared. ``at`` is
+    a point in the face, in pixels; None means the largest face.
     """
 
     person: str
@@ -53,9 +53,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Portrait:
-    """A face and its surroundings: (h, w, 3) RGB, box (4,) and landmarks (5, 2) in its pixels.
+    """A face and its surroundings: (h, w, 3) RGB, with box (4,) and landmarks (5, 2) in its pixels.
 
-    ``still`` says whether it comes from a photograph, not from a clip.
+    ``still`` is true for a photograph, false for a frame of a video.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Portrait:
 
     @property
     def sitting_of(self) -> tuple[str, str]:
-        """Who, and in which sitting: the same for pictures that are never compared."""
+        """Person and sitting; pictures with equal values are never compared."""
         return self.person, self.sitting
 
     @property
@@ -77,7 +77,7 @@ class Portrait:
         return float(self.box[2] - self.box[0])
 
     def at_width(self, width: float) -> "Portrait":
-        """The same with a face ``width`` pixels wide: reduced by area, or enlarged smoothly."""
+        """Return the portrait scaled so that the face is ``width`` pixels wide."""
         scale = width / self.width
         old = self.image.shape[1], self.image.shape[0]
         size = tuple(max(1, round(side * scale)) for side in old)
@@ -109,7 +109,7 @@ PLACES = (
     *(Place("singer", s, "music.mp4", frame) for s, frames in _SINGER.items() for frame in frames),
     Place("dancer", "night", "music.mp4", 4368),
 )
-"""Labelled by file name, and by eye: in the music video one man sings throughout."""
+"""Labels by file name and by eye: in the music video one man sings throughout."""
 CONCERT_PLACES = (
     Place("lin", "portrait", "people/lin/lin-manuel-miranda.png"),
     *(Place("lin", "concert", "clip.mp4", frame) for frame in (0, 100, 160, 200)),
@@ -123,13 +123,13 @@ CONCERT_PLACES = (
 
 
 def load_portraits(detector: FaceDetector, folder: Path | None = None) -> tuple[Portrait, ...]:
-    """The portraits of a folder of people, or those that come from the registry.
+    """Return the portraits in a folder of people, or those from the registry.
 
     Raises:
-        PeopleError: the folder is not one of people.
-        MediaError: a picture cannot be read.
-        PackError: a medium cannot be had.
-        ValueError: no face is where one is named.
+        PeopleError: the folder is not a folder of people.
+        MediaError: a file cannot be read.
+        PackError: a download failed.
+        ValueError: there is no face at a label.
     """
     if folder is not None:
         photos = find_photos(folder)
@@ -174,7 +174,7 @@ def _portrait(detector: FaceDetector, frame: Frame, place: Place) -> Portrait:
     name = f"{Path(place.medium).name}:{place.frame}"
     region = None if chosen is None else inside(grow(faces.boxes[[chosen]], ROOM)[0], frame.size)
     if chosen is None or region is None:
-        raise ValueError(f"{name}: no face of {place.person} is found")
+        raise ValueError(f"{name}: no face of {place.person} was found")
     x1, y1, x2, y2 = region
     image = np.ascontiguousarray(frame.rgb()[y1:y2, x1:x2])
     face = faces.take([chosen]).moved((1, 1), (-x1, -y1))
@@ -182,7 +182,7 @@ def _portrait(detector: FaceDetector, frame: Frame, place: Place) -> Portrait:
 
 
 def _chosen(boxes: Boxes, at: tuple[int, int] | None) -> int | None:
-    """The index of the face at a point, or of the largest one; None where there is none."""
+    """Return the index of the face at a point, or of the largest one; None without a face."""
     sides = boxes[:, 2:] - boxes[:, :2]
     if at is None:
         return int(sides.prod(axis=1).argmax()) if len(boxes) else None
@@ -192,12 +192,12 @@ def _chosen(boxes: Boxes, at: tuple[int, int] | None) -> int | None:
 
 
 def people_of(portraits: Sequence[Portrait]) -> tuple[str, ...]:
-    """The names, each once, in order of appearance."""
+    """Return the names, each once, in order of appearance."""
     return tuple(dict.fromkeys(portrait.person for portrait in portraits))
 
 
 def some(portraits: Iterable[Portrait]) -> list[Portrait]:
-    """At most ``PER_SITTING`` of each sitting."""
+    """Return at most ``PER_SITTING`` portraits of each sitting."""
     taken: Counter[tuple[str, str]] = Counter()
     out = []
     for portrait in portraits:

@@ -1,4 +1,4 @@
-"""Rates with their uncertainty: of naming people, and of comparing pairs of pictures."""
+"""Error rates with their uncertainty: of naming people, and of comparing pairs of pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ Scores = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 REPLICATES = 1000
 NOT_FOUND = -1.0
-"""Score of a probe in which no face was found: it is like nobody."""
+"""Score of a probe without a detected face: it matches nobody."""
 
 
 def wilson(rate: float, count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return the bounds of a rate (0..1) observed in ``count`` independent cases: Wilson's interval.
+    """Return Wilson's bounds of a rate (0..1) observed in ``count`` independent cases.
 
-    The rate may be a mean over people. Where ``rate * count`` is no integer, the bounds are
+    The rate may be a mean over people. If ``rate * count`` is not an integer, the bounds are
     interpolated between those of its two neighbours.
 
     >>> [round(bound, 3) for bound in wilson(0.0, 100)]
@@ -42,11 +42,11 @@ def wilson(rate: float, count: int, confidence: float = CONFIDENCE) -> tuple[flo
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Naming:
-    """How often probes of each person are named as each known one.
+    """How often the probes of each person are named as each known person.
 
-    ``named`` (m, K): row a is the part of the probes of person ``people[a]`` (an index below K) for
-    which each of K known people comes first; ties are shared. ``cmc`` (K,) is the part of people
-    who are among the first 1, 2, ... K.
+    ``named`` (m, K): row a is the part of the probes of ``people[a]`` (an index below K) for which
+    each of the K known people ranks first; ties are shared. ``cmc`` (K,) is the part of people who
+    rank among the first 1, 2, ... K.
     """
 
     people: tuple[int, ...]
@@ -55,21 +55,22 @@ class Naming:
 
     @property
     def rank1(self) -> float:
-        """The mean over people of the part that is named right."""
+        """The rate of correct names, as the mean over people."""
         rows = np.arange(len(self.people))
         return float(self.named[rows, self.people].mean())
 
     @property
     def right(self) -> Rates:
-        """(m,) the part of each person's probes that is named right."""
+        """The part of each person's probes that is named correctly (m,)."""
         return np.asarray(self.named[np.arange(len(self.people)), self.people], np.float64)
 
 
 def naming(scores: Rates, persons: Sequence[int]) -> Naming:
-    """Name probes by their scores (probes, K); ``persons`` says who each probe is.
+    """Name probes by their scores (probes, K); ``persons`` are their true identities.
 
-    Scores are centred first: what a known person gets for the other people's probes, each person
-    counting the same, is taken off. Otherwise whoever is like everybody is named for all.
+    Scores are centred first: a known person's mean score for other people's probes, with equal
+    weight for each of them, is subtracted. Otherwise a person who resembles everyone would be named
+    for all.
     """
     people = tuple(dict.fromkeys(persons))
     of = np.asarray(persons)
@@ -89,7 +90,7 @@ def naming(scores: Rates, persons: Sequence[int]) -> Naming:
 
 
 def _centred(scores: Rates, rows: Sequence[NDArray[np.intp]]) -> Rates:
-    """Scores less those of other people's probes; ``rows`` are the probes of each person."""
+    """Subtract the scores of other people's probes; ``rows`` are the probes of each person."""
     means = np.stack([scores[row].mean(axis=0) for row in rows])
     out = scores.astype(np.float64)
     for i, row in enumerate(rows):
@@ -99,12 +100,11 @@ def _centred(scores: Rates, rows: Sequence[NDArray[np.intp]]) -> Rates:
 
 
 def chance_of(namings: Sequence[Naming], seed: int = 0) -> list[float]:
-    """How likely it is that chance names as many people right as each trial does, or more.
+    """Return p-values: how likely chance names at least as many people correctly as each trial.
 
-    Probabilities are those of a permutation test: if a hidden face tells nothing, who is called
-    whom does not matter. They hold for all the trials together (each is compared with the best of
-    all trials under the same permutation), so that many trials do not make one of them succeed.
-    The trials must have the same people.
+    A permutation test: if hidden faces carry no information, the assignment of names is arbitrary.
+    Each trial is compared with the best of all trials under the same permutation, so the values
+    hold for all trials together. The trials must have the same people.
     """
     known = namings[0].named.shape[1]
     people = np.asarray(namings[0].people)
@@ -120,7 +120,7 @@ def chance_of(namings: Sequence[Naming], seed: int = 0) -> list[float]:
 
 
 def more_than(rates: Rates, base: Rates, seed: int = 0) -> float:
-    """How likely it is that ``rates`` (people,) are above ``base`` by chance: sign-flip test."""
+    """Return the p-value of ``rates`` (people,) above ``base``, by a sign-flip test."""
     gap = rates - base
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], (PERMUTATIONS, len(gap)))
     flipped = (signs * gap).mean(axis=1)
@@ -129,10 +129,10 @@ def more_than(rates: Rates, base: Rates, seed: int = 0) -> float:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Scores (P, T) of probes against templates, each of one picture.
+    """Scores (P, T) of probes against templates, each from one picture.
 
-    ``probes`` (P,) and ``templates`` (T,) say who is who. ``apart`` (P, T) is False for pairs that
-    are never compared, because they are of one sitting.
+    ``probes`` (P,) and ``templates`` (T,) are identities. ``apart`` (P, T) is False for pairs of
+    one sitting, which are never compared.
     """
 
     scores: Scores
@@ -147,7 +147,7 @@ class Comparison:
 
     @cached_property
     def same(self) -> Mask:
-        """Pairs of one person."""
+        """Whether a pair is of one person (P, T)."""
         return np.asarray(self.probes[:, None] == self.templates[None], bool)
 
     @property
@@ -161,16 +161,16 @@ class Comparison:
         return self.scores[~self.same & self.apart]
 
     def false_non_match(self, threshold: float) -> float:
-        """The part of pairs of one person below a threshold; nan without any."""
+        """Return the part of pairs of one person below a threshold; nan without pairs."""
         return _part(self.genuine < threshold)
 
     def false_match(self, threshold: float) -> float:
-        """The part of pairs of two people at or above a threshold; nan without any."""
+        """Return the part of pairs of two people at or above a threshold; nan without pairs."""
         return _part(self.impostor >= threshold)
 
     @property
     def auc(self) -> float:
-        """How likely a pair of one person scores higher than one of two; nan without pairs."""
+        """Probability that a pair of one person outscores one of two; nan without pairs."""
         genuine, impostor = self.genuine, self.impostor
         if not len(genuine) or not len(impostor):
             return float("nan")
@@ -179,14 +179,14 @@ class Comparison:
         return float((ranks - least) / (len(genuine) * len(impostor)))
 
     def threshold(self, false_match: float) -> float:
-        """The lowest threshold with at most this part of false matches."""
+        """Return the lowest threshold with at most this rate of false matches."""
         return lowest(self.impostor, false_match)
 
     def interval(self, threshold: float, seed: int = 0) -> tuple[tuple[float, float], ...]:
-        """95 % bounds of false non-match and false match: people are drawn anew, with all pairs.
+        """Return 95 % bounds of false non-match and false match, by a bootstrap over people.
 
-        Pairs with one person in common are not independent; that is why people are drawn, not
-        pairs. Where no error was seen the upper bound is the rule of three over people: 3 / n.
+        People are drawn, not pairs, because pairs with a person in common are not independent.
+        Without any error the upper bound is 3 / people, by the rule of three.
         """
         people = np.unique(np.concatenate([self.probes, self.templates]))
         random = np.random.default_rng(seed)
@@ -205,11 +205,12 @@ class Comparison:
         return _bounds(missed, mates), _bounds(matched, len(people))
 
     def identified(self, false_alarms: float) -> tuple[float, float]:
-        """Open-set identification: the part of searches for known people that succeed, and where.
+        """Return the success rate of open-set identification, and its threshold.
 
-        A search succeeds if the right person comes first, at or above a threshold that lets this
-        part of the searches for unknown people name somebody. Every probe is searched once among
-        the others' templates, and once with those of the same person if there are any.
+        A search succeeds if the right person ranks first, at or above the threshold. The threshold
+        lets the part ``false_alarms`` of the searches for unknown people name somebody. Every probe
+        is searched once among the templates of others, and once with its own person's templates, if
+        there are any.
         """
         top = np.where(~self.same & self.apart, self.scores, -np.inf).max(axis=1)
         own = np.where(self.same & self.apart, self.scores, -np.inf).max(axis=1)
@@ -219,7 +220,7 @@ class Comparison:
 
 
 def lowest(scores: Scores, part: float) -> float:
-    """The lowest threshold that at most ``part`` of the scores reach: just above the next one.
+    """Return the lowest threshold that at most ``part`` of the scores reach.
 
     >>> round(lowest(np.array([0.1, 0.2, 0.3, 0.4]), 0.25), 3)
     0.3
@@ -232,7 +233,7 @@ def lowest(scores: Scores, part: float) -> float:
 
 
 def highest(scores: Scores, part: float) -> float:
-    """The highest threshold that at most ``part`` of the scores are below.
+    """Return the highest threshold that at most ``part`` of the scores are below.
 
     >>> highest(np.array([0.1, 0.2, 0.3, 0.4]), 0.25)
     0.2

@@ -108,7 +108,7 @@ class Cloud:
         self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:
-        """Return the boto3 client of a service; for calls that ``read`` and ``change`` do not make."""
+        """Return the boto3 client of a service, if ``read`` and ``change`` do not suffice."""
         if service not in self._clients:
             with translate_errors(service):
                 self._clients[service] = self._session.client(service, config=_CONFIG)  # type: ignore[call-overload]

@@ -14,6 +14,7 @@ from bench import strength
 from bench.methods import NOTHING, OTHERS, averaged, blocks, covered, gaussian, methods, ours
 from bench.portraits import Portrait
 from bench.rates import chance_of, more_than, naming, wilson
+from testmedia.fetch import fetch
 
 PEOPLE = 12
 TEMPLATE = np.asarray([(60, 60), (100, 60), (80, 80), (60, 100), (100, 100)], np.float32)
@@ -193,8 +194,6 @@ def test_real_faces_are_named_until_they_are_hidden(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The whole of it on four real faces: the photos of three people, one of them twice."""
-    from testmedia.fetch import fetch
-
     for name, medium in (("a/1", "obama"), ("a/2", "obama3"), ("b/1", "biden")):
         target = tmp_path / "people" / f"{name}.jpg"
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from app.types import Size
 from app.video import open_source
 from testmedia.clip import Clip
 from testmedia.fetch import fetch
-from testmedia.pictures import Picture, detect, flash, pictures
+from testmedia.images import ImageFrame, detect, flash, noise_frames
 from testmedia.transnet_weights import converted
 
 
@@ -46,10 +46,10 @@ def echo() -> bytes:
     return serialise(writer.model("echo", source, ("transitions", ["n", 2])))
 
 
-def lights(values: Sequence[int], size: Size = (48, 27)) -> list[Picture]:
+def lights(values: Sequence[int], size: Size = (48, 27)) -> list[ImageFrame]:
     """Grey frames of these lights, 0..255."""
     return [
-        Picture(n, np.full((size[1], size[0], 3), value, np.uint8))
+        ImageFrame(n, np.full((size[1], size[0], 3), value, np.uint8))
         for n, value in enumerate(values)
     ]
 
@@ -188,14 +188,14 @@ def test_a_network_that_fails() -> None:
         detector.flush()
 
 
-def _music(first: int, end: int) -> list[Picture]:
+def _music(first: int, end: int) -> list[ImageFrame]:
     """Frames of the music video as pictures, numbered from 0."""
     out = []
     for frame in open_source(fetch("music.mp4"), threads=2):
         if frame.index >= end:
             break
         if frame.index >= first:
-            out.append(Picture(frame.index - first, frame.rgb()))
+            out.append(ImageFrame(frame.index - first, frame.rgb()))
     return out
 
 
@@ -215,14 +215,14 @@ def test_a_smaller_step_finds_the_same(network: Path) -> None:
 
 def test_a_dissolve_is_one_cut_in_its_middle(network: Path, clip: Callable[[str], Clip]) -> None:
     made = clip("dissolve")
-    frames = [Picture(frame.index, frame.rgb()) for frame in open_source(made.path, threads=2)]
+    frames = [ImageFrame(frame.index, frame.rgb()) for frame in open_source(made.path, threads=2)]
     (cut,) = detect(TransNetShots(network), frames)
     assert made.truth.cuts == (40,)
     assert abs(cut - 47) <= 1  # it lasts 14 frames
 
 
 def test_a_flash_is_no_cut(network: Path) -> None:
-    still = pictures((4, 60))
+    still = noise_frames((4, 60))
     frames = [flash(frame) if frame.index in {20, 40, 41} else frame for frame in still]
     assert detect(TransNetShots(network), frames) == []
     assert detect(ContentShots(), frames) == [20, 21, 40, 42]

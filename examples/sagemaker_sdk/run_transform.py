@@ -2,8 +2,8 @@
 
     python run_transform.py IMAGE_URI ROLE_ARN s3://BUCKET/input/ s3://BUCKET/output/ [TYPE]
 
-It needs a separate environment (see README.md). The scripts of Face blur do more: they check settings
-and limits first, stop a job on Ctrl-C, and check its results.
+It needs a separate environment (see README.md). The scripts of Face blur do more: they check
+settings and limits first, stop a job on Ctrl-C, and check its results.
 """
 
 import sys
@@ -49,8 +49,8 @@ def run(image: str, role: str, source: str, target: str, kind: str = "ml.g4dn.xl
         # The default host has a driver for CUDA 11, which is too old for the models.
         transform_ami_version="al2-ami-sagemaker-batch-gpu-535" if gpu else None,
     )
-    # No `strategy`: it is for split inputs. A dictionary instead of ModelClientConfig: there the SDK
-    # drops zeros, and SageMaker would retry an hour of work three times.
+    # No `strategy`: it is for split inputs. A dictionary, because the SDK drops the zeros of a
+    # ModelClientConfig, and SageMaker would retry an hour of work three times.
     once = {"InvocationsTimeoutInSeconds": 3600, "InvocationsMaxRetries": 0}
     transformer.transform(
         source,

@@ -89,7 +89,7 @@ def rows(out: str) -> dict[str, tuple[str, str]]:
     }
 
 
-def test_results_get_their_names_types_and_marks(
+def test_results_get_their_names_types_and_metadata(
     cloud: Cloud, run: Commands, films: Films, tmp_path: Path
 ) -> None:
     film, picture = films.film.read_bytes(), films.picture.read_bytes()
@@ -128,7 +128,7 @@ def test_results_get_their_names_types_and_marks(
     assert "one: all files are finished" in ran.err
 
 
-def test_what_is_no_result_stays_where_it_is(cloud: Cloud, run: Commands, films: Films) -> None:
+def test_an_invalid_result_is_not_moved(cloud: Cloud, run: Commands, films: Films) -> None:
     film = films.film.read_bytes()
     begin(
         cloud,
@@ -209,9 +209,7 @@ def test_plans_and_reports_of_tickets_are_results(
     assert found["u.json"][0] == "failed"
 
 
-def test_an_object_of_somebody_else_is_not_replaced(
-    cloud: Cloud, run: Commands, films: Films
-) -> None:
+def test_a_foreign_object_is_not_replaced(cloud: Cloud, run: Commands, films: Films) -> None:
     begin(cloud, run, {"a.mp4": films.film.read_bytes()})
     fill(cloud, {"output/one/a.mp4.out": films.hidden, "output/one/a.mp4": b"mine"})
     ran = run(collect, "one", *WHERE)
@@ -221,7 +219,7 @@ def test_an_object_of_somebody_else_is_not_replaced(
     assert body(cloud, "output/one/a.mp4.out") == films.hidden
 
 
-def test_a_copy_that_is_another_keeps_the_result(
+def test_a_wrong_copy_keeps_the_result(
     cloud: Cloud, run: Commands, films: Films, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin(cloud, run, {"a.mp4": films.film.read_bytes()})
@@ -249,7 +247,7 @@ def test_a_copy_that_is_another_keeps_the_result(
     assert body(cloud, "output/one/a.mp4.out") == films.hidden
 
 
-def test_a_prefix_without_a_job(cloud: Cloud, run: Commands, films: Films) -> None:
+def test_results_below_a_prefix_without_a_job(cloud: Cloud, run: Commands, films: Films) -> None:
     fill(cloud, {"input/a.mp4": films.film.read_bytes(), "out/input/a.mp4.out": films.hidden})
     ran = run(collect, *WHERE, "--results", f"s3://{BUCKET}/out/")
     assert ran.code == 0, ran.err

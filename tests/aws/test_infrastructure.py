@@ -1,4 +1,4 @@
-"""The stack: what is in the template, what AWS is asked for, and whose stack is left alone."""
+"""The stack: its template, the requests, and stacks of others."""
 
 import io
 import json
@@ -26,7 +26,7 @@ def statements(cloud: Cloud, policy: str) -> dict[str, Any]:
     role = cloud.outputs["RoleArn"].rpartition("/")[2]
     found = cloud.read("iam", "get_role_policy", RoleName=role, PolicyName=policy)
     document = found["PolicyDocument"]
-    # The server of moto answers a policy of a stack as Python writes it.
+    # moto returns a stack policy in Python's notation.
     parsed = json.loads(document.replace("'", '"')) if isinstance(document, str) else document
     return {statement["Sid"]: statement for statement in parsed["Statement"]}
 
@@ -39,7 +39,7 @@ def test_cfn_lint_finds_nothing() -> None:
 
 
 def test_the_bucket_is_closed_to_all_others() -> None:
-    # Properties that moto does not take over from a stack.
+    # Properties that moto does not apply.
     bucket = resources()["Bucket"]["Properties"]
     assert bucket["PublicAccessBlockConfiguration"] == {
         "BlockPublicAcls": True,
@@ -60,7 +60,7 @@ def test_the_bucket_is_closed_to_all_others() -> None:
     ]
 
 
-def test_nothing_stays_in_the_bucket_for_ever() -> None:
+def test_everything_in_the_bucket_expires() -> None:
     rules = {
         rule["Id"]: rule
         for rule in resources()["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
@@ -76,7 +76,7 @@ def test_nothing_stays_in_the_bucket_for_ever() -> None:
     assert rules["everything"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
 
 
-def test_footage_does_not_go_with_the_stack() -> None:
+def test_videos_survive_the_deletion_of_the_stack() -> None:
     found = resources()
     for name in ("Bucket", "BucketPolicy"):
         assert found[name]["DeletionPolicy"] == "RetainExceptOnCreate"
@@ -91,7 +91,7 @@ def test_untagged_images_expire_and_pushed_ones_are_scanned() -> None:
     assert repository["ImageScanningConfiguration"] == {"ScanOnPush": True}
 
 
-def test_the_stack_stands_and_all_in_it_is_tagged(cloud: Cloud) -> None:
+def test_the_stack_is_created_and_its_resources_are_tagged(cloud: Cloud) -> None:
     outputs = create_or_update(cloud, NOTHING)
     assert outputs == cloud.outputs
     assert set(outputs) == {"Bucket", "Repository", "RepositoryUri", "RoleArn"}
@@ -111,7 +111,7 @@ def test_the_stack_stands_and_all_in_it_is_tagged(cloud: Cloud) -> None:
     assert cloud.read("iam", "get_role", RoleName=role)["Role"]["Tags"] == project_tags("face-blur")
 
 
-def test_the_role_is_for_sagemaker_of_this_account(cloud: Cloud) -> None:
+def test_only_sagemaker_of_this_account_can_use_the_role(cloud: Cloud) -> None:
     role = create_or_update(cloud, NOTHING)["RoleArn"].rpartition("/")[2]
     trust = cloud.read("iam", "get_role", RoleName=role)["Role"]["AssumeRolePolicyDocument"]
     assert trust["Statement"] == [
@@ -126,7 +126,7 @@ def test_the_role_is_for_sagemaker_of_this_account(cloud: Cloud) -> None:
     assert names == ["jobs"]
 
 
-def test_the_role_can_do_what_jobs_need_and_no_more(cloud: Cloud) -> None:
+def test_the_role_has_the_permissions_of_jobs_and_no_more(cloud: Cloud) -> None:
     outputs = create_or_update(cloud, NOTHING)
     bucket = f"arn:aws:s3:::{outputs['Bucket']}"
     may = statements(cloud, "jobs")
@@ -135,7 +135,7 @@ def test_the_role_can_do_what_jobs_need_and_no_more(cloud: Cloud) -> None:
     assert may["WriteResults"]["Resource"] == f"{bucket}/output/*"
     assert may["PullImage"]["Resource"].endswith(":123456789012:repository/face-blur")
     assert may["WriteLogs"]["Resource"].endswith(":123456789012:log-group:/aws/sagemaker/*")
-    # What cannot be narrowed to resources.
+    # Actions that cannot be restricted to resources.
     assert {name for name, one in may.items() if one["Resource"] == "*"} == {
         "LogInToRegistry",
         "WriteMetrics",
@@ -150,7 +150,7 @@ def test_the_role_can_do_what_jobs_need_and_no_more(cloud: Cloud) -> None:
     assert not [action for action in actions if "*" in action or "Delete" in action]
 
 
-def test_subnets_and_a_key_take_permissions_of_their_own(cloud: Cloud) -> None:
+def test_subnets_and_a_key_add_permissions(cloud: Cloud) -> None:
     key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
     cloud.client("kms").create_alias(AliasName="alias/films", TargetKeyId=key)
     ours = Cloud(Variables(subnets="subnet-1", kms_key="alias/films"))
@@ -164,7 +164,7 @@ def test_subnets_and_a_key_take_permissions_of_their_own(cloud: Cloud) -> None:
     assert rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == key
 
 
-def test_it_can_be_run_again(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+def test_running_again_is_safe(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     first = create_or_update(cloud, NOTHING | {"KeepDays": 7})
     assert create_or_update(cloud, NOTHING) == first
     subnets = Cloud(Variables(subnets="subnet-1"))
@@ -175,7 +175,7 @@ def test_it_can_be_run_again(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -
     assert kept.items() <= has.items()
 
 
-def test_no_update_is_no_error(
+def test_nothing_to_update_is_not_an_error(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = create_or_update(cloud, NOTHING)
@@ -183,7 +183,7 @@ def test_no_update_is_no_error(
 
     def nothing_to_do(service: str, operation: str, **request: Any) -> dict[str, Any]:
         if operation == "update_stack":
-            # What AWS answers, and moto does not.
+            # The response of AWS, which moto does not give.
             text = "cloudformation update_stack: ValidationError: No updates are to be performed."
             raise CloudError(text, "ValidationError")
         return change(service, operation, **request)
@@ -193,7 +193,7 @@ def test_no_update_is_no_error(
     assert "is up to date" in capsys.readouterr().err
 
 
-def test_a_stack_that_is_not_ours_is_left_alone(cloud: Cloud) -> None:
+def test_a_stack_without_our_tag_is_left_alone(cloud: Cloud) -> None:
     body = json.dumps({"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}})
     cloud.client("cloudformation").create_stack(StackName="face-blur", TemplateBody=body)
     with pytest.raises(
@@ -206,7 +206,7 @@ def test_a_stack_that_is_not_ours_is_left_alone(cloud: Cloud) -> None:
     assert [one["LogicalResourceId"] for one in resources] == ["Bucket"]
 
 
-def test_a_stack_that_fails_says_why(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_stack_gives_its_reasons(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     def waited(*_: object, **__: object) -> None:
         raise CloudError("cloudformation stack_create_complete: Waiter failed")
 
@@ -226,9 +226,7 @@ def test_a_stack_that_fails_says_why(cloud: Cloud, monkeypatch: pytest.MonkeyPat
         create_or_update(cloud, NOTHING)
 
 
-def test_a_stack_in_the_middle_of_something_is_not_touched(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stack_in_progress_is_not_changed(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     create_or_update(cloud, NOTHING)
     read = cloud.read
 
@@ -242,7 +240,7 @@ def test_a_stack_in_the_middle_of_something_is_not_touched(
         create_or_update(cloud, NOTHING)
 
 
-def test_a_dry_run_prints_the_request_and_makes_nothing(cloud: Cloud) -> None:
+def test_a_dry_run_prints_the_request_and_creates_nothing(cloud: Cloud) -> None:
     out = io.StringIO()
     assert create_or_update(Cloud(cloud.variables, dry_run=True, out=out), NOTHING) == {}
     (line,) = out.getvalue().splitlines()

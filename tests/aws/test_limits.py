@@ -150,7 +150,7 @@ def test_each_limit(operation: str, request_: dict[str, Any], change: Change, me
     assert "\n" not in str(caught.value)
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_violations_are_reported_at_once() -> None:
     request = transform()
     del request["ModelName"]
     request["TransformJobName"] = ""
@@ -173,5 +173,5 @@ def test_all_faults_are_told_at_once() -> None:
         ("ml.inf2.xlarge", False, False),
     ],
 )
-def test_what_types_have(kind: str, gpu: bool, disk: bool) -> None:
+def test_properties_of_instance_types(kind: str, gpu: bool, disk: bool) -> None:
     assert (has_gpu(kind), has_own_disk(kind)) == (gpu, disk)

@@ -56,7 +56,7 @@ def source(name: str, uri: str, distribution: str, kind: str = "S3Prefix") -> di
     }
 
 
-def test_a_dry_run_prints_exactly_what_would_be_sent(films: Cloud, run: Commands) -> None:
+def test_a_dry_run_prints_the_exact_request(films: Cloud, run: Commands) -> None:
     fill(films, {"people/alice.jpg": b"photo"})
     ran = run(
         run_processing,
@@ -136,7 +136,7 @@ def test_a_job_without_people_hides_everyone(films: Cloud, run: Commands) -> Non
         (("--resume", "gone"), "gone: no such job"),
     ],
 )
-def test_what_is_refused_costs_nothing(
+def test_a_refused_request_creates_nothing(
     films: Cloud, run: Commands, options: tuple[str, ...], message: str
 ) -> None:
     ran = run(run_processing, *WHERE, *options)
@@ -183,7 +183,7 @@ def with_environment(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Non
     )
 
 
-def test_going_on_with_what_is_unfinished(
+def test_resuming_unfinished_files(
     films: Cloud, run: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(films, {"people/alice.jpg": b"photo", "input/c.mp4": b"c", "input/d.mp4": b"d"})

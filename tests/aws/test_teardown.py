@@ -1,4 +1,4 @@
-"""The end: all that is ours goes, and nothing else, even if it is called the same."""
+"""Tearing down: all tagged resources are deleted, and no others, even with the same names."""
 
 import json
 from typing import Any
@@ -86,7 +86,7 @@ def stoppable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return stopped
 
 
-def test_all_that_is_ours_goes_and_nothing_else(cloud: Cloud, stoppable: list[str]) -> None:
+def test_only_tagged_resources_are_deleted(cloud: Cloud, stoppable: list[str]) -> None:
     bucket = create_or_update(cloud, dict.fromkeys(KEEP))["Bucket"]
     cloud.client("s3").put_object(Bucket=bucket, Key="input/a.mp4", Body=b"film")
     make_bucket(cloud, "left-of-an-earlier-stack", OURS)
@@ -133,13 +133,13 @@ def test_all_that_is_ours_goes_and_nothing_else(cloud: Cloud, stoppable: list[st
         assert other["ProcessingJobStatus"] == "InProgress"
 
 
-def test_a_stack_of_the_name_that_is_not_ours_stays(cloud: Cloud) -> None:
+def test_a_stack_with_our_name_but_without_our_tag_stays(cloud: Cloud) -> None:
     body = json.dumps({"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}})
     cloud.client("cloudformation").create_stack(StackName="face-blur", TemplateBody=body)
     assert find_all(cloud) == []
 
 
-def test_versions_and_marks_of_deletion_go_too(cloud: Cloud) -> None:
+def test_versions_and_delete_markers_are_deleted_too(cloud: Cloud) -> None:
     make_bucket(cloud, "films", OURS)
     s3 = cloud.client("s3")
     s3.put_bucket_versioning(Bucket="films", VersioningConfiguration={"Status": "Enabled"})
@@ -151,13 +151,11 @@ def test_versions_and_marks_of_deletion_go_too(cloud: Cloud) -> None:
     assert cloud.read("s3", "list_buckets")["Buckets"] == []
 
 
-def test_a_bucket_that_has_gone_with_its_stack_is_no_fault(cloud: Cloud) -> None:
+def test_a_bucket_deleted_with_its_stack_is_not_an_error(cloud: Cloud) -> None:
     delete_all(cloud, [Resource("bucket", "gone")])
 
 
-def test_what_cannot_be_read_is_not_passed_over(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreadable_resource_is_an_error(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     make_bucket(cloud, "films", OURS)
     read = cloud.read
 
@@ -195,6 +193,6 @@ def test_the_command_asks(cloud: Cloud, run_command: Any) -> None:
     assert cloud.read("s3", "list_buckets")["Buckets"] == []
 
 
-def test_another_project_is_another_project(cloud: Cloud) -> None:
+def test_resources_of_another_project_stay(cloud: Cloud) -> None:
     make_bucket(cloud, "films", OURS)
     assert find_all(Cloud(Variables(project="news"))) == []

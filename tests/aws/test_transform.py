@@ -72,7 +72,7 @@ def films(cloud: Cloud) -> Cloud:
     return cloud
 
 
-def test_a_dry_run_prints_exactly_what_would_be_sent(films: Cloud, run: Commands) -> None:
+def test_a_dry_run_prints_the_exact_request(films: Cloud, run: Commands) -> None:
     ran = run(run_transform, *CPU, "--name", "one", "--dry-run")
     assert ran.code == 0, ran.err
     (made, model), (begun, job) = requests(ran.out)
@@ -147,7 +147,7 @@ def test_gpu_keys_networks_people_and_settings(films: Cloud, run: Commands) -> N
     assert job["ModelClientConfig"]["InvocationsTimeoutInSeconds"] == 600
 
 
-def test_disks_that_are_not_of_the_instance_get_the_key(films: Cloud, run: Commands) -> None:
+def test_attached_disks_get_the_key(films: Cloud, run: Commands) -> None:
     ran = run(run_transform, *CPU, "--kms-key", "alias/films", "--dry-run")
     (_, _), (_, job) = requests(ran.out)
     assert job["TransformResources"]["VolumeKmsKeyId"] == "alias/films"
@@ -172,7 +172,7 @@ def test_people_from_s3_and_tickets_need_a_network(films: Cloud, run: Commands) 
     assert job["TransformInput"]["ContentType"] == "application/json"
 
 
-def test_markers_hidden_and_empty_objects_are_no_inputs(films: Cloud, run: Commands) -> None:
+def test_markers_hidden_and_empty_objects_are_left_out(films: Cloud, run: Commands) -> None:
     junk = {"input/": b"", "input/more/": b"", "input/.DS_Store": b"x", "input/cut.mp4": b""}
     fill(films, junk | {"input2/other.mp4": b"x"})
     ran = run(run_transform, *CPU, "--name", "one")
@@ -184,7 +184,7 @@ def test_markers_hidden_and_empty_objects_are_no_inputs(films: Cloud, run: Comma
         assert f"left out, because it is hidden or empty: {key}\n" in ran.err
 
 
-def test_a_job_is_begun_and_its_model_is_made_once(films: Cloud, run: Commands) -> None:
+def test_a_job_is_created_and_its_model_only_once(films: Cloud, run: Commands) -> None:
     first = run(run_transform, *CPU)
     second = run(run_transform, *CPU, "--effect", "solid")
     other = run(run_transform, *CPU, "--options", "FACE_BLUR_PAD=9")
@@ -217,7 +217,7 @@ def test_an_archive_with_other_people_makes_another_model(films: Cloud, run: Com
     assert len(names | {model["ModelName"]}) == 3
 
 
-def test_the_image_is_taken_by_its_digest(films: Cloud, run: Commands) -> None:
+def test_the_image_is_named_by_its_digest(films: Cloud, run: Commands) -> None:
     ecr = films.client("ecr")
     uri = ecr.create_repository(repositoryName="face-blur")["repository"]["repositoryUri"]
     manifest = '{"schemaVersion": 2, "config": {"digest": "sha256:1"}, "layers": []}'
@@ -254,7 +254,7 @@ def test_the_image_is_taken_by_its_digest(films: Cloud, run: Commands) -> None:
         (("--watch", "gone"), "gone: no such job"),
     ],
 )
-def test_what_is_refused_costs_nothing(
+def test_a_refused_request_creates_nothing(
     films: Cloud, run: Commands, options: tuple[str, ...], message: str
 ) -> None:
     ran = run(run_transform, *CPU, *options)
@@ -266,7 +266,7 @@ def test_what_is_refused_costs_nothing(
     assert not keys(films, "output/")
 
 
-def test_a_model_of_somebody_else_is_not_used(films: Cloud, run: Commands) -> None:
+def test_a_foreign_model_is_not_used(films: Cloud, run: Commands) -> None:
     ran = run(run_transform, *CPU, "--dry-run")
     model = requests(ran.out)[0][1] | {"Tags": []}
     films.client("sagemaker").create_model(**model)
@@ -304,7 +304,7 @@ def test_waiting_for_a_job_that_fails(films: Cloud, run: Commands) -> None:
     assert last.endswith("; without result: a.mp4")
 
 
-def test_going_on_with_what_has_no_result(films: Cloud, run: Commands) -> None:
+def test_resuming_inputs_without_a_result(films: Cloud, run: Commands) -> None:
     run(run_transform, *CPU, "--name", "one", "--effect", "solid")
     finish(films, "one", "a.mp4")
     transform_job("one").transform_job_status = "Failed"
@@ -377,7 +377,7 @@ def test_a_second_interrupt_leaves(films: Cloud, monkeypatch: pytest.MonkeyPatch
     assert "left one, which may not have stopped yet" in err
 
 
-def test_settings_are_checked_as_the_container_does() -> None:
+def test_settings_are_checked_as_in_the_container() -> None:
     check_settings({"FACE_BLUR_BLUR": "listed"}, people=True)
     check_settings({"FACE_BLUR_BLUR": "listed", "FACE_BLUR_SELECT": "0,1,2"}, people=False)
     with pytest.raises(ConfigError):

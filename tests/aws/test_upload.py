@@ -1,4 +1,4 @@
-"""What is uploaded, under which names, checked how, and what an interruption costs."""
+"""Uploads: names, checks, and interruptions."""
 
 import gzip
 import hashlib
@@ -30,7 +30,7 @@ MP4 = b"\0\0\0\x18ftypisom\0\0\0\0isomiso2" + b"film" * 1000
 JPEG = b"\xff\xd8\xff\xe0" + b"photo" * 100
 BUCKET = "films"
 SMALLEST = 5 * 2**20
-"""Of a part, by the rules of S3."""
+"""Minimum size of a part in S3."""
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def test_files_and_folders_become_keys_below_the_prefix(tmp_path: Path) -> None:
     assert strange == [tmp_path / "day" / "notes.txt"]
 
 
-def test_a_file_that_was_named_has_to_be_media(tmp_path: Path) -> None:
+def test_a_named_file_must_be_media(tmp_path: Path) -> None:
     (tmp_path / "notes.mp4").write_text("notes")
     with pytest.raises(UnsupportedMedia, match=r"notes\.mp4: not a video or image"):
         find_media([tmp_path / "notes.mp4"], "input/")
@@ -104,13 +104,13 @@ def test_names_that_would_collide_are_refused(names: tuple[str, ...], fault: str
         check_keys(items)
 
 
-def test_a_name_has_the_length_that_s3_takes() -> None:
+def test_a_name_has_at_most_the_length_of_s3() -> None:
     check_keys([Upload(Path("x"), "i/" + "\u00e9" * 511, "video/mp4")])
     with pytest.raises(UsageError, match="longer than the 1024 bytes of S3"):
         check_keys([Upload(Path("x"), "i/" + "\u00e9" * 512, "video/mp4")])
 
 
-def test_an_object_is_what_the_file_is_and_carries_our_tag(films: Cloud, tmp_path: Path) -> None:
+def test_an_object_has_the_content_of_the_file_and_our_tag(films: Cloud, tmp_path: Path) -> None:
     item = an_item(tmp_path)
     told: list[int] = []
 
@@ -131,7 +131,7 @@ def test_an_object_is_what_the_file_is_and_carries_our_tag(films: Cloud, tmp_pat
 
 
 @pytest.mark.parametrize("size", [0, 1, SMALLEST, SMALLEST + 1, 2 * SMALLEST, 2 * SMALLEST + 7])
-def test_our_checksum_is_that_of_s3(
+def test_the_checksum_equals_that_of_s3(
     films: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     monkeypatch.setattr(transfer, "PART", SMALLEST)
@@ -146,13 +146,13 @@ def test_our_checksum_is_that_of_s3(
     )
 
 
-def test_parts_grow_where_there_would_be_too_many() -> None:
+def test_parts_grow_with_large_files() -> None:
     largest = 5 * 2**40
     assert part_size(largest) * 10_000 >= largest
     assert part_size(largest) % 2**20 == 0
 
 
-def test_the_number_of_parts_that_s3_appends_is_no_difference(
+def test_the_appended_number_of_parts_is_ignored(
     films: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # S3 answers `<checksum>-<parts>` for objects of several parts, moto does not.
@@ -170,7 +170,7 @@ def test_the_number_of_parts_that_s3_appends_is_no_difference(
     assert upload(films, [item], silent, overwrite=False) == []
 
 
-def test_other_content_is_not_replaced_unasked(films: Cloud, tmp_path: Path) -> None:
+def test_other_content_is_replaced_only_with_overwrite(films: Cloud, tmp_path: Path) -> None:
     first = an_item(tmp_path)
     upload(films, [first], silent, overwrite=False)
     changed = an_item(tmp_path, MP4[:-1] + b"!")
@@ -183,7 +183,7 @@ def test_other_content_is_not_replaced_unasked(films: Cloud, tmp_path: Path) -> 
     assert body(films, "input/a.mp4").endswith(b"!")
 
 
-def test_an_object_that_others_have_put_there_is_not_taken_for_the_file(
+def test_an_object_without_checksum_does_not_count_as_the_file(
     films: Cloud, tmp_path: Path
 ) -> None:
     item = an_item(tmp_path)
@@ -192,7 +192,7 @@ def test_an_object_that_others_have_put_there_is_not_taken_for_the_file(
         upload(films, [item], silent, overwrite=False)
 
 
-def test_a_file_that_changes_meanwhile_is_not_left_in_s3(films: Cloud, tmp_path: Path) -> None:
+def test_the_object_of_a_changing_file_is_deleted(films: Cloud, tmp_path: Path) -> None:
     item = an_item(tmp_path)
 
     @contextmanager
@@ -205,7 +205,7 @@ def test_a_file_that_changes_meanwhile_is_not_left_in_s3(films: Cloud, tmp_path:
     assert keys(films) == []
 
 
-def test_what_a_cut_off_upload_has_left_is_removed(films: Cloud, tmp_path: Path) -> None:
+def test_parts_of_an_interrupted_upload_are_deleted(films: Cloud, tmp_path: Path) -> None:
     item = an_item(tmp_path)
     s3 = films.client("s3")
     for key in (item.key, item.key + ".other", "elsewhere"):
@@ -215,7 +215,7 @@ def test_what_a_cut_off_upload_has_left_is_removed(films: Cloud, tmp_path: Path)
     assert sorted(one["Key"] for one in left) == ["elsewhere", "input/a.mp4.other"]
 
 
-def test_an_interruption_leaves_nothing_and_the_rest_is_sent_later(
+def test_an_interrupted_upload_leaves_nothing_and_can_be_resumed(
     films: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transfer, "PART", SMALLEST)
@@ -254,14 +254,14 @@ def test_an_interruption_leaves_nothing_and_the_rest_is_sent_later(
     assert upload(films, [small, large], silent, overwrite=False) == [large]
 
 
-def test_a_bucket_that_is_not_there_is_one_line(cloud: Cloud, tmp_path: Path) -> None:
+def test_a_missing_bucket_is_a_one_line_error(cloud: Cloud, tmp_path: Path) -> None:
     nowhere = Cloud(Variables(bucket="nobodys-bucket"))
     with pytest.raises(CloudError, match=r"NoSuchBucket") as caught:
         upload(nowhere, [an_item(tmp_path)], silent, overwrite=False)
     assert "\n" not in str(caught.value)
 
 
-def test_a_key_of_ones_own_encrypts(cloud: Cloud, tmp_path: Path) -> None:
+def test_a_kms_key_encrypts(cloud: Cloud, tmp_path: Path) -> None:
     make_bucket(cloud)
     ours = Cloud(Variables(bucket=BUCKET, kms_key="alias/films"))
     upload(ours, [an_item(tmp_path)], silent, overwrite=False)
@@ -279,7 +279,7 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def test_photos_lie_in_s3_as_in_their_folder(photos: Path) -> None:
+def test_photos_keep_their_folders_in_s3(photos: Path) -> None:
     items = find_people(photos, "people/")
     assert [(item.key, item.content_type) for item in items] == [
         ("people/al.jpg", "image/jpeg"),
@@ -299,7 +299,7 @@ def test_the_archive_unpacks_to_a_folder_of_people(photos: Path, tmp_path: Path)
     assert (tmp_path / "model/people/bo/1.jpg").read_bytes() == JPEG + b"bo/1.jpg"
 
 
-def test_the_same_photos_are_the_same_archive(photos: Path, tmp_path: Path) -> None:
+def test_equal_photos_make_equal_archives(photos: Path, tmp_path: Path) -> None:
     write_archive(photos, tmp_path / "1.tar.gz")
     for path in photos.rglob("*"):
         os.utime(path, (1, 1))

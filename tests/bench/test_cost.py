@@ -12,7 +12,7 @@ from testmedia.clip import Clip
 from testmedia.fetch import fetch
 
 
-def test_cpu_and_memory_are_those_of_the_process() -> None:
+def test_cpu_and_memory_are_measured_per_process() -> None:
     idle = cost.measure([sys.executable, "-c", "import time; time.sleep(0.3)"])
     busy = cost.measure(
         [sys.executable, "-c", "import time\nb=b'x'*2**27\nwhile time.process_time()<0.4: pass"]

@@ -1,11 +1,11 @@
-"""Containers that misbehave: the job ends as it should, in time, and nothing wrong is stored."""
+"""Misbehaving containers: the job ends correctly and in time, and stores no invalid result."""
 
 import time
 from dataclasses import replace
 
 import pytest
 
-from tests.playing import HURRIED, Playing
+from tests.local_sagemaker import HURRIED, MakeLocal
 
 SEE_LOGS = "See job logs for more information"
 PING = (
@@ -15,11 +15,11 @@ PING = (
 SOON = 20.0
 """Seconds; what is not bounded lasts for half an hour or longer."""
 LARGE = bytes(8_000_000)
-"""More than fits into the buffers of a connection."""
+"""More than the buffers of a connection hold."""
 
 
-def test_a_container_that_is_late_is_waited_for(playing: Playing) -> None:
-    local = playing("late")
+def test_the_job_waits_for_a_slow_container(make_local: MakeLocal) -> None:
+    local = make_local("late")
     local.put(**{"a.mp4": b"a"})
     local.model()
     began = time.monotonic()
@@ -29,10 +29,10 @@ def test_a_container_that_is_late_is_waited_for(playing: Playing) -> None:
 
 
 @pytest.mark.parametrize("mode", ["never ready", "unhealthy"])
-def test_a_container_that_is_never_ready_fails_the_job_when_its_time_is_up(
-    playing: Playing, mode: str
+def test_a_container_that_is_never_ready_fails_the_job_after_the_timeout(
+    make_local: MakeLocal, mode: str
 ) -> None:
-    local = playing(mode, timeouts=replace(HURRIED, ping=1.5))
+    local = make_local(mode, timeouts=replace(HURRIED, ping=1.5))
     local.put(**{"a.mp4": b"a"})
     local.model()
     began = time.monotonic()
@@ -44,8 +44,8 @@ def test_a_container_that_is_never_ready_fails_the_job_when_its_time_is_up(
     assert any(PING in line for line in local.data_log())
 
 
-def test_a_container_that_ends_before_it_is_ready_fails_the_job_at_once(playing: Playing) -> None:
-    local = playing("exit", timeouts=replace(HURRIED, ping=1800, ping_every=0.1))
+def test_a_container_that_exits_early_fails_the_job_at_once(make_local: MakeLocal) -> None:
+    local = make_local("exit", timeouts=replace(HURRIED, ping=1800, ping_every=0.1))
     local.put(**{"a.mp4": b"a"})
     local.model()
     began = time.monotonic()
@@ -75,10 +75,10 @@ def test_a_container_that_ends_before_it_is_ready_fails_the_job_at_once(playing:
         ("early 413", "ClientError", ["ClientError: 413"]),
     ],
 )
-def test_a_wrong_answer_fails_the_object_and_is_not_stored(
-    playing: Playing, mode: str, fault: str, lines: list[str]
+def test_an_invalid_response_fails_the_object_and_is_not_stored(
+    make_local: MakeLocal, mode: str, fault: str, lines: list[str]
 ) -> None:
-    local = playing(mode)
+    local = make_local(mode)
     local.put(**{"a.mp4": LARGE})
     local.model()
     ended = local.play()
@@ -91,8 +91,8 @@ def test_a_wrong_answer_fails_the_object_and_is_not_stored(
 
 
 @pytest.mark.parametrize("mode", ["hang", "drip"])
-def test_an_answer_that_takes_too_long_is_none(playing: Playing, mode: str) -> None:
-    local = playing(mode)
+def test_a_late_response_does_not_count(make_local: MakeLocal, mode: str) -> None:
+    local = make_local(mode)
     local.put(**{"a.mp4": b"a"})
     local.model()
     began = time.monotonic()
@@ -103,8 +103,8 @@ def test_an_answer_that_takes_too_long_is_none(playing: Playing, mode: str) -> N
     assert local.results() == {}
 
 
-def test_after_a_crash_nothing_more_is_asked(playing: Playing) -> None:
-    local = playing("crash")
+def test_a_crashed_container_gets_no_more_requests(make_local: MakeLocal) -> None:
+    local = make_local("crash")
     local.put(**{"a.mp4": LARGE, "b.mp4": LARGE})
     local.model()
     first, second = local.play().outcomes
@@ -113,8 +113,8 @@ def test_after_a_crash_nothing_more_is_asked(playing: Playing) -> None:
     assert local.results() == {}
 
 
-def test_a_container_that_does_not_want_to_end_is_ended(playing: Playing) -> None:
-    local = playing("stubborn", timeouts=replace(HURRIED, kill_after=0.5))
+def test_a_container_that_ignores_sigterm_is_killed(make_local: MakeLocal) -> None:
+    local = make_local("stubborn", timeouts=replace(HURRIED, kill_after=0.5))
     local.put(**{"a.mp4": b"a"})
     local.model()
     began = time.monotonic()
@@ -123,16 +123,16 @@ def test_a_container_that_does_not_want_to_end_is_ended(playing: Playing) -> Non
     assert local.left() == []
 
 
-def test_what_a_container_has_started_ends_with_it(playing: Playing) -> None:
-    local = playing("children")
+def test_descendants_of_a_container_are_killed(make_local: MakeLocal) -> None:
+    local = make_local("children")
     local.put(**{"a.mp4": b"a"})
     local.model()
     assert local.play().state == "Completed"
     assert local.left() == []
 
 
-def test_an_invocation_is_repeated_as_often_as_the_job_allows(playing: Playing) -> None:
-    local = playing("flaky")
+def test_an_invocation_is_retried_as_often_as_the_job_allows(make_local: MakeLocal) -> None:
+    local = make_local("flaky")
     local.put(**{"a.mp4": b"a"})
     local.model()
     assert local.play("once", client={"InvocationsMaxRetries": 0}).state == "Failed"
@@ -142,15 +142,15 @@ def test_an_invocation_is_repeated_as_often_as_the_job_allows(playing: Playing) 
     assert any("algorithm: 500" in line for line in local.data_log("twice"))
 
 
-def test_which_statuses_are_repeated_can_be_said(playing: Playing) -> None:
-    local = playing("flaky", timeouts=replace(HURRIED, retried=lambda status: status == 503))
+def test_the_retried_statuses_can_be_chosen(make_local: MakeLocal) -> None:
+    local = make_local("flaky", timeouts=replace(HURRIED, retried=lambda status: status == 503))
     local.put(**{"a.mp4": b"a"})
     local.model()
     assert local.play(client={"InvocationsMaxRetries": 3}).state == "Failed"
 
 
-def test_a_client_error_is_not_repeated(playing: Playing) -> None:
-    local = playing("status 400")
+def test_a_client_error_is_not_retried(make_local: MakeLocal) -> None:
+    local = make_local("status 400")
     local.put(**{"a.mp4": b"a"})
     local.model()
     assert local.play(client={"InvocationsMaxRetries": 3}).state == "Failed"

@@ -1,4 +1,4 @@
-"""The real service behind the driver: what comes back is hidden, frame by frame."""
+"""The real service in the simulation: results are hidden in every frame."""
 
 import io
 import tarfile
@@ -16,7 +16,7 @@ from scripts.local.containers import ProgramLauncher
 from scripts.smoke_media import REFERENCES, scene
 from testmedia.clip import Clip, write_clip
 from testmedia.fetch import fetch
-from tests.playing import BUCKET, HURRIED, Local, Playing
+from tests.local_sagemaker import BUCKET, HURRIED, Local, MakeLocal
 
 REAL = replace(HURRIED, ping=60, ping_every=0.2, ping_timeout=2, kill_after=30)
 
@@ -36,10 +36,10 @@ def small_portrait() -> bytes:
     return out.getvalue()
 
 
-def begin_anew(playing: Playing, folder: Path) -> Local:
+def begin_anew(make_local: MakeLocal, folder: Path) -> Local:
     spool = folder / "spool"
     spool.mkdir()
-    local = playing(timeouts=REAL, launcher=ProgramLauncher(spool))
+    local = make_local(timeouts=REAL, launcher=ProgramLauncher(spool))
     local.mark = str(spool)
     local.s3.put_object(Bucket=BUCKET, Key="model.tar.gz", Body=people_archive())
     local.model(f"s3://{BUCKET}/model.tar.gz")
@@ -68,8 +68,8 @@ def assert_only_obama_is_hidden(clip: Clip, result: bytes, path: Path) -> None:
             assert detail[1] > 0.7 * detail[0], face
 
 
-def test_a_job_with_good_and_bad_objects(playing: Playing, tmp_path: Path) -> None:
-    local = begin_anew(playing, tmp_path)
+def test_a_job_with_good_and_bad_objects(make_local: MakeLocal, tmp_path: Path) -> None:
+    local = begin_anew(make_local, tmp_path)
     clip = write_clip(scene(), tmp_path / "clip.mp4")
     film = clip.path.read_bytes()
     objects = {"a.mp4": film, "monday/b.mp4": film, "c.jpg": small_portrait()}
@@ -96,9 +96,9 @@ def test_a_job_with_good_and_bad_objects(playing: Playing, tmp_path: Path) -> No
     assert list((tmp_path / "spool").iterdir()) == []
 
 
-def test_a_job_that_is_stopped_in_the_middle(playing: Playing, tmp_path: Path) -> None:
-    """The service ends its work in peace, but what comes then is not stored."""
-    local = begin_anew(playing, tmp_path)
+def test_stopping_a_running_job(make_local: MakeLocal, tmp_path: Path) -> None:
+    """The service finishes its work, but the result is not stored."""
+    local = begin_anew(make_local, tmp_path)
     film = write_clip(scene(), tmp_path / "clip.mp4").path.read_bytes()
     local.put(**{"a.mp4": film, "b.mp4": b"not reached"})
     settings = {"FACE_BLUR_SAMPLING": "every", "FACE_BLUR_EFFECT": "solid"}
@@ -123,9 +123,9 @@ def test_a_job_that_is_stopped_in_the_middle(playing: Playing, tmp_path: Path) -
 
 
 def test_a_service_that_cannot_start_fails_the_job_at_once(
-    playing: Playing, tmp_path: Path
+    make_local: MakeLocal, tmp_path: Path
 ) -> None:
-    local = begin_anew(playing, tmp_path)
+    local = begin_anew(make_local, tmp_path)
     local.put(**{"a.mp4": b"never sent"})
     ended = local.play(Environment={"FACE_BLUR_NO_SUCH_SETTING": "1"})
     assert ended.reason == "AlgorithmError: Model container exited with code 2 before it was ready"

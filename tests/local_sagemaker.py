@@ -33,7 +33,7 @@ class Local:
             self.sagemaker.client(service, REGION) for service in ("s3", "sagemaker", "logs")
         )
 
-    def begin_anew(self, launcher: Launcher, timeouts: Timeouts, mark: str) -> None:
+    def reset(self, launcher: Launcher, timeouts: Timeouts, mark: str) -> None:
         """Delete everything; ``mark`` is in the command lines of started processes."""
         self.sagemaker.reset()
         self.sagemaker.launcher, self.sagemaker.timeouts = launcher, timeouts
@@ -58,20 +58,20 @@ class Local:
             ModelName="model", PrimaryContainer=container, ExecutionRoleArn=arn, **request
         )
 
-    def begin(self, name: str = "job", **fields: Any) -> None:
+    def create_job(self, name: str = "job", **fields: Any) -> None:
         """Create a job as the scripts do; ``fields`` replace parts of the request."""
         self.api.create_transform_job(**request(name, **fields))
 
-    def ended(self, name: str = "job") -> JobResult:
+    def wait(self, name: str = "job") -> JobResult:
         found = self.sagemaker.wait(name, REGION, LONG)
         assert found is not None, "the job has not ended"
         return found
 
-    def play(self, name: str = "job", **fields: Any) -> JobResult:
-        self.begin(name, **fields)
-        return self.ended(name)
+    def run_job(self, name: str = "job", **fields: Any) -> JobResult:
+        self.create_job(name, **fields)
+        return self.wait(name)
 
-    def described(self, name: str = "job") -> dict[str, Any]:
+    def describe(self, name: str = "job") -> dict[str, Any]:
         found: dict[str, Any] = self.api.describe_transform_job(TransformJobName=name)
         return found
 
@@ -85,7 +85,7 @@ class Local:
         content: bytes = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
         return content
 
-    def told(self, key: str) -> Any:
+    def report(self, key: str) -> Any:
         """Return what the well-behaved container reports about a request."""
         return json.loads(self.results()[key])
 
@@ -99,7 +99,7 @@ class Local:
         found = self.logs.filter_log_events(logGroupName=GROUP, logStreamNamePrefix=f"{name}/")
         return [(event["logStreamName"], event["message"]) for event in found["events"]]
 
-    def left(self) -> list[str]:
+    def leftover_processes(self) -> list[str]:
         """Return the processes that containers of this test left behind."""
         found = []
         for path in Path("/proc").glob("[0-9]*/cmdline"):

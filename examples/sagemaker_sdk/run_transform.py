@@ -35,33 +35,20 @@ def run(image: str, role: str, source: str, target: str, kind: str = "ml.g4dn.xl
     )
     gpu = kind.startswith(("ml.g", "ml.p"))
     transformer = Transformer(
-        name,
-        1,
-        kind,
-        output_path=target,
-        assemble_with="None",
-        max_concurrent_transforms=1,
+        name, 1, kind, output_path=target, assemble_with="None", max_concurrent_transforms=1,
         max_payload=0,  # any size, sent in chunks; the default is 6 MB
         env={"FACE_BLUR_EFFECT": "solid"} | ({"FACE_BLUR_DEVICE": "cuda"} if gpu else {}),
-        tags=TAGS,
-        base_transform_job_name="face-blur",
-        sagemaker_session=session,
+        tags=TAGS, base_transform_job_name="face-blur", sagemaker_session=session,
         # The default host has a driver for CUDA 11, which is too old for the models.
         transform_ami_version="al2-ami-sagemaker-batch-gpu-535" if gpu else None,
-    )
+    )  # fmt: skip
     # No `strategy`: it is for split inputs. A dictionary, because the SDK drops the zeros of a
     # ModelClientConfig, and SageMaker would retry an hour of work three times.
     once = {"InvocationsTimeoutInSeconds": 3600, "InvocationsMaxRetries": 0}
     transformer.transform(
-        source,
-        content_type="application/octet-stream",
-        split_type="None",
-        compression_type="None",
-        model_client_config=once,
-        job_name=name,
-        wait=True,
-        logs=False,
-    )
+        source, content_type="application/octet-stream", split_type="None",
+        compression_type="None", model_client_config=once, job_name=name, wait=True, logs=False,
+    )  # fmt: skip
     return name
 
 

@@ -44,9 +44,9 @@ def make_local(local: Local, tmp_path: Path) -> Iterator[MakeLocal]:
     ) -> Local:
         mark = str(tmp_path)
         command = [sys.executable, str(WAYWARD), mode, mark]
-        local.begin_anew(launcher or ProgramLauncher(tmp_path, command), timeouts, mark)
+        local.reset(launcher or ProgramLauncher(tmp_path, command), timeouts, mark)
         return local
 
     yield play
     local.sagemaker.reset()
-    assert local.left() == []
+    assert local.leftover_processes() == []

@@ -34,7 +34,7 @@ def test_an_image_is_started_as_sagemaker_starts_it(
     local.s3.put_object(Bucket=BUCKET, Key="model.tar.gz", Body=archive)
     local.put(**{"a.mp4": b"a"})
     local.model(f"s3://{BUCKET}/model.tar.gz")
-    assert local.play(Environment={"FACE_BLUR_EFFECT": "solid"}).state == "Completed"
+    assert local.run_job(Environment={"FACE_BLUR_EFFECT": "solid"}).state == "Completed"
     run, stop, _ = map(json.loads, (tmp_path / "asked").read_text("utf-8").splitlines())
     arguments = run["arguments"]
     assert arguments[:2] == ["run", "--rm"]

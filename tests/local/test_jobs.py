@@ -34,10 +34,10 @@ def test_a_job_created_by_the_scripts(
     local = make_local()
     local.put(**{"a.mp4": bytes(3_000_000), "monday/b.mp4": b"b"})
     local.model(container={"Environment": {"FACE_BLUR_BLUR": "everyone", "BOTH": "model"}})
-    ended = local.play(Environment={"FACE_BLUR_EFFECT": "solid", "BOTH": "job"})
+    ended = local.run_job(Environment={"FACE_BLUR_EFFECT": "solid", "BOTH": "job"})
     assert (ended.state, [one.state for one in ended.outcomes]) == ("Completed", ["done"] * 2)
     assert set(local.results()) == {"out/a.mp4.out", "out/monday/b.mp4.out"}
-    told = local.told("out/a.mp4.out")
+    told = local.report("out/a.mp4.out")
     assert told["size"] == 3_000_000
     headers, environment = told["headers"], told["environment"]
     assert headers["Transfer-Encoding"] == "chunked"
@@ -58,12 +58,12 @@ def test_a_job_without_values_gets_those_of_the_container(make_local: MakeLocal)
     local = make_local("wishes")
     local.put(**{"a.mp4": bytes(1 << 20), "large.mp4": bytes((1 << 20) + 1)})
     local.model(EnableNetworkIsolation=False)
-    ended = local.play(MaxPayloadInMB=None, MaxConcurrentTransforms=None, ModelClientConfig=None)
+    ended = local.run_job(MaxPayloadInMB=None, MaxConcurrentTransforms=None, ModelClientConfig=None)
     assert [(one.state, one.fault) for one in ended.outcomes] == [
         ("done", None),
         ("failed", "ClientError"),
     ]
-    told = local.told("out/a.mp4.out")
+    told = local.report("out/a.mp4.out")
     assert told["headers"]["Content-Length"] == str(1 << 20)
     assert "Transfer-Encoding" not in told["headers"]
     assert "SAGEMAKER_MAX_PAYLOAD_IN_MB" not in told["environment"]
@@ -75,7 +75,7 @@ def test_values_of_the_job_override_those_of_the_container(make_local: MakeLocal
     local = make_local("wishes")
     local.put(**{"large.mp4": bytes((1 << 20) + 1)})
     local.model()
-    assert local.play(MaxPayloadInMB=2).state == "Completed"
+    assert local.run_job(MaxPayloadInMB=2).state == "Completed"
     assert any("MaxConcurrentTransforms=1, MaxPayloadInMB=2" in line for line in local.data_log())
 
 
@@ -83,7 +83,7 @@ def test_the_default_payload_is_six_megabytes(make_local: MakeLocal) -> None:
     local = make_local()
     local.put(**{"a.mp4": bytes(6 << 20), "b.mp4": bytes((6 << 20) + 1)})
     local.model()
-    first, second = local.play(MaxPayloadInMB=None).outcomes
+    first, second = local.run_job(MaxPayloadInMB=None).outcomes
     assert (first.state, second.state) == ("done", "failed")
 
 
@@ -91,7 +91,7 @@ def test_invalid_execution_parameters_fail_the_job(make_local: MakeLocal) -> Non
     local = make_local("bad wishes")
     local.put(**{"a.mp4": b"a"})
     local.model()
-    assert local.play().reason.startswith("AlgorithmError: /execution-parameters")
+    assert local.run_job().reason.startswith("AlgorithmError: /execution-parameters")
     assert local.results() == {}
 
 
@@ -99,14 +99,14 @@ def test_a_job_can_process_objects_concurrently(make_local: MakeLocal) -> None:
     local = make_local("pair")
     local.put(**{"a.mp4": b"a", "b.mp4": b"b"})
     local.model()
-    assert local.play(MaxConcurrentTransforms=2).state == "Completed"
+    assert local.run_job(MaxConcurrentTransforms=2).state == "Completed"
 
 
 def test_a_failed_object_fails_the_job_but_keeps_other_results(make_local: MakeLocal) -> None:
     local = make_local("picky")
     local.put(**{"a.mp4": b"good", "b.mp4": b"bad", "c.mp4": b"good"})
     local.model()
-    ended = local.play()
+    ended = local.run_job()
     assert (ended.state, [one.state for one in ended.outcomes]) == (
         "Failed",
         ["done", "failed", "done"],
@@ -122,8 +122,8 @@ def test_two_instances_share_the_objects(make_local: MakeLocal) -> None:
     local = make_local()
     local.put(**{f"{name}.mp4": b"x" for name in "abc"})
     local.model()
-    assert local.play(instances=2).state == "Completed"
-    pids = {name: local.told(f"out/{name}.mp4.out")["pid"] for name in "abc"}
+    assert local.run_job(instances=2).state == "Completed"
+    pids = {name: local.report(f"out/{name}.mp4.out")["pid"] for name in "abc"}
     assert pids["a"] == pids["c"] != pids["b"]
     streams = {stream for stream, _ in local.lines("job")}
     assert len({stream.split("/")[1] for stream in streams}) == 2
@@ -134,7 +134,7 @@ def test_there_can_be_more_instances_than_objects(make_local: MakeLocal) -> None
     local = make_local()
     local.put(**{"a.mp4": b"x"})
     local.model()
-    assert local.play(instances=3).state == "Completed"
+    assert local.run_job(instances=3).state == "Completed"
 
 
 def test_a_manifest_lists_the_objects(make_local: MakeLocal) -> None:
@@ -143,7 +143,7 @@ def test_a_manifest_lists_the_objects(make_local: MakeLocal) -> None:
     listed = json.dumps([{"prefix": f"s3://{BUCKET}/in/"}, "a.mp4", "monday/c.mp4"]).encode()
     local.s3.put_object(Bucket=BUCKET, Key="lists/manifest", Body=listed)
     local.model()
-    assert local.play(data=MANIFEST).state == "Completed"
+    assert local.run_job(data=MANIFEST).state == "Completed"
     assert set(local.results()) == {"out/a.mp4.out", "out/monday/c.mp4.out"}
 
 
@@ -155,7 +155,7 @@ def test_an_invalid_manifest_fails_the_job(make_local: MakeLocal, content: bytes
     local.put(**{"a.mp4": b"a"})
     local.s3.put_object(Bucket=BUCKET, Key="lists/manifest", Body=content)
     local.model()
-    assert local.play(data=MANIFEST).reason.startswith("ClientError: the input s3://films/lists")
+    assert local.run_job(data=MANIFEST).reason.startswith("ClientError: the input s3://films/lists")
     assert local.results() == {}
 
 
@@ -164,15 +164,15 @@ def test_a_prefix_is_not_a_folder(make_local: MakeLocal) -> None:
     local.put(**{"a1.mp4": b"1", "a2/b.mp4": b"2", "c.mp4": b"3"})
     local.model()
     data = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/in/a"}
-    assert local.play(data=data).state == "Completed"
+    assert local.run_job(data=data).state == "Completed"
     assert set(local.results()) == {"out/a1.mp4.out", "out/a2/b.mp4.out"}
 
 
 def test_no_objects_fail_the_job(make_local: MakeLocal) -> None:
     local = make_local()
     local.model()
-    assert local.play().reason.startswith("ClientError: no objects")
-    assert local.described()["TransformJobStatus"] == "Failed"
+    assert local.run_job().reason.startswith("ClientError: no objects")
+    assert local.describe()["TransformJobStatus"] == "Failed"
 
 
 def test_the_model_archive_is_unpacked(make_local: MakeLocal) -> None:
@@ -181,8 +181,8 @@ def test_the_model_archive_is_unpacked(make_local: MakeLocal) -> None:
     local.s3.put_object(Bucket=BUCKET, Key="model.tar.gz", Body=content)
     local.put(**{"a.mp4": b"a"})
     local.model(f"s3://{BUCKET}/model.tar.gz")
-    assert local.play().state == "Completed"
-    environment = local.told("out/a.mp4.out")["environment"]
+    assert local.run_job().state == "Completed"
+    environment = local.report("out/a.mp4.out")["environment"]
     folder = Path(environment["FACE_BLUR_MODELS_ROOT"])
     assert environment["FACE_BLUR_PEOPLE"] == str(folder / "people")
     assert not folder.exists(), "it is gone with the instance"
@@ -195,7 +195,7 @@ def test_an_unusable_archive_fails_the_job(make_local: MakeLocal, content: bytes
         local.s3.put_object(Bucket=BUCKET, Key="model.tar.gz", Body=content)
     local.put(**{"a.mp4": b"a"})
     local.model(f"s3://{BUCKET}/model.tar.gz")
-    ended = local.play()
+    ended = local.run_job()
     assert ended.state == "Failed"
     assert ended.reason.startswith("ClientError: the model archive cannot be unpacked: ")
     assert local.results() == {}
@@ -205,8 +205,8 @@ def test_a_job_is_in_progress_until_it_is_stopped(make_local: MakeLocal) -> None
     local = make_local("hang")
     local.put(**{"a.mp4": b"a", "b.mp4": b"b"})
     local.model()
-    local.begin()
-    described = local.described()
+    local.create_job()
+    described = local.describe()
     assert described["TransformJobStatus"] == "InProgress"
     assert "TransformEndTime" not in described
     (listed,) = local.api.list_transform_jobs()["TransformJobSummaries"]
@@ -214,11 +214,11 @@ def test_a_job_is_in_progress_until_it_is_stopped(make_local: MakeLocal) -> None
     _wait_for_invocation(local)
     began = time.monotonic()
     local.api.stop_transform_job(TransformJobName="job")
-    assert local.described()["TransformJobStatus"] in {"Stopping", "Stopped"}
-    ended = local.ended()
+    assert local.describe()["TransformJobStatus"] in {"Stopping", "Stopped"}
+    ended = local.wait()
     assert time.monotonic() - began < 10
     assert [one.state for one in ended.outcomes] == ["stopped", "stopped"]
-    described = local.described()
+    described = local.describe()
     assert described["TransformJobStatus"] == "Stopped"
     assert described["TransformEndTime"] >= described["CreationTime"]
     assert local.results() == {}
@@ -238,9 +238,9 @@ def test_a_starting_job_can_be_stopped(make_local: MakeLocal) -> None:
     local = make_local("unhealthy")
     local.put(**{"a.mp4": b"a"})
     local.model()
-    local.begin()
+    local.create_job()
     local.api.stop_transform_job(TransformJobName="job")
-    assert local.ended().state == "Stopped"
+    assert local.wait().state == "Stopped"
 
 
 @pytest.mark.parametrize(
@@ -259,10 +259,10 @@ def test_unsupported_requests_are_refused(
     local = make_local()
     local.model()
     with pytest.raises(ClientError, match=reason) as caught:
-        local.begin(**fields)
+        local.create_job(**fields)
     assert caught.value.response["Error"]["Code"] == "ValidationException"
     with pytest.raises(ClientError, match="Could not find"):
-        local.described()
+        local.describe()
 
 
 @pytest.mark.parametrize(
@@ -287,9 +287,9 @@ def test_names_of_jobs_are_unique(make_local: MakeLocal) -> None:
     local = make_local()
     local.put(**{"a.mp4": b"a"})
     local.model()
-    local.play()
+    local.run_job()
     with pytest.raises(ClientError, match="already exists") as caught:
-        local.begin()
+        local.create_job()
     assert caught.value.response["Error"]["Code"] == "ResourceInUse"
 
 
@@ -304,7 +304,7 @@ def test_the_output_can_lack_a_slash_and_have_a_key(make_local: MakeLocal) -> No
     local.put(**{"a.mp4": b"a"})
     local.model()
     output = {"S3OutputPath": f"s3://{BUCKET}/out/monday", "KmsKeyId": "alias/films"}
-    assert local.play(TransformOutput=output).state == "Completed"
+    assert local.run_job(TransformOutput=output).state == "Completed"
     assert set(local.results()) == {"out/monday/a.mp4.out"}
     head = local.s3.head_object(Bucket=BUCKET, Key="out/monday/a.mp4.out")
     assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", "alias/films")
@@ -314,17 +314,17 @@ def test_the_waiter_of_boto3_sees_the_end(make_local: MakeLocal) -> None:
     local = make_local("picky")
     local.put(**{"a.mp4": b"good"})
     local.model()
-    local.begin()
+    local.create_job()
     waiter = local.api.get_waiter("transform_job_completed_or_stopped")
     waiter.wait(TransformJobName="job", WaiterConfig={"Delay": 1, "MaxAttempts": 30})
-    assert local.described()["TransformJobStatus"] == "Completed"
+    assert local.describe()["TransformJobStatus"] == "Completed"
 
 
 def test_the_log_is_where_sagemaker_writes_it(make_local: MakeLocal) -> None:
     local = make_local()
     local.put(**{"a.mp4": b"a"})
     local.model()
-    local.play()
+    local.run_job()
     groups = local.logs.describe_log_groups(logGroupNamePrefix=GROUP)["logGroups"]
     assert [group["logGroupName"] for group in groups] == [GROUP]
     found = local.logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix="job/")

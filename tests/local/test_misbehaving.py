@@ -23,7 +23,7 @@ def test_the_job_waits_for_a_slow_container(make_local: MakeLocal) -> None:
     local.put(**{"a.mp4": b"a"})
     local.model()
     began = time.monotonic()
-    assert local.play().state == "Completed"
+    assert local.run_job().state == "Completed"
     assert time.monotonic() - began > 0.6
     assert set(local.results()) == {"out/a.mp4.out"}
 
@@ -36,9 +36,9 @@ def test_a_container_that_is_never_ready_fails_the_job_after_the_timeout(
     local.put(**{"a.mp4": b"a"})
     local.model()
     began = time.monotonic()
-    assert local.play().state == "Failed"
+    assert local.run_job().state == "Failed"
     assert 1.5 <= time.monotonic() - began < SOON
-    described = local.described()
+    described = local.describe()
     assert (described["TransformJobStatus"], described["FailureReason"]) == ("Failed", PING)
     assert local.results() == {}
     assert any(PING in line for line in local.data_log())
@@ -49,7 +49,7 @@ def test_a_container_that_exits_early_fails_the_job_at_once(make_local: MakeLoca
     local.put(**{"a.mp4": b"a"})
     local.model()
     began = time.monotonic()
-    ended = local.play()
+    ended = local.run_job()
     assert time.monotonic() - began < SOON
     assert ended.reason == "AlgorithmError: Model container exited with code 3 before it was ready"
     assert local.printed() == ["no models"]
@@ -81,10 +81,10 @@ def test_an_invalid_response_fails_the_object_and_is_not_stored(
     local = make_local(mode)
     local.put(**{"a.mp4": LARGE})
     local.model()
-    ended = local.play()
+    ended = local.run_job()
     assert (ended.state, ended.reason) == ("Failed", f"{fault}: {SEE_LOGS}")
     assert [(one.state, one.fault) for one in ended.outcomes] == [("failed", fault)]
-    assert local.described()["FailureReason"] == ended.reason
+    assert local.describe()["FailureReason"] == ended.reason
     log = [line for line in local.data_log() if "[sagemaker logs]: films/in/a.mp4: " in line]
     assert all(any(wanted in line for line in log) for wanted in lines), log
     assert local.results() == {}
@@ -96,7 +96,7 @@ def test_a_late_response_does_not_count(make_local: MakeLocal, mode: str) -> Non
     local.put(**{"a.mp4": b"a"})
     local.model()
     began = time.monotonic()
-    ended = local.play(client={"InvocationsTimeoutInSeconds": 1})
+    ended = local.run_job(client={"InvocationsTimeoutInSeconds": 1})
     assert 1 <= time.monotonic() - began < SOON
     assert (ended.state, ended.reason) == ("Failed", f"AlgorithmError: {SEE_LOGS}")
     assert "no complete response in 1 s" in ended.outcomes[0].message
@@ -107,7 +107,7 @@ def test_a_crashed_container_gets_no_more_requests(make_local: MakeLocal) -> Non
     local = make_local("crash")
     local.put(**{"a.mp4": LARGE, "b.mp4": LARGE})
     local.model()
-    first, second = local.play().outcomes
+    first, second = local.run_job().outcomes
     assert first.state == second.state == "failed"
     assert "has exited" in second.message
     assert local.results() == {}
@@ -118,26 +118,26 @@ def test_a_container_that_ignores_sigterm_is_killed(make_local: MakeLocal) -> No
     local.put(**{"a.mp4": b"a"})
     local.model()
     began = time.monotonic()
-    assert local.play(client={"InvocationsTimeoutInSeconds": 1}).state == "Failed"
+    assert local.run_job(client={"InvocationsTimeoutInSeconds": 1}).state == "Failed"
     assert 1.5 <= time.monotonic() - began < SOON
-    assert local.left() == []
+    assert local.leftover_processes() == []
 
 
 def test_descendants_of_a_container_are_killed(make_local: MakeLocal) -> None:
     local = make_local("children")
     local.put(**{"a.mp4": b"a"})
     local.model()
-    assert local.play().state == "Completed"
-    assert local.left() == []
+    assert local.run_job().state == "Completed"
+    assert local.leftover_processes() == []
 
 
 def test_an_invocation_is_retried_as_often_as_the_job_allows(make_local: MakeLocal) -> None:
     local = make_local("flaky")
     local.put(**{"a.mp4": b"a"})
     local.model()
-    assert local.play("once", client={"InvocationsMaxRetries": 0}).state == "Failed"
+    assert local.run_job("once", client={"InvocationsMaxRetries": 0}).state == "Failed"
     assert local.results() == {}
-    assert local.play("twice", client={"InvocationsMaxRetries": 1}).state == "Completed"
+    assert local.run_job("twice", client={"InvocationsMaxRetries": 1}).state == "Completed"
     assert set(local.results()) == {"out/a.mp4.out"}
     assert any("algorithm: 500" in line for line in local.data_log("twice"))
 
@@ -146,12 +146,12 @@ def test_the_retried_statuses_can_be_chosen(make_local: MakeLocal) -> None:
     local = make_local("flaky", timeouts=replace(HURRIED, retried=lambda status: status == 503))
     local.put(**{"a.mp4": b"a"})
     local.model()
-    assert local.play(client={"InvocationsMaxRetries": 3}).state == "Failed"
+    assert local.run_job(client={"InvocationsMaxRetries": 3}).state == "Failed"
 
 
 def test_a_client_error_is_not_retried(make_local: MakeLocal) -> None:
     local = make_local("status 400")
     local.put(**{"a.mp4": b"a"})
     local.model()
-    assert local.play(client={"InvocationsMaxRetries": 3}).state == "Failed"
+    assert local.run_job(client={"InvocationsMaxRetries": 3}).state == "Failed"
     assert len([line for line in local.data_log() if "ClientError: 400" in line]) == 1

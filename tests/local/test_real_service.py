@@ -74,7 +74,7 @@ def test_a_job_with_good_and_bad_objects(make_local: MakeLocal, tmp_path: Path) 
     film = clip.path.read_bytes()
     objects = {"a.mp4": film, "monday/b.mp4": film, "c.jpg": small_portrait()}
     local.put(**objects, **{"junk.mp4": b"junk" * 100_000, "monday/": b"", "cut.mp4": film[:9000]})
-    ended = local.play(instances=2, client={"InvocationsTimeoutInSeconds": 120})
+    ended = local.run_job(instances=2, client={"InvocationsTimeoutInSeconds": 120})
     states = {one.item.source.key.removeprefix("in/"): one for one in ended.outcomes}
     assert {name for name, one in states.items() if one.state == "done"} == set(objects)
     assert {one.fault for name, one in states.items() if name not in objects} == {"ClientError"}
@@ -92,7 +92,7 @@ def test_a_job_with_good_and_bad_objects(make_local: MakeLocal, tmp_path: Path) 
     assert "films/in/junk.mp4: ClientError: 415" in log
     assert "unsupported_media" in log
     assert "obama" not in "\n".join(line for _, line in local.lines("job")), "names are not logged"
-    assert local.left() == []
+    assert local.leftover_processes() == []
     assert list((tmp_path / "spool").iterdir()) == []
 
 
@@ -102,7 +102,7 @@ def test_stopping_a_running_job(make_local: MakeLocal, tmp_path: Path) -> None:
     film = write_clip(scene(), tmp_path / "clip.mp4").path.read_bytes()
     local.put(**{"a.mp4": film, "b.mp4": b"not reached"})
     settings = {"FACE_BLUR_SAMPLING": "every", "FACE_BLUR_EFFECT": "solid"}
-    local.begin(Environment=settings, MaxPayloadInMB=50)
+    local.create_job(Environment=settings, MaxPayloadInMB=50)
     spool = tmp_path / "spool"
     end = time.monotonic() + 60
     received = "face-blur-*/request-*/media"
@@ -111,14 +111,14 @@ def test_stopping_a_running_job(make_local: MakeLocal, tmp_path: Path) -> None:
         time.sleep(0.02)
     local.api.stop_transform_job(TransformJobName="job")
     began = time.monotonic()
-    ended = local.ended()
+    ended = local.wait()
     assert time.monotonic() - began < 30
     assert (ended.state, {one.state for one in ended.outcomes}) == ("Stopped", {"stopped"})
-    assert local.described()["TransformJobStatus"] == "Stopped"
+    assert local.describe()["TransformJobStatus"] == "Stopped"
     (line,) = [line for line in local.printed() if '"event": "invocation"' in line]
     assert '"status": 200' in line
     assert local.results() == {}
-    assert local.left() == []
+    assert local.leftover_processes() == []
     assert list(spool.iterdir()) == []
 
 
@@ -127,6 +127,6 @@ def test_a_service_that_cannot_start_fails_the_job_at_once(
 ) -> None:
     local = begin_anew(make_local, tmp_path)
     local.put(**{"a.mp4": b"never sent"})
-    ended = local.play(Environment={"FACE_BLUR_NO_SUCH_SETTING": "1"})
+    ended = local.run_job(Environment={"FACE_BLUR_NO_SUCH_SETTING": "1"})
     assert ended.reason == "AlgorithmError: Model container exited with code 2 before it was ready"
     assert any("FACE_BLUR_NO_SUCH_SETTING" in line for line in local.printed())

@@ -71,4 +71,4 @@ def test_an_unknown_name_is_a_usage_error() -> None:
         text=True,
     )
     assert done.returncode == 2
-    assert "no medium is named none; there are carphone.mp4" in done.stderr
+    assert "unknown medium none; choose from carphone.mp4" in done.stderr

@@ -117,10 +117,10 @@ def run(arguments: argparse.Namespace, folder: Path) -> str:
     settings = [f"people={arguments.people}"] if arguments.people else []
     options = [part for item in settings + arguments.settings for part in ("--set", item)]
     clip = arguments.clip or make(FRAMES, folder / "made.mp4").path
-    wanted = commands(clip, folder, options, stages=arguments.stages)
-    costs: dict[str, list[Cost]] = {name: [] for name in wanted}
+    to_run = commands(clip, folder, options, stages=arguments.stages)
+    costs: dict[str, list[Cost]] = {name: [] for name in to_run}
     for _ in range(arguments.runs):
-        for name, command in wanted.items():
+        for name, command in to_run.items():
             costs[name].append(measure(command))
     frames = count(clip)
     title = f"{clip.name}: {frames} frames, {arguments.runs} runs, {os.cpu_count()} CPUs"

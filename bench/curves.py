@@ -17,13 +17,13 @@ MATCHED = 0.001
 GROUP = 10
 """Minimum people of a group whose strangers are also counted separately: within some groups people
 are more alike than elsewhere, and ``sure`` must hold there too."""
-USEFUL = 0.25
+MAX_STRANGERS = 0.25
 """If more strangers than this part reach ``doubtful``, a track of this quality says nothing."""
 BINS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 1.01)
 """Borders of the quality bins."""
-ENOUGH = 50
+MIN_PEOPLE = 50
 """Minimum people with two sittings to replace the present curve."""
-FEWEST = 100
+MIN_PAIRS = 100
 """Minimum pairs of one person in a bin: with fewer, 1 % of them cannot be measured."""
 REPLICATES = 200
 
@@ -54,7 +54,7 @@ def bins(found: Comparison, qualities: NDArray[np.float64], groups: Groups = ())
         part = Comparison(
             found.scores[rows], found.probes[rows], found.templates, found.apart[rows]
         )
-        if len(part.genuine) >= FEWEST:
+        if len(part.genuine) >= MIN_PAIRS:
             out.append(_bin(part, float(np.mean(qualities[rows])), groups))
     return out
 
@@ -105,14 +105,14 @@ def curve(measured: Sequence[Bin]) -> list[tuple[float, float, float, float]]:
 
     ``doubtful`` must not fall as quality rises, so it is the lowest of all better bins. ``sure`` is
     the highest of this and all better bins, so that chance in one bin does not lower it. The first
-    row is the first quality at which at most ``USEFUL`` of the strangers reach ``doubtful``.
+    row is the first quality at which at most ``MAX_STRANGERS`` of the strangers reach ``doubtful``.
     """
     rows: list[tuple[float, float, float, float]] = []
     for i, one in enumerate(measured):
         better = measured[i:]
         sure = max(later.sure for later in better)
         doubtful = min(sure, *(later.doubtful for later in better))
-        if one.strangers_doubtful <= USEFUL or rows:
+        if one.strangers_doubtful <= MAX_STRANGERS or rows:
             rows.append(
                 (round(one.quality, 3), round(one.stranger, 3), round(doubtful, 3), round(sure, 3))
             )

@@ -15,7 +15,6 @@ import argparse
 import json
 import sys
 import tempfile
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -36,7 +35,15 @@ from app.packs.fetch import State, state
 from app.pipeline import Parts, load_parts, load_people
 from bench import curves
 from bench.portrait_video import CLEAR, CONDITIONS, QUICK, Condition, evidence, write
-from bench.portraits import AT_HAND, Portrait, load_portraits, people_of, some
+from bench.portraits import (
+    LOCAL_PHOTOS,
+    Portrait,
+    first_pictures,
+    group_people,
+    load_portraits,
+    people_of,
+    thin_sittings,
+)
 from bench.rates import NOT_FOUND, Comparison
 
 ENLARGED = 1.15
@@ -114,11 +121,14 @@ class Measured:
 
     def bins(self, groups: curves.Groups) -> list[curves.Bin]:
         """Return the tracks binned by quality, without those that were not found."""
-        there = np.flatnonzero(self.found)
+        rows = np.flatnonzero(self.found)
         part = Comparison(
-            self.similarities[there], self.probes[there], self.templates, self.apart[there]
+            self.similarities[rows],
+            self.probes[rows],
+            self.templates,
+            self.apart[rows],
         )
-        return curves.bins(part, self.qualities[there], groups)
+        return curves.bins(part, self.qualities[rows], groups)
 
     def of(self, people: Sequence[int]) -> "Measured":
         """Return the part with some people only, as probes and as templates."""
@@ -137,7 +147,7 @@ class Measured:
         )
 
 
-def together(parts: Sequence[Measured]) -> Measured:
+def combine(parts: Sequence[Measured]) -> Measured:
     """Combine the tracks of several conditions with the same references."""
     names = ("similarities", "strengths", "qualities", "doubts", "found", "probes")
     rows = {name: np.concatenate([getattr(one, name) for one in parts]) for name in names}
@@ -201,7 +211,7 @@ def compare(
         probes=np.asarray([number[p.person] for p, _ in shown], np.int64),
         templates=np.asarray([number[p.person] for p, _ in known], np.int64),
         apart=np.asarray(
-            [[p.sitting_of != k.sitting_of for k, _ in known] for p, _ in shown], bool
+            [[p.sitting_key != k.sitting_key for k, _ in known] for p, _ in shown], bool
         ),
         least=scale.least,
     )
@@ -304,23 +314,11 @@ class Report:
     mates: int
 
     def __str__(self) -> str:
-        enough = self.mates >= curves.ENOUGH
-        trust = "" if enough else f"; too few to change the curve, {curves.ENOUGH} are needed"
+        enough = self.mates >= curves.MIN_PEOPLE
+        trust = "" if enough else f"; too few to change the curve, {curves.MIN_PEOPLE} are needed"
         text = f"{self.pack}: from {self.mates} people with two sittings{trust}"
         found = curves.toml(curves.curve(self.bins)) if self.bins else ""
         return f"{curves.table(self.pack, self.bins)}\n\n{text}\n{found}"
-
-
-def groups(portraits: Sequence[Portrait]) -> dict[str, list[int]]:
-    """Group people (as indices) by the first word of their names, for groups of five and more.
-
-    Folders with people from several sources use such names: ``lfw-ariel-sharon`` is from ``lfw``.
-    """
-    out: defaultdict[str, list[int]] = defaultdict(list)
-    for number, name in enumerate(people_of(portraits)):
-        out[name.partition("-")[0]].append(number)
-    large = {group: numbers for group, numbers in out.items() if len(numbers) >= 5}
-    return large if len(large) > 1 else {}
 
 
 def measure(
@@ -331,7 +329,7 @@ def measure(
     At most ``most`` pictures of each person are used (default: all).
     """
     parts = load_parts(_settings(pack))
-    portraits = _first(some(load_portraits(parts.detector, folder)), most)
+    portraits = first_pictures(thin_sittings(load_portraits(parts.detector, folder)), most)
     with tempfile.TemporaryDirectory(prefix="face-blur-bench-") as place:
         known = list(references(portraits, parts, Path(place)))
     found = []
@@ -342,9 +340,9 @@ def measure(
             shown = pool.map(_show, [pack] * count, here, [condition] * count, chunksize=8)
             found.append(compare(portraits, known, list(zip(here, shown, strict=True)), parts))
     rows = [row(pack, c.name, one) for c, one in zip(conditions, found, strict=True)]
-    whole, apart = together(found), groups(portraits)
+    whole, apart = combine(found), group_people(portraits)
     if len(found) > 1:
-        clear = together(found[:CLEAR])
+        clear = combine(found[:CLEAR])
         rows.append(row(pack, "clear", clear))
         rows += [row(pack, f"clear, {name}", clear.of(group)) for name, group in apart.items()]
         rows.append(row(pack, "all", whole))
@@ -353,24 +351,13 @@ def measure(
     return Report(pack, rows, bins, len(np.unique(whole.probes[genuine])))
 
 
-def _first(portraits: Sequence[Portrait], most: int | None) -> list[Portrait]:
-    """Return the first pictures of each person."""
-    taken: Counter[str] = Counter()
-    out = []
-    for portrait in portraits:
-        taken[portrait.person] += 1
-        if most is None or taken[portrait.person] <= most:
-            out.append(portrait)
-    return out
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure every installed pack, and print the results."""
     parser = argparse.ArgumentParser(description="Measure face recognition in video.")
     parser.add_argument(
         "--photos",
         type=Path,
-        default=AT_HAND if AT_HAND.is_dir() else None,
+        default=LOCAL_PHOTOS if LOCAL_PHOTOS.is_dir() else None,
         help="folder of people: NAME/*.jpg, two or more (default: that next to the checkout, or the"
         " few people of the registry)",
     )

@@ -27,17 +27,17 @@ from testmedia.fetch import fetch
 ROOT = Path(__file__).resolve().parents[1]
 
 CONCERT = ROOT.parent / "shared" / "data" / "hamilton"
-AT_HAND = ROOT.parent / "shared" / "data" / "photos"
-ROOM = 2.2
+LOCAL_PHOTOS = ROOT.parent / "shared" / "data" / "photos"
+CROP_SCALE = 2.2
 """Side of the region kept around a face, in sides of the face."""
 PER_SITTING = 2
 """Pictures used per sitting: more would add nothing new."""
-SURE = 0.4
+MIN_SCORE = 0.4
 """Minimum detection score of a labelled face."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Label:
     """A labelled face in a photograph or a video.
 
     Pictures from one ``sitting`` share light, clothes and hair; they are never compared. ``at`` is
@@ -67,7 +67,7 @@ class Portrait:
     still: bool = True
 
     @property
-    def sitting_of(self) -> tuple[str, str]:
+    def sitting_key(self) -> tuple[str, str]:
         """Person and sitting; pictures with equal values are never compared."""
         return self.person, self.sitting
 
@@ -98,27 +98,27 @@ _SINGER = {
     "night": (192, 864, 912, 1584, 1776, 2844, 3612, 3948, 4260, 5124),
     "dusk": (4500, 4824),
 }
-PLACES = (
-    Place("obama", "official", "obama.jpg"),
-    Place("obama", "speaking", "obama2.jpg"),
-    Place("obama", "standing", "obama3.jpg"),
-    Place("biden", "standing", "biden.jpg"),
-    Place("hanks", "portrait", "hanks.png"),
-    *(Place(f"guest-{i}", "table", "group.jpg", at=at) for i, at in enumerate(_GROUP, start=1)),
-    *(Place("driver", "car", "carphone.mp4", frame) for frame in (0, 60, 119)),
-    *(Place("singer", s, "music.mp4", frame) for s, frames in _SINGER.items() for frame in frames),
-    Place("dancer", "night", "music.mp4", 4368),
+LABELS = (
+    Label("obama", "official", "obama.jpg"),
+    Label("obama", "speaking", "obama2.jpg"),
+    Label("obama", "standing", "obama3.jpg"),
+    Label("biden", "standing", "biden.jpg"),
+    Label("hanks", "portrait", "hanks.png"),
+    *(Label(f"guest-{i}", "table", "group.jpg", at=at) for i, at in enumerate(_GROUP, start=1)),
+    *(Label("driver", "car", "carphone.mp4", frame) for frame in (0, 60, 119)),
+    *(Label("singer", s, "music.mp4", frame) for s, frames in _SINGER.items() for frame in frames),
+    Label("dancer", "night", "music.mp4", 4368),
 )
 """Labels by file name and by eye: in the music video one man sings throughout."""
-CONCERT_PLACES = (
-    Place("lin", "portrait", "people/lin/lin-manuel-miranda.png"),
-    *(Place("lin", "concert", "clip.mp4", frame) for frame in (0, 100, 160, 200)),
-    Place("alex", "portrait", "people/alex/alex-lacamoire.png"),
-    Place("alex", "concert", "clip.mp4", 30, (367, 221)),
-    *(Place("obama", "concert", "clip.mp4", f, (351, 97)) for f in (230, 250)),
-    Place("michelle", "concert", "clip.mp4", 230, (414, 130)),
-    Place("listener-1", "concert", "clip.mp4", 230, (193, 129)),
-    Place("listener-2", "concert", "clip.mp4", 230, (82, 102)),
+CONCERT_LABELS = (
+    Label("lin", "portrait", "people/lin/lin-manuel-miranda.png"),
+    *(Label("lin", "concert", "clip.mp4", frame) for frame in (0, 100, 160, 200)),
+    Label("alex", "portrait", "people/alex/alex-lacamoire.png"),
+    Label("alex", "concert", "clip.mp4", 30, (367, 221)),
+    *(Label("obama", "concert", "clip.mp4", f, (351, 97)) for f in (230, 250)),
+    Label("michelle", "concert", "clip.mp4", 230, (414, 130)),
+    Label("listener-1", "concert", "clip.mp4", 230, (193, 129)),
+    Label("listener-2", "concert", "clip.mp4", 230, (82, 102)),
 )
 
 
@@ -133,22 +133,22 @@ def load_portraits(detector: FaceDetector, folder: Path | None = None) -> tuple[
     """
     if folder is not None:
         photos = find_photos(folder)
-        places = [Place(name, str(p), str(p)) for name, paths in photos.items() for p in paths]
-        return _portraits(detector, {place.medium: Path(place.medium) for place in places}, places)
-    files = {place.medium: fetch(place.medium) for place in PLACES}
-    portraits = _portraits(detector, files, PLACES)
+        labels = [Label(name, str(p), str(p)) for name, paths in photos.items() for p in paths]
+        return _portraits(detector, {label.medium: Path(label.medium) for label in labels}, labels)
+    files = {label.medium: fetch(label.medium) for label in LABELS}
+    portraits = _portraits(detector, files, LABELS)
     if CONCERT.is_dir():
-        files = {place.medium: CONCERT / place.medium for place in CONCERT_PLACES}
-        portraits += _portraits(detector, files, CONCERT_PLACES)
+        files = {label.medium: CONCERT / label.medium for label in CONCERT_LABELS}
+        portraits += _portraits(detector, files, CONCERT_LABELS)
     return portraits
 
 
 def _portraits(
-    detector: FaceDetector, files: Mapping[str, Path], places: Sequence[Place]
+    detector: FaceDetector, files: Mapping[str, Path], labels: Sequence[Label]
 ) -> tuple[Portrait, ...]:
-    by_medium: defaultdict[str, list[Place]] = defaultdict(list)
-    for place in places:
-        by_medium[place.medium].append(place)
+    by_medium: defaultdict[str, list[Label]] = defaultdict(list)
+    for label in labels:
+        by_medium[label.medium].append(label)
     return tuple(
         portrait
         for medium, here in by_medium.items()
@@ -156,29 +156,31 @@ def _portraits(
     )
 
 
-def _of_medium(detector: FaceDetector, path: Path, places: Sequence[Place]) -> Iterator[Portrait]:
-    wanted = {place.frame for place in places}
+def _of_medium(detector: FaceDetector, path: Path, labels: Sequence[Label]) -> Iterator[Portrait]:
+    numbers = {label.frame for label in labels}
     source = open_source(path)
     for frame in source:
-        for place in places:
-            if place.frame == frame.index:
-                yield replace(_portrait(detector, frame, place), still=source.info.is_image)
-        if frame.index == max(wanted):
+        for label in labels:
+            if label.frame == frame.index:
+                yield replace(_portrait(detector, frame, label), still=source.info.is_image)
+        if frame.index == max(numbers):
             return
 
 
-def _portrait(detector: FaceDetector, frame: Frame, place: Place) -> Portrait:
+def _portrait(detector: FaceDetector, frame: Frame, label: Label) -> Portrait:
     faces = PictureLooker(detector, {frame.index: frame}).whole(frame.index)
-    faces = faces.take(np.flatnonzero(faces.scores >= SURE))
-    chosen = _chosen(faces.boxes, place.at)
-    name = f"{Path(place.medium).name}:{place.frame}"
-    region = None if chosen is None else inside(grow(faces.boxes[[chosen]], ROOM)[0], frame.size)
+    faces = faces.take(np.flatnonzero(faces.scores >= MIN_SCORE))
+    chosen = _chosen(faces.boxes, label.at)
+    name = f"{Path(label.medium).name}:{label.frame}"
+    region = (
+        None if chosen is None else inside(grow(faces.boxes[[chosen]], CROP_SCALE)[0], frame.size)
+    )
     if chosen is None or region is None:
-        raise ValueError(f"{name}: no face of {place.person} was found")
+        raise ValueError(f"{name}: no face of {label.person} was found")
     x1, y1, x2, y2 = region
     image = np.ascontiguousarray(frame.rgb()[y1:y2, x1:x2])
     face = faces.take([chosen]).moved((1, 1), (-x1, -y1))
-    return Portrait(name, place.person, place.sitting, image, face.boxes[0], face.landmarks[0])
+    return Portrait(name, label.person, label.sitting, image, face.boxes[0], face.landmarks[0])
 
 
 def _chosen(boxes: Boxes, at: tuple[int, int] | None) -> int | None:
@@ -187,8 +189,8 @@ def _chosen(boxes: Boxes, at: tuple[int, int] | None) -> int | None:
     if at is None:
         return int(sides.prod(axis=1).argmax()) if len(boxes) else None
     point = np.asarray(at, np.float32)
-    there = ((boxes[:, :2] <= point) & (point <= boxes[:, 2:])).all(axis=1)
-    return int(np.flatnonzero(there)[0]) if there.any() else None
+    at_point = ((boxes[:, :2] <= point) & (point <= boxes[:, 2:])).all(axis=1)
+    return int(np.flatnonzero(at_point)[0]) if at_point.any() else None
 
 
 def people_of(portraits: Sequence[Portrait]) -> tuple[str, ...]:
@@ -196,12 +198,35 @@ def people_of(portraits: Sequence[Portrait]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(portrait.person for portrait in portraits))
 
 
-def some(portraits: Iterable[Portrait]) -> list[Portrait]:
+def thin_sittings(portraits: Iterable[Portrait]) -> list[Portrait]:
     """Return at most ``PER_SITTING`` portraits of each sitting."""
     taken: Counter[tuple[str, str]] = Counter()
     out = []
     for portrait in portraits:
-        taken[portrait.sitting_of] += 1
-        if taken[portrait.sitting_of] <= PER_SITTING:
+        taken[portrait.sitting_key] += 1
+        if taken[portrait.sitting_key] <= PER_SITTING:
             out.append(portrait)
     return out
+
+
+def first_pictures(portraits: Sequence[Portrait], most: int | None) -> list[Portrait]:
+    """Return the first pictures of each person."""
+    taken: Counter[str] = Counter()
+    out = []
+    for portrait in portraits:
+        taken[portrait.person] += 1
+        if most is None or taken[portrait.person] <= most:
+            out.append(portrait)
+    return out
+
+
+def group_people(portraits: Sequence[Portrait]) -> dict[str, list[int]]:
+    """Group people (as indices) by the first word of their names, for groups of five and more.
+
+    Folders with people from several sources use such names: ``lfw-ariel-sharon`` is from ``lfw``.
+    """
+    out: defaultdict[str, list[int]] = defaultdict(list)
+    for number, name in enumerate(people_of(portraits)):
+        out[name.partition("-")[0]].append(number)
+    large = {group: numbers for group, numbers in out.items() if len(numbers) >= 5}
+    return large if len(large) > 1 else {}

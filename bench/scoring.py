@@ -121,9 +121,9 @@ def score(
     Raises:
         ValueError: the numbers of frames differ.
     """
-    wanted = [face for face in truth.recognisable() if face.person in targets]
+    targets_seen = [face for face in truth.recognisable() if face.person in targets]
     seen: dict[int, list[Seen]] = {}
-    for face in wanted:
+    for face in targets_seen:
         seen.setdefault(face.frame, []).append(face)
     leaks: set[tuple[str, int]] = set()
     large, names = 0, []
@@ -136,9 +136,9 @@ def score(
                 names.append(attacker.named(pictures, face))
     asked = [name for name in names if name is not None]
     others = [face for face in truth.recognisable() if face.person not in targets]
-    jitter, steps = _jitter(wanted, plan, truth)
+    jitter, steps = _jitter(targets_seen, plan, truth)
     return Score(
-        targets=len(wanted),
+        targets=len(targets_seen),
         leaks=len(leaks),
         large_leaks=large,
         asked=len(asked),
@@ -148,7 +148,7 @@ def score(
         spills=len(spilled(truth, plan, targets)) if plan is not None else 0,
         jitter=jitter,
         steps=steps,
-        **_runs(wanted, leaks),
+        **_runs(targets_seen, leaks),
     )
 
 

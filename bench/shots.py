@@ -66,15 +66,15 @@ class Score:
     @property
     def precision(self) -> float:
         """Part of the detected cuts that are correct, 0..1; 1 without detected cuts."""
-        return self.found / told if (told := self.found + self.false) else 1.0
+        return self.found / total if (total := self.found + self.false) else 1.0
 
     @property
     def recall(self) -> float:
         """Part of the true cuts that are detected, 0..1; 1 without true cuts."""
-        return self.found / there if (there := self.found + self.missed) else 1.0
+        return self.found / total if (total := self.found + self.missed) else 1.0
 
 
-def score(told: Sequence[int], truth: Cuts, tolerance: int) -> Score:
+def score(detected: Sequence[int], truth: Cuts, tolerance: int) -> Score:
     """Match detected cuts to true ones at most ``tolerance`` frames away, in order of time.
 
     >>> score([5, 9, 31, 33], Cuts((5, 10), ((30, 34),)), 0)
@@ -82,7 +82,7 @@ def score(told: Sequence[int], truth: Cuts, tolerance: int) -> Score:
     >>> score([5, 9, 31, 33], Cuts((5, 10), ((30, 34),)), 1)
     Score(found=3, missed=0, false=1)
     """
-    left = sorted(told)
+    left = sorted(detected)
     found = 0
     for first, last in truth.places():
         near = [cut for cut in left if first - tolerance <= cut <= last + tolerance]

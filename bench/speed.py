@@ -66,11 +66,11 @@ class Line:
     note: str = ""
 
 
-def alternate(wanted: Mapping[str, Sequence[str]], runs: int) -> dict[str, Cost]:
+def alternate(to_run: Mapping[str, Sequence[str]], runs: int) -> dict[str, Cost]:
     """Return medians for each command; the commands take turns."""
-    costs: dict[str, list[Cost]] = {name: [] for name in wanted}
+    costs: dict[str, list[Cost]] = {name: [] for name in to_run}
     for _ in range(runs):
-        for name, command in wanted.items():
+        for name, command in to_run.items():
             costs[name].append(measure(command))
     return {name: median(found) for name, found in costs.items()}
 
@@ -135,11 +135,11 @@ def rival(folder: Path, _: int, *, quick: bool) -> list[Line]:
         clip = make(shown, folder / f"rival{height}.mp4", size=(height * 16 // 9, height))
         ours, theirs = folder / "ours.mp4", folder / "theirs.mp4"
         tool = [sys.executable, "-m", "app.cli", "blur", str(clip.path), "-o", str(ours)]
-        wanted = {
+        to_run = {
             "face-blur": [*tool, "--quiet", "--overwrite", "--blur", "everyone"],
             "deface": deface_command(clip.path, theirs),
         }
-        costs = alternate(wanted, 1)
+        costs = alternate(to_run, 1)
         for name, made in (("face-blur", ours), ("deface", theirs)):
             left = leaks(clip, made)
             lines.append(
@@ -243,8 +243,8 @@ def half(folder: Path, runs: int, *, quick: bool) -> list[Line]:
         commands(clip, folder, ["--people", str(people), "--copy-untouched", how], stages=False)
         for how in ("auto", "never")
     )
-    wanted = {"transcode": copied["transcode"], "blur, untouched groups copied": copied["blur"]}
-    costs = alternate(wanted, runs) | alternate({"blur, all encoded": encoded["blur"]}, 1)
+    to_run = {"transcode": copied["transcode"], "blur, untouched groups copied": copied["blur"]}
+    costs = alternate(to_run, runs) | alternate({"blur, all encoded": encoded["blur"]}, 1)
     base = costs["transcode"].cpu
     name = f"{height} lines, one person in half of it"
     return [

@@ -29,7 +29,7 @@ from app.faces.quality import lit
 from app.pipeline import load_parts
 from app.types import Boxes, Embeddings, FaceRecogniser, Image
 from bench.methods import Method, covered, methods
-from bench.portraits import Portrait, load_portraits, people_of, some
+from bench.portraits import Portrait, load_portraits, people_of, thin_sittings
 from bench.rates import Naming, Rates, chance_of, more_than, naming, wilson
 
 SIZES = (400, 100, 50, 25)
@@ -40,7 +40,7 @@ CLEAR_SIZE = 150
 """Width in pixels of the clear faces that hidden ones are compared with."""
 ALPHA = 0.01
 """Significance level."""
-FEWEST = 8
+MIN_PEOPLE = 8
 """Minimum people with a second picture to judge the attacker with hidden pictures."""
 CMC = 5
 ATTACKERS = ("same", "clear", "hidden")
@@ -113,7 +113,7 @@ class Material:
         self.known = tuple(next(p for p in portraits if p.person == name) for name in people)
         first = {portrait.person: portrait.sitting for portrait in self.known}
         others = (p for p in portraits if p.sitting != first[p.person])
-        self.others = tuple(some(others))
+        self.others = tuple(thin_sittings(others))
         self.index = {name: i for i, name in enumerate(people)}
 
     def persons(self, portraits: Sequence[Portrait]) -> list[int]:
@@ -150,7 +150,7 @@ def judged(trials: Sequence[Trial]) -> tuple[Row, ...]:
             noise |= {id(t): p for t, p in zip(floor, chances, strict=True)}
     base = {t.size: t.naming for t in trials if t.method.base and t.attacker == "hidden"}
     for trial in trials:
-        enough = len(trial.naming.people) >= FEWEST and trial.size in base
+        enough = len(trial.naming.people) >= MIN_PEOPLE and trial.size in base
         if trial.method.floor and trial.attacker == "hidden" and enough:
             noise[id(trial)] = more_than(trial.naming.right, base[trial.size].right)
     return tuple(_row(trial, noise.get(id(trial))) for trial in trials)
@@ -177,7 +177,7 @@ def _row(trial: Trial, noise: float | None) -> Row:
 def measure(
     portraits: Sequence[Portrait],
     recogniser: FaceRecogniser,
-    ways: Sequence[Method],
+    tested_methods: Sequence[Method],
     sizes: Sequence[int],
 ) -> tuple[Row, ...]:
     """Run every attacker on every method at every size."""
@@ -186,7 +186,7 @@ def measure(
     return judged(
         [
             trial
-            for method, size in product(ways, sizes)
+            for method, size in product(tested_methods, sizes)
             for trial in attack(material, method, size, clear, recogniser)
         ]
     )
@@ -241,7 +241,9 @@ def verdict(rows: Sequence[Row]) -> str:
             top = max(row.rank1 for row in mine)
             lines.append(f"{attacker}: holds; at most {top:.0%}, lowest p-value {least:.2f}")
         else:
-            lines.append(f"{attacker}: not judged, fewer than {FEWEST} people have two pictures")
+            lines.append(
+                f"{attacker}: not judged, fewer than {MIN_PEOPLE} people have two pictures"
+            )
     return "\n".join(lines)
 
 
@@ -263,9 +265,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if parts.recogniser is None:
         raise TypeError("the pack has no recogniser")
     portraits = load_portraits(parts.detector, arguments.photos)
-    ways = methods(quick=arguments.quick)
+    tested_methods = methods(quick=arguments.quick)
     sizes = QUICK_SIZES if arguments.quick else SIZES
-    rows = measure(portraits, parts.recogniser, ways, sizes)
+    rows = measure(portraits, parts.recogniser, tested_methods, sizes)
     print(table(rows), verdict(rows), sep="\n\n")
     if arguments.json is not None:
         text = json.dumps([asdict(row) for row in rows], indent=1)

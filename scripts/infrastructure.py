@@ -15,22 +15,22 @@ from scripts.aws.stack import KEEP, create_or_update
 
 def parser() -> argparse.ArgumentParser:
     """Return the options of the command."""
-    made = make_parser("Create or update the bucket, the image repository and the role.")
-    made.add_argument(
+    out = make_parser("Create or update the bucket, the image repository and the role.")
+    out.add_argument(
         "--keep-days",
         type=_days,
         metavar="DAYS",
         help="delete videos and results after this many days "
         f"(default: unchanged, at first {KEEP['KeepDays']})",
     )
-    made.add_argument(
+    out.add_argument(
         "--keep-rest-days",
         type=_days,
         metavar="DAYS",
         help="delete everything else, such as photos, after this many days "
         f"(default: unchanged, at first {KEEP['KeepRestDays']})",
     )
-    return made
+    return out
 
 
 def _days(text: str) -> int:

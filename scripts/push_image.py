@@ -31,12 +31,12 @@ _SHOWN = Path("TEMPORARY")
 
 def parser() -> argparse.ArgumentParser:
     """Return the options of the command."""
-    made = make_parser("Push the image to the repository.")
-    source = made.add_mutually_exclusive_group(required=True)
+    out = make_parser("Push the image to the repository.")
+    source = out.add_mutually_exclusive_group(required=True)
     source.add_argument("--build", choices=("cpu", "cuda"), help="build the image first")
     source.add_argument("--image", metavar="NAME", help="an image of the Docker engine")
     source.add_argument("--archive", type=Path, metavar="FILE", help="an image of `docker save`")
-    return made
+    return out
 
 
 def run(cloud: Cloud, args: argparse.Namespace) -> None:

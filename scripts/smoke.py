@@ -53,10 +53,10 @@ def contents(variant: str) -> None:
     expect(os.geteuid() != 0, "it runs as root")
     expect(not os.access("/opt", os.W_OK), "the program is writable")
     expect(os.environ.get("ORT_DISABLE_TELEMETRY") == "1", "telemetry is not switched off")
-    wanted = {"cpu": "onnxruntime", "cuda": "onnxruntime-gpu"}[variant]
+    expected = {"cpu": "onnxruntime", "cuda": "onnxruntime-gpu"}[variant]
     found = {one.name for one in metadata.distributions()}
     runtimes = found & {"onnxruntime", "onnxruntime-gpu"}
-    expect(runtimes == {wanted}, f"the installed runtimes are {runtimes}")
+    expect(runtimes == {expected}, f"the installed runtimes are {runtimes}")
     expect("opencv-python" not in found, "opencv-python is installed too")
     import_module("insightface.model_zoo")
     if variant == "cuda":
@@ -155,22 +155,22 @@ class Service:
 
 def service(url: str) -> None:
     """Check the service: the three kinds of requests, and a body that is not a video."""
-    one = Service(url)
-    one.wait()
+    client = Service(url)
+    client.wait()
     expect(reachable(urlsplit(url).port or 80), "it listens on the loopback only")
-    status, _, data = one.ask("GET", "/execution-parameters")
+    status, _, data = client.ask("GET", "/execution-parameters")
     expect(status == 200 and "MaxConcurrentTransforms" in json.loads(data), "execution-parameters")
     clip = (HERE / "clip.mp4").read_bytes()
     truth = json.loads((HERE / "truth.json").read_text("utf-8"))
     everyone = {face[1] for face in truth["faces"]}
     # In chunks, as SageMaker sends it, and then with a length, as curl does.
-    hidden(one.invoke(blocks(clip), "video/mp4", "video/mp4"), everyone)
-    plan = json.loads(one.invoke(clip, "video/mp4", "application/json"))
+    hidden(client.invoke(blocks(clip), "video/mp4", "video/mp4"), everyone)
+    plan = json.loads(client.invoke(clip, "video/mp4", "application/json"))
     expect(plan["source"]["frames"] == truth["frames"], "the plan has another number of frames")
     expect([track["decision"] for track in plan["tracks"]] == ["blur"] * 2, "the plan is wrong")
     kind, form = multipart(clip)
-    hidden(one.invoke(form, kind, "video/mp4"), {truth["listed"]})
-    status, _, data = one.ask("POST", "/invocations", b"no video", Content_Type="video/mp4")
+    hidden(client.invoke(form, kind, "video/mp4"), {truth["listed"]})
+    status, _, data = client.ask("POST", "/invocations", b"no video", Content_Type="video/mp4")
     expect(400 <= status < 500 and "code" in json.loads(data)["error"], f"no video: {status}")
 
 

@@ -18,9 +18,9 @@ from scripts.aws.deletion import delete, find_all
 
 def parser() -> argparse.ArgumentParser:
     """Return the options of the command."""
-    made = make_parser("Delete all resources with the project's tag, including videos and results.")
-    made.add_argument("--yes", action="store_true", help="do not ask")
-    return made
+    out = make_parser("Delete all resources with the project's tag, including videos and results.")
+    out.add_argument("--yes", action="store_true", help="do not ask")
+    return out
 
 
 def run(cloud: Cloud, args: argparse.Namespace) -> None:

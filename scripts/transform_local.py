@@ -149,8 +149,8 @@ def run(args: argparse.Namespace) -> int:
     """
     with tempfile.TemporaryDirectory(prefix="spool-") as spool, _quiet_moto():
         launcher, timeouts = _launcher(args, Path(spool)), Timeouts(ping=args.ping_seconds)
-        with _media(args) as wish, SageMaker(launcher, timeouts) as sagemaker:
-            done = run_end_to_end(sagemaker, wish, args.folder)
+        with _media(args) as scenario, SageMaker(launcher, timeouts) as sagemaker:
+            done = run_end_to_end(sagemaker, scenario, args.folder)
             _print_result(done)
             if args.keep:
                 _keep_running(sagemaker)

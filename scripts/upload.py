@@ -27,19 +27,17 @@ from scripts.aws.uploads import archive_upload, find_media, find_people, write_a
 
 def parser() -> argparse.ArgumentParser:
     """Return the options of the command."""
-    made = make_parser("Upload videos, images, and photos of people.")
-    made.add_argument(
+    out = make_parser("Upload videos, images, and photos of people.")
+    out.add_argument(
         "media", nargs="*", type=Path, metavar="VIDEO_OR_FOLDER", help="videos, images, folders"
     )
-    made.add_argument("--people", type=Path, metavar="FOLDER", help="NAME/*.jpg or NAME.jpg")
-    made.add_argument(
-        "--no-check", action="store_true", help="do not check that photos show a face"
-    )
-    made.add_argument("--overwrite", action="store_true", help="replace objects that differ")
-    made.add_argument(
+    out.add_argument("--people", type=Path, metavar="FOLDER", help="NAME/*.jpg or NAME.jpg")
+    out.add_argument("--no-check", action="store_true", help="do not check that photos show a face")
+    out.add_argument("--overwrite", action="store_true", help="replace objects that differ")
+    out.add_argument(
         "--archive", type=Path, metavar="FILE", help="also keep the archive of photos here"
     )
-    return made
+    return out
 
 
 def run(cloud: Cloud, args: argparse.Namespace) -> None:

@@ -80,7 +80,7 @@ def environment(sagemaker: SageMaker) -> dict[str, str]:
     }
 
 
-def run_end_to_end(sagemaker: SageMaker, wish: Scenario, folder: Path) -> ScenarioResult:
+def run_end_to_end(sagemaker: SageMaker, scenario: Scenario, folder: Path) -> ScenarioResult:
     """Set up, upload, run and collect; results and contact sheets go below ``folder``.
 
     Raises:
@@ -89,16 +89,16 @@ def run_end_to_end(sagemaker: SageMaker, wish: Scenario, folder: Path) -> Scenar
     """
     job = unique_name(PROJECT)
     target = folder / job
-    sources = {item.key: item.path for item in find_media(wish.media, INPUT)[0]}
+    sources = {item.key: item.path for item in find_media(scenario.media, INPUT)[0]}
     with tempfile.TemporaryDirectory() as temporary:
         config = Path(temporary) / "variables.py"
         config.write_text(VARIABLES, encoding="utf-8")
         commands = _Commands(environment(sagemaker), config)
         commands.run("infrastructure")
-        people = [] if wish.people is None else ["--people", str(wish.people)]
-        commands.run("upload", *map(str, wish.media), *people)
-        count = ["--instance-count", str(wish.instances)]
-        begin = ["--name", job, "--wait", "--poll", "1", *count, *wish.options]
+        people = [] if scenario.people is None else ["--people", str(scenario.people)]
+        commands.run("upload", *map(str, scenario.media), *people)
+        count = ["--instance-count", str(scenario.instances)]
+        begin = ["--name", job, "--wait", "--poll", "1", *count, *scenario.options]
         commands.run("run_transform", *begin, may_fail=True)
         ended = sagemaker.wait(job, REGION)
         if ended is None:

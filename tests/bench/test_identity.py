@@ -16,7 +16,7 @@ from app.pipeline import Parts, load_parts
 from app.video import open_source
 from bench import curves, identity
 from bench.portrait_video import CONDITIONS, FRAMES, SIZE, Condition, picture, write
-from bench.portraits import PLACES, Portrait, load_portraits, people_of, some
+from bench.portraits import LABELS, Portrait, group_people, load_portraits, people_of, thin_sittings
 from bench.rates import NOT_FOUND, Comparison, highest, lowest
 from testmedia.fetch import fetch
 from testmedia.photos import GUESTS
@@ -111,7 +111,7 @@ class TestPortraits:
             target.symlink_to(fetch(f"{medium}.jpg"))
         found = load_portraits(parts.detector, tmp_path)
         assert people_of(found) == ("biden", "obama")
-        assert len({portrait.sitting_of for portrait in found}) == 3
+        assert len({portrait.sitting_key for portrait in found}) == 3
         assert all(portrait.still for portrait in found)
 
     def test_a_portrait_at_another_width(self, obama: Portrait) -> None:
@@ -121,12 +121,12 @@ class TestPortraits:
         assert inside.all()
 
     def test_labels_name_media_and_people_once(self) -> None:
-        points = [(place.medium, place.frame, place.at) for place in PLACES]
+        points = [(place.medium, place.frame, place.at) for place in LABELS]
         assert len(set(points)) == len(points)
-        assert len({place.person for place in PLACES}) >= 12
+        assert len({place.person for place in LABELS}) >= 12
 
     def test_sittings_are_thinned(self, obama: Portrait) -> None:
-        assert some([obama] * 5) == [obama] * 2
+        assert thin_sittings([obama] * 5) == [obama] * 2
 
     def test_a_missing_face_is_an_error(self, parts: Parts, tmp_path: Path) -> None:
         (tmp_path / "nobody").mkdir()
@@ -239,8 +239,8 @@ class TestCurves:
 def test_groups_are_the_first_words_of_folders(obama: Portrait) -> None:
     names = [f"{group}-{n}" for group in ("a", "b") for n in range(5)] + ["c-1"]
     portraits = [replace(obama, person=name) for name in names]
-    assert identity.groups(portraits) == {"a": [0, 1, 2, 3, 4], "b": [5, 6, 7, 8, 9]}
-    assert identity.groups(portraits[:5]) == {}
+    assert group_people(portraits) == {"a": [0, 1, 2, 3, 4], "b": [5, 6, 7, 8, 9]}
+    assert group_people(portraits[:5]) == {}
 
 
 def test_real_faces_through_the_pipeline(
@@ -264,7 +264,7 @@ def test_real_faces_through_the_pipeline(
 
 
 def test_the_guests_have_the_same_labels_as_in_the_scenes() -> None:
-    labels = {place.person: place.at for place in PLACES if place.medium == "group.jpg"}
+    labels = {place.person: place.at for place in LABELS if place.medium == "group.jpg"}
     assert [*labels] == [guest.person for guest in GUESTS]
     for guest in GUESTS:
         x1, y1, x2, y2 = guest.face

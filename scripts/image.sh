@@ -120,29 +120,49 @@ build() {
 }
 
 # push NAME:TAG DIGEST_FILE: push a manifest of Docker's version 2, schema 2. SageMaker refuses OCI
-# manifests, and the index that a provenance record needs.
+# manifests, and the index that a provenance record needs. Engines without buildx push no others.
 push() {
-    local target=$1 digest=$2 arguments
+    local target=$1 digest=$2
     registry=${target%%/*}
     "${engine[@]}" login --username AWS --password-stdin "$registry" >&2 ||
         die "cannot log in to $registry"
-    if [ "$ENGINE" = podman ]; then
+    if [ "$ENGINE" != podman ] && "${engine[@]}" buildx version >/dev/null 2>&1; then
+        build_and_push "$target" "$digest"
+    else
         build
-        podman push --format v2s2 --digestfile "$digest" "$image" "docker://$target" >&2 ||
-            die 'the push failed'
-        return 0
+        push_built "$target" "$digest"
     fi
-    docker buildx version >/dev/null 2>&1 || die 'pushing needs docker buildx, or ENGINE=podman'
+    [ -s "$digest" ] || die "$ENGINE reported no digest"
+}
+
+build_and_push() {
+    local target=$1 digest=$2 arguments
     say "building and pushing $target"
     build_arguments
-    docker buildx build "${arguments[@]}" --platform linux/amd64 --provenance=false \
+    "${engine[@]}" buildx build "${arguments[@]}" --platform linux/amd64 --provenance=false \
         --metadata-file "$digest.json" \
         --output "type=image,name=$target,oci-mediatypes=false,push=true" . >&2 ||
         die 'the build or the push failed'
     sed -n 's/.*"containerimage.digest": *"\(sha256:[0-9a-f]*\)".*/\1/p' "$digest.json" >"$digest"
     rm "$digest.json"
-    [ -s "$digest" ] || die 'docker buildx reported no digest'
 }
+
+push_built() {
+    local target=$1 digest=$2 platform
+    platform=$("${engine[@]}" image inspect -f '{{.Os}}/{{.Architecture}}' "$image")
+    [ "$platform" = linux/amd64 ] || die "the image is for $platform, not linux/amd64"
+    say "pushing $target"
+    if [ "$ENGINE" = podman ]; then
+        "${engine[@]}" push --format v2s2 --digestfile "$digest" "$image" "docker://$target" >&2 ||
+            die 'the push failed'
+        return 0
+    fi
+    "${engine[@]}" tag "$image" "$target"
+    "${engine[@]}" push "$target" >&2 || die 'the push failed'
+    "${engine[@]}" image inspect -f '{{range .RepoDigests}}{{println .}}{{end}}' "$target" |
+        sed -n "s|^${target%:*}@||p" >"$digest"
+}
+
 make_media() {
     media=$(mktemp -d)
     chmod 755 "$media"

@@ -4,7 +4,7 @@
     python -m scripts.push_image --archive FILE --image-tag TAG
     python -m scripts.push_image --image NAME --image-tag TAG
 
-``--build`` needs docker with buildx, or podman. The archive is one of `docker save`; pushing it, or
+``--build`` needs docker or podman. The archive is one of `docker save`; pushing it, or
 an image of the Docker engine, needs skopeo. The printed URI is for IMAGE_URI.
 """
 

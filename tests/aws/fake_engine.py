@@ -41,7 +41,8 @@ def main() -> int:
     if "--dest-authfile" in arguments:
         path = Path(option("--dest-authfile"))
         call |= {"auth": json.loads(path.read_text()), "mode": path.stat().st_mode & 0o777}
-    with (Path(os.environ["FAKE_ENGINE"]) / "calls").open("a") as file:
+    folder = Path(os.environ["FAKE_ENGINE"])
+    with (folder / "calls").open("a") as file:
         file.write(json.dumps(call) + "\n")
     if " ".join(arguments[:2]).startswith(os.environ.get("FAKE_FAILURE", "none")):
         print("denied", file=sys.stderr)
@@ -51,6 +52,13 @@ def main() -> int:
             target = re.findall("name=([^,]+)", option("--output"))[0]
             content = {"containerimage.digest": push(target), "other": {}}
             Path(option("--metadata-file")).write_text(json.dumps(content, indent=2))
+        case ("docker", "push", target):
+            (folder / "digests").write_text(f"{target.rpartition(':')[0]}@{push(target)}\n")
+        case ("docker", "image", "inspect"):
+            platform = os.environ.get("FAKE_PLATFORM", "linux/amd64")
+            digests = folder / "digests"
+            shown = {"{{.Size}}": "1000000", "{{.Os}}/{{.Architecture}}": platform}
+            print(shown.get(arguments[3]) or digests.read_text())
         case ("docker", "save", _):
             Path(option("--output")).write_text("an archive")
         case ("skopeo", "inspect", _):

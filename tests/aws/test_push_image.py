@@ -95,6 +95,27 @@ def test_a_build_is_pushed_as_a_docker_manifest_without_provenance(
     assert "VARIANT=cpu" in build.arguments
 
 
+def test_without_buildx_docker_builds_and_then_pushes(
+    ours: Cloud, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_FAILURE", "buildx version")
+    assert URI.fullmatch(push_build(ours, "cpu"))
+    verbs = [call.arguments[0] for call in calls()]
+    assert verbs.index("build") < verbs.index("tag") < verbs.index("push")
+    (pushed,) = (call for call in calls() if call.arguments[0] == "push")
+    assert pushed.arguments == ["push", f"{REGISTRY}/images:one"]
+
+
+def test_a_build_for_another_platform_is_not_pushed(
+    ours: Cloud, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_FAILURE", "buildx version")
+    monkeypatch.setenv("FAKE_PLATFORM", "linux/arm64")
+    with pytest.raises(CloudError, match="failed with exit code 1"):
+        push_build(ours, "cpu")
+    assert "push" not in [call.arguments[0] for call in calls()]
+
+
 def test_docker_gets_the_password_on_stdin_and_forgets_it(ours: Cloud, calls: Calls) -> None:
     push_build(ours, "cpu")
     (login,) = (call for call in calls() if call.arguments[0] == "login")
@@ -152,7 +173,7 @@ def test_a_file_that_is_not_an_archive_is_refused(
         push_archive(ours, archive)
 
 
-@pytest.mark.parametrize("failure", ["login", "buildx version", "buildx build"])
+@pytest.mark.parametrize("failure", ["login", "buildx build"])
 def test_a_build_or_push_that_fails_is_an_error(
     ours: Cloud, calls: Calls, failure: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,8 +123,11 @@ def _help() -> str:
     for command in commands:
         done = subprocess.run(
             [sys.executable, *command, "--help"],
-            cwd=ROOT, check=True, capture_output=True, text=True,
-        )  # fmt: skip
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         texts.append(done.stdout)
     return "\n".join(texts)
 

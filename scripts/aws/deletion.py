@@ -1,14 +1,12 @@
-"""The end: what carries our tag is found, shown, and deleted; nothing else is touched."""
+"""Find and delete the resources with the tag of the project; all others stay untouched."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from scripts.aws.cloud import Cloud
-from scripts.aws.errors import CloudError, NotOurs
-from scripts.aws.infrastructure import find_stack
-from scripts.aws.tags import is_ours
+from scripts.aws.cloud import Cloud, CloudError, UntaggedError, has_project_tag
+from scripts.aws.stack import find_stack
 
 _BATCH = 1000
 _RUNNING = ("InProgress", "Stopping")
@@ -16,8 +14,8 @@ _UNTAGGED = frozenset({"NoSuchTagSet", "NoSuchBucket", "AccessDenied"})
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Something of ours: its kind is one of ``KINDS``."""
+class Resource:
+    """A tagged resource; ``kind`` is a key of ``KINDS``."""
 
     kind: str
     name: str
@@ -27,20 +25,20 @@ class Found:
         return f"{self.kind} {self.name}" + (f" ({self.detail})" if self.detail else "")
 
 
-def find_all(cloud: Cloud) -> list[Found]:
-    """All that carries the tag of the project, in the order in which it has to go.
+def find_all(cloud: Cloud) -> list[Resource]:
+    """Find all resources with the tag of the project, in the order of deletion.
 
     Raises:
-        CloudError: AWS does not tell all of it.
+        CloudError: a resource cannot be listed.
     """
     return list(chain(*(find(cloud) for find, _ in KINDS.values())))
 
 
-def delete(cloud: Cloud, found: Sequence[Found]) -> None:
-    """Delete what was found; in a dry run print the requests.
+def delete(cloud: Cloud, found: Sequence[Resource]) -> None:
+    """Delete resources in order; in a dry run print the requests.
 
     Raises:
-        CloudError: AWS refuses; what comes after in the order is left as it is.
+        CloudError: AWS refuses; the remaining resources are kept.
     """
     for one in found:
         cloud.say(f"deleting {one}")
@@ -49,25 +47,25 @@ def delete(cloud: Cloud, found: Sequence[Found]) -> None:
 
 def _tagged(cloud: Cloud, arn: str) -> bool:
     tags = cloud.pages("sagemaker", "list_tags", "Tags", ResourceArn=arn)
-    return is_ours(tags, cloud.variables.project)
+    return has_project_tag(tags, cloud.variables.project)
 
 
 def _jobs(cloud: Cloud, kind: str) -> Iterator[tuple[str, str]]:
-    """Names and states of jobs that have not ended; those that have cannot be deleted."""
+    """Yield names and states of unfinished jobs; finished jobs cannot be deleted."""
     operation, key = f"list_{kind.lower()}_jobs", f"{kind}JobSummaries"
     for status in _RUNNING:
         for job in cloud.pages("sagemaker", operation, key, StatusEquals=status):
-            # Not every stand-in for AWS heeds the filter.
+            # moto ignores the filter.
             if job[f"{kind}JobStatus"] == status and _tagged(cloud, job[f"{kind}JobArn"]):
                 yield job[f"{kind}JobName"], status
 
 
-def _find_transforms(cloud: Cloud) -> Iterator[Found]:
-    return (Found("transform job", *job) for job in _jobs(cloud, "Transform"))
+def _find_transforms(cloud: Cloud) -> Iterator[Resource]:
+    return (Resource("transform job", *job) for job in _jobs(cloud, "Transform"))
 
 
-def _find_processings(cloud: Cloud) -> Iterator[Found]:
-    return (Found("processing job", *job) for job in _jobs(cloud, "Processing"))
+def _find_processings(cloud: Cloud) -> Iterator[Resource]:
+    return (Resource("processing job", *job) for job in _jobs(cloud, "Processing"))
 
 
 def _stop(cloud: Cloud, kind: str, name: str) -> None:
@@ -76,7 +74,7 @@ def _stop(cloud: Cloud, kind: str, name: str) -> None:
     found = cloud.read("sagemaker", f"describe_{kind.lower()}_job", **request)
     if found[state] == "InProgress":
         cloud.change("sagemaker", f"stop_{kind.lower()}_job", **request)
-    # A job that is still writing would put objects into a bucket that was emptied.
+    # A running job would write objects into the emptied bucket.
     try:
         cloud.wait("sagemaker", f"{kind.lower()}_job_completed_or_stopped", **request)
     except CloudError:
@@ -93,41 +91,41 @@ def _stop_processing(cloud: Cloud, name: str) -> None:
     _stop(cloud, "Processing", name)
 
 
-def _find_models(cloud: Cloud) -> Iterator[Found]:
+def _find_models(cloud: Cloud) -> Iterator[Resource]:
     for model in cloud.pages("sagemaker", "list_models", "Models"):
         if _tagged(cloud, model["ModelArn"]):
-            yield Found("model", model["ModelName"])
+            yield Resource("model", model["ModelName"])
 
 
 def _delete_model(cloud: Cloud, name: str) -> None:
     cloud.change("sagemaker", "delete_model", ModelName=name)
 
 
-def _find_repositories(cloud: Cloud) -> Iterator[Found]:
+def _find_repositories(cloud: Cloud) -> Iterator[Resource]:
     for one in cloud.pages("ecr", "describe_repositories", "repositories"):
         arn, name = one["repositoryArn"], one["repositoryName"]
         tags = cloud.read("ecr", "list_tags_for_resource", resourceArn=arn).get("tags", ())
-        if is_ours(tags, cloud.variables.project):
+        if has_project_tag(tags, cloud.variables.project):
             images = cloud.pages("ecr", "list_images", "imageIds", repositoryName=name)
-            yield Found("repository", name, f"{sum(1 for _ in images)} images")
+            yield Resource("repository", name, f"{sum(1 for _ in images)} images")
 
 
 def _delete_repository(cloud: Cloud, name: str) -> None:
     try:
         cloud.change("ecr", "delete_repository", repositoryName=name, force=True)
     except CloudError as error:
-        # That of the stack has gone with it.
+        # The repository of the stack is deleted with the stack.
         if error.reason != "RepositoryNotFoundException":
             raise
 
 
-def _find_stacks(cloud: Cloud) -> Iterator[Found]:
+def _find_stacks(cloud: Cloud) -> Iterator[Resource]:
     try:
         stack = find_stack(cloud)
-    except NotOurs:
+    except UntaggedError:
         return
     if stack is not None:
-        yield Found("stack", stack["StackName"], stack["StackStatus"])
+        yield Resource("stack", stack["StackName"], stack["StackStatus"])
 
 
 def _delete_stack(cloud: Cloud, name: str) -> None:
@@ -135,23 +133,23 @@ def _delete_stack(cloud: Cloud, name: str) -> None:
     cloud.wait("cloudformation", "stack_delete_complete", StackName=name)
 
 
-def _find_buckets(cloud: Cloud) -> Iterator[Found]:
+def _find_buckets(cloud: Cloud) -> Iterator[Resource]:
     for bucket in cloud.read("s3", "list_buckets").get("Buckets", ()):
         name = bucket["Name"]
         try:
             tags = cloud.read("s3", "get_bucket_tagging", Bucket=name)["TagSet"]
         except CloudError as error:
-            # What may not be looked at is not ours; anything else could hide what is.
+            # A bucket without read permission is not ours; other errors could hide one that is.
             if error.reason in _UNTAGGED:
                 continue
             raise
-        if is_ours(tags, cloud.variables.project):
+        if has_project_tag(tags, cloud.variables.project):
             sizes = [item.get("Size", 0) for item in _objects(cloud, name)]
-            yield Found("bucket", name, f"{len(sizes)} objects, {sum(sizes) / 1e6:.1f} MB")
+            yield Resource("bucket", name, f"{len(sizes)} objects, {sum(sizes) / 1e6:.1f} MB")
 
 
 def _objects(cloud: Cloud, bucket: str) -> Iterator[dict[str, Any]]:
-    """Objects, and versions and marks of deletion where somebody has switched versions on."""
+    """Yield objects, and also versions and delete markers, in case versioning was switched on."""
     for key in ("Versions", "DeleteMarkers"):
         yield from cloud.pages("s3", "list_object_versions", key, Bucket=bucket)
 
@@ -172,7 +170,7 @@ def _delete_bucket(cloud: Cloud, name: str) -> None:
 
 
 def _is_there(cloud: Cloud, bucket: str) -> bool:
-    """Whether the bucket is there still: one that is empty may have gone with its stack."""
+    """Return whether the bucket exists; an empty one may have been deleted with its stack."""
     try:
         cloud.read("s3", "get_bucket_tagging", Bucket=bucket)
     except CloudError as error:
@@ -182,7 +180,7 @@ def _is_there(cloud: Cloud, bucket: str) -> bool:
     return True
 
 
-KINDS: dict[str, tuple[Callable[[Cloud], Iterator[Found]], Callable[[Cloud, str], None]]] = {
+KINDS: dict[str, tuple[Callable[[Cloud], Iterator[Resource]], Callable[[Cloud, str], None]]] = {
     "transform job": (_find_transforms, _stop_transform),
     "processing job": (_find_processings, _stop_processing),
     "model": (_find_models, _delete_model),
@@ -190,4 +188,4 @@ KINDS: dict[str, tuple[Callable[[Cloud], Iterator[Found]], Callable[[Cloud, str]
     "repository": (_find_repositories, _delete_repository),
     "bucket": (_find_buckets, _delete_bucket),
 }
-"""How each kind is found and deleted: who writes goes before what is written to."""
+"""How to find and delete each kind. Writers are deleted before the places they write to."""

@@ -1,4 +1,4 @@
-"""One object of a job after the other: read from S3, asked for, and stored when it is whole."""
+"""Process one object: read it from S3, send it to the container, and store a complete result."""
 
 import threading
 import time
@@ -13,41 +13,40 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from app.errors import FaceBlurError
 from scripts.local.containers import KILL_AFTER, Container
-from scripts.local.invoking import BadStatus, NoAnswer, Payload, SourceError, invoke
+from scripts.local.invocation import BadStatus, IncompleteResponse, Payload, SourceError, invoke
+from scripts.local.job import Job, JobObject
 from scripts.local.logs import LogStream
-from scripts.local.objects import Item
-from scripts.local.requests import Job
 
 Fault: TypeAlias = Literal["ClientError", "AlgorithmError", "InternalServerError"]
-S3_TROUBLE = (Boto3Error, BotoCoreError, ClientError)
+S3_ERRORS = (Boto3Error, BotoCoreError, ClientError)
 
 _BLOCK = 1 << 20
 
 
-def server_faults(status: int | None) -> bool:
-    """Repeat what failed at the server, or had no answer (None); AWS does not say what it does."""
+def is_server_error(status: int | None) -> bool:
+    """Retry server errors and missing responses (None); AWS does not document its own rule."""
     return status is None or status >= 500
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How SageMaker waits and tries again; all in seconds. ``ping`` is for the first answer.
+class Timeouts:
+    """The timeouts and retries of SageMaker, in seconds; ``ping`` limits the start of a container.
 
-    ``retried`` says after which statuses an invocation is repeated, None being no answer.
+    ``retried`` returns whether to retry after a status; None stands for no response.
     """
 
     ping: float = 1800.0
     ping_every: float = 1.0
     ping_timeout: float = 2.0
     kill_after: float = KILL_AFTER
-    retried: Callable[[int | None], bool] = server_faults
+    retried: Callable[[int | None], bool] = is_server_error
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an object; only what failed has a fault and a message."""
+    """The outcome for an object; only a failed one has a fault and a message."""
 
-    item: Item
+    item: JobObject
     state: Literal["done", "failed", "stopped"]
     fault: Fault | None = None
     message: str = ""
@@ -56,31 +55,31 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What all instances of a job share. ``stopping`` is set when the job is to be stopped."""
+    """The state that all instances of a job share. ``stopping`` is set to stop the job."""
 
     job: Job
     s3: Any
-    patience: Patience
+    timeouts: Timeouts
     stopping: threading.Event
 
 
 class _Failed(FaceBlurError):
-    """An object of a job failed."""
+    """Processing an object failed."""
 
     def __init__(self, fault: Fault, status: int | None, *lines: str) -> None:
         super().__init__(": ".join(lines))
         self.fault, self.status, self.lines = fault, status, lines
 
 
-class Transforming:
-    """Does objects with one container.
+class Transformer:
+    """Processes objects with one container.
 
     Args:
-        context: of the job.
-        container: is ready.
-        payload_mb: the size of an object, at most; 0 sends any in chunks.
-        log: of the service.
-        folder: for results until they are stored.
+        context: the job and its clients.
+        container: the container, ready.
+        payload_mb: maximum size of an object; 0 sends any size in chunks.
+        log: log of the service.
+        folder: folder for results before they are stored.
     """
 
     def __init__(
@@ -94,8 +93,8 @@ class Transforming:
         self._context, self._container, self._log = context, container, log
         self._payload, self._folder = payload_mb, folder
 
-    def do(self, item: Item) -> Outcome:
-        """Do an object, as often as it may be tried; never raises what can go wrong with it."""
+    def process(self, item: JobObject) -> Outcome:
+        """Process an object with all its retries; failures are part of the outcome."""
         began = time.monotonic()
         for attempt in range(self._context.job.retries + 1):
             try:
@@ -107,15 +106,15 @@ class Transforming:
                 for line in failed.lines:
                     self._log.service_line(f"{item}: {line}")
                 last = attempt == self._context.job.retries
-                if last or not self._context.patience.retried(failed.status):
+                if last or not self._context.timeouts.retried(failed.status):
                     return Outcome(item, "failed", failed.fault, str(failed), seconds)
             else:
                 seconds = time.monotonic() - began
                 return Outcome(item, "done" if stored else "stopped", seconds=seconds)
         raise AssertionError("there is at least one attempt")
 
-    def _try(self, item: Item) -> bool:
-        """One attempt; whether its result was stored, which it is not once the job is stopped."""
+    def _try(self, item: JobObject) -> bool:
+        """Try once; return whether the result was stored, which a stopped job does not do."""
         if self._context.stopping.is_set():
             return False
         if self._payload and item.size > self._payload << 20:
@@ -129,10 +128,10 @@ class Transforming:
             self._store(result, item)
         return True
 
-    def _invoke(self, item: Item, result: Path) -> None:
+    def _invoke(self, item: JobObject, result: Path) -> None:
         job = self._context.job
         if self._container.exit_code() is not None:
-            raise _Failed("AlgorithmError", None, "the model container has ended")
+            raise _Failed("AlgorithmError", None, "the model container has exited")
         length = item.size if self._payload else None
         blocks = _blocks(self._context.s3, item)
         try:
@@ -140,13 +139,13 @@ class Transforming:
             invoke(self._container.port, payload, job.timeout, result)
         except BadStatus as error:
             raise _bad_status(error) from error
-        except NoAnswer as error:
+        except IncompleteResponse as error:
             line = f"Unable to get response from algorithm: {error}"
             raise _Failed("AlgorithmError", None, line) from error
         except SourceError as error:
             raise _Failed("InternalServerError", None, str(error)) from error
 
-    def _store(self, result: Path, item: Item) -> None:
+    def _store(self, result: Path, item: JobObject) -> None:
         extra = {}
         if self._context.job.kms_key:
             key = self._context.job.kms_key
@@ -155,7 +154,7 @@ class Transforming:
             self._context.s3.upload_file(
                 str(result), item.result.bucket, item.result.key, ExtraArgs=extra
             )
-        except S3_TROUBLE as error:
+        except S3_ERRORS as error:
             line = f"the result cannot be stored: {type(error).__name__}"
             raise _Failed("InternalServerError", None, line) from error
 
@@ -168,7 +167,7 @@ def _bad_status(error: BadStatus) -> _Failed:
     return _Failed("AlgorithmError", error.status, line, message)
 
 
-def _blocks(s3: Any, item: Item) -> Iterator[bytes]:
+def _blocks(s3: Any, item: JobObject) -> Iterator[bytes]:
     body = s3.get_object(Bucket=item.source.bucket, Key=item.source.key)["Body"]
     with body:
         yield from body.iter_chunks(_BLOCK)

@@ -1,33 +1,31 @@
-"""The stack that all else needs: a bucket, an image repository and a role."""
+"""The CloudFormation stack: a bucket, an image repository and a role."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.aws.cloud import Cloud
-from scripts.aws.errors import CloudError, NotOurs
-from scripts.aws.tags import is_ours, our_tags
+from scripts.aws.cloud import Cloud, CloudError, UntaggedError, has_project_tag, project_tags
 from scripts.aws.variables import Variables
 
 TEMPLATE = Path(__file__).resolve().parents[1] / "infrastructure.yaml"
 KEEP = {"KeepDays": 30, "KeepRestDays": 365}
-"""Days, where neither a command nor the stack says other ones."""
-_BUSY = "_IN_PROGRESS"
-_NOTHING_TO_DO = "No updates are to be performed"
+"""Default days, if neither the command nor the stack has other ones."""
+_IN_PROGRESS = "_IN_PROGRESS"
+_NO_UPDATE = "No updates are to be performed"
 _NO_STACK = "does not exist"
 
 
-def set_up(cloud: Cloud, keep: Mapping[str, int | None]) -> dict[str, str]:
-    """Make the stack, or bring it up to date; returns its outputs (in a dry run: those it has).
+def create_or_update(cloud: Cloud, keep: Mapping[str, int | None]) -> dict[str, str]:
+    """Create or update the stack; return its outputs (in a dry run: the present ones).
 
     Args:
-        cloud: where.
-        keep: days by the parameter of the template, those of ``KEEP``; None is what the stack
-            has, or what ``KEEP`` has.
+        cloud: the account.
+        keep: days for the parameters in ``KEEP``; None keeps the value of the stack, or takes that
+            of ``KEEP`` for a new one.
 
     Raises:
-        CloudError: AWS refuses, or the stack cannot be made; the message has the reasons.
-        NotOurs: there is a stack of this name without our tag.
+        CloudError: AWS refuses, or the stack could not be created; the message has the reasons.
+        UntaggedError: a stack of this name exists, without the tag of the project.
     """
     stack = find_stack(cloud)
     request = {
@@ -35,7 +33,7 @@ def set_up(cloud: Cloud, keep: Mapping[str, int | None]) -> dict[str, str]:
         "TemplateBody": TEMPLATE.read_text(encoding="utf-8"),
         "Parameters": _parameters(cloud, keep, stack or {}),
         "Capabilities": ["CAPABILITY_IAM"],
-        "Tags": our_tags(cloud.variables.project),
+        "Tags": project_tags(cloud.variables.project),
     }
     if stack is None:
         _create(cloud, request)
@@ -46,10 +44,10 @@ def set_up(cloud: Cloud, keep: Mapping[str, int | None]) -> dict[str, str]:
 
 
 def find_stack(cloud: Cloud) -> dict[str, Any] | None:
-    """Our stack, or None where there is none of its name.
+    """Return the stack of the project, or None if there is none.
 
     Raises:
-        NotOurs: there is one that does not carry our tag.
+        UntaggedError: the stack does not have the tag of the project.
     """
     name = cloud.variables.project
     try:
@@ -58,13 +56,15 @@ def find_stack(cloud: Cloud) -> dict[str, Any] | None:
         if error.reason == "ValidationError" and _NO_STACK in str(error):
             return None
         raise
-    if not is_ours(stack.get("Tags", ()), name):
-        raise NotOurs(f"the stack {name} does not carry our tag; choose another PROJECT")
+    if not has_project_tag(stack.get("Tags", ()), name):
+        raise UntaggedError(
+            f"the stack {name} does not have the tag of this project; choose another PROJECT"
+        )
     return dict(stack)
 
 
 def outputs_of(stack: Mapping[str, Any]) -> dict[str, str]:
-    """What a stack tells: ``Bucket``, ``Repository``, ``RepositoryUri``, ``RoleArn``."""
+    """Return the outputs of a stack: ``Bucket``, ``Repository``, ``RepositoryUri``, ``RoleArn``."""
     return {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", ())}
 
 
@@ -85,7 +85,7 @@ def _parameters(
 
 
 def _key_arn(cloud: Cloud, variables: Variables) -> str:
-    """The key by its ARN, as a policy wants it: an alias does not do there."""
+    """Return the ARN of the key: a policy does not accept an alias."""
     if not variables.kms_key or ":key/" in variables.kms_key:
         return variables.kms_key
     answer = cloud.read("kms", "describe_key", KeyId=variables.kms_key)
@@ -93,7 +93,7 @@ def _key_arn(cloud: Cloud, variables: Variables) -> str:
 
 
 def _create(cloud: Cloud, request: Mapping[str, Any]) -> None:
-    # A stack that was made in part could only be deleted by hand.
+    # A partly created stack could only be deleted by hand.
     made = cloud.change("cloudformation", "create_stack", OnFailure="DELETE", **request)
     _wait(cloud, "stack_create_complete", str(made.get("StackId", request["StackName"])))
 
@@ -102,12 +102,12 @@ def _update(cloud: Cloud, request: Mapping[str, Any]) -> None:
     name = str(request["StackName"])
     stack = find_stack(cloud) or {}
     status = str(stack.get("StackStatus", ""))
-    if status.endswith(_BUSY):
+    if status.endswith(_IN_PROGRESS):
         raise CloudError(f"the stack {name} is being changed ({status}); try again later")
     try:
         cloud.change("cloudformation", "update_stack", **request)
     except CloudError as error:
-        if _NOTHING_TO_DO not in str(error):
+        if _NO_UPDATE not in str(error):
             raise
         cloud.say(f"the stack {name} is up to date")
         return
@@ -123,16 +123,16 @@ def _wait(cloud: Cloud, waiter: str, stack: str) -> None:
         reasons = _reasons(cloud, stack)
         if not reasons:
             raise
-        raise CloudError(f"the stack could not be made: {'; '.join(reasons)}") from error
+        raise CloudError(f"the stack could not be created: {'; '.join(reasons)}") from error
 
 
 def _reasons(cloud: Cloud, stack: str) -> list[str]:
-    """What has failed of itself, oldest first; the rest was only cancelled because of it."""
+    """Return the reasons of the first failures; later events were only cancelled."""
     events = cloud.pages("cloudformation", "describe_stack_events", "StackEvents", StackName=stack)
     failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
-    told = [
+    reasons = [
         f"{event['LogicalResourceId']}: {event['ResourceStatusReason']}"
         for event in reversed(failed)
         if event.get("ResourceStatusReason")
     ]
-    return [text for text in told if "cancelled" not in text] or told
+    return [text for text in reasons if "cancelled" not in text] or reasons

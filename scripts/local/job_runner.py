@@ -1,4 +1,4 @@
-"""Runs a job: finds its objects, shares them out to instances, and tells how it ended."""
+"""Run a job: find its objects, distribute them to instances, and combine the outcomes."""
 
 import tempfile
 import threading
@@ -11,55 +11,54 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from scripts.local.containers import Launcher, free_ports
-from scripts.local.instances import Instance, NotStarted
+from scripts.local.instance import Instance, NotStarted
+from scripts.local.job import InputError, Job, JobObject, distribute, find_objects
 from scripts.local.logs import LogStream
-from scripts.local.objects import InputError, Item, find_items, share_out
-from scripts.local.requests import Job
-from scripts.local.transforming import Context, Outcome, Patience
+from scripts.local.transformer import Context, Outcome, Timeouts
 
 State: TypeAlias = Literal["Completed", "Failed", "Stopped"]
 _SEE_LOGS = "See job logs for more information"
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a job ended; ``reason`` is its FailureReason. Results of done objects are kept."""
+class JobResult:
+    """How a job ended; ``reason`` is its FailureReason. Results of finished objects are kept."""
 
     state: State
     reason: str
     outcomes: tuple[Outcome, ...]
 
 
-class Run:
+class JobRun:
     """A run of one job.
 
     Args:
-        job: what to do.
-        s3: a client of S3.
-        logs: a client of CloudWatch Logs.
+        job: the job.
+        s3: an S3 client.
+        logs: a CloudWatch Logs client.
         launcher: starts the containers.
-        patience: how long SageMaker waits.
+        timeouts: the timeouts of SageMaker.
     """
 
     def __init__(
-        self, job: Job, s3: Any, logs: Any, launcher: Launcher, patience: Patience | None = None
+        self, job: Job, s3: Any, logs: Any, launcher: Launcher, timeouts: Timeouts | None = None
     ) -> None:
         self._logs, self._launcher = logs, launcher
         self._stopping = threading.Event()
-        self._context = Context(job, s3, patience or Patience(), self._stopping)
+        self._context = Context(job, s3, timeouts or Timeouts(), self._stopping)
 
     def stop(self) -> None:
-        """End soon: containers are asked to end, and what they were at is not stored."""
+        """Stop soon: containers are stopped, and results of unfinished objects are not stored."""
         self._stopping.set()
 
-    def run(self) -> Ended:
-        """Do the job; what goes wrong with it is told in the result."""
+    def run(self) -> JobResult:
+        """Run the job; its errors are part of the result."""
         job = self._context.job
         try:
-            items = find_items(self._context.s3, job)
+            items = find_objects(self._context.s3, job)
         except InputError as error:
-            return Ended("Failed", f"ClientError: {error}", ())
-        shares = [share for share in share_out(items, job.instances) if share]
+            return JobResult("Failed", f"ClientError: {error}", ())
+        shares = [share for share in distribute(items, job.instances) if share]
         with ThreadPoolExecutor(len(shares)) as pool:
             ports = free_ports(len(shares))
             running = [
@@ -68,7 +67,7 @@ class Run:
             ]
         return self._ended(running)
 
-    def _instance(self, items: Sequence[Item], port: int) -> list[Outcome]:
+    def _instance(self, items: Sequence[JobObject], port: int) -> list[Outcome]:
         name = f"{self._context.job.name}/i-{uuid.uuid4().hex[:17]}"
         with ExitStack() as stack:
             printed = stack.enter_context(LogStream(self._logs, name))
@@ -81,7 +80,7 @@ class Run:
                 log.service_line(str(error))
                 raise
 
-    def _ended(self, running: Sequence[tuple[list[Item], Future[list[Outcome]]]]) -> Ended:
+    def _ended(self, running: Sequence[tuple[list[JobObject], Future[list[Outcome]]]]) -> JobResult:
         outcomes: list[Outcome] = []
         reasons: list[str] = []
         for items, future in running:
@@ -94,5 +93,5 @@ class Run:
         faults = [outcome.fault for outcome in outcomes if outcome.fault is not None]
         reasons += [f"{fault}: {_SEE_LOGS}" for fault in sorted(set(faults))]
         if self._stopping.is_set():
-            return Ended("Stopped", "", tuple(outcomes))
-        return Ended("Failed" if faults else "Completed", (reasons or [""])[0], tuple(outcomes))
+            return JobResult("Stopped", "", tuple(outcomes))
+        return JobResult("Failed" if faults else "Completed", (reasons or [""])[0], tuple(outcomes))

@@ -1,4 +1,4 @@
-"""What is uploaded: videos and images to hide faces in, and the photos of people."""
+"""The files to upload: videos and images, and the photos of people."""
 
 import gzip
 import io
@@ -11,24 +11,24 @@ from pathlib import Path
 from app.errors import MediaError, OutputError, UsageError
 from app.pipeline.people import find_photos
 from app.video.kinds import kind_of
-from scripts.aws.transfer import Item
+from scripts.aws.transfer import Upload
 
 _KEY_BYTES = 1024
 _ARCHIVE_TYPE = "application/gzip"
 
 
-def find_media(paths: Iterable[Path], prefix: str) -> tuple[list[Item], list[Path]]:
-    """The videos and images of ``paths``, folders with all below them; and what was passed over.
+def find_media(paths: Iterable[Path], prefix: str) -> tuple[list[Upload], list[Path]]:
+    """Find the videos and images in ``paths``; return them, and the other files of folders.
 
-    A file becomes ``<prefix><its name>``, one of a folder ``<prefix><its path in the folder>``.
-    Hidden files are not looked at. Of a folder, files that are no media are passed over.
+    A file becomes ``<prefix><name>``, a file in a folder ``<prefix><path in the folder>``. Folders
+    are searched recursively, without hidden files.
 
     Raises:
-        MediaError: a file that was named is not a video or image that we read.
-        UsageError: there is none, or two would have one name.
+        MediaError: a path names a file of an unsupported format.
+        UsageError: no media were found, or names collide.
     """
-    items: list[Item] = []
-    strange: list[Path] = []
+    items: list[Upload] = []
+    skipped: list[Path] = []
     for path in paths:
         if not path.is_dir():
             items.append(_media(path, prefix + path.name))
@@ -37,15 +37,15 @@ def find_media(paths: Iterable[Path], prefix: str) -> tuple[list[Item], list[Pat
             try:
                 items.append(_media(file, prefix + file.relative_to(path).as_posix()))
             except MediaError:
-                strange.append(file)
+                skipped.append(file)
     if not items:
-        raise UsageError("no video or image was found; give files, or folders that hold some")
+        raise UsageError("no video or image was found; give files, or folders that contain some")
     check_keys(items)
-    return items, strange
+    return items, skipped
 
 
-def _media(path: Path, key: str) -> Item:
-    return Item(path, key, kind_of(path).mime)
+def _media(path: Path, key: str) -> Upload:
+    return Upload(path, key, kind_of(path).mime)
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -55,18 +55,18 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def check_keys(items: Sequence[Item]) -> None:
-    """Whether all can lie beside each other, in S3 and where results are downloaded to.
+def check_keys(items: Sequence[Upload]) -> None:
+    """Check that the names work in S3 and in the folder for downloaded results.
 
     Raises:
-        UsageError: two have one name, if only on disks that do not tell case and accents apart; or
-            a name is too long, or has characters that manifests and listings do not carry.
+        UsageError: two names are equal, or differ only in case or in the encoding of accents; a
+            name is too long, or has characters that manifests and listings do not support.
     """
     same = defaultdict(list)
     for item in items:
         same[unicodedata.normalize("NFC", item.key).casefold()].append(item)
     faults = [
-        f"{' and '.join(str(item.path) for item in group)} would have one name in S3"
+        f"{' and '.join(str(item.path) for item in group)} would have the same name in S3"
         for group in same.values()
         if len(group) > 1
     ]
@@ -83,16 +83,16 @@ def _fault(key: str) -> str:
     if size > _KEY_BYTES:
         return f"its name is longer than the {_KEY_BYTES} bytes of S3"
     if any(unicodedata.category(character).startswith("C") for character in key):
-        return "its name has control characters"
+        return "its name contains control characters"
     return ""
 
 
-def find_people(folder: Path, prefix: str) -> list[Item]:
-    """The photos of a folder of people, as they lie in it.
+def find_people(folder: Path, prefix: str) -> list[Upload]:
+    """Return the photos in a folder of people.
 
     Raises:
-        PeopleError: it is no folder of people.
-        UsageError: two photos would have one name.
+        PeopleError: the folder is not a folder of people.
+        UsageError: names collide.
     """
     photos = sorted(path for paths in find_photos(folder).values() for path in paths)
     items = [_media(path, prefix + path.relative_to(folder).as_posix()) for path in photos]
@@ -101,19 +101,19 @@ def find_people(folder: Path, prefix: str) -> list[Item]:
 
 
 def write_archive(folder: Path, archive: Path) -> None:
-    """Write the photos as SageMaker wants a model: it unpacks them as /opt/ml/model/people.
+    """Write the photos as a model archive, which SageMaker unpacks to /opt/ml/model/people.
 
-    The same photos give the same bytes, so that an archive that has not changed is not sent again.
+    The same photos give the same bytes, so an unchanged archive is not uploaded again.
 
     Raises:
-        PeopleError: it is no folder of people.
+        PeopleError: the folder is not a folder of people.
         OutputError: the archive cannot be written.
     """
     photos = sorted(path for paths in find_photos(folder).values() for path in paths)
     names = {path: path.relative_to(folder) for path in photos}
     folders = sorted({parent for name in names.values() for parent in name.parents})
     try:
-        # Photos are compressed already, and compressors differ.
+        # No compression: photos are compressed already, and compressors differ.
         with (
             archive.open("wb") as file,
             gzip.GzipFile("", "wb", 0, file, mtime=0) as packed,
@@ -134,6 +134,6 @@ def _entry(name: Path, mode: int, kind: bytes, size: int = 0) -> tarfile.TarInfo
     return entry
 
 
-def archive_item(archive: Path, key: str) -> Item:
-    """The archive as what is uploaded."""
-    return Item(archive, key, _ARCHIVE_TYPE)
+def archive_upload(archive: Path, key: str) -> Upload:
+    """Return the upload of the archive."""
+    return Upload(archive, key, _ARCHIVE_TYPE)

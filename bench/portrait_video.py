@@ -1,4 +1,4 @@
-"""Short clips that show a portrait as well or badly as a video may, and what is found in them."""
+"""Short videos that show a portrait in good and bad conditions, and the evidence found in them."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,22 +17,22 @@ from app.pipeline.decisions import evidence_of
 from app.pipeline.shot_analysis import FaceTrack
 from app.types import Boxes, Image, Size
 from app.video import open_source
-from bench.photos import Portrait
+from bench.portraits import Portrait
 
 SIZE: Size = (640, 360)
 FRAMES = 12
 RATE = 30
 BACKGROUND = (86, 92, 100)
 FOUND = 0.3
-"""IoU from which a track is that of the face."""
+"""Minimum IoU between a track and the face."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """How a face is shown: its width in pixels, what is done to it, and the strength of H.264.
+    """How a face is shown: its width in pixels, its degradation, and the CRF of H.264.
 
-    ``soft`` is the deviation of a Gaussian as a part of the width, ``light`` what is left of it,
-    ``cut`` the part of the width that lies beyond the left border.
+    ``soft`` is the deviation of a Gaussian blur as a part of the width, ``light`` the remaining
+    part of the light, ``cut`` the part of the width beyond the left border.
     """
 
     name: str
@@ -48,21 +48,21 @@ CONDITIONS = (
     *(Condition(f"{width} px", width) for width in (96, 64, 48, 32, 24, 18)),
     Condition("48 px, out of focus", 48, soft=0.03),
     Condition("48 px, far out of focus", 48, soft=0.06),
-    Condition("48 px, pressed hard", 48, crf=36),
+    Condition("48 px, strongly compressed", 48, crf=36),
     Condition("48 px, in the dark", 48, light=0.15, noise=2.0),
     Condition("48 px, in deep darkness", 48, light=0.07, noise=2.0),
     Condition("48 px, a third cut off", 48, cut=0.35),
-    Condition("48 px, a half cut off", 48, cut=0.55),
+    Condition("48 px, half cut off", 48, cut=0.55),
 )
 CLEAR = 4
-"""The first conditions are clear: sharp, lit, and from 32 pixels on."""
+"""The first conditions are clear: sharp, bright, and at least 32 pixels wide."""
 QUICK = (CONDITIONS[2],)
 
 
 def picture(portrait: Portrait, condition: Condition, frame: int) -> tuple[Image, Boxes]:
-    """A frame of the clip, and the box (4,) of the face in it.
+    """Return a frame of the video, and the box (4,) of the face.
 
-    The face drifts a pixel a frame, or stays where the border cuts it.
+    The face drifts by one pixel per frame, or stays if the border cuts it.
     """
     shown = portrait.at_width(condition.width)
     image = np.empty((SIZE[1], SIZE[0], 3), np.uint8)
@@ -94,7 +94,7 @@ def _worse(image: Image, condition: Condition, frame: int) -> Image:
 
 
 def write(portrait: Portrait, condition: Condition, path: Path) -> Boxes:
-    """Write the clip of a portrait; the boxes (FRAMES, 4) of the face."""
+    """Write the video of a portrait; return the boxes (FRAMES, 4) of the face."""
     boxes = []
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(RATE))
@@ -110,7 +110,7 @@ def write(portrait: Portrait, condition: Condition, path: Path) -> Boxes:
 
 
 def evidence(path: Path, boxes: Boxes, parts: Parts, settings: Settings) -> Evidence | None:
-    """What the pipeline finds of the face that is at ``boxes``; None where it finds nothing."""
+    """Return the pipeline's evidence for the face at ``boxes``; None without a track."""
     source = open_source(path, threads=settings.threads)
     found = Analysis(parts, settings, source.info).run(source, lambda *_: None)
     overlap, best = max(

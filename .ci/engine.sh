@@ -1,30 +1,16 @@
-# shellcheck shell=bash
-# Finds what can build and run an image here, to be sourced: `start_engine` sets
-#   ENGINE       docker, dockerd or podman (preset it to insist on one)
-#   engine       the command of the engine
-#   build_flags  what its `build` needs here
-# and fails with a reason in $no_engine. `stop_engine` ends what it has started.
+# shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with scripts/image.sh
+# A container engine for continuous integration, where no docker runs. scripts/image.sh sources this
+# file (ENGINE_HOOK); it replaces start_engine and stop_engine there. ENGINE chooses one of these:
 #
-# docker   an engine that answers `docker info`: all that is needed on an ordinary machine
-# dockerd  as root on Debian: a private one out of Debian's packages, unpacked but not installed
-# podman   as root on Debian: installed, when the private dockerd does not start
-# The last two take a base made by debootstrap, as no image registry may be in reach.
+# docker   a running engine: nothing to do
+# dockerd  as root on Debian: a private daemon from Debian's packages, unpacked but not installed
+# podman   as root on Debian: installed if the private daemon does not start
+#
+# The last two build on a base image made by debootstrap, as no image registry may be reachable.
 
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/face-blur/container
-engine=() build_flags=() no_engine='' daemon=''
-suite=bookworm
-
-say() { printf '[%4ds] %s\n' "$SECONDS" "$*" >&2; }
-
-# quietly LOG COMMAND...: the end of what it prints is shown when it fails.
-quietly() {
-    local log=$cache/$1.log
-    shift
-    "$@" >"$log" 2>&1 || { tail -n 20 "$log" >&2; return 1; }
-}
+suite=bookworm daemon=''
 
 start_engine() {
-    mkdir -p "$cache"
     if [ "${ENGINE:-docker}" = docker ] && timeout 20 docker info >/dev/null 2>&1; then
         ENGINE=docker engine=(docker)
         export DOCKER_BUILDKIT=1
@@ -39,14 +25,12 @@ start_engine() {
     else
         no_engine='neither a private dockerd nor podman could be started'
     fi
-    if [ -z "$no_engine" ] && [ "$ENGINE" != docker ] && ! make_base; then
-        no_engine='the base image could not be made'
+    if [ -z "$no_engine" ] && [ "$ENGINE" != docker ]; then
+        # A private engine has no network of its own.
+        run_flags=(--network host)
+        make_base || no_engine='the base image could not be made'
     fi
-    [ -z "$no_engine" ] || return 1
-    if [ -s "${SSL_CERT_FILE:-}" ]; then
-        build_flags+=(--secret "id=ca_bundle,src=$SSL_CERT_FILE")
-    fi
-    say "engine: $ENGINE ($("${engine[@]}" --version))"
+    [ -z "$no_engine" ]
 }
 
 stop_engine() {
@@ -57,7 +41,7 @@ stop_engine() {
     fi
 }
 
-# unpack FOLDER PACKAGE...: Debian packages, without installing them.
+# unpack FOLDER PACKAGE...: unpack Debian packages without installing them.
 unpack() {
     local folder=$cache/$1 package
     shift
@@ -73,7 +57,7 @@ unpack() {
     touch "$folder/done"
 }
 
-# A private engine has its store for itself until this script ends.
+# Lock the store of the private engine until this script ends.
 lock() {
     exec 9>"$cache/lock"
     if ! flock --nonblock 9; then
@@ -118,19 +102,19 @@ start_podman() {
             apt-get install --yes --no-install-recommends podman runc || return 1
     fi
     mkdir -p "$home"
-    # Without these podman asks for limits and control groups that a container may not have.
+    # The defaults ask for limits and control groups that a container may not have.
     printf '%s\n' '[containers]' 'default_ulimits = []' 'default_sysctls = []' \
         '[engine]' 'cgroup_manager = "cgroupfs"' 'events_logger = "file"' 'runtime = "runc"' \
         >"$home/containers.conf"
     printf '%s\n' '[storage]' 'driver = "overlay"' "graphroot = \"$home/store\"" \
         "runroot = \"$home/run\"" >"$home/storage.conf"
     export CONTAINERS_CONF=$home/containers.conf CONTAINERS_STORAGE_CONF=$home/storage.conf
-    # The format keeps HEALTHCHECK.
+    # Only this format keeps HEALTHCHECK.
     engine=(podman) build_flags=(--format docker --isolation chroot --network host --layers)
     podman info >/dev/null 2>&1
 }
 
-# What debian:bookworm-slim has, as localhost/debian-stand-in; made anew after two weeks.
+# Make localhost/debian-stand-in, which has the contents of debian:bookworm-slim; renewed after two weeks.
 make_base() {
     local tar=$cache/base-$suite.tar image=localhost/debian-stand-in:$suite made
     if [ -z "$(find "$tar" -mtime -14 2>/dev/null)" ]; then
@@ -144,9 +128,9 @@ make_base() {
     build_flags+=(--build-arg "BASE_IMAGE=$image")
 }
 
-# Where apt takes a suite from; apt is configured for what can be reached.
+# Print the mirror of a suite, from the configuration of apt.
 mirror_of() {
-    # The words in dollars are apt's.
+    # apt expands $(CODENAME) and $(REPO_URI), not the shell.
     # shellcheck disable=SC2016
     apt-get indextargets --format '$(CODENAME) $(REPO_URI)' |
         awk -v suite="$1" '$1 == suite {print $2; exit}'
@@ -168,7 +152,7 @@ bootstrap() {
     printf 'path-exclude=/usr/share/%s/*\n' doc man locale >"$root/etc/dpkg/dpkg.cfg.d/slim"
     rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/usr/share/{doc,man,locale}/*
     printf 'deb %s %s main\n' "$mirror" "$suite" >"$root/etc/apt/sources.list"
-    # The fixes of the release, which an image of a registry has, too.
+    # Security fixes, as in the image of a registry.
     if [ -n "$security" ]; then
         printf 'deb %s %s main\n' "$security" "$suite-security" >>"$root/etc/apt/sources.list"
     fi

@@ -1,4 +1,4 @@
-"""Ways to hide a face: the effects of Face blur at every strength, and the defaults of others."""
+"""Methods to hide a face: all strengths of Face blur's effects, and defaults of other tools."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ Draw = Callable[[Image, Boxes], None]
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A way to hide a face: it draws into a picture, in place; ``outline`` is what it covers."""
+    """A method to hide a face: ``draw`` changes an image in place, within ``outline``."""
 
     name: str
     draw: Draw
     outline: Outline
     floor: bool = False
-    """Whether it must hold: the weakest that can be set."""
+    """Whether it is one of the weakest settings, which must still hide a face."""
     base: bool = False
-    """Whether it leaves the mean colour and nothing else."""
+    """Whether it keeps only the mean colour."""
 
 
 def ours(
     effect: str, cells: int = 4, shape: str = "ellipse", margin: float = 0.2, *, floor: bool = False
 ) -> Method:
-    """An effect of Face blur. It is compared without its feather, which hides less."""
+    """Return an effect of Face blur, without feather, which hides less."""
     hiding = make_effect(effect, shape=shape, margin=margin, feather=0.0, cells=cells)
 
     def draw(image: Image, box: Boxes) -> None:
@@ -48,11 +48,11 @@ def ours(
 
 
 def averaged(effect: str, wobble: float, *, frames: int = 25) -> Method:
-    """An effect over a face that stays while its box wobbles, and the mean of what was published.
+    """Return the mean of many frames in which a face is still but its box wobbles.
 
-    A grid that moves over a face samples it more finely than one that does not. ``wobble`` is the
-    deviation of each side of the box, as a part of its length (at most twice that); what lies so
-    near to the edge that some frame may show it is left out.
+    A grid that moves over a face samples it more finely than a fixed one. ``wobble`` is the
+    deviation of each side of the box, as a part of its length (at most twice that). Pixels near the
+    edge, which a frame might show, are left out.
     """
     hiding = make_effect(effect, shape="ellipse", margin=0.2, feather=0.0, cells=4)
 
@@ -72,7 +72,7 @@ def averaged(effect: str, wobble: float, *, frames: int = 25) -> Method:
 
 
 def theirs(name: str, outline: Outline, change: Callable[[Image], Image]) -> Method:
-    """What other tools do by default: ``change`` takes the box around the outline."""
+    """Return the default method of another tool; ``change`` gets the box around the outline."""
 
     def draw(image: Image, box: Boxes) -> None:
         x1, y1, x2, y2 = np.rint(outline.opaque_box(box.astype(np.float64))).astype(int).tolist()
@@ -84,12 +84,12 @@ def theirs(name: str, outline: Outline, change: Callable[[Image], Image]) -> Met
 
 
 def gaussian(kernel: int) -> Callable[[Image], Image]:
-    """A Gaussian whose kernel has ``kernel`` pixels, whatever the size of the face."""
+    """Return a Gaussian blur with a kernel of ``kernel`` pixels, regardless of the face's size."""
     return lambda part: np.asarray(cv2.GaussianBlur(part, (kernel, kernel), 0), np.uint8)
 
 
 def box_blur(fraction: float) -> Callable[[Image], Image]:
-    """A mean over ``fraction`` of the sides."""
+    """Return a box blur over ``fraction`` of the sides."""
 
     def change(part: Image) -> Image:
         height, width = part.shape[:2]
@@ -100,12 +100,12 @@ def box_blur(fraction: float) -> Callable[[Image], Image]:
 
 
 def blocks(pixels: int) -> Callable[[Image], Image]:
-    """Blocks of ``pixels`` pixels, whatever the size of the face."""
+    """Return blocks of ``pixels`` pixels, regardless of the face's size."""
     return lambda part: _grid(part, -(-part.shape[1] // pixels), -(-part.shape[0] // pixels))
 
 
 def grid(cells: int) -> Callable[[Image], Image]:
-    """``cells`` x ``cells`` blocks."""
+    """Return ``cells`` x ``cells`` blocks."""
     return lambda part: _grid(part, cells, cells)
 
 
@@ -127,13 +127,13 @@ OTHERS = (
     theirs("mean over a third of the face", _FACE, box_blur(1 / 3)),
     theirs("10 x 10 blocks", _FACE, grid(10)),
 )
-"""Defaults of other tools, as parameters: fixed kernels and blocks are common in examples of
-OpenCV; those of deface are of version 1.5.0, whose mask is 1.3 times the box. Blocks are means
-here; deface takes the colour of one pixel for each."""
+"""Defaults of other tools. Fixed kernels and blocks are common in OpenCV examples. Those of deface
+are from version 1.5.0, whose mask is 1.3 times the box. Blocks here are means; deface takes the
+colour of one pixel for each."""
 
 
 def methods(*, quick: bool) -> tuple[Method, ...]:
-    """What is compared. One cell is the mean colour and nothing else."""
+    """Return the methods to compare. One cell is the mean colour."""
     weakest = tuple(ours(effect, floor=True) for effect in ("blur", "pixelate"))
     floor = ours("blur", 1), ours("solid")
     if quick:
@@ -149,7 +149,7 @@ def methods(*, quick: bool) -> tuple[Method, ...]:
 
 
 def covered(outline: Outline, box: Boxes, image: Image) -> NDArray[np.bool_]:
-    """(h, w): the pixels that are hidden wholly."""
+    """Return the completely hidden pixels (h, w)."""
     out = np.zeros(image.shape[:2], bool)
     exact = box.astype(np.float64)
     region = outline.region(exact, (0, 0), (image.shape[1], image.shape[0]))

@@ -1,10 +1,10 @@
-"""Makes the clips that cost is measured with: real faces, any size, any number of frames.
+"""Make videos for measuring cost: real faces, any size, any number of frames.
 
-    python -m bench.clips FRAMES OUT.mp4 [--film FILM] [--lines 1080] [--crowd]
+    python -m bench.long_video FRAMES OUT.mp4 [--film VIDEO] [--lines 1080] [--crowd]
 
-A real film, enlarged and played to and fro, is what is behind; two portraits move before it, eight
-in a crowd. Every 200 frames there is a cut: to another part of the film, the other way round, and
-the people to other places.
+The background is a real video, enlarged and played forwards and backwards; two portraits move in
+front of it, or eight with --crowd. Every 200 frames there is a cut to another, mirrored part of the
+background, with the people in other places.
 """
 
 import argparse
@@ -31,7 +31,7 @@ SHOT = 200
 
 @lru_cache(maxsize=2)
 def _pictures(film: Path) -> tuple[Image, ...]:
-    """The first 300 frames of a small film."""
+    """Return the first 300 frames of a small video."""
     out: list[Image] = []
     with av.open(str(film)) as container:
         for frame in container.decode(video=0):
@@ -43,9 +43,9 @@ def _pictures(film: Path) -> tuple[Image, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """A film as the background: cut to the shape of the picture, enlarged, to and fro.
+    """A video as the background: cropped to the aspect ratio, enlarged, forwards and backwards.
 
-    ``negative`` turns it the other way round, and dark into light: going over to that is a cut.
+    ``negative`` mirrors and inverts it, which makes a cut.
     """
 
     path: Path
@@ -53,7 +53,7 @@ class Film:
     negative: bool = False
 
     def picture(self, size: Size, frame: int) -> Image:
-        """(h, w, 3) RGB at a frame of the shot."""
+        """Return the image (h, w, 3) RGB at a frame of the shot."""
         pictures = _pictures(self.path)
         at = (self.start + frame) % (2 * len(pictures) - 1)
         part = pictures[min(at, 2 * len(pictures) - 2 - at)]
@@ -73,9 +73,9 @@ def long_scene(
     half: bool = False,
     shot: int = SHOT,
 ) -> Scene:
-    """``frames`` frames in shots of ``shot``; people are as large as the picture is.
+    """Return a scene of ``frames`` frames in shots of ``shot``; people scale with the frame size.
 
-    With ``half`` Obama is in every other shot only.
+    With ``half``, Obama is only in every other shot.
     """
     shots = []
     for number, start in enumerate(range(0, frames, shot)):
@@ -91,14 +91,14 @@ def long_scene(
 
 
 def _pair(count: int, side: int, scale: float) -> tuple[Actor, ...]:
-    """Two people who walk towards each other."""
+    """Return two people who walk towards each other."""
     obama = {0: (960 - 500 * side, 400), count: (960 - 250 * side, 460)}
     biden = {0: (960 + 600 * side, 600), count: (960 + 420 * side, 540)}
     return _walker(OBAMA, 170, obama, scale), _walker(BIDEN, 130, biden, scale)
 
 
 def _guests(count: int, side: int, scale: float) -> tuple[Actor, ...]:
-    """Six people who walk along the top and the bottom."""
+    """Return six people who walk along the top and the bottom."""
     actors = []
     for number, photo in enumerate(GUESTS):
         x, y = 200 + 300 * number, 150 if number % 2 else 880
@@ -110,7 +110,7 @@ def _guests(count: int, side: int, scale: float) -> tuple[Actor, ...]:
 def _walker(
     photo: Photo, width: float, way: Mapping[int, tuple[float, float]], scale: float
 ) -> Actor:
-    """Somebody on a way through a picture of 1080 lines, brought to the size that it has."""
+    """Return a person on a path given for 1080 lines, scaled to the frame size."""
     path = {frame: (x * scale, y * scale) for frame, (x, y) in way.items()}
     return Actor(photo, keys(path), width * scale)
 
@@ -124,23 +124,23 @@ def make(
     crowd: bool = False,
     half: bool = False,
 ) -> Clip:
-    """Write a clip of ``frames`` frames; ``film`` defaults to the man in the car."""
+    """Write a video of ``frames`` frames; ``film`` defaults to the man in the car."""
     scene = long_scene(frames, film or fetch("carphone.mp4"), size, crowd=crowd, half=half)
     return write_clip(scene, output)
 
 
 def main() -> int:
-    """Make the clip of the command line."""
-    parser = argparse.ArgumentParser(description="Make a clip with faces.")
+    """Make the video of the command line."""
+    parser = argparse.ArgumentParser(description="Make a video with faces.")
     parser.add_argument("frames", type=int)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--film", type=Path, help="what is behind (default: the man in the car)")
-    parser.add_argument("--lines", type=int, default=SIZE[1], help="height of the picture")
+    parser.add_argument("--film", type=Path, help="background video (default: the man in the car)")
+    parser.add_argument("--lines", type=int, default=SIZE[1], help="height of a frame")
     parser.add_argument("--crowd", action="store_true", help="eight people instead of two")
-    parser.add_argument("--half", action="store_true", help="Obama in every other shot only")
+    parser.add_argument("--half", action="store_true", help="Obama only in every other shot")
     arguments = parser.parse_args()
     if arguments.frames < 1:
-        parser.error("there must be at least one frame")
+        parser.error("FRAMES must be at least 1")
     size = (arguments.lines * 16 // 9 // 2 * 2, arguments.lines)
     make(
         arguments.frames,

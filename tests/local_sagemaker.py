@@ -1,4 +1,4 @@
-"""A local SageMaker as tests use it: a bucket, a model, jobs, and what comes of them."""
+"""A simulated SageMaker for tests: a bucket, a model, jobs, and their results."""
 
 import json
 from collections.abc import Callable
@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from scripts.local.containers import Launcher
-from scripts.local.driver import Ended
+from scripts.local.job_runner import JobResult
 from scripts.local.logs import GROUP
 from scripts.local.sagemaker import SageMaker
-from scripts.local.transforming import Patience
+from scripts.local.transformer import Timeouts
 
 REGION = "eu-north-1"
 BUCKET = "films"
-HURRIED = Patience(ping=30, ping_every=0.05, ping_timeout=0.3, kill_after=1)
+HURRIED = Timeouts(ping=30, ping_every=0.05, ping_timeout=0.3, kill_after=1)
 LONG = 60.0
 
 
 @dataclass
 class Local:
-    """A local SageMaker, and what tests do with it."""
+    """A simulated SageMaker, and the actions of tests."""
 
     sagemaker: SageMaker
     mark: str = ""
@@ -33,17 +33,17 @@ class Local:
             self.sagemaker.client(service, REGION) for service in ("s3", "sagemaker", "logs")
         )
 
-    def begin_anew(self, launcher: Launcher, patience: Patience, mark: str) -> None:
-        """Forget all there was; ``mark`` stands in the command lines of what is started."""
+    def reset(self, launcher: Launcher, timeouts: Timeouts, mark: str) -> None:
+        """Delete everything; ``mark`` is in the command lines of started processes."""
         self.sagemaker.reset()
-        self.sagemaker.launcher, self.sagemaker.patience = launcher, patience
+        self.sagemaker.launcher, self.sagemaker.timeouts = launcher, timeouts
         self.mark = mark
         self.s3.create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
         )
 
     def put(self, **objects: bytes) -> None:
-        """Objects of the input, by their names."""
+        """Put input objects."""
         for name, content in objects.items():
             self.s3.put_object(Bucket=BUCKET, Key=f"in/{name}", Body=content)
 
@@ -58,25 +58,25 @@ class Local:
             ModelName="model", PrimaryContainer=container, ExecutionRoleArn=arn, **request
         )
 
-    def begin(self, name: str = "job", **fields: Any) -> None:
-        """Create a job as our scripts do; ``fields`` replace parts of the request."""
+    def create_job(self, name: str = "job", **fields: Any) -> None:
+        """Create a job as the scripts do; ``fields`` replace parts of the request."""
         self.api.create_transform_job(**request(name, **fields))
 
-    def ended(self, name: str = "job") -> Ended:
+    def wait(self, name: str = "job") -> JobResult:
         found = self.sagemaker.wait(name, REGION, LONG)
         assert found is not None, "the job has not ended"
         return found
 
-    def play(self, name: str = "job", **fields: Any) -> Ended:
-        self.begin(name, **fields)
-        return self.ended(name)
+    def run_job(self, name: str = "job", **fields: Any) -> JobResult:
+        self.create_job(name, **fields)
+        return self.wait(name)
 
-    def described(self, name: str = "job") -> dict[str, Any]:
+    def describe(self, name: str = "job") -> dict[str, Any]:
         found: dict[str, Any] = self.api.describe_transform_job(TransformJobName=name)
         return found
 
     def results(self) -> dict[str, bytes]:
-        """What was stored, by its key."""
+        """Return the stored results by key."""
         listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix="out/").get("Contents", ())
         keys = [item["Key"] for item in listed]
         return {key: self.read(key) for key in keys}
@@ -85,8 +85,8 @@ class Local:
         content: bytes = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
         return content
 
-    def told(self, key: str) -> Any:
-        """What the good container said of a request."""
+    def report(self, key: str) -> Any:
+        """Return what the well-behaved container reports about a request."""
         return json.loads(self.results()[key])
 
     def data_log(self, name: str = "job") -> list[str]:
@@ -99,13 +99,13 @@ class Local:
         found = self.logs.filter_log_events(logGroupName=GROUP, logStreamNamePrefix=f"{name}/")
         return [(event["logStreamName"], event["message"]) for event in found["events"]]
 
-    def left(self) -> list[str]:
-        """The processes that the containers of this test have left behind."""
+    def leftover_processes(self) -> list[str]:
+        """Return the processes that containers of this test left behind."""
         found = []
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:  # it has just ended
+            except OSError:  # it has just exited
                 continue
             if self.mark in command:
                 found.append(command)
@@ -113,7 +113,7 @@ class Local:
 
 
 def request(name: str, **fields: Any) -> dict[str, Any]:
-    """The request of facts and scripts: whole objects of any size, in chunks, tried once."""
+    """The request of the scripts: whole objects of any size, in chunks, without retries."""
     data = fields.pop("data", {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/in/"})
     client = {"InvocationsTimeoutInSeconds": 30, "InvocationsMaxRetries": 0}
     whole: dict[str, Any] = {
@@ -142,5 +142,5 @@ def request(name: str, **fields: Any) -> dict[str, Any]:
     return {key: value for key, value in whole.items() if value is not None}
 
 
-Playing = Callable[..., Local]
-"""Makes a local SageMaker whose containers misbehave in a certain way, or are launched so."""
+MakeLocal = Callable[..., Local]
+"""Makes a simulated SageMaker whose containers misbehave in some way, or use a launcher."""

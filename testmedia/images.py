@@ -1,4 +1,4 @@
-"""Frames made of nothing but their pixels, for parts that only read them."""
+"""Frames without a video, for parts that only read their pixels."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from app.types import Image, Luma, Plane, Region, ShotDetector, Size
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A frame that is nothing but its pixels."""
+class ImageFrame:
+    """A frame that has only an index and an image."""
 
     index: int
     image: Image
@@ -30,7 +30,7 @@ class Picture:
         return np.asarray(scaled, np.uint8)
 
     def luma(self, size: Size, region: Region) -> Luma:
-        raise AssertionError("a shot detector compares no places")
+        raise AssertionError("a shot detector does not compare regions")
 
     def quantiser(self, region: Region) -> float | None:
         return None
@@ -39,8 +39,8 @@ class Picture:
         raise AssertionError("a shot detector does not write")
 
 
-def pictures(*shots: tuple[int, int], size: Size = (320, 180)) -> list[Picture]:
-    """Noise that stays the same through a shot: ``(seed, frames)`` of each."""
+def noise_frames(*shots: tuple[int, int], size: Size = (320, 180)) -> list[ImageFrame]:
+    """Return frames of noise, constant within a shot; each shot is ``(seed, frames)``."""
     width, height = size
     images = [
         np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
@@ -48,19 +48,19 @@ def pictures(*shots: tuple[int, int], size: Size = (320, 180)) -> list[Picture]:
         for _ in range(frames)
     ]
     smooth = [np.asarray(cv2.blur(image, (31, 31)), np.int16) for image in images]
-    # The mean of a large patch of noise is grey: spread it out again, or all shots look the same.
+    # The mean of a large patch of noise is grey: amplify it, or all shots look alike.
     strong = [np.clip((image - 128) * 6 + 128, 0, 255).astype(np.uint8) for image in smooth]
-    return [Picture(index, image) for index, image in enumerate(strong)]
+    return [ImageFrame(index, image) for index, image in enumerate(strong)]
 
 
-def flash(picture: Picture) -> Picture:
-    """The picture in the light of a flash: seven eighths of the way to white."""
+def flash(picture: ImageFrame) -> ImageFrame:
+    """Return the frame lit by a flash: seven eighths of the way to white."""
     lit = 255 - (255 - picture.image) // 8
-    return Picture(picture.index, lit)
+    return ImageFrame(picture.index, lit)
 
 
-def detect(detector: ShotDetector, frames: Iterable[Picture]) -> list[int]:
-    """All cuts, checked to be told in time and in order."""
+def detect(detector: ShotDetector, frames: Iterable[ImageFrame]) -> list[int]:
+    """Return all cuts; check that they come in time and in order."""
     cuts: list[int] = []
     last = -1
     for frame in frames:

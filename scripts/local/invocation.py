@@ -1,6 +1,6 @@
-"""What SageMaker asks a container: whether it is there, how it wants it, and to do its work.
+"""Requests to a container: /ping, /execution-parameters and /invocations.
 
-A result counts only when all of it has come: whatever stays unclear is no result.
+A result counts only if it arrived completely.
 """
 
 import http.client
@@ -19,52 +19,52 @@ HOST = "127.0.0.1"
 _AGENT = {"User-Agent": "Go-http-client/1.1"}
 _BLOCK = 1 << 20
 _MESSAGE_BYTES = 4096
-_TROUBLE = (OSError, http.client.HTTPException)
+_ERRORS = (OSError, http.client.HTTPException)
 
 
 class BadStatus(FaceBlurError):
-    """The container answered, but not with 200."""
+    """The container returned a status other than 200."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"status {status}: {message}")
         self.status, self.message = status, message
 
 
-class NoAnswer(FaceBlurError):
-    """The container gave no answer, not all of one, or not in time."""
+class IncompleteResponse(FaceBlurError):
+    """The container returned no response, an incomplete one, or none in time."""
 
 
 class SourceError(FaceBlurError):
-    """The object could not be read to its end."""
+    """The object could not be read completely."""
 
 
 def ping(port: int, timeout: float) -> bool:
-    """Whether the container says in ``timeout`` seconds that it is ready."""
+    """Return whether the container reports within ``timeout`` seconds that it is ready."""
     try:
         return _get(port, "/ping", timeout)[0] == 200
-    except _TROUBLE:
+    except _ERRORS:
         return False
 
 
 def execution_parameters(port: int, timeout: float) -> dict[str, Any]:
-    """What the container wishes; nothing when it has no such wishes.
+    """Return the parameters that the container prefers; empty if it has none.
 
     Raises:
-        NoAnswer: it answers with something else than an object of JSON.
+        IncompleteResponse: the response is not a JSON object.
     """
     try:
         status, body = _get(port, "/execution-parameters", timeout)
-    except _TROUBLE:
+    except _ERRORS:
         return {}
     if status != 200:
         return {}
     try:
-        wishes = json.loads(body)
+        preferred = json.loads(body)
     except ValueError:
-        wishes = None
-    if not isinstance(wishes, dict):
-        raise NoAnswer("/execution-parameters is not answered with an object of JSON")
-    return wishes
+        preferred = None
+    if not isinstance(preferred, dict):
+        raise IncompleteResponse("/execution-parameters does not return a JSON object")
+    return preferred
 
 
 def _get(port: int, path: str, timeout: float) -> tuple[int, bytes]:
@@ -76,7 +76,7 @@ def _get(port: int, path: str, timeout: float) -> tuple[int, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What is sent: an object, its size in bytes (None sends it in chunks), and headers."""
+    """A request body, its size in bytes (None sends it in chunks), and headers."""
 
     blocks: Iterator[bytes]
     length: int | None
@@ -84,53 +84,53 @@ class Payload:
 
 
 def invoke(port: int, payload: Payload, timeout: float, target: Path) -> None:
-    """Send an object to /invocations, and write the answer to ``target``.
+    """Send an object to /invocations, and write the response to ``target``.
 
     Args:
-        port: where the container listens.
-        payload: what is sent.
-        timeout: seconds from the first byte that is sent to the last one of the answer.
-        target: what it holds after an error is no result.
+        port: port of the container.
+        payload: the object.
+        timeout: seconds from the first sent byte to the last received one.
+        target: file for the response; after an error its content is no result.
 
     Raises:
-        BadStatus: the answer is an error.
-        NoAnswer: there is none, it is empty or not whole, or it took too long.
+        BadStatus: the response is an error.
+        IncompleteResponse: the response is missing, empty, incomplete or late.
         SourceError: the object could not be read.
     """
     with closing(http.client.HTTPConnection(HOST, port, timeout=timeout)) as connection:
-        with _translated():
+        with _translate_errors():
             connection.connect()
-        with _ended_after(connection.sock, timeout) as expired:
+        with _time_limit(connection.sock, timeout) as expired:
             try:
-                with _translated():
+                with _translate_errors():
                     whole = _send(connection, payload)
                     _receive(connection.getresponse(), target, whole=whole)
-            except (BadStatus, NoAnswer) as error:
+            except (BadStatus, IncompleteResponse) as error:
                 if expired.is_set():
-                    raise NoAnswer(f"no whole answer in {timeout:g} s") from error
+                    raise IncompleteResponse(f"no complete response in {timeout:g} s") from error
                 raise
             if expired.is_set():
-                raise NoAnswer(f"no whole answer in {timeout:g} s")
+                raise IncompleteResponse(f"no complete response in {timeout:g} s")
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
-    except _TROUBLE as error:
-        raise NoAnswer(f"the connection failed: {type(error).__name__}") from error
+    except _ERRORS as error:
+        raise IncompleteResponse(f"the connection failed: {type(error).__name__}") from error
 
 
 @contextmanager
-def _ended_after(connection: socket.socket, seconds: float) -> Iterator[threading.Event]:
-    """A limit to all that is done with a connection; the event tells that it was reached."""
+def _time_limit(connection: socket.socket, seconds: float) -> Iterator[threading.Event]:
+    """Shut the connection down after some seconds; the event is set then."""
     expired = threading.Event()
 
     def end() -> None:
         expired.set()
         try:
             connection.shutdown(socket.SHUT_RDWR)
-        except OSError:  # ended already, which is as good
+        except OSError:  # already closed
             return
 
     timer = threading.Timer(seconds, end)
@@ -144,7 +144,7 @@ def _ended_after(connection: socket.socket, seconds: float) -> Iterator[threadin
 
 
 def _send(connection: http.client.HTTPConnection, payload: Payload) -> bool:
-    """Send the object; whether all of it was taken: an early answer may still be there to read."""
+    """Send the object; return whether all of it was sent. An early response can still be read."""
     chunked = payload.length is None
     size = {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(payload.length)}
     headers = {**_AGENT, **payload.headers, **size}
@@ -158,7 +158,7 @@ def _send(connection: http.client.HTTPConnection, payload: Payload) -> bool:
 
 
 def _read(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The blocks; what goes wrong with them is not to be taken for a fault of the connection."""
+    """Yield the blocks; tell read errors from errors of the connection."""
     try:
         yield from blocks
     except Exception as error:
@@ -170,16 +170,18 @@ def _receive(answer: http.client.HTTPResponse, target: Path, *, whole: bool) -> 
         message = answer.read(_MESSAGE_BYTES).decode(errors="replace")
         raise BadStatus(answer.status, " ".join(message.split()))
     if not whole:
-        raise NoAnswer("the answer came before all of the object was sent")
+        raise IncompleteResponse("the response came before the whole object was sent")
     declared = answer.length
     if declared is None and not answer.chunked:
-        raise NoAnswer("the answer has neither a length nor chunks; whether it is whole is unknown")
+        raise IncompleteResponse(
+            "the response has neither a length nor chunks, so it may be incomplete"
+        )
     received = 0
     with target.open("wb") as file:
         while block := answer.read(_BLOCK):
             received += len(block)
             file.write(block)
     if declared not in {None, received}:
-        raise NoAnswer(f"the answer ends after {received} of {declared} bytes")
+        raise IncompleteResponse(f"the response ends after {received} of {declared} bytes")
     if not received:
-        raise NoAnswer("the answer is empty")
+        raise IncompleteResponse("the response is empty")

@@ -45,5 +45,5 @@ KMS_KEY = ""
 SUBNETS: list[str] = []
 SECURITY_GROUPS: list[str] = []
 
-# Settings of Face blur (see the README), for every job.
+# Settings of Face blur (see docs/settings.md), for every job.
 OPTIONS: dict[str, str] = {"FACE_BLUR_EFFECT": "blur"}

@@ -17,7 +17,7 @@ SHORT = ("blur", "effect", "shape")
 
 def add_job_options(parser: argparse.ArgumentParser) -> None:
     """Give a command the options that say what a job does."""
-    group = parser.add_argument_group("settings of Face blur (see the README)")
+    group = parser.add_argument_group("settings of Face blur (see docs/settings.md)")
     for name in SHORT:
         description = str(Settings.model_fields[name].description)
         group.add_argument(f"--{name}", metavar="VALUE", help=description)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from app.types import Boxes, Region, Size
+from app.types import Boxes, Region, Scores, Size
 
 
 def areas(boxes: Boxes) -> NDArray[np.float32]:
@@ -52,6 +52,24 @@ def iou(a: Boxes, b: Boxes) -> NDArray[np.float32]:
     return out
 
 
+def suppress_overlaps(boxes: Boxes, scores: Scores, max_iou: float) -> NDArray[np.intp]:
+    """Greedy non-maximum suppression: return the indices of the boxes to keep, best first.
+
+    A box is dropped if its intersection over union with a kept box of higher score is above
+    ``max_iou``.
+
+    >>> boxes = np.float32([[0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10]])
+    >>> suppress_overlaps(boxes, np.float32([0.5, 0.9, 0.4]), 0.3).tolist()
+    [1, 2]
+    """
+    left = np.argsort(-scores, kind="stable")
+    kept = []
+    while left.size:
+        kept.append(left[0])
+        left = left[1:][iou(boxes[left[:1]], boxes[left[1:]])[0] <= max_iou]
+    return np.asarray(kept, np.intp)
+
+
 def grow(boxes: Boxes, factor: float) -> Boxes:
     """Boxes with both sides multiplied by ``factor`` around their centres.
 
@@ -87,3 +105,14 @@ def inside(box: Boxes, size: Size) -> Region | None:
     x2 = min(width, int(np.ceil(box[2])))
     y2 = min(height, int(np.ceil(box[3])))
     return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
+
+
+def moved_inside(boxes: Boxes, size: Size) -> Boxes:
+    """Move (N, 4) boxes that lie outside a frame of ``size`` until one pixel lies inside.
+
+    >>> moved_inside(np.float32([[-50, 10, -20, 30], [5, 5, 9, 9]]), (100, 100)).tolist()
+    [[-29.0, 10.0, 1.0, 30.0], [5.0, 5.0, 9.0, 9.0]]
+    """
+    low, high = boxes[:, :2], boxes[:, 2:]
+    shift = np.maximum(0, 1 - high) + np.minimum(0, np.asarray(size, np.float32) - 1 - low)
+    return np.asarray(boxes + np.tile(shift, 2), np.float32)

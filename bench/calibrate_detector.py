@@ -26,9 +26,10 @@ from app.networks.onnx_graph import serialise
 from app.networks.sessions import open_session
 from app.packs.archives import download, extract, put
 from app.packs.catalogue import load_pack
+from app.packs.convert import Calibration
 from app.packs.convert.centerface import convert
-from app.packs.convert.equalisation import equalise, factors, links
-from app.packs.convert.quantisation import KEEP_FLOAT, Calibration, observed, quantise
+from app.packs.convert.quantisation import CENTERFACE_FLOAT, quantise, quantised_activations
+from app.packs.convert.weight_equalisation import equalisable, equalise, factors
 from app.types import Image
 from testmedia.fetch import fetch
 
@@ -68,7 +69,7 @@ def activations(model: onnx.ModelProto, names: list[str]) -> Iterator[dict[str, 
 
 def measure_octaves(model: onnx.ModelProto) -> dict[str, str]:
     """By how much each channel can be enlarged."""
-    depthwise = {name: alone for name, _, _, alone in links(model)}
+    depthwise = {name: alone for name, _, _, alone in equalisable(model)}
     peaks = {name: np.zeros(1, np.float32) for name in depthwise}
     for values in activations(model, list(depthwise)):
         for name, value in values.items():
@@ -80,7 +81,7 @@ def measure_octaves(model: onnx.ModelProto) -> dict[str, str]:
 
 def measure_ranges(model: onnx.ModelProto) -> dict[str, tuple[float, float]]:
     """The range of every activation that is rounded."""
-    ranges = dict.fromkeys(observed(model, KEEP_FLOAT), (0.0, 0.0))
+    ranges = dict.fromkeys(quantised_activations(model, CENTERFACE_FLOAT), (0.0, 0.0))
     for values in activations(model, list(ranges)):
         for name, value in values.items():
             low, high = np.percentile(value, (100 - PERCENT, PERCENT))
@@ -102,7 +103,9 @@ def main() -> None:
     calibration = Calibration(measure_ranges(model), octaves)
     path = pack.folder / source.calibration
     put(path, calibration.to_json().encode())
-    digest = hashlib.sha256(serialise(quantise(model, calibration.ranges, KEEP_FLOAT))).hexdigest()
+    digest = hashlib.sha256(
+        serialise(quantise(model, calibration.ranges, CENTERFACE_FLOAT))
+    ).hexdigest()
     print(f"{path}\n{source.produces} {digest}")
 
 

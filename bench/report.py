@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from app.packs.catalogue import AUTO, chosen
+from app.packs.catalogue import AUTO, choose_pack
 from bench.plots import plot
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,7 +84,7 @@ def machine() -> str:
         f"- revision {_revision() or 'unknown'}, {datetime.now(UTC):%Y-%m-%d}\n"
         f"- {_processor()}, {os.cpu_count()} CPUs, {platform.system()}, Python"
         f" {platform.python_version()}\n- {versions}\n"
-        f"- seeds are fixed in the scripts; models are those of the pack `{chosen(AUTO)}`"
+        f"- seeds are fixed in the scripts; models are those of the pack `{choose_pack(AUTO)}`"
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.faces.alignment import align
-from app.faces.quality import lit
+from app.faces.quality import brighten_dark
 from app.geometry import centres
 from app.identity.gallery import Gallery
 from app.pipeline import Parts
@@ -97,7 +97,7 @@ class Attacker:
 
     def _names(self, picture: Image, landmarks: NDArray[np.float32], person: str) -> bool:
         template, size = self._recogniser.template, self._recogniser.chip_size
-        chips = [lit(chip) for chip in align(picture, landmarks, template, size)]
+        chips = [brighten_dark(chip) for chip in align(picture, landmarks, template, size)]
         embedding = self._recogniser.embed(chips)[0]
         alike = {
             one.name: float((one.embeddings @ embedding).max()) for one in self._gallery.people

@@ -24,7 +24,7 @@ import numpy as np
 
 from app.config import Settings
 from app.faces.alignment import align
-from app.faces.quality import lit
+from app.faces.quality import brighten_dark
 from app.pipeline import load_parts
 from app.types import Boxes, Embeddings, FaceRecogniser, Image
 from bench.hiding import Method, covered, methods
@@ -63,7 +63,7 @@ def embed(
     for portrait in portraits:
         image, landmarks = seen(portrait, method, size)
         (chip,) = align(image, landmarks[None], recogniser.template, recogniser.chip_size)
-        chips.append(lit(chip))
+        chips.append(brighten_dark(chip))
     return recogniser.embed(chips)
 
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from app.cli.weights import ALL_CONVERTERS
 from app.packs.archives import download, extract
 from app.packs.catalogue import load_pack
 from app.packs.fetch import State, fetch, state
@@ -18,7 +17,7 @@ def converted() -> Path:
     """The converted network, made when it is not there."""
     pack = load_pack("transnet")
     if state(pack) is not State.READY:
-        fetch(pack, _silent, _silent, converters=ALL_CONVERTERS)
+        fetch(pack, _silent, _silent)
     return pack.path(pack.sources[0].produces)
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from app.packs.catalogue import Pack, load_pack
+from app.packs.description import PartName
 from app.packs.fetch import State, state
 from app.packs.fetch import fetch as fetch_weights
-from app.packs.pack import PartName
 from app.types import Image
 from testmedia.fetch import fetch
 

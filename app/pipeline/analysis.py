@@ -12,7 +12,7 @@ from app.identity.evidence import alike
 from app.pipeline.chips import ChipCollector, Embedded
 from app.pipeline.face_looker import PictureLooker
 from app.pipeline.parts import Parts
-from app.pipeline.shot_choice import shot_detector
+from app.shots import load_shot_detector
 from app.tracking.dissolves import Lingerer
 from app.tracking.handover import rooms
 from app.tracking.interpolation import interpolate, pad, smooth, sweep
@@ -71,7 +71,16 @@ class Analysis:
         self._looker = PictureLooker(parts.detector, self._frames)
         self._recogniser = parts.recogniser
         self._scale = parts.scale
-        self._shot_detector = parts.shots() if parts.shots else shot_detector(settings)
+        self._shot_detector = (
+            parts.shots()
+            if parts.shots
+            else load_shot_detector(
+                settings.shots,
+                models_root=settings.models_root,
+                threads=settings.threads,
+                device=settings.device,
+            )
+        )
         longest = Fraction(settings.look_every).limit_denominator(1000)
         self._cadence = SAMPLERS[settings.sampling](longest, info.time_base)
         self._patience = max(1, round(PATIENCE * info.rate))

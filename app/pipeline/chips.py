@@ -7,8 +7,8 @@ from itertools import takewhile
 import numpy as np
 from numpy.typing import NDArray
 
-from app.faces.alignment import align, visible
-from app.faces.quality import chip_quality, frontality, lit
+from app.faces.alignment import align, visible_part
+from app.faces.quality import brighten_dark, chip_quality, frontality
 from app.geometry import inside
 from app.identity.evidence import NO_FACE, Measures
 from app.identity.quality import PRESSED, ChipMeasures, pressed, rate
@@ -171,7 +171,7 @@ def cut(picture: Frame, observation: Observation, recogniser: FaceRecogniser) ->
     local = face.moved((scale, scale), (-x * scale, -y * scale))
     (chip,) = align(surroundings, local.landmarks, recogniser.template, recogniser.chip_size)
     measured = chip_quality(face, [chip])
-    seen = visible(face.landmarks, recogniser.template, recogniser.chip_size, picture.size)
+    seen = visible_part(face.landmarks, recogniser.template, recogniser.chip_size, picture.size)
     qualities, flaws = rate(
         ChipMeasures(
             face.scores, measured.size, measured.sharpness, measured.contrast,
@@ -179,7 +179,7 @@ def cut(picture: Frame, observation: Observation, recogniser: FaceRecogniser) ->
         )
     )  # fmt: skip
     quality, size = float(qualities[0]), float(measured.size[0])
-    image = lit(chip) if quality >= WORTHLESS else None
+    image = brighten_dark(chip) if quality >= WORTHLESS else None
     return Chip(
         observation=observation,
         image=image,

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import FaceBlurError
-from app.faces.centerface import distinct
-from app.geometry import grow, inside
+from app.geometry import grow, inside, suppress_overlaps
 from app.tracking.patch_similarity import correlation, patch
 from app.types import Boxes, FaceDetector, Faces, Frame, Image, Size
 
@@ -130,7 +129,7 @@ def once(found: Sequence[Faces]) -> Faces:
         np.concatenate([f.scores for f in some]),
         np.concatenate([f.landmarks for f in some]),
     )
-    return faces.take(distinct(faces.boxes, faces.scores, DUPLICATE))
+    return faces.take(suppress_overlaps(faces.boxes, faces.scores, DUPLICATE))
 
 
 def face_picture(picture: Frame, box: Boxes, side: int) -> tuple[Image, float, tuple[int, int]]:

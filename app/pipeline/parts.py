@@ -1,4 +1,4 @@
-"""The interchangeable parts of one run, chosen by the settings."""
+"""The interchangeable parts of one run, choose_pack by the settings."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from app.errors import ConfigError
 from app.faces import detector_files, load_detector, load_recogniser
 from app.identity.policies import Policy
 from app.identity.scale import Scale, knots
-from app.packs.catalogue import Pack, chosen, load_pack
+from app.packs.catalogue import Pack, choose_pack, load_pack
 from app.plan import ModelRecord, ModelsRecord
 from app.types import FaceDetector, FaceRecogniser, ShotDetector
 from app.video import require
@@ -55,7 +55,7 @@ def packs_of(settings: Settings) -> Packs:
         PackError: there is none of such a name, or its description is wrong.
     """
     root = settings.models_root
-    models = chosen(settings.models, root)
+    models = choose_pack(settings.models, root)
     detector, recogniser = (
         load_pack(name or models, root) for name in (settings.detector, settings.recogniser)
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from app.errors import MediaError, PeopleError
 from app.faces.alignment import align
-from app.faces.quality import chip_quality, lit
+from app.faces.quality import brighten_dark, chip_quality
 from app.identity.gallery import Gallery, Person, choose_face
 from app.identity.quality import ChipMeasures, rate
 from app.identity.references import Reference, doubts
@@ -164,7 +164,7 @@ def _reference(path: Path, person: str, folder: Path, parts: Parts) -> Reference
     face = choose_face(faces.boxes, str(path))
     template, size = parts.recogniser.template, parts.recogniser.chip_size
     chips = align(image, _shaken(faces.landmarks[face]), template, size)
-    mean = parts.recogniser.embed([lit(chip) for chip in chips]).mean(axis=0)
+    mean = parts.recogniser.embed([brighten_dark(chip) for chip in chips]).mean(axis=0)
     quality, flaw = _quality(faces.take([face]), chips[0])
     return Reference(
         person=person,

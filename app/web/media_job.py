@@ -14,7 +14,7 @@ import numpy as np
 from app.config import ServiceSettings, Settings
 from app.errors import MediaTooLarge, UsageError
 from app.faces.alignment import align
-from app.faces.quality import lit
+from app.faces.quality import brighten_dark
 from app.identity.gallery import Gallery
 from app.pipeline import FaceBlur, Parts, default_output, give_back_memory, load_people
 from app.pipeline.face_looker import PictureLooker
@@ -202,7 +202,7 @@ def _embedded_faces(frame: Frame, parts: Parts) -> tuple[Faces, Embeddings]:
         return faces, np.zeros((0, parts.recogniser.dimension), np.float32)
     image: Image = frame.rgb()
     chips = align(image, faces.landmarks, parts.recogniser.template, parts.recogniser.chip_size)
-    return faces, parts.recogniser.embed([lit(chip) for chip in chips])
+    return faces, parts.recogniser.embed([brighten_dark(chip) for chip in chips])
 
 
 def _face_report(faces: Faces, embeddings: Embeddings, number: int) -> dict[str, Any]:

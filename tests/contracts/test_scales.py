@@ -1,8 +1,8 @@
-"""One contract for the scales of all recognisers: the same decisions, whatever the similarities.
+"""The contract of similarity scales: decisions do not depend on the recogniser's similarities.
 
-Synthetic recognisers see the same world. It is given in strengths, the unit of a scale: how
-strongly each chip is like each person's photo, and like each other chip. Each recogniser turns
-strengths into cosines of its own, and makes embeddings that have these cosines.
+Several synthetic recognisers get the same scene. It is described in strengths, the unit of a scale:
+how similar each chip is to each person's photo and to each other chip. Each recogniser converts
+strengths to cosines of its own, and returns embeddings with these cosines.
 """
 
 from collections.abc import Sequence
@@ -26,16 +26,16 @@ from app.tracking.stitching import stitch
 from app.types import Embeddings
 
 DOUBTFUL = 0.6
-"""Strength from which a track may be somebody, in each of the recognisers."""
+"""The strength from which a track may be a person, for every recogniser."""
 RECOGNISERS = {"0.95/0.86": (0.95, 0.86), "0.6/0.05": (0.6, 0.05), "0.3/-0.1": (0.3, -0.1)}
-"""The cosine from which a match is sure, and that of strangers."""
+"""The cosine from which a match is certain, and the cosine of strangers."""
 PEOPLE = ("alice", "bob")
 SIDE = 50.0
 
 
 @dataclass(frozen=True)
 class Chip:
-    """A face: strengths with the photos of the people, its quality, and whose face it is."""
+    """A chip: its strengths with the photos, its quality, and the name of the face."""
 
     likeness: tuple[float, float]
     quality: float = 1.0
@@ -43,8 +43,8 @@ class Chip:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A track of the world."""
+class SceneTrack:
+    """A track of the scene."""
 
     first: int
     last: int
@@ -53,16 +53,16 @@ class Seen:
     shot: int = 0
 
 
-WORLD = {
-    "alice": Seen(0, 19, 0, (Chip((1.1, 0.0), face="a"), Chip((1.0, 0.1), face="a"))),
-    "perhaps alice": Seen(0, 19, 200, (Chip((0.8, 0.0)),)),
-    "rather not alice": Seen(0, 19, 400, (Chip((1.04, 0.2)),)),
-    "bob, doubtful": Seen(0, 19, 600, (Chip((0.1, 0.7)),)),
-    "a stranger": Seen(0, 19, 800, (Chip((0.0, 0.2)), Chip((0.1, 0.0)))),
-    "weak, like nobody": Seen(0, 19, 1000, (Chip((0.1, 0.1), quality=0.3),)),
-    "alice by company": Seen(20, 39, 0, (Chip((0.5, 0.0), face="a"),), shot=1),
-    "another shot's stranger": Seen(20, 39, 300, (Chip((0.3, 0.3)),), shot=1),
-    "weak, may be alice": Seen(40, 59, 0, (Chip((0.7, 0.0), quality=0.3),), shot=2),
+SCENE = {
+    "alice": SceneTrack(0, 19, 0, (Chip((1.1, 0.0), face="a"), Chip((1.0, 0.1), face="a"))),
+    "perhaps alice": SceneTrack(0, 19, 200, (Chip((0.8, 0.0)),)),
+    "rather not alice": SceneTrack(0, 19, 400, (Chip((1.04, 0.2)),)),
+    "bob, doubtful": SceneTrack(0, 19, 600, (Chip((0.1, 0.7)),)),
+    "a stranger": SceneTrack(0, 19, 800, (Chip((0.0, 0.2)), Chip((0.1, 0.0)))),
+    "weak, like nobody": SceneTrack(0, 19, 1000, (Chip((0.1, 0.1), quality=0.3),)),
+    "alice by company": SceneTrack(20, 39, 0, (Chip((0.5, 0.0), face="a"),), shot=1),
+    "another shot's stranger": SceneTrack(20, 39, 300, (Chip((0.3, 0.3)),), shot=1),
+    "weak, may be alice": SceneTrack(40, 59, 0, (Chip((0.7, 0.0), quality=0.3),), shot=2),
 }
 EXPECTED = {
     "alice": ("blur", False, "matches alice"),
@@ -78,7 +78,7 @@ EXPECTED = {
 
 
 class Recogniser:
-    """Embeds a world so that cosines are ``stranger + strength * (sure - stranger)``."""
+    """Embeds a scene so that cosines are ``stranger + strength * (sure - stranger)``."""
 
     def __init__(self, name: str) -> None:
         self.sure, self.stranger = RECOGNISERS[name]
@@ -91,11 +91,11 @@ class Recogniser:
         )
 
     def embed(self, strengths: NDArray[np.float64]) -> Embeddings:
-        """Rows (n, n) of unit length with the cosines of ``strengths`` (n, n)."""
+        """Return unit-length rows (n, n) with the cosines that ``strengths`` (n, n) stand for."""
         cosines = self.stranger + strengths * (self.sure - self.stranger)
         np.fill_diagonal(cosines, 1.0)
         values, vectors = np.linalg.eigh(cosines)
-        assert values.min() > -1e-9, "there are no such faces"
+        assert values.min() > -1e-9, "no embeddings have these cosines"
         rows = vectors * np.sqrt(np.maximum(values, 0))
         np.testing.assert_allclose(rows @ rows.T, cosines, atol=1e-6)
         return np.asarray(rows, np.float32)
@@ -107,25 +107,25 @@ def recogniser(request: pytest.FixtureRequest) -> Recogniser:
 
 
 def _strengths(chips: Sequence[Chip]) -> NDArray[np.float64]:
-    """Strengths of the people's photos and the chips with each other: (2 + n, 2 + n)."""
+    """Return the strengths of all photos and chips with each other, (2 + n, 2 + n)."""
     count = len(PEOPLE)
     out = np.zeros((count + len(chips),) * 2)
     for i, chip in enumerate(chips, count):
         out[i, :count] = out[:count, i] = chip.likeness
         for j, other in enumerate(chips, count):
-            # faces that are like one person are like each other, too
+            # Faces that are similar to one person are also similar to each other.
             out[i, j] = 0.6 * float(np.dot(chip.likeness, other.likeness))
             if chip.face and chip.face == other.face:
                 out[i, j] = 1.32
     return out
 
 
-def _world(recogniser: Recogniser) -> tuple[Found, Gallery]:
-    chips = [chip for seen in WORLD.values() for chip in seen.chips]
+def _scene(recogniser: Recogniser) -> tuple[Found, Gallery]:
+    chips = [chip for seen in SCENE.values() for chip in seen.chips]
     rows = recogniser.embed(_strengths(chips))
     gallery = Gallery(tuple(Person(name, rows[i : i + 1], 1) for i, name in enumerate(PEOPLE)))
     tracks, at = [], len(PEOPLE)
-    for seen in WORLD.values():
+    for seen in SCENE.values():
         count, frames = len(seen.chips), seen.last - seen.first + 1
         box = np.asarray([[seen.x, 0, seen.x + SIDE, SIDE]], np.float32)
         embedded = Embedded(
@@ -141,31 +141,32 @@ def _world(recogniser: Recogniser) -> tuple[Found, Gallery]:
     return Found(60, ((0, 20), (20, 40), (40, 60)), tuple(tracks), patience=10), gallery
 
 
-def _told(tracks: Sequence[PlanTrack]) -> dict[str, tuple[str, bool, str]]:
+def _decisions(tracks: Sequence[PlanTrack]) -> dict[str, tuple[str, bool, str]]:
+    """Return decision, uncertainty and reason of each track by name."""
     return {
         name: (track.decision, track.uncertain, track.reason)
-        for name, track in zip(WORLD, tracks, strict=True)
+        for name, track in zip(SCENE, tracks, strict=True)
     }
 
 
-def test_tracks_are_named_the_same(recogniser: Recogniser) -> None:
-    found, gallery = _world(recogniser)
+def test_decisions_do_not_depend_on_the_recogniser(recogniser: Recogniser) -> None:
+    found, gallery = _scene(recogniser)
     _, tracks = decide(found, gallery, (), recogniser.scale, POLICIES["listed"])
-    assert _told(tracks) == EXPECTED
+    assert _decisions(tracks) == EXPECTED
 
 
-def test_a_face_pointed_at_is_found_the_same(recogniser: Recogniser) -> None:
-    found, _ = _world(recogniser)
+def test_selected_face_is_found_with_every_recogniser(recogniser: Recogniser) -> None:
+    found, _ = _scene(recogniser)
     middle = SIDE / 2
     _, tracks = decide(
         found, Gallery(()), (Point(5, middle, middle),), recogniser.scale, POLICIES["listed"]
     )
-    told = _told(tracks)
-    assert told["alice"] == ("blur", False, "matches selected 1")
-    assert told["alice by company"] == ("blur", False, "matches selected 1")
-    assert told["another shot's stranger"] == ("keep", False, "like nobody listed")
-    beside = [name for name, seen in WORLD.items() if seen.shot == 0 and name != "alice"]
-    assert {told[name][0] for name in beside} == {"keep"}
+    decisions = _decisions(tracks)
+    assert decisions["alice"] == ("blur", False, "matches selected 1")
+    assert decisions["alice by company"] == ("blur", False, "matches selected 1")
+    assert decisions["another shot's stranger"] == ("keep", False, "like nobody listed")
+    beside = [name for name, seen in SCENE.items() if seen.shot == 0 and name != "alice"]
+    assert {decisions[name][0] for name in beside} == {"keep"}
 
 
 def trail(first: int, last: int, x: float) -> Trail:
@@ -177,8 +178,10 @@ def trail(first: int, last: int, x: float) -> Trail:
 @pytest.mark.parametrize(
     ("strength", "joined"), [(1.4, True), (0.6, True), (0.31, True), (0.2, False), (0.0, False)]
 )
-def test_trails_are_joined_the_same(recogniser: Recogniser, strength: float, joined: bool) -> None:
-    """Two trails in one place, half a second apart: chips may speak against one person."""
+def test_stitching_does_not_depend_on_the_recogniser(
+    recogniser: Recogniser, strength: float, joined: bool
+) -> None:
+    """Two trails at the same position, half a second apart; chips may contradict one person."""
     rows = recogniser.embed(np.full((2, 2), strength))
     one, other = (
         Embedded(row[None], np.ones(1, np.float32), np.ones(1, np.float32), np.zeros(1, np.int64))

@@ -1,3 +1,5 @@
+"""Cuts that the content detector finds."""
+
 from pathlib import Path
 
 import pytest
@@ -15,12 +17,12 @@ def test_shots_of_single_frames_are_found() -> None:
     assert detect(ContentShots(), pictures((1, 1), (2, 1), (3, 2), (4, 1))) == [1, 2, 4]
 
 
-def test_a_change_of_size_is_a_cut() -> None:
+def test_change_of_size_is_a_cut() -> None:
     small, large = pictures((1, 2)), pictures((1, 4), size=(640, 360))
     assert detect(ContentShots(), [*small, *large[2:]]) == [2]
 
 
-def test_the_cuts_of_a_real_clip(shared: Path) -> None:
+def test_cuts_of_a_real_video(shared: Path) -> None:
     clip = shared / "data" / "hamilton" / "clip.mp4"
     if not clip.exists():
         pytest.skip("needs the concert clip")

@@ -1,4 +1,4 @@
-"""Tensors of files of PyTorch, written here without it, whole, damaged and hostile."""
+"""PyTorch files that are intact, damaged or hostile; they are written here without PyTorch."""
 
 import io
 import pickle
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from app.errors import PackError
-from app.packs.convert.torch_file import read_tensors
+from app.packs.convert.torch_tensors import read_tensors
 from testmedia.transnet_weights import published
 
 NUMBERS = np.arange(12, dtype="<f4")
@@ -79,12 +79,12 @@ def file(
     program: bytes,
     *,
     storages: dict[str, bytes] | None = None,
-    packed: int = zipfile.ZIP_STORED,
+    compression: int = zipfile.ZIP_STORED,
     folder: str = "archive",
     extra: dict[str, bytes] | None = None,
 ) -> bytes:
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", packed) as archive:
+    with zipfile.ZipFile(stream, "w", compression) as archive:
         archive.writestr(f"{folder}/data.pkl", program)
         for key, data in (storages or {"0": NUMBERS.tobytes()}).items():
             archive.writestr(f"{folder}/data/{key}", data)
@@ -93,11 +93,11 @@ def file(
     return stream.getvalue()
 
 
-def holding(value: bytes) -> bytes:
+def saved(value: bytes) -> bytes:
     return pickled(DICTIONARY, text("weight"), value, b"s")
 
 
-def test_the_published_weights() -> None:
+def test_published_weights() -> None:
     tensors = read_tensors(published())
     assert len(tensors) == 90
     assert tensors["fc1.weight"].shape == (1024, 4864)
@@ -107,8 +107,8 @@ def test_the_published_weights() -> None:
     assert all(np.isfinite(values).all() for values in tensors.values())
 
 
-def test_a_tensor_by_its_name() -> None:
-    tensors = read_tensors(file(holding(tensor())))
+def test_named_tensor() -> None:
+    tensors = read_tensors(file(saved(tensor())))
     assert list(tensors) == ["weight"]
     assert np.array_equal(tensors["weight"], NUMBERS.reshape(3, 4))
     assert not tensors["weight"].flags.writeable
@@ -128,7 +128,7 @@ def test_a_tensor_by_its_name() -> None:
 def test_views_of_a_storage(
     shape: tuple[int, ...], strides: tuple[int, ...], offset: int, expected: NDArray[Any]
 ) -> None:
-    tensors = read_tensors(file(holding(tensor(shape, strides, offset))))
+    tensors = read_tensors(file(saved(tensor(shape, strides, offset))))
     assert np.array_equal(tensors["weight"], expected)
 
 
@@ -141,21 +141,21 @@ def test_views_of_a_storage(
         ("LongStorage", "<i8"),
     ],
 )
-def test_other_numbers(kind: str, dtype: str) -> None:
+def test_other_number_types(kind: str, dtype: str) -> None:
     values = np.arange(12).astype(dtype)
-    program = holding(tensor(source=storage(kind=kind)))
+    program = saved(tensor(source=storage(kind=kind)))
     tensors = read_tensors(file(program, storages={"0": values.tobytes()}))
     assert tensors["weight"].dtype == np.dtype(dtype)
     assert np.array_equal(tensors["weight"], values.reshape(3, 4))
 
 
-def test_several_tensors_share_a_storage() -> None:
+def test_tensors_share_a_storage() -> None:
     items = b"".join(text(key) + tensor() for key in ("one", "other"))
     tensors = read_tensors(file(pickled(DICTIONARY, b"(", items, b"u")))
     assert np.shares_memory(tensors["one"], tensors["other"])
 
 
-def test_what_is_kept_beside_the_tensors_is_left_out() -> None:
+def test_metadata_is_ignored() -> None:
     attributes = b"}" + text("_metadata") + DICTIONARY + b"s"
     program = pickled(DICTIONARY, text("weight"), tensor(), b"s", attributes, b"b")
     assert list(read_tensors(file(program))) == ["weight"]
@@ -178,76 +178,94 @@ def test_what_is_kept_beside_the_tensors_is_left_out() -> None:
         ((1,) * 100, (1,) * 100, 0),
     ],
 )
-def test_a_tensor_is_never_larger_than_its_storage(
+def test_tensor_outside_its_storage_is_refused(
     shape: tuple[int, ...], strides: tuple[int, ...], offset: int
 ) -> None:
-    program = holding(tensor(shape, strides, offset))
-    with pytest.raises(PackError, match="no saved dictionary"):
+    program = saved(tensor(shape, strides, offset))
+    with pytest.raises(PackError, match="not a saved dictionary"):
         read_tensors(file(program))
 
 
 class Evil:
-    """Runs a command where it is unpickled."""
+    """Runs a command when it is unpickled."""
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return exec, ("raise SystemExit('it was run')",)
+        return exec, ("raise SystemExit('the code ran')",)
 
 
+NESTED = b")" + b"".join(b"q%ch%c\x86" % (n, n) for n in range(60))
+"""Tuples of twice the same tuple, 60 levels deep."""
 HOSTILE = {
-    "a call": pickle.dumps(Evil(), 2),
-    "a call of a later protocol": pickle.dumps(Evil(), 5),
-    "a call under a name": holding(name("builtins", "eval") + b"(" + text("1") + b"tR"),
-    "an attribute of what is allowed": holding(name("torch._utils", "_rebuild_parameter")),
-    "a call of a storage": holding(name("torch", "FloatStorage") + b"(" + number(9) + b"tR"),
-    "a list in a dictionary's place": pickle.dumps([1, 2], 2),
-    "a dictionary of numbers": pickle.dumps(OrderedDict(a=1), 2),
-    "a bare tensor": pickled(tensor()),
-    "a tensor of no storage": holding(tensor(source=b"\x89")),
-    "a tensor of a tensor": holding(tensor(source=tensor())),
-    "a dictionary filled by its call": holding(
+    "call": pickle.dumps(Evil(), 2),
+    "call, protocol 5": pickle.dumps(Evil(), 5),
+    "call of eval": saved(name("builtins", "eval") + b"(" + text("1") + b"tR"),
+    "another name of a permitted module": saved(name("torch._utils", "_rebuild_parameter")),
+    "call of a storage type": saved(name("torch", "FloatStorage") + b"(" + number(9) + b"tR"),
+    "list instead of a dictionary": pickle.dumps([1, 2], 2),
+    "dictionary of numbers": pickle.dumps(OrderedDict(a=1), 2),
+    "tensor without a name": pickled(tensor()),
+    "tensor without a storage": saved(tensor(source=b"\x89")),
+    "tensor over a tensor": saved(tensor(source=tensor())),
+    "OrderedDict called with an argument": saved(
         name("collections", "OrderedDict") + numbers([1]) + b"R"
     ),
-    "a name that takes forever to hash": pickled(
+    "key that takes exponential time to hash": pickled(
         DICTIONARY, b")", b"q\x000q\x00h\x00\x86" * 60, b"\x89s"
     ),
-    "a memo that was never made": pickled(b"h\x07"),
-    "too little on the stack": pickled(b"R"),
-    "a mark that is missing": pickled(b"t"),
+    "the same without a POP": pickled(DICTIONARY, NESTED, b"\x89s"),
+    "the same in a plain dictionary": pickled(b"}", NESTED, b"\x89s"),
+    "the same in attributes": pickled(DICTIONARY, b"}", NESTED, b"\x89s", b"b"),
+    "attributes of a function": pickled(
+        name("torch._utils", "_rebuild_tensor_v2"), b"}", text("a") + text("b"), b"sb"
+    ),
+    "attributes of a class": pickled(
+        name("collections", "OrderedDict"), b"}", text("a") + text("b"), b"sb"
+    ),
+    "memo entry that does not exist": pickled(b"h\x07"),
+    "empty stack": pickled(b"R"),
+    "missing mark": pickled(b"t"),
     "two values": pickled(DICTIONARY, DICTIONARY),
     "nothing": pickled(),
-    "an unknown instruction": pickled(b"\xff"),
-    "no end": DICTIONARY,
-    "text of four gigabytes": b"\x80\x02X\xff\xff\xff\xff",
-    "no reference to a storage": holding(tensor(source=b"(" + text("module") * 5 + b"tQ")),
-    "a storage outside the archive": holding(tensor(source=storage("../data.pkl"))),
-    "a storage that is missing": holding(tensor(source=storage("1"))),
-    "a storage of another length": holding(tensor(source=storage(count=11))),
-    "a storage of another type": holding(tensor(source=storage(kind="LongStorage"))),
-    "a storage of an unknown type": holding(tensor(source=storage(kind="BFloat16Storage"))),
-    "megabytes of instructions": pickled(DICTIONARY, b"q\x00" * (1 << 20)),
+    "unknown instruction": pickled(b"\xff"),
+    "no STOP": DICTIONARY,
+    "string of four gigabytes": b"\x80\x02X\xff\xff\xff\xff",
+    "reference that is not to a storage": saved(tensor(source=b"(" + text("module") * 5 + b"tQ")),
+    "storage outside the folder": saved(tensor(source=storage("../data.pkl"))),
+    "missing storage": saved(tensor(source=storage("1"))),
+    "storage of another length": saved(tensor(source=storage(count=11))),
+    "storage of another type": saved(tensor(source=storage(kind="LongStorage"))),
+    "storage of an unknown type": saved(tensor(source=storage(kind="BFloat16Storage"))),
+    "pickle of several megabytes": pickled(DICTIONARY, b"q\x00" * (1 << 20)),
 }
 
 
 @pytest.mark.parametrize("program", HOSTILE.values(), ids=HOSTILE)
-def test_anything_else_is_refused(program: bytes) -> None:
-    with pytest.raises(PackError, match="no saved dictionary") as caught:
+def test_hostile_pickle_is_refused(program: bytes) -> None:
+    with pytest.raises(PackError, match="not a saved dictionary") as caught:
         read_tensors(file(program))
     assert "\n" not in str(caught.value)
 
 
-def test_a_memo_of_a_far_place_takes_no_room() -> None:
-    """Python's own machine would make a table of two thousand million places for it."""
-    assert read_tensors(file(pickled(DICTIONARY, b"r\xff\xff\xff\x7f"))) == {}
+def test_large_memo_index_is_refused() -> None:
+    """The unpickler would allocate a table of two thousand million entries."""
+    with pytest.raises(PackError, match="memo index 2147483647 is too large"):
+        read_tensors(file(pickled(DICTIONARY, b"r\xff\xff\xff\x7f")))
 
 
-def test_a_packed_archive_is_refused() -> None:
-    """Members that are unpacked may be a thousand times as large as the file."""
-    with pytest.raises(PackError, match=r"data\.pkl is packed"):
-        read_tensors(file(holding(tensor()), packed=zipfile.ZIP_DEFLATED))
+def test_shared_tensor() -> None:
+    program = pickled(DICTIONARY, b"(", text("one"), tensor(), b"q\x00", text("two"), b"h\x00u")
+    tensors = read_tensors(file(program))
+    assert np.array_equal(tensors["one"], tensors["two"])
 
 
-def test_members_that_overlap_are_refused() -> None:
-    """A directory that lists the same bytes many times makes much out of little."""
+def test_compressed_archive_is_refused() -> None:
+    """Decompressed members may be a thousand times as large as the file."""
+    with pytest.raises(PackError, match=r"data\.pkl is compressed"):
+        read_tensors(file(saved(tensor()), compression=zipfile.ZIP_DEFLATED))
+
+
+def test_overlapping_members_are_refused() -> None:
+    """A zip directory may list the same bytes many times."""
     keys = [f"{number:02}" for number in range(40)]
     items = b"".join(text(key) + tensor(source=storage(key)) for key in keys)
     data = bytearray(
@@ -260,40 +278,40 @@ def test_members_that_overlap_are_refused() -> None:
     entries = data[first:].split(b"PK\x01\x02")[1:]
     place = entries[1][38:42]
     joined = b"".join(b"PK\x01\x02" + entry[:38] + place + entry[42:] for entry in entries[1:])
-    with pytest.raises(PackError, match="no saved dictionary"):
+    with pytest.raises(PackError, match="not a saved dictionary"):
         read_tensors(bytes(data[:first] + b"PK\x01\x02" + entries[0] + joined))
 
 
 @pytest.mark.parametrize(
-    ("extra", "says"),
+    ("extra", "message"),
     [
         ({"archive/byteorder": b"big"}, "not little-endian"),
         ({"other/data.pkl": b""}, "found 2"),
     ],
 )
-def test_archives_of_another_kind(extra: dict[str, bytes], says: str) -> None:
-    with pytest.raises(PackError, match=says):
-        read_tensors(file(holding(tensor()), extra=extra))
+def test_unsupported_archive_is_refused(extra: dict[str, bytes], message: str) -> None:
+    with pytest.raises(PackError, match=message):
+        read_tensors(file(saved(tensor()), extra=extra))
 
 
-def test_an_archive_that_says_its_byte_order() -> None:
-    data = file(holding(tensor()), extra={"archive/byteorder": b"little"})
+def test_little_endian_archive() -> None:
+    data = file(saved(tensor()), extra={"archive/byteorder": b"little"})
     assert list(read_tensors(data)) == ["weight"]
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"\x80\x02}.", bytes(1000)])
-def test_what_is_no_archive(data: bytes) -> None:
-    with pytest.raises(PackError, match="no saved dictionary"):
+def test_file_that_is_not_an_archive(data: bytes) -> None:
+    with pytest.raises(PackError, match="not a saved dictionary"):
         read_tensors(data)
 
 
-WHOLE = file(holding(tensor()))
+WHOLE = file(saved(tensor()))
 
 
 @settings(max_examples=300, deadline=None)
 @given(place=st.integers(0, len(WHOLE) - 1), value=st.integers(0, 255))
 def test_one_damaged_byte(place: int, value: int) -> None:
-    """The tensors are those that were saved, or there are none."""
+    """Either the tensors are correct or the file is refused."""
     damaged = WHOLE[:place] + bytes([value]) + WHOLE[place + 1 :]
     try:
         tensors = read_tensors(damaged)
@@ -304,15 +322,15 @@ def test_one_damaged_byte(place: int, value: int) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(keep=st.integers(0, len(WHOLE) - 1))
-def test_a_truncated_file(keep: int) -> None:
+def test_truncated_file(keep: int) -> None:
     with pytest.raises(PackError):
         read_tensors(WHOLE[:keep])
 
 
 @settings(max_examples=300, deadline=None)
 @given(program=st.binary(max_size=60))
-def test_any_instructions(program: bytes) -> None:
-    """Whatever they are, there are tensors, or an error of ours."""
+def test_random_pickles(program: bytes) -> None:
+    """Any pickle gives tensors or a PackError."""
     try:
         tensors = read_tensors(file(program))
     except PackError:

@@ -1,13 +1,13 @@
-"""Face networks that MXNet exported, corrected so that ONNX Runtime runs them.
+"""Corrections to face networks that MXNet exported, without which ONNX Runtime cannot run them.
 
-Those of the ONNX model zoo (``arcfaceresnet100-8.onnx``, Apache-2.0) and of OpenCV Zoo
-(``face_recognition_sface_2021dec.onnx``, Apache-2.0) were exported by it. Its faults, of which a
-file has some or none:
+The networks of the ONNX model zoo (``arcfaceresnet100-8.onnx``, Apache-2.0) and of OpenCV Zoo
+(``face_recognition_sface_2021dec.onnx``, Apache-2.0) were exported by MXNet. A file may have these
+faults:
 
-- weights are inputs too, which keeps a runtime from folding anything;
-- normalisations are marked as not spatial (``spatial`` = 0), although their parameters are one for
-  each channel, which contradicts the operator (https://github.com/onnx/models/issues/242);
-- slopes of ``PRelu`` are one for each channel, but of a shape that matches columns
+- Weights are listed as inputs, which prevents a runtime from folding constants.
+- Normalisations are marked as not spatial (``spatial`` = 0), although they have one parameter per
+  channel, which contradicts the operator (https://github.com/onnx/models/issues/242).
+- Slopes of ``PRelu`` are one per channel, but have a shape that matches columns
   (https://github.com/microsoft/onnxruntime/issues/3205).
 """
 
@@ -16,17 +16,23 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from app.errors import PackError
-from app.networks.onnx_graph import IR_VERSION
+from app.networks.onnx_graph import IR_VERSION, serialise
+from app.packs.convert import ConverterInput
 
-_PARAMETERS = 4
-"""Of a normalisation: scale, bias, mean and variance."""
+_NORMALISATION_PARAMETERS = 4
+"""Scale, bias, mean and variance."""
+
+
+def convert_file(given: ConverterInput) -> bytes:
+    """Return the corrected file; see ``convert``."""
+    return serialise(convert(given.data))
 
 
 def convert(data: bytes) -> onnx.ModelProto:
-    """The published file corrected; one that has no fault still computes the same.
+    """Correct a published network. A network without faults still computes the same.
 
     Raises:
-        PackError: ``data`` is no ONNX file, or not a network from one picture to one vector.
+        PackError: ``data`` is not an ONNX network from one image to one vector.
     """
     try:
         model = onnx.load_model_from_string(data)
@@ -47,7 +53,7 @@ def convert(data: bytes) -> onnx.ModelProto:
 
 
 def _corrected(node: NodeProto, weights: dict[str, TensorProto]) -> NodeProto:
-    """The node, without its fault; slopes are replaced in ``weights``."""
+    """Return the corrected node; slopes are replaced in ``weights``."""
     if node.op_type == "PRelu" and node.input[1] in weights:
         slopes = weights[node.input[1]]
         if len(slopes.dims) == 1:
@@ -56,8 +62,10 @@ def _corrected(node: NodeProto, weights: dict[str, TensorProto]) -> NodeProto:
     if node.op_type != "BatchNormalization":
         return node
     shapes = [weights[name].dims for name in node.input[1:] if name in weights]
-    if len(shapes) != _PARAMETERS or any(len(shape) != 1 for shape in shapes):
-        raise PackError(f"the face network is not the published one: {node.name} is not by channel")
+    if len(shapes) != _NORMALISATION_PARAMETERS or any(len(shape) != 1 for shape in shapes):
+        raise PackError(
+            f"the face network is not the published one: {node.name} is not per channel"
+        )
     spatial = NodeProto()
     spatial.CopyFrom(node)
     del spatial.attribute[:]

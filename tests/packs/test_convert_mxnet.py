@@ -1,4 +1,4 @@
-"""The corrections of MXNet's exports, on a tiny network with all of its faults."""
+"""The correction of networks that MXNet exported, with a tiny network that has every fault."""
 
 from typing import Any
 
@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from app.errors import ModelError, PackError
-from app.faces.arcface import ArcFace
-from app.faces.chip_network import CHIP
+from app.faces.recognisers import ARCFACE_CHIP, ArcFace
 from app.networks.onnx_graph import serialise
-from app.packs.convert.arcface import convert
+from app.packs.convert.mxnet import convert
 from app.types import Image
 from tests.faces.networks import network
 
@@ -33,7 +32,7 @@ EPSILON = 2e-5
 def _exported(
     *, spatial: int | None = 0, ir_version: int = 4, bn_gamma: NDArray[np.float64] | None = None
 ) -> bytes:
-    """A normalisation, a PReLU and a matrix, as MXNet writes them."""
+    """Return a network of a normalisation, a PReLU and a matrix, as MXNet writes them."""
     weights = WEIGHTS | ({} if bn_gamma is None else {"bn_gamma": bn_gamma})
     extra: dict[str, Any] = {} if spatial is None else {"spatial": spatial}
     parameters = ["data", "bn_gamma", "bn_beta", "bn_mean", "bn_var"]
@@ -47,12 +46,12 @@ def _exported(
         helper.make_node("Gemm", ["flat", "fc_weight", "fc_bias"], ["fc1"], name="fc1"),
     ]
     shapes = {name: list(values.shape) for name, values in weights.items()}
-    inputs = {"data": [1, 3, CHIP, CHIP], **shapes}
+    inputs = {"data": [1, 3, ARCFACE_CHIP, ARCFACE_CHIP], **shapes}
     return network(nodes, inputs, {"fc1": [1, DIMENSION]}, weights, opset=8, ir_version=ir_version)
 
 
 def _expected(chip: Image) -> NDArray[np.float64]:
-    """By the definitions of the layers, channel by channel."""
+    """Return the embedding, computed from the definitions of the layers."""
     w = WEIGHTS
     deviation = np.sqrt(w["bn_var"] + EPSILON)
     normed = (chip - w["bn_mean"]) / deviation * w["bn_gamma"] + w["bn_beta"]
@@ -62,40 +61,40 @@ def _expected(chip: Image) -> NDArray[np.float64]:
 
 
 def _chip() -> Image:
-    return np.random.default_rng(2).integers(0, 256, (CHIP, CHIP, 3), np.uint8)
+    return np.random.default_rng(2).integers(0, 256, (ARCFACE_CHIP, ARCFACE_CHIP, 3), np.uint8)
 
 
 @pytest.mark.parametrize("ir_version", [3, 4])
 @pytest.mark.parametrize("spatial", [0, 1, None])
-def test_it_computes_what_the_layers_say(spatial: int | None, ir_version: int) -> None:
+def test_corrected_network_computes_its_layers(spatial: int | None, ir_version: int) -> None:
     model = convert(_exported(spatial=spatial, ir_version=ir_version))
     onnx.checker.check_model(model, full_check=True)
     (embedding,) = ArcFace(serialise(model)).embed([_chip()])
     np.testing.assert_allclose(embedding, _expected(_chip()), atol=1e-5)
 
 
-def test_without_it_the_runtime_fails() -> None:
+def test_runtime_fails_without_the_correction() -> None:
     with pytest.raises(ModelError, match="ArcFace failed on 1 chips"):
         ArcFace(_exported()).embed([_chip()])
 
 
-def test_only_the_picture_is_an_input() -> None:
+def test_only_the_image_is_an_input() -> None:
     graph = convert(_exported()).graph
     assert [item.name for item in graph.input] == ["data"]
     assert {tensor.name for tensor in graph.initializer} == WEIGHTS.keys()
 
 
-def test_a_corrected_file_stays_as_it_is() -> None:
+def test_corrected_file_does_not_change() -> None:
     once = convert(_exported())
     assert serialise(convert(serialise(once))) == serialise(once)
 
 
-def test_normalisation_that_really_is_not_by_channel_is_refused() -> None:
-    with pytest.raises(PackError, match="bn is not by channel"):
-        convert(_exported(bn_gamma=np.ones((3, CHIP, CHIP))))
+def test_normalisation_that_is_not_per_channel_is_refused() -> None:
+    with pytest.raises(PackError, match="bn is not per channel"):
+        convert(_exported(bn_gamma=np.ones((3, ARCFACE_CHIP, ARCFACE_CHIP))))
 
 
 @pytest.mark.parametrize("data", [b"no model", b""])
-def test_what_is_no_such_network(data: bytes) -> None:
+def test_file_that_is_not_such_a_network(data: bytes) -> None:
     with pytest.raises(PackError, match="face network is not"):
         convert(data)

@@ -185,6 +185,18 @@ def test_every_link_between_pages_leads_somewhere() -> None:
     assert broken == []
 
 
+def test_every_file_that_the_docs_name_exists() -> None:
+    """Paths in backticks, from the root of the project."""
+    named = re.compile(r"`((?:app|bench|models|scripts|testmedia|tests)/[\w./-]+)`")
+    missing = {
+        f"{page}: {path}"
+        for page, text in PAGES.items()
+        for path in named.findall(text)
+        if not (ROOT / path).exists()
+    }
+    assert missing == set()
+
+
 def _leads_somewhere(page: Path, target: str) -> bool:
     path, _, fragment = target.partition("#")
     linked = page.parent / path if path else page

@@ -12,8 +12,9 @@ from app.config import Settings
 from app.geometry import iou
 from app.identity.evidence import Evidence
 from app.pipeline import Parts
-from app.pipeline.analysis import Analysis, FoundTrack
+from app.pipeline.analysis import Analysis
 from app.pipeline.decisions import evidence_of
+from app.pipeline.shot_analysis import FaceTrack
 from app.types import Boxes, Image, Size
 from app.video import open_source
 from bench.photos import Portrait
@@ -120,7 +121,7 @@ def evidence(path: Path, boxes: Boxes, parts: Parts, settings: Settings) -> Evid
     return evidence_of(found.tracks[best])
 
 
-def _overlap(track: FoundTrack, boxes: Boxes) -> float:
+def _overlap(track: FaceTrack, boxes: Boxes) -> float:
     last = min(len(boxes), track.first + len(track.boxes))
     alike = [
         float(iou(boxes[i : i + 1], track.boxes[i - track.first : i - track.first + 1])[0, 0])

@@ -75,7 +75,7 @@ def theirs(name: str, outline: Outline, change: Callable[[Image], Image]) -> Met
     """What other tools do by default: ``change`` takes the box around the outline."""
 
     def draw(image: Image, box: Boxes) -> None:
-        x1, y1, x2, y2 = np.rint(outline.opaque(box.astype(np.float64))).astype(int).tolist()
+        x1, y1, x2, y2 = np.rint(outline.opaque_box(box.astype(np.float64))).astype(int).tolist()
         height, width = image.shape[:2]
         part = image[max(0, y1) : min(height, y2), max(0, x1) : min(width, x2)]
         part[:] = change(part)

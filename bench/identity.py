@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from app.config import Settings
 from app.errors import PeopleError
-from app.identity.evidence import Evidence, read
+from app.identity.evidence import Evidence, compare_track
 from app.identity.gallery import Person
 from app.networks.sessions import available_cpus
 from app.packs.catalogue import find_packs, load_pack
@@ -190,7 +190,9 @@ def compare(
         if found is None or not len(found.qualities):
             continue
         qualities[i] = found.quality
-        strengths[i] = [read(found, person.embeddings, scale).strength for _, person in known]
+        strengths[i] = [
+            compare_track(found, person.embeddings, scale).strength for _, person in known
+        ]
         similarities[i] = [scale.similarity(value, found.quality) for value in strengths[i]]
     return Measured(
         similarities=similarities,

@@ -17,8 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from app.geometry import grow, inside
-from app.pipeline.face_looker import PictureLooker
+from app.geometry import clip_to_pixels, grow
+from app.pipeline.face_looker import FaceLooker
 from app.pipeline.people import find_photos
 from app.types import Boxes, FaceDetector, Frame, Image, Landmarks
 from app.video import open_source
@@ -168,11 +168,13 @@ def _of_medium(detector: FaceDetector, path: Path, places: Sequence[Place]) -> I
 
 
 def _portrait(detector: FaceDetector, frame: Frame, place: Place) -> Portrait:
-    faces = PictureLooker(detector, {frame.index: frame}).whole(frame.index)
+    faces = FaceLooker(detector, {frame.index: frame}).detect_all(frame.index)
     faces = faces.take(np.flatnonzero(faces.scores >= SURE))
     chosen = _chosen(faces.boxes, place.at)
     name = f"{Path(place.medium).name}:{place.frame}"
-    region = None if chosen is None else inside(grow(faces.boxes[[chosen]], ROOM)[0], frame.size)
+    region = (
+        None if chosen is None else clip_to_pixels(grow(faces.boxes[[chosen]], ROOM)[0], frame.size)
+    )
     if chosen is None or region is None:
         raise ValueError(f"{name}: no face of {place.person} is found")
     x1, y1, x2, y2 = region

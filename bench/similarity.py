@@ -13,21 +13,24 @@ import sys
 from pathlib import Path
 
 from app.config import Settings
-from app.identity.evidence import read
+from app.identity.evidence import compare_track
 from app.identity.gallery import Gallery
 from app.identity.scale import Scale
 from app.pipeline import load_parts, load_people
-from app.pipeline.analysis import Analysis, FoundTrack
+from app.pipeline.analysis import Analysis
 from app.pipeline.decisions import evidence_of
+from app.pipeline.shot_analysis import FaceTrack
 from app.video import open_source
 
 
-def line(track: FoundTrack, gallery: Gallery, scale: Scale) -> str:
+def line(track: FaceTrack, gallery: Gallery, scale: Scale) -> str:
     """One track in words; empty without chips."""
     evidence = evidence_of(track)
     if not len(evidence.qualities):
         return ""
-    strengths = (read(evidence, person.embeddings, scale).strength for person in gallery.people)
+    strengths = (
+        compare_track(evidence, person.embeddings, scale).strength for person in gallery.people
+    )
     qualities = " ".join(f"{quality:.1f}" for quality in evidence.qualities)
     people = "  ".join(
         f"{name} {strength:.2f}" for name, strength in zip(gallery.names, strengths, strict=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from testmedia.photos import Photo, Rectangle
 from testmedia.scene import Actor, Background, Scene, Shot, keys
 
-PHOTOS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "photos"
+PHOTOS = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "photos"
 AVAILABLE = PHOTOS.is_dir()
 SIZE = (640, 360)
 _RED = Background((150, 80, 70), (-1.5, 0.0), seed=2)

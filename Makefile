@@ -11,6 +11,7 @@ WEIGHTS ?= $(wildcard ../shared/weights)
 
 COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes \
 	--strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+EXTRAS := --extra aws --extra models --extra service
 # What the image has in another package already: these two would write over its files.
 COLLIDING := --unsafe-package onnxruntime --unsafe-package opencv-python
 
@@ -38,12 +39,12 @@ bench: setup  ## Measure everything, into docs/benchmarks.md; QUICK=1 for a firs
 	$(BIN)/python -m bench.report $(if $(QUICK),--quick)
 
 lock: $(VENV)/installed  ## Solve the dependencies anew, after a change of pyproject.toml
-	$(COMPILE) --allow-unsafe --output-file requirements.txt pyproject.toml
-	$(COMPILE) --allow-unsafe --extra dev --constraint requirements.txt \
+	$(COMPILE) --allow-unsafe $(EXTRAS) --output-file requirements.txt pyproject.toml
+	$(COMPILE) --allow-unsafe $(EXTRAS) --extra dev --constraint requirements.txt \
 		--output-file requirements-dev.txt pyproject.toml
-	$(COMPILE) $(COLLIDING) --constraint requirements.txt \
+	$(COMPILE) $(COLLIDING) $(EXTRAS) --constraint requirements.txt \
 		--output-file requirements-gpu.txt pyproject.toml requirements-gpu.in
-	$(COMPILE) $(COLLIDING) --extra dev --constraint requirements-dev.txt \
+	$(COMPILE) $(COLLIDING) $(EXTRAS) --extra dev --constraint requirements-dev.txt \
 		--constraint requirements-gpu.txt --output-file requirements-gpu-dev.txt \
 		pyproject.toml requirements-gpu.in
 	$(COMPILE) $(COLLIDING) --constraint requirements-dev.txt \

@@ -86,13 +86,12 @@ def licence_of(name: str, version: str) -> tuple[str, str]:
         ) from None
     if found["Version"] != version:
         raise LicenceError(f"{name}: {found['Version']} is installed, {version} is locked")
-    if expression := found.get("License-Expression"):
-        return expression, "expression"
-    if licence := _SPDX.get((found.get("License") or "").strip()):
-        return licence, "licence field"
-    for classifier in found.get_all("Classifier") or ():
-        if licence := _SPDX.get(classifier):
-            return licence, "classifier"
+    for expression in found.get_all("License-Expression") or ():
+        return str(expression), "expression"
+    for field, source in (("License", "licence field"), ("Classifier", "classifier")):
+        for words in found.get_all(field) or ():
+            if licence := _SPDX.get(words.strip()):
+                return licence, source
     raise LicenceError(f"{name} {version}: read its licence file and add it to READ")
 
 
@@ -174,10 +173,12 @@ def filled(page: str) -> str:
         LicenceError: a licence is not known, or the page lacks a mark.
     """
     for name, table in tables().items():
-        marked = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
-        if len(marked.findall(page)) != 1:
+        begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
+        if page.count(begin) != 1 or page.count(end) != 1:
             raise LicenceError(f"{PAGE.name}: expected one place for the table {name!r}")
-        page = marked.sub(lambda marks, table=table: f"{marks[1]}\n{table}\n\n{marks[2]}", page)
+        before, _, rest = page.partition(begin)
+        after = rest.partition(end)[2]
+        page = f"{before}{begin}\n{table}\n\n{end}{after}"
     return page
 
 

@@ -69,7 +69,7 @@ class FaceBlur:
 
         Raises:
             PackError: a pack or its weights are missing or damaged.
-            DeviceError: a GPU was asked for, and cannot be used.
+            DeviceError: the GPU that was requested cannot be used.
         """
         return self._given_parts or load_parts(self.settings)
 

@@ -50,7 +50,7 @@ def _fail(name: str, message: str, code: int) -> int:
 
 def add_job_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for the settings of a job."""
-    group = parser.add_argument_group("settings of Face blur (see the README)")
+    group = parser.add_argument_group("settings of Face blur (see docs/settings.md)")
     for name in SHORT:
         description = str(Settings.model_fields[name].description)
         group.add_argument(f"--{name}", metavar="VALUE", help=description)

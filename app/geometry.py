@@ -1,4 +1,4 @@
-"""Pure kernels on boxes: (N, 4) float32, ``x1, y1, x2, y2`` in pixels."""
+"""Pure functions on boxes: (N, 4) float32, ``x1, y1, x2, y2`` in pixels."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ from app.types import Boxes, Region, Scores, Size
 
 
 def areas(boxes: Boxes) -> NDArray[np.float32]:
-    """Areas of boxes, (N,) in square pixels.
+    """Return the areas of boxes, (N,) in square pixels.
 
     >>> areas(np.float32([[0, 0, 2, 3], [1, 1, 1, 5]])).tolist()
     [6.0, 0.0]
@@ -17,7 +17,7 @@ def areas(boxes: Boxes) -> NDArray[np.float32]:
 
 
 def centres(boxes: Boxes) -> NDArray[np.float32]:
-    """Centres of boxes, (N, 2) as x, y.
+    """Return the centres of boxes, (N, 2) as x, y.
 
     >>> centres(np.float32([[0, 0, 2, 4]])).tolist()
     [[1.0, 2.0]]
@@ -26,7 +26,7 @@ def centres(boxes: Boxes) -> NDArray[np.float32]:
 
 
 def intersections(a: Boxes, b: Boxes) -> NDArray[np.float32]:
-    """Areas shared by each pair of boxes: (N, 4) and (M, 4) in, (N, M) square pixels out.
+    """Return the shared area of each pair: (N, 4) and (M, 4) in, (N, M) square pixels out.
 
     >>> intersections(np.float32([[0, 0, 2, 2]]), np.float32([[1, 1, 3, 3], [5, 5, 6, 6]])).tolist()
     [[1.0, 0.0]]
@@ -38,9 +38,9 @@ def intersections(a: Boxes, b: Boxes) -> NDArray[np.float32]:
 
 
 def iou(a: Boxes, b: Boxes) -> NDArray[np.float32]:
-    """Intersection over union of each pair: (N, 4) and (M, 4) in, (N, M) in 0..1 out.
+    """Return the intersection over union of each pair: (N, 4) and (M, 4) in, (N, M) in 0..1 out.
 
-    Boxes without area have nothing in common with any box.
+    It is 0 for a box without area.
 
     >>> iou(np.float32([[0, 0, 2, 2]]), np.float32([[0, 0, 2, 2], [1, 0, 3, 2]])).round(3).tolist()
     [[1.0, 0.3330000042915344]]
@@ -71,7 +71,7 @@ def suppress_overlaps(boxes: Boxes, scores: Scores, max_iou: float) -> NDArray[n
 
 
 def grow(boxes: Boxes, factor: float) -> Boxes:
-    """Boxes with both sides multiplied by ``factor`` around their centres.
+    """Multiply both sides of boxes by ``factor``, around their centres.
 
     >>> grow(np.float32([[0, 0, 10, 20]]), 2.0).tolist()
     [[-5.0, -10.0, 15.0, 30.0]]
@@ -82,7 +82,7 @@ def grow(boxes: Boxes, factor: float) -> Boxes:
 
 
 def hull(a: Boxes, b: Boxes) -> Boxes:
-    """The smallest boxes that hold ``a`` and ``b``, row by row.
+    """Return the smallest boxes that contain ``a`` and ``b``, row by row.
 
     >>> hull(np.float32([[0, 0, 2, 2]]), np.float32([[1, -1, 3, 1]])).tolist()
     [[0.0, -1.0, 3.0, 2.0]]
@@ -92,12 +92,12 @@ def hull(a: Boxes, b: Boxes) -> Boxes:
     ).astype(np.float32)
 
 
-def inside(box: Boxes, size: Size) -> Region | None:
-    """The whole pixels that a (4,) box touches inside a picture, or None when there are none.
+def clip_to_pixels(box: Boxes, size: Size) -> Region | None:
+    """Return the whole pixels that a (4,) box touches in a frame of ``size``, or None if none.
 
-    >>> inside(np.float32([-3.5, 1.2, 4.1, 9]), (100, 5))
+    >>> clip_to_pixels(np.float32([-3.5, 1.2, 4.1, 9]), (100, 5))
     (0, 1, 5, 5)
-    >>> inside(np.float32([-9, 0, -1, 5]), (100, 5)) is None
+    >>> clip_to_pixels(np.float32([-9, 0, -1, 5]), (100, 5)) is None
     True
     """
     width, height = size

@@ -167,9 +167,14 @@ def test_a_plan_in_numbers() -> None:
     plan = make_plan(*tracks, people=people)
     assert plan.not_found == ("bob",)
     assert plan.counts == {
-        "frames": FRAMES, "people": 2, "tracks": 4, "hidden": 3, "uncertain": 2, "unclear": 1,
+        "frames": FRAMES,
+        "people": 2,
+        "tracks": 4,
+        "hidden": 3,
+        "uncertain": 2,
+        "unclear": 1,
         "not_found": 1,
-    }  # fmt: skip
+    }
 
 
 def test_a_file_name_that_is_not_text_survives(tmp_path: Path) -> None:

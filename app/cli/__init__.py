@@ -26,11 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with stoppable():
             # Imported here so that a signal during the import is handled like any other.
-            from app.cli.parser import make_parser  # noqa: PLC0415
+            from app.cli.parser import make_parser
 
             parsed = make_parser().parse_args(arguments)
             # After parsing: --help and wrong options need not wait for the libraries.
-            from app.cli.commands import run  # noqa: PLC0415
+            from app.cli.commands import run
 
             run(parsed)
     except KeyboardInterrupt:

@@ -48,7 +48,7 @@ def _run(folders: Folders) -> tuple[int, str]:
     try:
         with stoppable() as stop:
             # Imported here so that a signal during the import is handled like any other.
-            from app.job.run import run  # noqa: PLC0415
+            from app.job.run import run
 
             summary = run(folders, stop)
     except KeyboardInterrupt:

@@ -134,7 +134,7 @@ def _check_folders(folders: Folders) -> None:
         raise UsageError("the input folder is missing; mount it, or name it with --input")
     source, target = folders.input.resolve(), folders.output.resolve()
     if target.is_relative_to(source) or source.is_relative_to(target):
-        raise UsageError("input and output contain each other; choose another folder")
+        raise UsageError("input and output overlap; choose another folder")
     if folders.people is not None and Path(folders.people).resolve().is_relative_to(source):
         raise UsageError("the folder of people is inside the input; choose another folder")
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from app.errors import PackError
+from app.files import file_hash
 
 _BLOCK = 1 << 20
 
@@ -123,35 +124,3 @@ def _open_member(archive: Path, member: str) -> Iterator[IO[bytes]]:
                 yield stream_or_none
                 return
     raise PackError(f"{archive}: has no {member}")
-
-
-def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def put(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name, then rename it, so that it is never incomplete.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

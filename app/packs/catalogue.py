@@ -14,7 +14,8 @@ from typing import Final, Self
 from pydantic import ValidationError
 
 from app.errors import PackError
-from app.packs.archives import cache_folder, file_hash
+from app.files import file_hash
+from app.packs.archives import cache_folder
 from app.packs.description import (
     Description,
     Licence,
@@ -82,7 +83,7 @@ class Pack:
             PackError: the pack has no recogniser.
         """
         self.part("recogniser")
-        assert self.identity is not None  # noqa: S101 - checked in Description
+        assert self.identity is not None
         return self.identity
 
     @property

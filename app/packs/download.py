@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import IO, Final, TypeAlias
 
 from app.errors import PackError, Unreachable
-from app.packs.archives import cache_folder, file_hash
+from app.files import file_hash
+from app.packs.archives import cache_folder
 
 Progress: TypeAlias = Callable[[str, int, int | None], None]
 """Called with the name of the file, the bytes received and the bytes expected, if known."""

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from app.errors import PackError
-from app.packs.archives import download, extract, file_hash, put
+from app.files import file_hash, write_file
+from app.packs.archives import download, extract
 from app.packs.catalogue import Pack
 from app.packs.convert import CONVERTERS, NO_CALIBRATION, Calibration, ConverterInput
 from app.packs.description import Source
@@ -242,7 +243,7 @@ def _store(pack: Pack, file: str, data: bytes) -> Path:
 def _try_put(path: Path, data: bytes) -> bool:
     """Write a file; return False if its folder is not writable."""
     try:
-        put(path, data)
+        write_file(path, data)
     except OSError:
         return False
     return True

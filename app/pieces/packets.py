@@ -85,7 +85,7 @@ def read_packets(media: Media) -> Packets:
     with opened(media) as (container, stream):
         base = Fraction(stream.time_base or 1)
         pts, hidden, keys = _listed(container, stream, media)
-        assert first.pts is not None  # noqa: S101 - seen to where it was decoded
+        assert first.pts is not None
         early = pts < first.pts
         shown = ~hidden & ~early
         return Packets(

@@ -16,9 +16,9 @@ from app.files import sha256_of
 from app.geometry import moved_inside
 from app.identity.gallery import Gallery
 from app.identity.policies import policy_for
+from app.memory import give_back_memory
 from app.pipeline.analysis import Analysis
 from app.pipeline.decisions import decide
-from app.pipeline.memory import give_back_memory
 from app.pipeline.parts import Parts, load_parts, parts_for
 from app.pipeline.people import find_photos, load_people
 from app.pipeline.rendering import render_plan
@@ -69,7 +69,7 @@ class FaceBlur:
 
         Raises:
             PackError: a pack or its weights are missing or damaged.
-            DeviceError: a GPU was asked for, and cannot be used.
+            DeviceError: the GPU that was requested cannot be used.
         """
         return self._given_parts or load_parts(self.settings)
 

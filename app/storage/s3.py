@@ -108,8 +108,8 @@ def make_client(read_seconds: float = READ_SECONDS) -> "S3Client":
         PlaceError: the configuration in the environment is invalid.
     """
     # Imported here because it is slow, and most runs do not use S3.
-    import boto3  # noqa: PLC0415
-    from botocore.config import Config  # noqa: PLC0415
+    import boto3
+    from botocore.config import Config
 
     config = Config(
         connect_timeout=_CONNECT_SECONDS,
@@ -134,8 +134,8 @@ def translate_errors(label: str) -> Iterator[None]:
         StorageError: S3 fails, or is unreachable.
         DiskFull: there is no space for the received data.
     """
-    from boto3.exceptions import Boto3Error  # noqa: PLC0415
-    from botocore import exceptions  # noqa: PLC0415
+    from boto3.exceptions import Boto3Error
+    from botocore import exceptions
 
     try:
         yield
@@ -160,7 +160,7 @@ def translate_errors(label: str) -> Iterator[None]:
 
 def http_status(error: BaseException) -> int:
     """Return the HTTP status of the S3 response that caused a translated error, or 0."""
-    from botocore.exceptions import ClientError  # noqa: PLC0415
+    from botocore.exceptions import ClientError
 
     cause = error.__cause__
     return _status_of(cause) if isinstance(cause, ClientError) else 0

@@ -33,7 +33,7 @@ def add_encoder(
     """
     silence(encoding.encoder)
     stream = output.add_stream(encoding.encoder, rate, options(encoding.encoder, quality, picture))
-    assert isinstance(stream, VideoStream)  # noqa: S101 - the table names video encoders
+    assert isinstance(stream, VideoStream)
     context = stream.codec_context
     context.width, context.height = picture.width, picture.height
     context.pix_fmt = encoding.pixel_format

@@ -66,7 +66,7 @@ def _translated(encoding: Encoding, video: VideoStream) -> Encoding | None:
 def works(encoding: Encoding) -> bool:
     """Whether an encoder can be opened: there is a GPU with a driver and a free session."""
     context = CodecContext.create(encoding.encoder, "w")
-    assert isinstance(context, VideoCodecContext)  # noqa: S101 - the tables name video encoders
+    assert isinstance(context, VideoCodecContext)
     context.width = context.height = 2 * _LEAST
     context.pix_fmt, context.time_base = encoding.pixel_format, Fraction(1, 25)
     try:

@@ -25,8 +25,8 @@ def folders(mounts: Mounts, *arguments: str, **environment: str) -> Folders:
     [
         (("--inputs", "x"), "unrecognized arguments: --inputs"),
         (("--input", "nowhere"), "the input folder is missing"),
-        (("--output", "{root}/processing/input/hidden"), "input and output contain each other"),
-        (("--output", "{root}/processing"), "input and output contain each other"),
+        (("--output", "{root}/processing/input/hidden"), "input and output overlap"),
+        (("--output", "{root}/processing"), "input and output overlap"),
         (("--people", "{root}/processing/input"), "the folder of people is inside the input"),
         (("--input", "{root}/" + "n" * 300), "a folder of the job cannot be read"),
     ],

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from app.errors import PackError
-from app.packs.archives import cache_folder, download, extract, file_hash, put
+from app.files import file_hash, write_file
+from app.packs.archives import cache_folder, download, extract
 
 SETUP = "from setuptools import setup\nsetup(name='tiny_weights', version='1.0')\n"
 
@@ -142,5 +143,5 @@ def test_cache_folder_follows_the_environment(
 def test_put_leaves_no_partial_file(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError, match="folder"):
-        put(tmp_path / "folder", b"data")
+        write_file(tmp_path / "folder", b"data")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]

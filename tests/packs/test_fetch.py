@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from app.errors import PackError, Unreachable
+from app.files import file_hash
 from app.packs import fetch as module
-from app.packs.archives import cache_folder, download, extract, file_hash
+from app.packs.archives import cache_folder, download, extract
 from app.packs.catalogue import Pack, load_pack, models_folder
 from app.packs.convert import CONVERTERS, ConverterInput
 from app.packs.description import Licence, Source

@@ -20,7 +20,7 @@ from app.types import Size
 from app.video import open_source
 from testmedia.clip import Clip
 from testmedia.fetch import fetch
-from testmedia.pictures import Picture, detect, flash, pictures
+from testmedia.images import ImageFrame, detect, flash, noise_frames
 from testmedia.transnet_weights import converted
 
 
@@ -46,10 +46,10 @@ def echo() -> bytes:
     return serialise(writer.model("echo", source, ("transitions", ["n", 2])))
 
 
-def lights(values: Sequence[int], size: Size = (48, 27)) -> list[Picture]:
+def lights(values: Sequence[int], size: Size = (48, 27)) -> list[ImageFrame]:
     """Return grey frames of these values, 0..255."""
     return [
-        Picture(n, np.full((size[1], size[0], 3), value, np.uint8))
+        ImageFrame(n, np.full((size[1], size[0], 3), value, np.uint8))
         for n, value in enumerate(values)
     ]
 
@@ -186,14 +186,14 @@ def test_runtime_failure() -> None:
         detector.flush()
 
 
-def _music(first: int, end: int) -> list[Picture]:
+def _music(first: int, end: int) -> list[ImageFrame]:
     """Return frames of the music video, numbered from 0."""
     out = []
     for frame in open_source(fetch("music.mp4"), threads=2):
         if frame.index >= end:
             break
         if frame.index >= first:
-            out.append(Picture(frame.index - first, frame.rgb()))
+            out.append(ImageFrame(frame.index - first, frame.rgb()))
     return out
 
 
@@ -213,14 +213,14 @@ def test_smaller_step_finds_the_same_cuts(network: Path) -> None:
 
 def test_dissolve_is_one_cut_in_its_middle(network: Path, clip: Callable[[str], Clip]) -> None:
     made = clip("dissolve")
-    frames = [Picture(frame.index, frame.rgb()) for frame in open_source(made.path, threads=2)]
+    frames = [ImageFrame(frame.index, frame.rgb()) for frame in open_source(made.path, threads=2)]
     (cut,) = detect(TransNetShots(network), frames)
     assert made.truth.cuts == (40,)
     assert abs(cut - 47) <= 1  # it lasts 14 frames
 
 
 def test_flash_is_not_a_cut(network: Path) -> None:
-    still = pictures((4, 60))
+    still = noise_frames((4, 60))
     frames = [flash(frame) if frame.index in {20, 40, 41} else frame for frame in still]
     assert detect(TransNetShots(network), frames) == []
     assert detect(ContentShots(), frames) == [20, 21, 40, 42]

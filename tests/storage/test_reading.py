@@ -186,8 +186,10 @@ def test_a_video_decodes_the_same_from_s3_and_from_disk(
         assert check_output(file, tmp_path / f"new-{name}") == check_output(
             path, tmp_path / f"new-{name}"
         )
+        # Encoders with several threads are not always the same to the byte.
+        writing = Writing(threads=1)
         for source in (path, file):
-            with open_sink(source, tmp_path / f"from-{source is file}-{name}") as sink:
+            with open_sink(source, tmp_path / f"from-{source is file}-{name}", writing) as sink:
                 for frame in open_source(source):
                     sink.write(frame, np.zeros((0, 4), np.float32))
                 sink.commit()

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Self, TypeAlias
 
+from app.errors import PackError
+
 Ranges: TypeAlias = Mapping[str, tuple[float, float]]
 """The smallest and the largest value of each activation."""
 Octaves: TypeAlias = Mapping[str, str]
@@ -67,7 +69,13 @@ def _converter(module: str, function: str = "convert_file") -> Converter:
     """Return a converter that imports its module when it is called."""
 
     def convert(given: ConverterInput) -> bytes:
-        result: bytes = getattr(import_module(f"{__name__}.{module}"), function)(given)
+        try:
+            converter = import_module(f"{__name__}.{module}")
+        except ModuleNotFoundError as error:
+            raise PackError(
+                f"converting weights needs {error.name}; install face-blur[models]"
+            ) from error
+        result: bytes = getattr(converter, function)(given)
         return result
 
     return convert

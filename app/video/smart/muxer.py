@@ -209,7 +209,7 @@ class Mixer:
             packet = _with_data(packet, data)
         self._next += 1
         self.written.tally.add(data)
-        assert self._target is not None  # noqa: S101 - packets come when it is connected
+        assert self._target is not None
         packet.stream = self._target
         return packet
 

@@ -79,7 +79,7 @@ class _Decoders:
 
     def take(self, packet: "Packet[VideoStream]", *, copied: bool) -> None:
         """Decode the first picture after a border, and compare what has come out so far."""
-        assert packet.pts is not None  # noqa: S101 - it was compared
+        assert packet.pts is not None
         self._expected.append((packet.pts, copied))
         if copied:
             self._wanted += self._source.decode(packet)
@@ -112,7 +112,7 @@ class _Decoders:
 
 def _decoder(sets: ParameterSets) -> VideoCodecContext:
     context = CodecContext.create("h264", "r")
-    assert isinstance(context, VideoCodecContext)  # noqa: S101 - so it is
+    assert isinstance(context, VideoCodecContext)
     context.extradata = bytes(sets)
     context.thread_count = 1
     return context

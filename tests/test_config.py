@@ -20,7 +20,7 @@ def _toml(folder: Path, text: str) -> Path:
     return path
 
 
-def test_later_sources_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_precedence_of_the_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = _toml(tmp_path, 'margin = 0.3\neffect = "solid"\npad = 7\n')
     monkeypatch.setenv("FACE_BLUR_MARGIN", "0.4")
     monkeypatch.setenv("FACE_BLUR_PAD", "8")
@@ -29,12 +29,12 @@ def test_later_sources_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert settings.quality == Settings().quality
 
 
-def test_the_constructor_does_not_look_around(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_constructor_ignores_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACE_BLUR_MARGIN", "0.4")
     assert Settings().margin == 0.2
 
 
-def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACE_BLUR_THREADS", "")
     assert Settings.load().threads is None
 
@@ -113,22 +113,24 @@ def test_settings_cannot_be_changed_in_place() -> None:
         ({"people": "p", "blur": "everyone"}, "everyone"),
     ],
 )
-def test_whom_to_hide_follows_from_what_is_given(values: dict[str, Any], choice: str) -> None:
+def test_the_default_choice_depends_on_people_and_select(
+    values: dict[str, Any], choice: str
+) -> None:
     assert Settings(**values).choice == choice
 
 
-def test_points_are_read_from_text() -> None:
+def test_points_are_parsed_from_text() -> None:
     assert Settings(select="3,10,20.5; 4,1,2").select == ((3, 10.0, 20.5), (4, 1.0, 2.0))
 
 
-def test_changed_keeps_what_was_set_and_checks_again(tmp_path: Path) -> None:
+def test_changed_keeps_settings_and_validates_again(tmp_path: Path) -> None:
     settings = Settings(people=tmp_path, select="3,10,20", pad=5).changed(blur="others", margin="1")
     assert (settings.choice, settings.pad, settings.margin) == ("others", 5, 1.0)
     with pytest.raises(ConfigError, match="people"):
         settings.changed(people=None, select=())
 
 
-def test_the_record_is_json_and_names_no_folder(tmp_path: Path) -> None:
+def test_the_record_is_json_without_paths(tmp_path: Path) -> None:
     folder = tmp_path / "alice"
     record = Settings(people=folder, models_root=folder, select="0,1,2").effective()
     text = json.dumps(record)

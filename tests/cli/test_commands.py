@@ -1,4 +1,4 @@
-"""The command itself, on small real clips."""
+"""The command line, on small real clips."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    """A folder for what a command writes, empty."""
+    """An empty folder for the output of a command."""
     folder = tmp_path / "out"
     folder.mkdir()
     return folder
@@ -47,7 +47,7 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def plan(clip: Clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The plan of the calm clip, as the command makes it: everybody is made black."""
+    """The plan of the calm clip, in which everyone is hidden with solid."""
     path = tmp_path_factory.mktemp("plan") / "plan.json"
     assert main(["analyse", str(clip("calm").path), "-o", str(path), "--effect", "solid"]) == 0
     return path
@@ -66,20 +66,22 @@ def _start(*arguments: object, **environment: str) -> "subprocess.Popen[str]":
 
 def _run(*arguments: object, **environment: str) -> tuple[int, str, str]:
     process = _start(*arguments, **environment)
-    told, errors = process.communicate(timeout=120)
-    return process.returncode, told, errors
+    output, errors = process.communicate(timeout=120)
+    return process.returncode, output, errors
 
 
 def _centre(path: Path, box: np.ndarray) -> np.ndarray:
-    """The colour of the middle of a box in the first frame."""
+    """Return the colour at the centre of a box in the first frame."""
     x, y = (box[:2] + box[2:]) // 2
     return np.asarray(next(iter(open_source(path))).rgb()[int(y), int(x)])
 
 
-def test_blur_tells_what_it_does_and_does_it(clip: Clips, people: Path, out: Path) -> None:
+def test_blur_writes_video_and_plan_and_reports_progress(
+    clip: Clips, people: Path, out: Path
+) -> None:
     source, result, plan = clip("calm").path, out / "hidden.mp4", out / "plan.json"
-    code, told, errors = _run("blur", source, "-o", result, "--people", people, "--plan", plan)
-    assert (code, told) == (0, "")
+    code, output, errors = _run("blur", source, "-o", result, "--people", people, "--plan", plan)
+    assert (code, output) == (0, "")
     assert errors.splitlines()[0] == "face-blur: analyse"
     assert errors.splitlines()[-1].startswith(f"face-blur: {result}: ")
     assert "render: 60 frames" in errors
@@ -88,13 +90,13 @@ def test_blur_tells_what_it_does_and_does_it(clip: Clips, people: Path, out: Pat
     assert len(list(open_source(result))) == 60
 
 
-def test_quiet_says_nothing(clip: Clips, out: Path) -> None:
+def test_quiet_prints_nothing(clip: Clips, out: Path) -> None:
     result = out / "hidden.mp4"
     assert _run("blur", clip("calm").path, "-o", result, "--quiet") == (0, "", "")
     assert list(out.iterdir()) == [result]
 
 
-def test_render_follows_the_plan_and_options_go_first(clip: Clips, plan: Path, out: Path) -> None:
+def test_render_uses_the_plan_and_options_override_it(clip: Clips, plan: Path, out: Path) -> None:
     source = clip("calm").path
     black, pixels = out / "black.mp4", out / "pixels.mp4"
     assert main(["render", str(source), str(plan), "-o", str(black)]) == 0
@@ -105,7 +107,7 @@ def test_render_follows_the_plan_and_options_go_first(clip: Clips, plan: Path, o
     assert _centre(pixels, box).max() > 40
 
 
-def test_an_edited_decision_is_followed(clip: Clips, plan: Path, out: Path) -> None:
+def test_an_edited_decision_is_used(clip: Clips, plan: Path, out: Path) -> None:
     data = json.loads(plan.read_text())
     for track in data["tracks"]:
         track["decision"] = "keep"
@@ -118,7 +120,7 @@ def test_an_edited_decision_is_followed(clip: Clips, plan: Path, out: Path) -> N
     assert np.abs(before - after).max() < 16
 
 
-def test_settings_come_from_everywhere(
+def test_settings_come_from_all_sources(
     clip: Clips, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = out / "settings.toml"
@@ -157,7 +159,7 @@ def test_settings_come_from_everywhere(
         (["--plan", "{plan}"], "exists"),
     ],
 )
-def test_wrong_options_are_one_line_and_no_file(
+def test_wrong_options_print_one_line_and_write_no_file(
     clip: Clips,
     plan: Path,
     out: Path,
@@ -170,12 +172,12 @@ def test_wrong_options_are_one_line_and_no_file(
     filled = [option.format(**places) for option in options]
     command = ["blur", str(places["source"]), "-o", str(out / "hidden.mp4"), *filled]
     code = main(command)
-    told = capsys.readouterr()
+    captured = capsys.readouterr()
     assert code == (1 if "--models" in options else 2)
-    assert told.out == ""
-    assert told.err.startswith("face-blur: error: ")
-    assert message in told.err
-    assert told.err.count("\n") == 1
+    assert captured.out == ""
+    assert captured.err.startswith("face-blur: error: ")
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
     assert list(out.iterdir()) == []
     assert all(path.read_bytes() == content for path, content in before.items())
 
@@ -192,7 +194,7 @@ def _bad_inputs(folder: Path, video: Path) -> list[Path]:
     return [*(folder / name for name in contents), folder / "missing.mp4", folder]
 
 
-def test_bad_inputs_are_one_line_and_no_file(
+def test_bad_inputs_print_one_line_and_write_no_file(
     clip: Clips, plan: Path, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     inputs = _bad_inputs(tmp_path, clip("calm").path)
@@ -205,11 +207,11 @@ def test_bad_inputs_are_one_line_and_no_file(
         for command in commands:
             capsys.readouterr()
             assert main([*command, "--quiet"]) == 2, command
-            told = capsys.readouterr()
-            assert told.out == ""
-            assert told.err.startswith("face-blur: error: "), command
-            assert told.err.count("\n") == 1
-            assert str(path) in told.err
+            captured = capsys.readouterr()
+            assert captured.out == ""
+            assert captured.err.startswith("face-blur: error: "), command
+            assert captured.err.count("\n") == 1
+            assert str(path) in captured.err
             assert list(out.iterdir()) == []
 
 
@@ -236,7 +238,7 @@ def test_a_plan_is_not_overwritten_by_its_own_video(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("stage", ["analyse", "render"])
-def test_an_interrupted_command_ends_at_once_and_leaves_nothing(
+def test_an_interrupted_command_ends_at_once_and_leaves_no_file(
     clip: Clips, out: Path, number: signal.Signals, stage: str
 ) -> None:
     files = ["-o", out / "hidden.mp4", "--plan", out / "plan.json"]
@@ -247,11 +249,11 @@ def test_an_interrupted_command_ends_at_once_and_leaves_nothing(
             break
     began = time.monotonic()
     process.send_signal(number)
-    process.send_signal(number)  # an impatient user must not break into the cleaning up
-    told, errors = process.communicate(timeout=60)
+    process.send_signal(number)  # a second signal must not interrupt the cleanup
+    output, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert time.monotonic() - began < 5, "about a second, on a machine that does nothing else"
-    assert (told, errors) == ("", "face-blur: error: interrupted, no output was written\n")
+    assert time.monotonic() - began < 5, "about a second on an idle machine"
+    assert (output, errors) == ("", "face-blur: error: interrupted, no output was written\n")
     assert list(out.iterdir()) == []
 
 
@@ -261,7 +263,7 @@ def test_people_are_listed(people: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def _photos(folder: Path, **media: str) -> Path:
-    """A folder of people: names with ``__`` for a slash, and the media that they are."""
+    """Make a folder of people; names have ``__`` instead of a slash."""
     for name, medium in media.items():
         path = folder / f"{name.replace('__', '/')}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -291,7 +293,7 @@ def _photos(folder: Path, **media: str) -> Path:
     ],
     ids=["two people", "odd one", "two names", "too deep"],
 )
-def test_photos_that_contradict_each_other_are_named(
+def test_contradicting_photos_cause_a_warning(
     tmp_path: Path, media: dict[str, str], doubt: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = _photos(tmp_path / "people", **media)
@@ -300,20 +302,20 @@ def test_photos_that_contradict_each_other_are_named(
     assert warning.startswith(f"face-blur: warning: {folder}/{doubt.format(folder)}")
 
 
-def test_a_photo_in_which_nobody_can_be_recognised_is_named(
+def test_a_photo_of_low_quality_causes_a_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = _photos(tmp_path / "people", a__1="obama2", a__2="obama3")
-    with Image.open(folder / "a/2.jpg") as picture:
-        small = picture.resize((picture.width // 32, picture.height // 32))
-    soft = small.resize((picture.width // 2, picture.height // 2), Image.Resampling.BICUBIC)
+    with Image.open(folder / "a/2.jpg") as image:
+        small = image.resize((image.width // 32, image.height // 32))
+    soft = small.resize((image.width // 2, image.height // 2), Image.Resampling.BICUBIC)
     soft.save(folder / "a/2.jpg")
     assert main(["people", str(folder)]) == 0
     (warning,) = capsys.readouterr().err.splitlines()
     assert warning.startswith(f"face-blur: warning: {folder}/a/2.jpg: the face is out of focus")
 
 
-def test_a_folder_too_deep_is_an_error_that_names_the_right_one(
+def test_a_too_deep_folder_is_an_error_that_names_the_right_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = _photos(tmp_path / "people", staff__obama__1="obama")
@@ -321,14 +323,14 @@ def test_a_folder_too_deep_is_an_error_that_names_the_right_one(
     assert f"give {folder}/staff as the folder of people" in capsys.readouterr().err
 
 
-def test_doubts_about_photos_and_people_who_are_not_found_are_told_before_and_after(
+def test_doubtful_photos_and_missing_people_cause_warnings(
     clip: Clips, out: Path, tmp_path: Path
 ) -> None:
-    """Only Obama is in the clip."""
+    """Only Obama appears in the clip."""
     folder = _photos(tmp_path / "people", a__1="obama2", b__1="obama3", biden="biden")
     source, result = clip("edges").path, out / "hidden.mp4"
-    code, told, errors = _run("blur", source, "-o", result, "--people", folder)
-    assert (code, told) == (0, "")
+    code, output, errors = _run("blur", source, "-o", result, "--people", folder)
+    assert (code, output) == (0, "")
     lines = errors.splitlines()
     assert sum("a and b look alike" in line for line in lines) == 1
     assert lines[-1] == "face-blur: warning: biden was not found in this video"
@@ -336,7 +338,7 @@ def test_doubts_about_photos_and_people_who_are_not_found_are_told_before_and_af
     assert _run(*again) == (0, "", "")
 
 
-def test_tracks_in_which_nobody_can_be_recognised_are_counted(
+def test_unclear_tracks_are_counted(
     clip: Clips, plan: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = json.loads(plan.read_text("utf-8"))
@@ -356,7 +358,9 @@ def test_models_are_listed_and_verified(capsys: pytest.CaptureFixture[str]) -> N
     assert "no model pack 'none'" in capsys.readouterr().err
 
 
-def test_a_bug_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bug_is_reported_as_a_bug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def broken(args: object) -> None:
         raise RuntimeError("two\nlines")
 
@@ -370,7 +374,7 @@ def test_a_bug_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_the_handlers_of_signals_are_given_back() -> None:
+def test_signal_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     main(["models", "list"])
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
@@ -378,10 +382,10 @@ def test_the_handlers_of_signals_are_given_back() -> None:
 
 @pytest.fixture
 def alarm() -> Iterator[None]:
-    """An error after ten seconds in a test that would wait for ever."""
+    """Raise an error after ten seconds in a test that would block forever."""
 
     def wake(*_: object) -> None:
-        raise TimeoutError("it waits")
+        raise TimeoutError("the command blocks")
 
     before = signal.signal(signal.SIGALRM, wake)
     signal.alarm(10)
@@ -392,7 +396,7 @@ def alarm() -> Iterator[None]:
 
 @pytest.mark.usefixtures("alarm")
 @pytest.mark.parametrize("name", ["pipe", "n" * 300])
-def test_what_cannot_be_read_to_an_end_is_not_waited_for(
+def test_pipes_and_too_long_names_are_refused(
     clip: Clips,
     plan: Path,
     out: Path,
@@ -411,10 +415,10 @@ def test_what_cannot_be_read_to_an_end_is_not_waited_for(
         ("analyse", source, "-o", out / ("n" * 300)),
     ):
         assert main([str(word) for word in command]) == 2, command
-        told = capsys.readouterr()
-        assert told.out == ""
-        assert told.err.count("\n") == 1
-        assert told.err.startswith("face-blur: error: ")
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.count("\n") == 1
+        assert captured.err.startswith("face-blur: error: ")
         assert list(out.iterdir()) == []
 
 
@@ -430,10 +434,10 @@ def test_wrong_settings_of_a_plan_name_the_plan(
     assert list(out.iterdir()) == []
 
 
-def test_the_plan_is_there_before_the_video_and_goes_with_it(
+def test_a_failed_render_removes_the_plan_too(
     clip: Clips, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A failure of the second pass leaves neither, also not the plan's temporary file."""
+    """A failure of the second pass leaves neither file, and no temporary file of the plan."""
     seen: list[str] = []
 
     def failing(*_: object, **__: object) -> None:
@@ -450,7 +454,7 @@ def test_the_plan_is_there_before_the_video_and_goes_with_it(
     assert list(out.iterdir()) == []
 
 
-def test_an_interruption_after_the_video_is_named_comes_too_late(plan: Path, out: Path) -> None:
+def test_an_interruption_after_the_video_has_its_name_keeps_both(plan: Path, out: Path) -> None:
     video, place = out / "hidden.mp4", out / "plan.json"
     with committed_together(video, read_plan(plan), place):
         video.write_text("finished")
@@ -464,18 +468,18 @@ def test_an_interruption_after_the_video_is_named_comes_too_late(plan: Path, out
     assert sorted(out.iterdir()) == [video, place]
 
 
-def test_a_plan_renders_to_the_picture_it_was_written_with(clip: Clips, out: Path) -> None:
+def test_blur_and_render_make_the_same_frames(clip: Clips, out: Path) -> None:
     source, plan = clip("calm").path, out / "plan.json"
     at_once, later = out / "at_once.mp4", out / "later.mp4"
     assert main(["blur", str(source), "-o", str(at_once), "--plan", str(plan)]) == 0
     assert main(["render", str(source), str(plan), "-o", str(later)]) == 0
     for one, other in zip(open_source(at_once), open_source(later), strict=True):
         difference = np.abs(one.rgb().astype(int) - other.rgb())
-        assert difference.mean() < 1, "but for what the encoder decides anew"
+        assert difference.mean() < 1, "except for differences of the encoder"
 
 
 @pytest.mark.parametrize("at", ["last", "middle"])
-def test_damage_anywhere_leaves_nothing(clip: Clips, out: Path, tmp_path: Path, at: str) -> None:
+def test_damaged_media_leaves_no_file(clip: Clips, out: Path, tmp_path: Path, at: str) -> None:
     data = bytearray(clip("calm").path.read_bytes())
     with av.open(str(clip("calm").path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
@@ -492,7 +496,7 @@ def test_damage_anywhere_leaves_nothing(clip: Clips, out: Path, tmp_path: Path, 
     assert list(out.iterdir()) == []
 
 
-def test_every_bad_photo_is_named(
+def test_every_bad_photo_is_reported(
     people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "people"
@@ -502,15 +506,15 @@ def test_every_bad_photo_is_named(
     (folder / "nobody").mkdir()
     Image.fromarray(np.full((300, 300, 3), 90, np.uint8)).save(folder / "grey.png")
     assert main(["people", str(folder)]) == 2
-    told = capsys.readouterr()
-    assert told.out == "obama: 2 photos\n"
+    captured = capsys.readouterr()
+    assert captured.out == "obama: 2 photos\n"
     bad = ("broken.jpg", "notes.txt", "nobody", "grey.png")
-    assert all(told.err.count(f"{name}: ") == 1 for name in bad)
-    assert told.err.splitlines()[-1].startswith(f"face-blur: error: {folder}: 4 of its files")
-    assert all(line.startswith("face-blur: error: ") for line in told.err.splitlines())
+    assert all(captured.err.count(f"{name}: ") == 1 for name in bad)
+    assert captured.err.splitlines()[-1].startswith(f"face-blur: error: {folder}: 4 of its files")
+    assert all(line.startswith("face-blur: error: ") for line in captured.err.splitlines())
 
 
-def test_a_signal_while_libraries_are_loaded_is_no_traceback(out: Path) -> None:
+def test_a_signal_during_imports_is_an_interruption(out: Path) -> None:
     code = (
         "import os, signal, sys\n"
         "from app.cli import main\n"
@@ -528,7 +532,7 @@ def test_a_signal_while_libraries_are_loaded_is_no_traceback(out: Path) -> None:
     assert done.stderr == "face-blur: error: interrupted, no output was written\n"
 
 
-def test_a_terminal_sees_a_bar(clip: Clips, out: Path) -> None:
+def test_a_terminal_shows_a_bar(clip: Clips, out: Path) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "app.cli", "blur", clip("calm").path, "-o", out / "hidden.mp4"],
@@ -538,7 +542,7 @@ def test_a_terminal_sees_a_bar(clip: Clips, out: Path) -> None:
     )
     os.close(theirs)
     seen = b""
-    with suppress(OSError):  # what a terminal says when nobody writes to it any more
+    with suppress(OSError):  # raised when the other end of the terminal is closed
         while part := os.read(ours, 4096):
             seen += part
     os.close(ours)

@@ -1,4 +1,4 @@
-"""``face-blur models`` with a pack whose weights lie at an address, under strict terms."""
+"""``face-blur models`` with packs whose weights are on a local server."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ WEIGHTS = b"weights" * 1000
 
 @pytest.fixture
 def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
-    """The server of the pack ``strict``, which is the only one there."""
+    """The server of the pack ``strict``, the only installed pack."""
     script = Script(WEIGHTS)
     digest = hashlib.sha256(WEIGHTS).hexdigest()
     folder = tmp_path / "models" / "strict"
@@ -32,21 +32,21 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
 
 
 def _with(text: str, url: str, digest: str) -> str:
-    """The description with one file, at another address."""
+    """Return the description of a pack with one file at this URL."""
     start, end = text.index("[[sources]]"), text.index("[detector]")
     source = f'[[sources]]\nurl = "{url}"\nsha256 = "{digest}"\nproduces = "a.onnx"\n'
     text = f'{text[:start]}{source}[files]\n"a.onnx" = "{digest}"\n{text[end:]}'
     return text.replace('"det_10g.onnx"', '"a.onnx"').replace('"w600k_r50.onnx"', '"a.onnx"')
 
 
-def test_strict_terms_are_told_and_accepted(
+def test_a_strict_licence_must_be_accepted(
     script: Script, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["models", "list"]) == 0
-    told = capsys.readouterr().out
-    assert told.startswith("strict: missing; ")
-    assert "not for commercial use" in told
-    assert "not calibrated" in told
+    output = capsys.readouterr().out
+    assert output.startswith("strict: missing; ")
+    assert "not for commercial use" in output
+    assert "not calibrated" in output
     assert main(["models", "fetch", "strict"]) == 1
     refused = capsys.readouterr().err
     assert "non-commercial research only" in refused
@@ -59,7 +59,7 @@ def test_strict_terms_are_told_and_accepted(
     assert main(["models", "verify", "strict"]) == 0
 
 
-def test_without_the_network(
+def test_files_can_come_from_a_folder(
     script: Script, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = tmp_path / "given"
@@ -73,7 +73,7 @@ def test_without_the_network(
     assert main(["models", "verify", "strict"]) == 0
 
 
-def test_a_folder_without_them(script: Script, tmp_path: Path) -> None:
+def test_a_folder_without_the_files_is_an_error(script: Script, tmp_path: Path) -> None:
     command = ["models", "fetch", "strict", "--accept-licence", "--from", str(tmp_path)]
     assert main(command) == 1
     assert script.asked == []
@@ -81,7 +81,7 @@ def test_a_folder_without_them(script: Script, tmp_path: Path) -> None:
 
 @pytest.fixture
 def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
-    """The server of a pack ``open`` whose recogniser lies at an address; ``dlib`` is beside it."""
+    """The server of the packs ``open`` and ``dlib``."""
     script = Script(WEIGHTS)
     digest = hashlib.sha256(WEIGHTS).hexdigest()
     with serving(script) as url:
@@ -110,7 +110,7 @@ def test_auto_fetches_the_best_pack(publisher: Script, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("named", [[], ["open"]])
-def test_without_its_publisher_another_pack_is_taken_loudly(
+def test_an_unreachable_publisher_causes_a_substitute_and_a_warning(
     publisher: Script, capsys: pytest.CaptureFixture[str], named: list[str]
 ) -> None:
     publisher.ways[:] = ["503", "whole"]
@@ -130,7 +130,7 @@ def test_a_substitute_can_be_refused(publisher: Script, capsys: pytest.CaptureFi
     assert len(publisher.asked) == 1
 
 
-def test_wrong_content_is_no_reason_for_a_substitute(publisher: Script) -> None:
+def test_wrong_content_does_not_cause_a_substitute(publisher: Script) -> None:
     publisher.ways[:] = ["corrupt"]
     assert main(["models", "fetch", "--quiet"]) == 1
 

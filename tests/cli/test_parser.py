@@ -20,7 +20,7 @@ def _options(command: str) -> dict[str, argparse.Action]:
 
 
 @pytest.mark.parametrize("command", ["blur", "analyse"])
-def test_options_say_what_the_settings_say(command: str) -> None:
+def test_the_help_of_options_is_that_of_the_settings(command: str) -> None:
     options = _options(command)
     for name in (*ANALYSIS_SETTINGS, *RENDER_SETTINGS):
         assert str(Settings.model_fields[name].description) in str(options[name].help)
@@ -29,9 +29,9 @@ def test_options_say_what_the_settings_say(command: str) -> None:
 def test_help_lists_every_setting_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for name, field in Settings.model_fields.items():
-        line = next(line for line in told.splitlines() if re.match(rf"  {name} ", line))
+        line = next(line for line in output.splitlines() if re.match(rf"  {name} ", line))
         assert str(field.description) in line
         if field.default not in {None, (), False}:
             assert f"(default: {field.default})" in line
@@ -44,8 +44,8 @@ def test_choices_are_those_of_the_settings() -> None:
     assert options["quality"].choices is None
 
 
-def test_an_option_that_is_not_given_is_none() -> None:
-    """Otherwise it would hide what the environment or a file says."""
+def test_an_absent_option_is_none() -> None:
+    """Otherwise it would override the environment and the file."""
     args = make_parser().parse_args(["blur", "in", "-o", "out"])
     assert [getattr(args, name) for name in (*ANALYSIS_SETTINGS, *RENDER_SETTINGS)] == [None] * len(
         (*ANALYSIS_SETTINGS, *RENDER_SETTINGS)
@@ -66,10 +66,10 @@ def test_an_option_that_is_not_given_is_none() -> None:
         "models steal",
     ],
 )
-def test_what_is_not_understood_is_one_line(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_usage_errors_are_one_line(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UsageError):
         make_parser().parse_args(line.split())
     assert main(line.split()) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert re.fullmatch(r"face-blur: error: .+ \(see face-blur.* --help\)\n", told.err)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert re.fullmatch(r"face-blur: error: .+ \(see face-blur.* --help\)\n", captured.err)

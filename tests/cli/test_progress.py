@@ -8,7 +8,7 @@ from app.cli.progress import BYTES, ProgressDisplay, make_progress
 
 @dataclass
 class Clock:
-    """A clock that is moved by hand."""
+    """A clock that tests advance."""
 
     now: float = 100.0
 
@@ -18,7 +18,7 @@ class Clock:
 
 @dataclass
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     writes: list[str] = field(default_factory=list)
 
@@ -36,7 +36,7 @@ def _work(progress: ProgressDisplay, clock: Clock, frames: int, seconds: float) 
         progress("analyse", done, frames)
 
 
-def test_a_file_gets_few_lines() -> None:
+def test_few_lines_are_written_to_a_file() -> None:
     stream, clock = io.StringIO(), Clock()
     with make_progress(quiet=False, stream=stream, clock=clock) as progress:
         progress("analyse", 0, 320)
@@ -54,7 +54,7 @@ def test_a_file_gets_few_lines() -> None:
     ]
 
 
-def test_bytes_are_told_as_mebibytes() -> None:
+def test_bytes_are_shown_in_mebibytes() -> None:
     stream, clock = io.StringIO(), Clock()
     with make_progress(quiet=False, unit=BYTES, stream=stream, clock=clock) as progress:
         progress("a.zip", 0, 8 << 20)
@@ -68,7 +68,7 @@ def test_bytes_are_told_as_mebibytes() -> None:
     ]
 
 
-def test_a_terminal_is_drawn_at_most_ten_times_a_second() -> None:
+def test_the_bar_is_drawn_at_most_ten_times_a_second() -> None:
     terminal, clock = Terminal(), Clock()
     with make_progress(quiet=False, stream=terminal, clock=clock) as progress:
         progress("analyse", 0, 1000)
@@ -89,7 +89,7 @@ def test_no_line_is_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("expected", [None, 0, 3])
-def test_a_wrong_or_unknown_length_is_no_trouble(expected: int | None) -> None:
+def test_a_wrong_or_unknown_length_is_accepted(expected: int | None) -> None:
     stream, clock = io.StringIO(), Clock()
     with make_progress(quiet=False, stream=stream, clock=clock) as progress:
         for done in range(10):
@@ -99,7 +99,7 @@ def test_a_wrong_or_unknown_length_is_no_trouble(expected: int | None) -> None:
     assert "4 of 3" not in stream.getvalue()
 
 
-def test_after_a_failure_the_bar_is_gone() -> None:
+def test_the_bar_is_cleared_after_a_failure() -> None:
     terminal = Terminal()
 
     def fail() -> None:
@@ -112,7 +112,7 @@ def test_after_a_failure_the_bar_is_gone() -> None:
     assert terminal.writes[-1] == "\r\x1b[K"
 
 
-def test_quiet_is_quiet() -> None:
+def test_quiet_shows_no_progress() -> None:
     terminal = Terminal()
     with make_progress(quiet=True, stream=terminal) as progress:
         progress("analyse", 1, 10)

@@ -219,7 +219,7 @@ def test_existing_files_are_not_overwritten(mounts: Mounts) -> None:
     mounts.add_input(fetch("obama.jpg"), "b")
     mounts.add_input(fetch("biden.jpg"), "b.jpg")
     mounts.output.mkdir()
-    (mounts.output / "a.jpg").write_text("of somebody else")
+    (mounts.output / "a.jpg").write_text("another file")
     end = mounts.run()
     assert end.code == 1
     codes = {name: (line["status"], line["code"]) for name, line in mounts.lines().items()}
@@ -228,5 +228,5 @@ def test_existing_files_are_not_overwritten(mounts: Mounts) -> None:
         "b": ("failed", "bad_output"),
         "b.jpg": ("done", "ok"),
     }
-    assert (mounts.output / "a.jpg").read_text() == "of somebody else"
+    assert (mounts.output / "a.jpg").read_text() == "another file"
     assert mounts.outputs().keys() == {"a.jpg", "b.jpg", "plans/b.jpg.plan.json"}

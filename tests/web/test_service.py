@@ -215,8 +215,8 @@ def _black(path: Path, frames: int, rate: int, codec: str = "libx264") -> bytes:
         stream.width = stream.height = 64
         stream.pix_fmt = "yuv420p"
         for _ in range(frames):
-            picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
-            container.mux(stream.encode(picture))
+            frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path.read_bytes()
 

@@ -88,11 +88,11 @@ def _check_hidden(path: Path, clip: Clip, person: str) -> None:
     """Check that in every frame the centre of this person's face is black, and no other face."""
     faces = list(clip.truth.recognisable())
     with av.open(str(path)) as container:
-        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    assert len(pictures) == clip.truth.frames
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(frames) == clip.truth.frames
     for face in faces:
         x1, y1, x2, y2 = face.box
-        middle = pictures[face.frame][int(y1 + y2) // 2 - 3 :, int(x1 + x2) // 2 - 3 :][:6, :6]
+        middle = frames[face.frame][int(y1 + y2) // 2 - 3 :, int(x1 + x2) // 2 - 3 :][:6, :6]
         assert (float(middle.mean()) < 12) is (face.person == person), face
     assert {face.person for face in faces} > {person}
 

@@ -1,6 +1,5 @@
-"""The facts of a video that hold for all its frames, found in its header and first frame."""
+"""The facts that hold for all frames of a video, read from its header and first frame."""
 
-import struct
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -16,7 +15,7 @@ from app.video.decoding import decoded, prepared
 from app.video.media import Media
 from app.video.orientation import Matrix, Orientation
 from app.video.pixel_formats import full_chroma, layout, planar_format
-from app.video.sidedata import side_data
+from app.video.sidedata import display_matrix
 from app.video.truncation import check_complete
 
 
@@ -66,7 +65,7 @@ class Look:
         size, name = (picture.width, picture.height), picture.format.name
         if size != self.size or name != self.coded or picture.rotation != self.rotation:
             raise MediaError(
-                f"{media}: size, format or rotation of its picture changes at {picture.pts}; "
+                f"{media}: size, format or rotation of its frames changes at {picture.pts}; "
                 "split it there"
             )
 
@@ -143,9 +142,3 @@ def _info(container: InputContainer, stream: VideoStream, look: Look) -> MediaIn
         frames=stream.frames or None,
         is_image=False,
     )
-
-
-def display_matrix(picture: av.VideoFrame) -> Matrix | None:
-    """The nine numbers of the display matrix of a frame, None if it has none."""
-    data = side_data(picture, "DISPLAYMATRIX")
-    return struct.unpack("=9i", data) if data else None

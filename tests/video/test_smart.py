@@ -12,7 +12,7 @@ import pytest
 from app.errors import MediaError
 from app.types import Stretch
 from app.video import Media, Uncopyable, Writing, open_mixing_sink, open_source
-from app.video.smart.gops import find_groups
+from app.video.smart.gops import find_gops
 from testmedia.films import ROTATED, Film, number_of, payloads, times
 from tests.video.smart_films import Hidden, decoded, encode, frames_hidden, render, said
 
@@ -85,7 +85,7 @@ PLACES: dict[str, Sequence[tuple[int, int]]] = {
 
 def touched(source: Path, hidden: Hidden) -> list[int]:
     """Numbers of the frames in groups with something hidden."""
-    return np.flatnonzero(find_groups(Media(source)).touched(hidden)).tolist()
+    return np.flatnonzero(find_gops(Media(source)).to_encode(hidden)).tolist()
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_what_may_be_unsafe_is_encoded(name: str, tmp_path: Path) -> None:
     made, file, reason = REFUSED[name]
     source = made.write(tmp_path / file)
     with pytest.raises(Uncopyable, match=reason):
-        find_groups(Media(source))
+        find_gops(Media(source))
     output = source.with_stem("out")
     assert render(source, output, frames_hidden(COUNT, (30, 31))) is None
     shift = times(output)[0] - times(source)[0]
@@ -237,7 +237,7 @@ def test_nothing_is_copied_if_no_group_is_untouched(
 
 def test_a_group_of_one_picture_is_like_its_neighbours(tmp_path: Path) -> None:
     source = Film(count=COUNT, options={"x264-params": "keyint=1"}).write(tmp_path / "in.mp4")
-    assert find_groups(Media(source)).starts.tolist() == list(range(COUNT))
+    assert find_gops(Media(source)).starts.tolist() == list(range(COUNT))
     assert render(source, tmp_path / "out.mp4", frames_hidden(COUNT, (30, 31))) is None
 
 
@@ -268,7 +268,7 @@ def test_pictures_that_an_edit_list_hides_are_never_copied(
     count = len(times(source))
     assert count < COUNT
     with pytest.raises(Uncopyable):
-        find_groups(Media(source))
+        find_gops(Media(source))
     output = tmp_path / "out.mp4"
     assert render(source, output, frames_hidden(count, (30, 31))) is None
     with av.open(str(output)) as container:

@@ -10,15 +10,14 @@ from av.container import InputContainer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.types import MediaFile
 from app.video import Media, Writing, open_mixing_sink, open_source
-from app.video.bitstream.nal import Bits, Uncopyable, join_units, kind_of, split_units
+from app.video.bitstream.access_unit import is_harmless, without_private_data
+from app.video.bitstream.nal import BitReader, Uncopyable, h264_type, join_units, split_units
 from app.video.bitstream.parameter_sets import ParameterSets
-from app.video.bitstream.sei import may_stay
 from app.video.container import video_packets
-from app.video.smart import muxer as mixing
 from app.video.smart import sink as sink_module
-from app.video.smart.gops import cleaned, find_groups
+from app.video.smart.gops import find_gops
+from app.video.smart.muxer import MixRecord
 from app.video.smart.verify import check_mixed
 from testmedia.films import Film
 from tests.video.smart_films import Hidden, decoded, frames_hidden, paint, render
@@ -47,7 +46,7 @@ def with_messages(source: Path, output: Path, *units: bytes) -> Path:
         target = writing.add_stream_from_template(video)
         for packet in reading.demux(video):
             if packet.size:
-                new = av.Packet(join_units(iter(units)) + bytes(packet))
+                new = av.Packet(join_units(units) + bytes(packet))
                 new.pts, new.dts, new.duration = packet.pts, packet.dts, packet.duration
                 new.time_base, new.is_keyframe = packet.time_base, packet.is_keyframe
                 new.stream = target
@@ -59,7 +58,7 @@ def messages(path: Path) -> list[bytes]:
     """The units of messages in a file, in order."""
     with av.open(str(path)) as container:
         packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
-    return [unit for data in packets for unit in split_units(data) if kind_of(unit) == 6]
+    return [unit for data in packets for unit in split_units(data) if h264_type(unit) == 6]
 
 
 def test_places_and_devices_beside_pictures_are_not_copied(source: Path, tmp_path: Path) -> None:
@@ -93,7 +92,7 @@ def test_places_and_devices_beside_pictures_are_not_copied(source: Path, tmp_pat
     ],
 )
 def test_only_messages_that_are_known_stay(unit: bytes, stays: bool) -> None:
-    assert may_stay(unit) == stays
+    assert is_harmless(unit) == stays
 
 
 @pytest.mark.parametrize(
@@ -107,24 +106,24 @@ def test_only_messages_that_are_known_stay(unit: bytes, stays: bool) -> None:
 )
 def test_messages_that_change_pictures_or_are_broken_refuse_the_film(unit: bytes) -> None:
     with pytest.raises(Uncopyable):
-        may_stay(unit)
+        is_harmless(unit)
 
 
 def test_a_packet_with_nothing_to_leave_out_stays_the_very_bytes() -> None:
-    data = join_units(iter([b"\x09\x10", message(4, CAPTION), b"\x65\x88"]))
-    assert cleaned(data) is data
-    longer = join_units(iter([b"\x09\x10", message(5, PLACE), b"\x65\x88"]))
-    assert cleaned(longer) == join_units(iter([b"\x09\x10", b"\x65\x88"]))
+    data = join_units([b"\x09\x10", message(4, CAPTION), b"\x65\x88"])
+    assert without_private_data(data) is data
+    longer = join_units([b"\x09\x10", message(5, PLACE), b"\x65\x88"])
+    assert without_private_data(longer) == join_units([b"\x09\x10", b"\x65\x88"])
 
 
 @given(st.lists(st.binary(min_size=1, max_size=20), max_size=5))
 def test_units_are_split_and_joined(units: list[bytes]) -> None:
-    assert list(split_units(join_units(iter(units)))) == units
+    assert list(split_units(join_units(units))) == units
 
 
 @given(st.binary(max_size=40))
 def test_whatever_a_packet_holds_is_read_or_refused(data: bytes) -> None:
-    for read in (lambda: list(split_units(data)), lambda: ParameterSets.parse(data).facts()):
+    for read in (lambda: list(split_units(data)), lambda: ParameterSets.parse(data).sps_facts()):
         try:
             read()
         except Uncopyable:
@@ -136,7 +135,7 @@ def test_numbers_are_read_as_they_are_coded(value: int) -> None:
     code = f"{value + 1:b}"
     bits = "0" * (len(code) - 1) + code + "1"
     whole = bits.ljust(-(-len(bits) // 8) * 8, "0")
-    assert Bits(int(whole, 2).to_bytes(len(whole) // 8)).number() == value
+    assert BitReader(int(whole, 2).to_bytes(len(whole) // 8)).exp_golomb() == value
 
 
 @pytest.mark.parametrize(
@@ -152,7 +151,7 @@ def test_units_that_change_or_end_the_film_refuse_it(
 ) -> None:
     film = with_messages(source, tmp_path / "odd.mp4", *units)
     with pytest.raises(Uncopyable):
-        find_groups(Media(film))
+        find_gops(Media(film))
 
 
 def test_parameter_sets_are_read_as_they_were_written(source: Path) -> None:
@@ -161,7 +160,7 @@ def test_parameter_sets_are_read_as_they_were_written(source: Path) -> None:
     assert data is not None
     sets = ParameterSets.parse(data)
     assert bytes(sets) == data
-    assert (sets.facts().id, sets.free_id()) == (0, 1)
+    assert (sets.sps_facts().id, sets.free_id()) == (0, 1)
     with pytest.raises(Uncopyable, match="same ids"):
         sets.joined(sets)
     for damaged in (
@@ -172,7 +171,7 @@ def test_parameter_sets_are_read_as_they_were_written(source: Path) -> None:
         data[:4] + b"\xfc" + data[5:],
     ):
         with pytest.raises(Uncopyable):
-            ParameterSets.parse(damaged).facts()
+            ParameterSets.parse(damaged).sps_facts()
 
 
 def test_slices_of_the_result_refer_to_the_sets_of_their_maker(
@@ -184,26 +183,26 @@ def test_slices_of_the_result_refer_to_the_sets_of_their_maker(
         assert len(ParameterSets.parse(context.extradata or b"").sequences) == 2
         packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
     used = [
-        {head[1] for unit in split_units(data) if kind_of(unit) in {1, 5} for head in [_head(unit)]}
+        {_pps_id(unit) for unit in split_units(data) if h264_type(unit) in {1, 5}}
         for data in packets
     ]
     assert used == [{0}] * 24 + [{1}] * 8 + [{0}] * 28
 
 
-def _head(unit: bytes) -> tuple[int, int]:
-    bits = Bits(unit[1:].replace(b"\0\0\3", b"\0\0"))
-    first, _, used = bits.number(), bits.number(), bits.number()
-    return first, used
+def _pps_id(unit: bytes) -> int:
+    bits = BitReader(unit[1:].replace(b"\0\0\3", b"\0\0"))
+    _first_macroblock, _slice_type, pps_id = (bits.exp_golomb() for _ in range(3))
+    return pps_id
 
 
-def written(source: Path, output: Path, hidden: Hidden) -> mixing.Mixed:
+def written(source: Path, output: Path, hidden: Hidden) -> MixRecord:
     """Render, and what was written according to the sink."""
     with open_mixing_sink(source, output, Writing(), hidden) as sink:
         for frame in open_source(source).only(sink.stretches):
             paint(frame)
             sink.write(frame, np.zeros((0, 4), np.float32))
         sink.commit()
-        return sink._mixer.written
+        return sink._mixer.record
 
 
 def positions(path: Path) -> list[tuple[int, int]]:
@@ -240,14 +239,14 @@ def test_pictures_that_are_decoded_as_others_are_refused(source: Path, tmp_path:
     record = written(source, output, HIDDEN)
     pts = next(iter(record.signatures))
     record.signatures[pts] = 255 - record.signatures[pts]
-    with pytest.raises(Uncopyable, match=f"picture at {pts}"):
+    with pytest.raises(Uncopyable, match=f"frame at {pts}"):
         check_mixed(output, record)
 
 
 def test_a_source_that_changes_meanwhile_is_noticed(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fewer(container: InputContainer, label: MediaFile) -> Iterator[object]:
+    def fewer(container: InputContainer, label: object) -> Iterator[object]:
         return (p for number, p in enumerate(video_packets(container, label)) if number != 40)
 
     monkeypatch.setattr(sink_module, "video_packets", fewer)

@@ -17,7 +17,7 @@ from av.codec.context import Flags
 from app.errors import DiskFull, MediaError, OutputError
 from app.video import Media, Writing, check_output, open_sink, open_source
 from app.video import sink as sink_module
-from app.video.codecs import options
+from app.video.encoder import encoder_options
 from app.video.sidedata import content_light, mastering
 from testmedia.films import (
     MIRRORED,
@@ -142,7 +142,7 @@ def test_hdr_facts_are_kept(codec: str, tmp_path: Path) -> None:
     ).write(tmp_path / "a.mp4")
     with av.open(str(source)) as container:
         first = next(container.decode(video=0))
-    film = Film(codec=codec, format="yuv420p10le", options=options(codec, 90, first))
+    film = Film(codec=codec, format="yuv420p10le", options=encoder_options(codec, 90, first))
     written = film.write(tmp_path / "b.mp4")
     with av.open(str(written)) as container:
         found = next(container.decode(video=0))

@@ -12,9 +12,9 @@ from av.video.codeccontext import VideoCodecContext
 
 from app.cli import main
 from app.errors import DeviceError
-from app.video import Writing, hardware, open_sink, open_source
-from app.video.codecs import NVENC, Encoding, options
-from app.video.hardware import Encoder, require, with_hardware, works
+from app.video import Writing, check_encoder, encodings, open_sink, open_source
+from app.video.encoder import encoder_options
+from app.video.encodings import NVENC, Encoder, Encoding, can_encode, with_hardware
 from testmedia.films import NO_BOXES, Film, numbers
 
 FILM = Film(size=(320, 180), count=8)
@@ -23,14 +23,14 @@ H264 = Encoding("libx264", "yuv420p")
 
 @pytest.fixture
 def no_gpu() -> None:
-    if works(Encoding("h264_nvenc", "yuv420p")):
+    if can_encode(Encoding("h264_nvenc", "yuv420p")):
         pytest.skip("there is a GPU that encodes")
 
 
 @pytest.fixture
 def any_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is asked for would work."""
-    monkeypatch.setattr(hardware, "works", lambda _: True)
+    monkeypatch.setattr(encodings, "can_encode", lambda _: True)
 
 
 def _chosen(path: Path, encoding: Encoding, wanted: Encoder) -> Encoding:
@@ -89,7 +89,7 @@ def _opened(name: str, chosen: dict[str, str]) -> None:
 def test_its_options_are_known_to_it(name: str, tmp_path: Path) -> None:
     """FFmpeg looks at the options before it looks for a GPU; what is unknown to it, it ignores."""
     with av.open(str(FILM.write(tmp_path / "a.mp4"))) as container:
-        chosen = options(name, 90, next(container.decode(video=0)))
+        chosen = encoder_options(name, 90, next(container.decode(video=0)))
     with suppress(av.error.PermissionError):
         _opened(name, chosen)
     assert "cq" in chosen
@@ -118,7 +118,7 @@ def test_without_a_gpu_nvenc_is_refused_before_any_work(
     with pytest.raises(DeviceError, match="no NVIDIA encoder"):
         open_sink(source, out, Writing(encoder="nvenc"))
     with pytest.raises(DeviceError, match="no NVIDIA encoder"):
-        require("nvenc")
+        check_encoder("nvenc")
     assert main(["blur", str(source), "-o", str(out), "--encoder", "nvenc", "--quiet"]) == 1
     told = capsys.readouterr().err
     assert told == (

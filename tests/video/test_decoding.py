@@ -8,7 +8,7 @@ import av
 import pytest
 
 from app.errors import MediaError
-from app.video.decode_check import Ledger
+from app.video.decoding import DecodeCheck
 from testmedia.films import Film
 
 
@@ -24,12 +24,12 @@ def reel(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Any], list[Any]
 
 
 def account(codec: str, packets: list[Any], frames: list[Any]) -> None:
-    ledger = Ledger(Path("a.mkv"), codec)
+    check = DecodeCheck(Path("a.mkv"), codec)
     for packet in packets:
-        ledger.sent(packet)
+        check.add_packet(packet)
     for frame in frames:
-        ledger.shown(frame, frame.pts)
-    ledger.finish()
+        check.add_frame(frame, frame.pts)
+    check.finish()
 
 
 def test_a_whole_film_adds_up(reel: tuple[list[Any], list[Any]]) -> None:

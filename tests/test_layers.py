@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    {"types", "errors", "geometry", "logs", "signals", "files"},
+    {"types", "errors", "geometry", "logs", "signals", "files", "validation"},
     {"networks"},
     {"packs"},
     {"video", "shots", "faces", "tracking", "identity", "effects", "storage", "config"},

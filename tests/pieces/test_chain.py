@@ -8,7 +8,7 @@ import av
 import pytest
 
 from app.video import open_source
-from app.video.piece_tag import mark_of
+from app.video.piece_tag import piece_tag_of
 from testmedia.films import copy_film, numbers, payloads, times
 from tests.pieces.rounds import FILM, FILMS, whole_way
 
@@ -119,7 +119,7 @@ def test_tags_are_those_of_the_source_and_no_mark_is_left(tmp_path: Path) -> Non
 def test_a_film_that_is_no_piece_never_gets_a_mark(tmp_path: Path) -> None:
     output = copy_film(FILM.write(tmp_path / "a.mp4"), tmp_path / "b.mp4")
     with av.open(str(output)) as container:
-        assert mark_of(container.metadata) is None
+        assert piece_tag_of(container.metadata) is None
         assert "comment" not in container.metadata
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from app.errors import FaceBlurError, MediaError, OutputError, UsageError
 from app.pieces import MANIFEST, Manifest, join, split
-from app.video.piece_tag import Mark
+from app.video import Writing
+from app.video.piece_tag import PieceTag
 from testmedia.films import ROTATED, copy_film, numbers
 from tests.pieces.rounds import FILM, inside, rendered
 
@@ -32,8 +33,8 @@ class Job:
     def piece(self, number: int) -> Path:
         return self.pieces / self.manifest.pieces[number].file
 
-    def join(self, output: Path, **options: Any) -> list[str]:
-        return join(self.pieces / MANIFEST, self.results, self.source, output, **options)
+    def join(self, output: Path, writing: Writing | None = None) -> list[str]:
+        return join(self.pieces / MANIFEST, self.results, self.source, output, writing)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +118,7 @@ def _without_mark(job: Job) -> None:
 
 def _of_another_split(job: Job) -> None:
     rate = job.manifest.source.rate
-    _remuxed(job, str(Mark(2, 4, "0" * 16, rate, processed=True)))
+    _remuxed(job, str(PieceTag(2, 4, "0" * 16, rate, processed=True)))
 
 
 def _frame_missing(job: Job) -> None:
@@ -150,8 +151,8 @@ def _coded_otherwise(job: Job) -> None:
 
 
 def _mark_of(job: Job, number: int) -> dict[str, str]:
-    mark = Mark(number + 1, 4, job.manifest.id, job.manifest.source.rate, processed=True)
-    return {"comment": str(mark)}
+    tag = PieceTag(number + 1, 4, job.manifest.id, job.manifest.source.rate, processed=True)
+    return {"comment": str(tag)}
 
 
 def _other_source(job: Job) -> None:
@@ -166,20 +167,20 @@ def _changed_source(job: Job) -> None:
 
 SPOILS: list[tuple[Callable[[Job], None], type[FaceBlurError], str]] = [
     (_missing, UsageError, "1 of 4 pieces are missing, the first is film-0003of0004.mp4"),
-    (_twice, UsageError, "is there twice"),
+    (_twice, UsageError, "exists twice"),
     (_swapped, UsageError, "is another piece, 3 of 4"),
     (_not_rendered, MediaError, "is the piece itself"),
     (_still_unprocessed, MediaError, "was not processed"),
-    (_without_mark, MediaError, "does not say which piece it is"),
-    (_of_another_split, UsageError, "or of a split elsewhere"),
+    (_without_mark, MediaError, "has no piece tag"),
+    (_of_another_split, UsageError, "or of another split"),
     (_frame_missing, MediaError, "has 4 frames, not 5"),
     (_moved, MediaError, "at other times"),
     (_cut_off, MediaError, "cut off"),
     (_smaller, MediaError, "differs from the first piece in its size"),
     (_turned, MediaError, "differs from the first piece in its rotation"),
     (_coded_otherwise, MediaError, "differs from the first piece in its coding parameters"),
-    (_other_source, UsageError, "is not the film that was split"),
-    (_changed_source, UsageError, "is not the film that was split"),
+    (_other_source, UsageError, "is not the video that was split"),
+    (_changed_source, UsageError, "is not the video that was split"),
 ]
 
 
@@ -244,12 +245,12 @@ def _kind(data: dict[str, Any]) -> None:
         (_gap, "does not follow"),
         (_overlap, "does not follow"),
         (_order, "does not follow"),
-        (_times, "wrong about its times"),
-        (_later, "version 2 is unknown"),
+        (_times, "has wrong times"),
+        (_later, "its version is not supported"),
         (_elsewhere, "a name without a folder"),
         (_moved_border, "id: is not that"),
-        (_unknown, "colour is unknown"),
-        (_kind, "frames is not of the right kind"),
+        (_unknown, "source.colour: unknown key"),
+        (_kind, r"pieces\[0\]\.frames: is not a whole number"),
     ],
 )
 def test_a_manifest_that_is_wrong_is_refused(
@@ -276,7 +277,7 @@ def test_an_output_is_not_replaced_unasked(job: Job, out: Path) -> None:
     with pytest.raises(OutputError, match="exists"):
         job.join(out)
     assert out.read_bytes() == b"mine"
-    job.join(out, overwrite=True)
+    job.join(out, Writing(overwrite=True))
     assert numbers(out) == list(range(20))
 
 
@@ -293,7 +294,7 @@ def test_an_interruption_leaves_nothing(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("app.pieces.splicing.check_file", interrupt)
+    monkeypatch.setattr("app.video.sink.check_file", interrupt)
     with pytest.raises(KeyboardInterrupt):
         job.join(out)
     assert list(out.parent.iterdir()) == []

@@ -1,7 +1,7 @@
 """Where films are cut, what the pieces are, and what is left when that fails."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,11 +13,12 @@ import pytest
 from app.errors import DiskFull, FaceBlurError, MediaError, OutputError, UsageError
 from app.files import sha256_of
 from app.pieces import MANIFEST, Proposal, propose, read_manifest, split, splitting
-from app.pieces.borders import Border
-from app.pieces.excerpt import window
+from app.pieces import proposal as proposal_module
+from app.pieces.proposal import Border, decode_excerpt
 from app.video import open_source
+from app.video.frame import DecodedFrame
 from app.video.media import Media
-from app.video.piece_tag import mark_of
+from app.video.piece_tag import piece_tag_of
 from testmedia.clip import Clip
 from testmedia.films import Film, numbers, times
 from tests.pieces.rounds import FILM, FILMS, X265, inside
@@ -66,14 +67,14 @@ def test_the_manifest_says_what_is_there(tmp_path: Path) -> None:
         assert piece.file == f"a-{number + 1:04}of{len(manifest.pieces):04}.mp4"
         assert sha256_of(folder / piece.file) == piece.sha256
         with av.open(str(folder / piece.file)) as container:
-            mark = mark_of(container.metadata)
-        assert mark is not None
-        assert (mark.number, mark.count, mark.split) == (
+            tag = piece_tag_of(container.metadata)
+        assert tag is not None
+        assert (tag.number, tag.count, tag.split) == (
             number + 1,
             len(manifest.pieces),
             manifest.id,
         )
-        assert not mark.processed
+        assert not tag.processed
     names = {path.name for path in folder.iterdir()}
     assert names == {MANIFEST, *(piece.file for piece in manifest.pieces)}
 
@@ -145,14 +146,13 @@ def test_the_middle_of_a_film_is_decoded_only_where_a_border_may_be(
 ) -> None:
     source = replace(FILM, count=200, sounds=()).write(tmp_path / "a.mp4")
     looked: list[int] = []
-    real = window
 
-    def counted(media: Media, start: int, first: int, last: int, *, threads: int) -> object:
-        for frame in real(media, start, first, last, threads=threads):
+    def counted(media: Media, start: int, first: int, last: int) -> Iterator[DecodedFrame]:
+        for frame in decode_excerpt(media, start, first, last):
             looked.append(frame.pts)
             yield frame
 
-    monkeypatch.setattr(splitting, "window", counted)
+    monkeypatch.setattr(proposal_module, "decode_excerpt", counted)
     assert len(propose(source, pieces=2).firsts) == 1
     # 21 key frames from the first quarter to the last, and the 7 frames around each.
     assert 0 < len(looked) <= 21 * 7

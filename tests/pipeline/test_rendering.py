@@ -16,7 +16,7 @@ from app.video import Uncopyable
 from app.video import sink as video_sink
 from app.video.smart import sink as smart_sink
 from testmedia.films import Film
-from tests.video.smart_films import decoded
+from tests.video.smart_videos import decoded
 
 COUNT = 60
 SIZE = (64, 48)

@@ -1,4 +1,4 @@
-"""When an encoder of a GPU is taken, and that nothing is taken for one where there is none."""
+"""The choice between encoders of a GPU and software, with and without a GPU."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -24,12 +24,12 @@ H264 = Encoding("libx264", "yuv420p")
 @pytest.fixture
 def no_gpu() -> None:
     if can_encode(Encoding("h264_nvenc", "yuv420p")):
-        pytest.skip("there is a GPU that encodes")
+        pytest.skip("a GPU can encode here")
 
 
 @pytest.fixture
 def any_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is asked for would work."""
+    """Pretend that every encoder works."""
     monkeypatch.setattr(encodings, "can_encode", lambda _: True)
 
 
@@ -47,7 +47,9 @@ def _chosen(path: Path, encoding: Encoding, wanted: Encoder) -> Encoding:
         (Encoding("libsvtav1", "yuv420p10le"), Encoding("av1_nvenc", "p010le")),
     ],
 )
-def test_the_same_coding_is_taken(encoding: Encoding, expected: Encoding, tmp_path: Path) -> None:
+def test_nvenc_uses_the_same_codec_and_depth(
+    encoding: Encoding, expected: Encoding, tmp_path: Path
+) -> None:
     path = FILM.write(tmp_path / "a.mp4")
     for wanted in ("auto", "nvenc"):
         found = _chosen(path, encoding, wanted)
@@ -68,7 +70,7 @@ def test_the_same_coding_is_taken(encoding: Encoding, expected: Encoding, tmp_pa
     ],
     ids=["ten bits of H.264", "full chroma", "VP9", "small", "HDR"],
 )
-def test_what_would_lose_something_stays_with_the_software(
+def test_lossy_conversions_stay_with_software_encoders(
     film: Film, encoding: Encoding, tmp_path: Path
 ) -> None:
     path = film.write(tmp_path / "a.mp4")
@@ -86,8 +88,8 @@ def _opened(name: str, chosen: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("name", NVENC.values())
-def test_its_options_are_known_to_it(name: str, tmp_path: Path) -> None:
-    """FFmpeg looks at the options before it looks for a GPU; what is unknown to it, it ignores."""
+def test_nvenc_knows_all_its_options(name: str, tmp_path: Path) -> None:
+    """FFmpeg checks options before it looks for a GPU, but ignores unknown ones."""
     with av.open(str(FILM.write(tmp_path / "a.mp4"))) as container:
         chosen = encoder_options(name, 90, next(container.decode(video=0)))
     with suppress(av.error.PermissionError):
@@ -99,7 +101,7 @@ def test_its_options_are_known_to_it(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_gpu")
-def test_without_a_gpu_auto_writes_what_the_software_writes(tmp_path: Path) -> None:
+def test_without_a_gpu_auto_equals_software(tmp_path: Path) -> None:
     source = FILM.write(tmp_path / "a.mp4")
     for encoder in ("auto", "software"):
         with open_sink(source, tmp_path / f"{encoder}.mp4", Writing(encoder=encoder)) as sink:
@@ -120,8 +122,8 @@ def test_without_a_gpu_nvenc_is_refused_before_any_work(
     with pytest.raises(DeviceError, match="no NVIDIA encoder"):
         check_encoder("nvenc")
     assert main(["blur", str(source), "-o", str(out), "--encoder", "nvenc", "--quiet"]) == 1
-    told = capsys.readouterr().err
-    assert told == (
+    error = capsys.readouterr().err
+    assert error == (
         "face-blur: error: no NVIDIA encoder works here; use encoder=auto or software\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]

@@ -62,7 +62,7 @@ def check_access_unit(data: bytes, sets: ParameterSets, pps_ids: frozenset[int])
         kind = h264_type(unit)
         if kind not in _COPYABLE_UNITS:
             raise Uncopyable(f"it has units of the rare type {kind}")
-        if kind in {SPS, PPS} and unit not in sets.sequences + sets.pictures:
+        if kind in {SPS, PPS} and unit not in sets.sps + sets.pps:
             raise Uncopyable("its parameters change")
         if kind == SEI:
             is_harmless(unit)

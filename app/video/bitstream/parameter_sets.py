@@ -106,7 +106,7 @@ class PpsFacts:
 class ParameterSets:
     """The content of ``avcC`` (ISO/IEC 14496-15, 5.3.3.1).
 
-    ``sequences`` and ``pictures`` are the units of the SPS and PPS; ``length_size`` is the number
+    ``sps`` and ``pps`` are the units of the parameter sets; ``length_size`` is the number
     of bytes of the length before each unit of a packet.
     """
 
@@ -114,8 +114,8 @@ class ParameterSets:
     constraints: int
     level: int
     length_size: int
-    sequences: tuple[bytes, ...]
-    pictures: tuple[bytes, ...]
+    sps: tuple[bytes, ...]
+    pps: tuple[bytes, ...]
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -126,18 +126,18 @@ class ParameterSets:
         """
         if len(data) < 7 or data[0] != 1:
             raise Uncopyable("its parameter sets are not in the header of the container")
-        sequences, position = _read_units(data, 6, data[5] & 31)
+        sps, position = _read_units(data, 6, data[5] & 31)
         count = data[position] if position < len(data) else 0
-        pictures, _ = _read_units(data, position + 1, count)
-        return cls(data[1], data[2], data[3], (data[4] & 3) + 1, sequences, pictures)
+        pps, _ = _read_units(data, position + 1, count)
+        return cls(data[1], data[2], data[3], (data[4] & 3) + 1, sps, pps)
 
     def __bytes__(self) -> bytes:
         lengths = 0xFC | self.length_size - 1
         head = bytes([1, self.profile, self.constraints, self.level, lengths])
-        sequences = bytes([0xE0 | len(self.sequences)]) + _write_units(self.sequences)
-        pictures = bytes([len(self.pictures)]) + _write_units(self.pictures)
+        sps = bytes([0xE0 | len(self.sps)]) + _write_units(self.sps)
+        pps = bytes([len(self.pps)]) + _write_units(self.pps)
         # 4:2:0, twice 8 bits, no extensions: nothing else is copied.
-        return head + sequences + pictures + (b"\xfd\xf8\xf8\0" if self.profile == _HIGH else b"")
+        return head + sps + pps + (b"\xfd\xf8\xf8\0" if self.profile == _HIGH else b"")
 
     def sps_facts(self) -> SpsFacts:
         """Return the facts of the only SPS, to which all PPS must refer.
@@ -147,16 +147,16 @@ class ParameterSets:
         """
         if self.length_size != LENGTH_SIZE:
             raise Uncopyable("the lengths of its units are short")
-        if len(self.sequences) != 1 or not self.pictures:
+        if len(self.sps) != 1 or not self.pps:
             raise Uncopyable("it has several sets of parameters")
-        facts = SpsFacts.parse(self.sequences[0])
-        if any(PpsFacts.parse(unit).sps_id != facts.id for unit in self.pictures):
+        facts = SpsFacts.parse(self.sps[0])
+        if any(PpsFacts.parse(unit).sps_id != facts.id for unit in self.pps):
             raise Uncopyable("its parameter sets do not belong together")
         return facts
 
     def pps_ids(self) -> frozenset[int]:
         """Return the ids of the PPS, to which slices refer."""
-        return frozenset(PpsFacts.parse(unit).id for unit in self.pictures)
+        return frozenset(PpsFacts.parse(unit).id for unit in self.pps)
 
     def free_id(self) -> int:
         """Return the smallest id from 1 on that no SPS and no PPS has.
@@ -164,7 +164,7 @@ class ParameterSets:
         Raises:
             Uncopyable: all ids are taken.
         """
-        taken = self.pps_ids() | {SpsFacts.parse(unit).id for unit in self.sequences}
+        taken = self.pps_ids() | {SpsFacts.parse(unit).id for unit in self.sps}
         free = next((number for number in range(1, _MAX_IDS) if number not in taken), None)
         if free is None:
             raise Uncopyable("all ids of its parameter sets are taken")
@@ -184,10 +184,10 @@ class ParameterSets:
             self,
             constraints=self.constraints & other.constraints,
             level=max(self.level, other.level),
-            sequences=self.sequences + other.sequences,
-            pictures=self.pictures + other.pictures,
+            sps=self.sps + other.sps,
+            pps=self.pps + other.pps,
         )
-        if len(both.sequences) > _MAX_SPS or len(both.pictures) > _MAX_PPS:
+        if len(both.sps) > _MAX_SPS or len(both.pps) > _MAX_PPS:
             raise Uncopyable("it has too many parameter sets")
         return both
 
@@ -222,7 +222,7 @@ def _h264_units(extradata: bytes) -> tuple[bytes, ...]:
     if extradata[:1] != b"\1":
         return tuple(filter(None, split_units(extradata, 0)))
     sets = ParameterSets.parse(extradata)
-    return sets.sequences + sets.pictures
+    return sets.sps + sets.pps
 
 
 def _h265_units(extradata: bytes) -> tuple[bytes, ...]:

@@ -24,13 +24,14 @@ from app.pieces.packets import (
 )
 from app.video.container import frame_rate, video_packets
 from app.video.file_check import FrameTimes
+from app.video.kinds import check_readable
 from app.video.media import Media
 from app.video.sink import VideoWriter
 from app.video.streams import check_rotation
 from app.video.writing import Writing
 
 _RESULT_ENDINGS = ("", ".out")
-"""What jobs append to the name of a file for its result."""
+"""The endings that jobs append to the name of a file for its result."""
 _EQUAL_FIELDS = {
     "codec": "codec",
     "size": "size",
@@ -77,6 +78,7 @@ def join(
         OutputError, DiskFull: the output cannot be written.
     """
     split, media = read_manifest(manifest), Media(source)
+    check_readable(source)
     original = _check_source(split, media, source.stat().st_size)
     pieces = _read_results(split, results, original)
     with PieceJoiner(media, output, writing or Writing(), pieces) as joiner:
@@ -206,16 +208,16 @@ class PieceJoiner(VideoWriter):
     @property
     def warnings(self) -> list[str]:
         """Warnings, one line each, of content that is converted or dropped."""
-        return list(self._map.warnings)
+        return list(self._streams.warnings)
 
     def _check_container(self) -> None:
         codec = self._format.codec
-        if self._map.encoding.codec != codec:
+        if self._streams.encoding.codec != codec:
             raise OutputError(
                 f"{self._name}: the pieces are {codec}, but {self._name.suffix} would need another "
                 "codec; use the suffix of the source, or .mkv"
             )
-        check_rotation(self._format.matrix, self._map.muxer, self._name)
+        check_rotation(self._format.matrix, self._streams.muxer, self._name)
 
     def _finish(self) -> None:
         output, times = self._open_output(), FrameTimes()

@@ -32,7 +32,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class StreamFormat:
-    """What decoders must know before the first packet; if it is equal, one decoder can decode both.
+    """The facts that a decoder needs first; one decoder can decode all streams of equal formats.
 
     Attributes:
         codec: the name of the codec.

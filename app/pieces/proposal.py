@@ -55,7 +55,7 @@ class Border:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Proposal:
-    """Where a video would be split.
+    """A proposal of where to split a video.
 
     Attributes:
         path: the video.

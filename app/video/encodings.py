@@ -19,7 +19,7 @@ from app.types import Size
 from app.video.pixel_formats import Layout, layout
 
 Encoder = Literal["software", "auto", "nvenc"]
-"""Where frames are encoded: on the CPU, on a GPU if it can do it, or on a GPU only."""
+"""The device that encodes: the CPU, a GPU if it can do it, or a GPU only."""
 
 _ENCODER_OF_CODEC = {
     "h264": "libx264",

@@ -60,7 +60,7 @@ class VideoWriter(ABC):
         with ExitStack() as stack:
             self._input = stack.enter_context(media.open_container())
             self._video = main_video(self._input, media)
-            self._map = map_streams(self._input, media, output, writing.encoder)
+            self._streams = map_streams(self._input, media, output, writing.encoder)
             self._stack = stack.pop_all()
 
     def commit(self) -> None:
@@ -87,8 +87,8 @@ class VideoWriter(ABC):
         output = av.open(
             str(self._pending.path),
             "w",
-            format=self._map.muxer,
-            container_options=_muxer_options(self._map.muxer, self._input, self._video),
+            format=self._streams.muxer,
+            container_options=_muxer_options(self._streams.muxer, self._input, self._video),
             metadata_errors="surrogateescape",
         )
         tags = kept_tags(self._input.metadata, keep_location=self._writing.keep_location)
@@ -99,16 +99,16 @@ class VideoWriter(ABC):
 
     def _describe(self, stream: VideoStream, matrix: Matrix | None) -> None:
         """Set the facts of a video stream that belong to the container, not to the encoder."""
-        check_rotation(matrix, self._map.muxer, self._name)
+        check_rotation(matrix, self._streams.muxer, self._name)
         stream.set_display_matrix(matrix)
         tags = kept_tags(self._video.metadata, keep_location=self._writing.keep_location)
-        stream.metadata.update(tags_for_muxer(tags, self._map.muxer))
+        stream.metadata.update(tags_for_muxer(tags, self._streams.muxer))
         stream.disposition = self._video.disposition & ~Disposition.attached_pic
 
     def _add_other_streams(self, output: OutputContainer) -> Carrier:
         """Add the streams beside the video; call it after the video stream has been added."""
         keep_location = self._writing.keep_location
-        return Carrier(self._input, self._media, output, self._map, keep_location=keep_location)
+        return Carrier(self._input, self._media, output, self._streams, keep_location=keep_location)
 
     def _mux(
         self,
@@ -129,7 +129,7 @@ class VideoWriter(ABC):
         """Write the rest of the other streams, close the file and check it."""
         carrier.write_until(None)
         output.close()
-        check_file(self._pending.path, self._map.muxer, times, carrier.tallies, self._name)
+        check_file(self._pending.path, self._streams.muxer, times, carrier.tallies, self._name)
 
     def __enter__(self) -> Self:
         return self
@@ -155,7 +155,7 @@ class VideoSink(VideoWriter):
 
     def __init__(self, media: Media, output: Path, writing: Writing) -> None:
         super().__init__(media, output, writing)
-        self._converter = FrameConverter(self._map.encoding.pixel_format)
+        self._converter = FrameConverter(self._streams.encoding.pixel_format)
 
     def write(self, frame: Frame, boxes: Boxes) -> None:  # noqa: ARG002 - part of the contract
         """Encode ``frame``, a frame of the source, in which ``boxes`` have been hidden already."""
@@ -180,7 +180,7 @@ class VideoSink(VideoWriter):
             output,
             self._video,
             picture,
-            self._map.encoding,
+            self._streams.encoding,
             rate=piece.rate if piece is not None else frame_rate(self._video),
             quality=self._writing.quality,
             threads=threads if threads is not None else len(os.sched_getaffinity(0)),

@@ -120,10 +120,10 @@ def test_rgb_is_a_writable_copy_of_the_requested_size(source: FrameSource) -> No
 def test_regions_are_parts_of_the_whole(source: FrameSource) -> None:
     frame = next(iter(source))
     whole = frame.rgb()
-    part, wanted = frame.rgb(region=(7, 5, 30, 26)).astype(int), whole[5:26, 7:30]
-    assert np.abs(part - wanted).mean() < 0.1
+    part, expected = frame.rgb(region=(7, 5, 30, 26)).astype(int), whole[5:26, 7:30]
+    assert np.abs(part - expected).mean() < 0.1
     if frame.planes()[0].pixels.dtype == np.uint8:
-        np.testing.assert_array_equal(part, wanted)
+        np.testing.assert_array_equal(part, expected)
     with pytest.raises(ValueError, match="region"):
         frame.rgb(region=(0, 0, 65, 48))
 

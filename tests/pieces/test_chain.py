@@ -26,9 +26,9 @@ def test_a_joined_video_has_the_frames_times_and_audio_of_its_source(
     assert late == 0 or (source.suffix in {".ts", ".flv"} and 0 <= late < 1)
     assert [time - late for time in times(output)] == times(source)
     for index in range(len(FILMS[name].sounds)):
-        there, wanted = payloads(output, "audio", index), payloads(source, "audio", index)
-        assert b"".join(p[2] for p in there) == b"".join(p[2] for p in wanted)
-        assert float(there[0][0] - wanted[0][0]) == pytest.approx(float(late), abs=1e-3)
+        result, expected = payloads(output, "audio", index), payloads(source, "audio", index)
+        assert b"".join(p[2] for p in result) == b"".join(p[2] for p in expected)
+        assert float(result[0][0] - expected[0][0]) == pytest.approx(float(late), abs=1e-3)
 
 
 @pytest.mark.parametrize("name", ["turned.mp4", "ten.mkv", "ntsc.mp4", "prores.mov"])

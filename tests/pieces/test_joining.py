@@ -161,6 +161,10 @@ def _other_source(case: Case) -> None:
     replace(FILM, noise=9).write(case.source)
 
 
+def _missing_source(case: Case) -> None:
+    case.source.unlink()
+
+
 def _changed_source(case: Case) -> None:
     data = bytearray(case.source.read_bytes())
     data[-1] ^= 1
@@ -182,6 +186,7 @@ DAMAGES: list[tuple[Callable[[Case], None], type[FaceBlurError], str]] = [
     (_turned, MediaError, "differs from the first piece in its rotation"),
     (_coded_otherwise, MediaError, "differs from the first piece in its coding parameters"),
     (_other_source, UsageError, "is not the video that was split"),
+    (_missing_source, MediaError, "no such file"),
     (_changed_source, UsageError, "is not the video that was split"),
 ]
 

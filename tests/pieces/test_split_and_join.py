@@ -98,8 +98,8 @@ def test_the_joined_plan_hides_the_same_regions_as_the_plans_of_the_pieces(whole
     for piece in manifest.pieces:
         plan = read_plan(whole / "results" / f"{Path(piece.file).stem}.json")
         for frame in range(piece.frames):
-            there = joined.regions_at(piece.first + frame)
-            assert np.array_equal(there, plan.regions_at(frame))
+            result = joined.regions_at(piece.first + frame)
+            assert np.array_equal(result, plan.regions_at(frame))
 
 
 @pytest.fixture

@@ -28,17 +28,17 @@ from tests.pieces.split_videos import FILM, FILMS, X265, propose_inside_shots
 def test_pieces_have_the_frames_of_the_source(name: str, tmp_path: Path) -> None:
     source = FILMS[name].write(tmp_path / name)
     manifest = split(propose_inside_shots(source, 4), tmp_path / "pieces")
-    wanted, base = times(source), open_source(source).info.time_base
+    expected, base = times(source), open_source(source).info.time_base
     assert numbers(source) == [
         number for piece in manifest.pieces for number in numbers(tmp_path / "pieces" / piece.file)
     ]
     for piece in manifest.pieces:
-        there = times(tmp_path / "pieces" / piece.file)
-        assert len(there) == piece.frames
-        assert [time + piece.first_pts * base for time in there] == (
-            wanted[piece.first : piece.first + piece.frames]
+        result = times(tmp_path / "pieces" / piece.file)
+        assert len(result) == piece.frames
+        assert [time + piece.first_pts * base for time in result] == (
+            expected[piece.first : piece.first + piece.frames]
         )
-        assert there[0] == 0
+        assert result[0] == 0
 
 
 def test_pieces_have_the_packets_of_the_source(tmp_path: Path) -> None:
@@ -162,15 +162,15 @@ def test_frames_are_decoded_only_where_a_border_may_be(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "pieces", "wanted"),
+    ("seconds", "pieces", "expected"),
     [(None, 1, 1), (Fraction(1, 5), None, 4), (Fraction(100), None, 1), (None, 99, 4)],
 )
 def test_the_number_of_pieces(
-    seconds: Fraction | None, pieces: int | None, wanted: int, tmp_path: Path
+    seconds: Fraction | None, pieces: int | None, expected: int, tmp_path: Path
 ) -> None:
     source = FILM.write(tmp_path / "a.mp4")
     proposal = propose(source, seconds=seconds, pieces=pieces, inside_shots=True)
-    assert len(proposal.firsts) == wanted
+    assert len(proposal.firsts) == expected
     assert sum(proposal.counts) == 20
     assert min(proposal.counts) >= 2
 

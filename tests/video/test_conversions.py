@@ -49,7 +49,9 @@ def test_audio_that_starts_before_zero_moves_with_the_video(tmp_path: Path) -> N
     first = payloads(source, "audio")[0][0]
     assert first < 0
     output = copy_film(source, tmp_path / "b.mkv")
-    moved = {there - wanted for there, wanted in zip(times(output), times(source), strict=True)}
+    moved = {
+        result - expected for result, expected in zip(times(output), times(source), strict=True)
+    }
     assert len(moved) == 1
     sound = payloads(output, "audio")[0][0] - first
     assert abs(moved.pop() - sound) <= MS
@@ -70,8 +72,8 @@ def test_pcm_is_copied_into_mp4(name: str, film: Film, tmp_path: Path) -> None:
     with av.open(str(output)) as container:
         assert container.streams.audio[0].codec_context.name == film.sounds[0][0]
         assert container.streams.audio[0].codec_context.layout.name == "stereo"
-    there, wanted = (b"".join(p[2] for p in payloads(at, "audio")) for at in (output, source))
-    assert there == wanted
+    result, expected = (b"".join(p[2] for p in payloads(at, "audio")) for at in (output, source))
+    assert result == expected
 
 
 @pytest.mark.parametrize(("language", "known"), [("deu", "ger"), ("nld", "dut"), ("eng", "eng")])

@@ -33,9 +33,9 @@ def any_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encodings, "can_encode", lambda _: True)
 
 
-def _chosen(path: Path, encoding: Encoding, wanted: Encoder) -> Encoding:
+def _chosen(path: Path, encoding: Encoding, encoder: Encoder) -> Encoding:
     with av.open(str(path)) as container:
-        return with_hardware(encoding, container.streams.video[0], wanted)
+        return with_hardware(encoding, container.streams.video[0], encoder)
 
 
 @pytest.mark.usefixtures("any_gpu")
@@ -51,8 +51,8 @@ def test_nvenc_uses_the_same_codec_and_depth(
     encoding: Encoding, expected: Encoding, tmp_path: Path
 ) -> None:
     path = FILM.write(tmp_path / "a.mp4")
-    for wanted in ("auto", "nvenc"):
-        found = _chosen(path, encoding, wanted)
+    for encoder in ("auto", "nvenc"):
+        found = _chosen(path, encoding, encoder)
         assert found == expected
         assert found.codec == encoding.codec
     assert _chosen(path, encoding, "software") == encoding

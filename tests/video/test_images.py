@@ -141,8 +141,8 @@ def test_16_bits_are_kept(channels: int, tmp_path: Path) -> None:
     path.write_bytes(data[:33] + chunk + data[33:])
     frame = next(iter(open_source(path)))
     assert frame.planes()[0].pixels.dtype == np.uint16
-    wanted = pixels[:, :, 2::-1] if channels > 1 else np.repeat(pixels, 3, axis=2)
-    np.testing.assert_array_equal(frame.rgb(), wanted >> 8)
+    expected = pixels[:, :, 2::-1] if channels > 1 else np.repeat(pixels, 3, axis=2)
+    np.testing.assert_array_equal(frame.rgb(), expected >> 8)
     copy_film(path, output)
     found = cv2.imdecode(np.frombuffer(output.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     assert found is not None

@@ -7,8 +7,6 @@ import av
 import numpy as np
 import pytest
 from av.container import InputContainer
-from hypothesis import given
-from hypothesis import strategies as st
 
 from app.video import Media, Writing, open_mixing_sink, open_source
 from app.video.bitstream.access_unit import is_harmless, without_private_data
@@ -116,28 +114,6 @@ def test_a_packet_without_private_data_is_the_same_object() -> None:
     assert without_private_data(longer) == join_units([b"\x09\x10", b"\x65\x88"])
 
 
-@given(st.lists(st.binary(min_size=1, max_size=20), max_size=5))
-def test_splitting_reverses_joining_of_units(units: list[bytes]) -> None:
-    assert list(split_units(join_units(units))) == units
-
-
-@given(st.binary(max_size=40))
-def test_any_packet_is_read_or_refused(data: bytes) -> None:
-    for read in (lambda: list(split_units(data)), lambda: ParameterSets.parse(data).sps_facts()):
-        try:
-            read()
-        except Uncopyable:
-            continue
-
-
-@given(st.integers(0, 1 << 20))
-def test_exp_golomb_numbers_are_read(value: int) -> None:
-    code = f"{value + 1:b}"
-    bits = "0" * (len(code) - 1) + code + "1"
-    whole = bits.ljust(-(-len(bits) // 8) * 8, "0")
-    assert BitReader(int(whole, 2).to_bytes(len(whole) // 8)).exp_golomb() == value
-
-
 @pytest.mark.parametrize(
     "units",
     [
@@ -152,26 +128,6 @@ def test_units_that_change_or_end_the_stream_prevent_copying(
     film = with_messages(source, tmp_path / "odd.mp4", *units)
     with pytest.raises(Uncopyable):
         find_gops(Media(film))
-
-
-def test_parameter_sets_are_read_and_written(source: Path) -> None:
-    with av.open(str(source)) as container:
-        data = container.streams.video[0].codec_context.extradata
-    assert data is not None
-    sets = ParameterSets.parse(data)
-    assert bytes(sets) == data
-    assert (sets.sps_facts().id, sets.free_id()) == (0, 1)
-    with pytest.raises(Uncopyable, match="same ids"):
-        sets.joined(sets)
-    for damaged in (
-        b"",
-        data[:6],
-        b"\0\0\0\1" + data[4:],
-        data[:12],
-        data[:4] + b"\xfc" + data[5:],
-    ):
-        with pytest.raises(Uncopyable):
-            ParameterSets.parse(damaged).sps_facts()
 
 
 def test_slices_refer_to_the_parameter_sets_of_their_encoder(source: Path, tmp_path: Path) -> None:

@@ -70,8 +70,8 @@ def test_every_frame_is_written_at_its_time(name: str, tmp_path: Path) -> None:
     assert numbers(output) == numbers(source)
     tick = open_source(output).info.time_base
     exact = suffix == source.suffix
-    for there, wanted in zip(times(output), times(source), strict=True):
-        assert abs(there - wanted) <= (0 if exact else tick / 2)
+    for result, expected in zip(times(output), times(source), strict=True):
+        assert abs(result - expected) <= (0 if exact else tick / 2)
 
 
 def test_video_and_audio_may_move_together_in_mpeg_ts(
@@ -146,16 +146,16 @@ def test_hdr_facts_are_kept(codec: str, tmp_path: Path) -> None:
     written = film.write(tmp_path / "b.mp4")
     with av.open(str(written)) as container:
         found = next(container.decode(video=0))
-    light, wanted = content_light(found), content_light(first)
-    assert (light, light is not None) == (wanted, True)
-    there, was = mastering(found), mastering(first)
-    assert there is not None
-    assert was is not None
+    light, expected = content_light(found), content_light(first)
+    assert (light, light is not None) == (expected, True)
+    result, before = mastering(found), mastering(first)
+    assert result is not None
+    assert before is not None
     for name in ("red", "green", "blue", "white"):
-        assert [float(v) for v in getattr(there, name)] == pytest.approx(
-            [float(v) for v in getattr(was, name)], abs=1e-4
+        assert [float(v) for v in getattr(result, name)] == pytest.approx(
+            [float(v) for v in getattr(before, name)], abs=1e-4
         )
-    assert float(there.brightest) == pytest.approx(float(was.brightest), rel=1e-3)
+    assert float(result.brightest) == pytest.approx(float(before.brightest), rel=1e-3)
 
 
 def test_interlacing_is_kept(tmp_path: Path) -> None:
@@ -185,12 +185,12 @@ def test_audio_is_copied_bit_by_bit(name: str, film: Film, tmp_path: Path) -> No
     assert check_output(source, tmp_path / f"out{source.suffix}") == []
     output = copy_film(source, tmp_path / f"out{source.suffix}")
     for index, (_, language) in enumerate(film.sounds):
-        there, wanted = payloads(output, "audio", index), payloads(source, "audio", index)
-        assert len(wanted) > 0
-        assert b"".join(p[2] for p in there) == b"".join(p[2] for p in wanted)
-        assert there[0][0] == wanted[0][0]
+        result, expected = payloads(output, "audio", index), payloads(source, "audio", index)
+        assert len(expected) > 0
+        assert b"".join(p[2] for p in result) == b"".join(p[2] for p in expected)
+        assert result[0][0] == expected[0][0]
         if "pcm" not in film.sounds[0][0]:
-            assert there == wanted
+            assert result == expected
         with av.open(str(output)) as container:
             if source.suffix not in {".avi", ".flv", ".mov"}:
                 assert container.streams.audio[index].language == language
@@ -255,11 +255,11 @@ def test_subtitles_of_mp4_are_copied(tmp_path: Path) -> None:
     source = Film(count=60, subtitles=[("mov_text", "eng")]).write(tmp_path / "a.mp4")
     output = copy_film(source, tmp_path / "b.mp4")
 
-    def said(path: Path) -> list[tuple[object, ...]]:
+    def lines(path: Path) -> list[tuple[object, ...]]:
         return [packet for packet in payloads(path, "subtitle") if len(packet[2]) > 2]
 
-    assert said(output) == said(source)
-    assert len(said(output)) == 2
+    assert lines(output) == lines(source)
+    assert len(lines(output)) == 2
 
 
 def test_chapters_and_titles_are_kept_but_not_locations_and_devices(tmp_path: Path) -> None:

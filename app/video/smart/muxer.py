@@ -102,7 +102,7 @@ def signature(picture: av.VideoFrame) -> Signature:
 
 @dataclass(slots=True)
 class MixRecord:
-    """What was written, to be compared with the finished file.
+    """A record of what was written, to be compared with the finished file.
 
     Attributes:
         gops: the packets of the source.

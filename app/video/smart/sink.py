@@ -48,7 +48,7 @@ class MixingSink(VideoSink):
         encoded = gops.to_encode(hidden)
         super().__init__(media, output, writing)
         try:
-            check_containers(media.format, self._map)
+            check_containers(media.format, self._streams)
             _check_no_piece(self._input)
             picture = first_frame(media)
             # Nothing is written to this container: it only holds the encoder.

@@ -1,10 +1,10 @@
 # The image: `docker build .` for NVIDIA GPUs, `docker build --build-arg VARIANT=cpu .` without.
-# docs/image.md says how to use it. No "# syntax" line: it would have to be fetched.
+# See docs/image.md. There is no "# syntax" line, because its frontend would have to be downloaded.
 ARG BASE_IMAGE=debian:bookworm-slim
 ARG VARIANT=cuda
 
 FROM ${BASE_IMAGE} AS python
-# The newest fixes of a stable release are wanted, not pinned versions.
+# Security fixes of a stable release matter more than pinned versions.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends python3 \
@@ -15,7 +15,7 @@ FROM python AS tools
 RUN apt-get update \
     && apt-get install -y --no-install-recommends python3-pip \
     && python3 -m venv --without-pip /opt/venv
-# An index other than the default one; read by pip.
+# Another package index; pip reads it.
 ARG PIP_INDEX_URL
 
 FROM tools AS lock-cpu
@@ -27,8 +27,8 @@ COPY requirements-gpu.txt /lock/requirements.txt
 # hadolint ignore=DL3006
 FROM lock-${VARIANT} AS packages
 COPY requirements-insightface.txt /lock/
-# Wheels only: nothing is compiled. --no-deps: the locks are whole, but for packages that collide.
-# A proxy with a certificate of its own is let through by --secret id=ca_bundle,src=FILE.
+# Wheels only: nothing is compiled. --no-deps: the locks are complete, except for colliding packages.
+# For a proxy with its own certificate, use --secret id=ca_bundle,src=FILE.
 RUN --mount=type=secret,id=ca_bundle --mount=type=cache,target=/root/.cache/pip \
     if [ -s /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi; \
     for lock in requirements.txt requirements-insightface.txt; do \
@@ -42,10 +42,10 @@ COPY app app
 COPY models models
 COPY scripts/entrypoint.sh scripts/
 COPY serve ./
-# The pack that is baked in. Weights that lie in the checkout are used if their hash is right; others
-# are downloaded. No other pack takes its place: without its publisher build with MODELS=dlib.
+# The model pack in the image. Weights in the checkout are used if their hash is right; others are
+# downloaded. No other pack replaces it: if its publisher is unreachable, build with MODELS=dlib.
 ARG MODELS=open
-# Runs with the system's Python, which has pip; the packages are those of the image.
+# Runs with the system's Python, which has pip, and with the packages of the image.
 RUN --mount=type=secret,id=ca_bundle --mount=type=cache,target=/root/.cache/pip \
     if [ -s /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi; \
     export PYTHONDONTWRITEBYTECODE=1; \
@@ -65,7 +65,7 @@ ENV NVIDIA_VISIBLE_DEVICES=all \
 # hadolint ignore=DL3006
 FROM base-${VARIANT} AS image
 COPY --from=packages /opt/venv /opt/venv
-# CUDA and cuDNN are wheels: make their libraries known to the loader.
+# CUDA and cuDNN are wheels: tell the loader where their libraries are.
 RUN find /opt/venv -type d -path '*/nvidia/*/lib' >/etc/ld.so.conf.d/face-blur.conf \
     && ldconfig \
     && useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin face-blur
@@ -75,7 +75,7 @@ COPY --from=program /opt/scripts /opt/scripts
 COPY --from=program /opt/serve /opt/serve
 ARG MODELS=open
 ARG REVISION=unknown
-# ONNX Runtime would send telemetry, and SVT-AV1 writes to stderr whatever happens.
+# ONNX Runtime would send telemetry, and SVT-AV1 always writes to stderr.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/opt \
     PYTHONSAFEPATH=1 \

@@ -11,6 +11,7 @@ WEIGHTS ?= $(wildcard ../shared/weights)
 
 COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes \
 	--strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+EXTRAS := --extra aws --extra models --extra service
 # What the image has in another package already: these two would write over its files.
 COLLIDING := --unsafe-package onnxruntime --unsafe-package opencv-python
 
@@ -21,7 +22,7 @@ help:  ## List the targets
 
 setup: $(VENV)/ready  ## Make .venv, fetch the default models and the media of demo and tests
 
-demo: setup  ## Hide faces in two clips, into ./demo, and say where to look
+demo: setup  ## Hide faces in two videos, in ./demo, and print where to look
 	$(BIN)/python -m scripts.demo demo
 
 test: setup  ## Run the tests
@@ -32,18 +33,18 @@ check: $(VENV)/installed  ## Check style, format and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile
-	$(BIN)/shellcheck scripts/*.sh .ci/run
+	$(BIN)/shellcheck scripts/*.sh .ci/run .ci/engine.sh
 
-bench: setup  ## Measure everything, into docs/benchmarks.md; QUICK=1 for a first look
+bench: setup  ## Measure everything and write docs/benchmarks.md; QUICK=1 for a quick run
 	$(BIN)/python -m bench.report $(if $(QUICK),--quick)
 
-lock: $(VENV)/installed  ## Solve the dependencies anew, after a change of pyproject.toml
-	$(COMPILE) --allow-unsafe --output-file requirements.txt pyproject.toml
-	$(COMPILE) --allow-unsafe --extra dev --constraint requirements.txt \
+lock: $(VENV)/installed  ## Lock the dependencies again, after a change of pyproject.toml
+	$(COMPILE) --allow-unsafe $(EXTRAS) --output-file requirements.txt pyproject.toml
+	$(COMPILE) --allow-unsafe $(EXTRAS) --extra dev --constraint requirements.txt \
 		--output-file requirements-dev.txt pyproject.toml
-	$(COMPILE) $(COLLIDING) --constraint requirements.txt \
+	$(COMPILE) $(COLLIDING) $(EXTRAS) --constraint requirements.txt \
 		--output-file requirements-gpu.txt pyproject.toml requirements-gpu.in
-	$(COMPILE) $(COLLIDING) --extra dev --constraint requirements-dev.txt \
+	$(COMPILE) $(COLLIDING) $(EXTRAS) --extra dev --constraint requirements-dev.txt \
 		--constraint requirements-gpu.txt --output-file requirements-gpu-dev.txt \
 		pyproject.toml requirements-gpu.in
 	$(COMPILE) $(COLLIDING) --constraint requirements-dev.txt \
@@ -58,20 +59,20 @@ image:  ## Build the image for CPUs, face-blur:cpu
 image-gpu:  ## Build the image for NVIDIA GPUs, face-blur:cuda
 	scripts/image.sh build cuda
 
-run:  ## Serve on port 8080 out of the image for CPUs
+run:  ## Run the image for CPUs on port 8080
 	scripts/image.sh run cpu
 
-smoke: setup  ## Build the image for CPUs, and use it as its users would
+smoke: setup  ## Build the image for CPUs, and test it
 	scripts/image.sh smoke cpu
 
 gpu-check: setup $(GPU_VENV)/installed  ## On a machine with an NVIDIA GPU: test and measure it
 	FACE_BLUR_GPU_CHECK=1 $(GPU_VENV)/bin/python -m pytest tests/gpu
 	$(GPU_VENV)/bin/python -m bench.gpu
 
-transform-local: setup  ## Live through a transform job without an account, into ./transform-local
+transform-local: setup  ## Run a transform job without an AWS account, in ./transform-local
 	$(BIN)/python -m scripts.transform_local
 
-clean:  ## Remove what make made; downloads stay in the cache
+clean:  ## Delete build outputs; downloads stay in the cache
 	rm -rf $(VENV) $(GPU_VENV) demo transform-local build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find app models scripts bench tests testmedia -name __pycache__ -type d -prune -exec rm -rf {} +
 

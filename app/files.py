@@ -30,10 +30,19 @@ def sha256_of(file: MediaFile) -> str:
         MediaError: the file cannot be read.
     """
     try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return file_hash(file)
     except OSError as error:
         raise MediaError(f"{file}: cannot be read: {error.strerror}") from error
+
+
+def file_hash(file: MediaFile) -> str:
+    """Return the SHA-256 of a file in hexadecimal, without holding the file in memory.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def is_disk_full(error: OSError) -> bool:
@@ -168,6 +177,21 @@ def replacing(output: Path, *, overwrite: bool = True) -> Iterator[IO[bytes]]:
             yield file
         with writing(output):
             pending.commit()
+    finally:
+        pending.discard()
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file, and its folder if it is missing; replace an older file only when complete.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pending = PendingFile(path, overwrite=True)
+    try:
+        pending.path.write_bytes(data)
+        pending.commit()
     finally:
         pending.discard()
 

@@ -1,7 +1,7 @@
-"""Records, array aliases and the contracts of the parts.
+"""Shared records, array aliases and the protocols of the replaceable parts.
 
-Arrays: an image is ``(h, w, 3)`` uint8 RGB; boxes are ``(N, 4)`` float32, ``x1, y1, x2, y2`` in
-pixels of the upright picture, and may overhang it. Frames count from 0 in presentation order.
+Arrays: an image is ``(h, w, 3)`` uint8 RGB. Boxes are ``(N, 4)`` float32, ``x1, y1, x2, y2`` in
+pixels of the upright frame, and may extend beyond it. Frames count from 0 in presentation order.
 Time is exact: integer pts in units of a ``Fraction`` time base.
 """
 
@@ -24,7 +24,7 @@ Embeddings: TypeAlias = NDArray[np.float32]
 Size: TypeAlias = tuple[int, int]
 """Width and height, in pixels."""
 Region: TypeAlias = tuple[int, int, int, int]
-"""``x1, y1, x2, y2`` in whole pixels inside the picture; ``x2`` and ``y2`` are exclusive."""
+"""``x1, y1, x2, y2`` in whole pixels inside the frame; ``x2`` and ``y2`` are exclusive."""
 Progress: TypeAlias = Callable[[str, int, int | None], None]
 """Called with the name of a stage, the number of units done, and the number expected (None:
 unknown). Cheap enough for every frame; an exception that it raises stops the work."""
@@ -37,11 +37,11 @@ def _check_shape(name: str, array: NDArray[Any], expected: tuple[int, ...]) -> N
 
 @dataclass(frozen=True, slots=True)
 class Faces:
-    """The faces of one picture, as parallel arrays.
+    """The faces of one image, as parallel arrays.
 
     ``boxes`` (N, 4) float32 xyxy pixels; ``scores`` (N,) float32 in 0..1; ``landmarks`` (N, 5, 2)
     float32 pixels (x, y): left eye, right eye, nose, left and right mouth corner *as seen in the
-    picture* (the left eye is the one further left of an upright face).
+    image* (the left eye of an upright face is the one further left).
 
     Raises:
         ValueError: the arrays do not have these shapes.
@@ -62,20 +62,20 @@ class Faces:
 
     @classmethod
     def empty(cls) -> Self:
-        """No faces."""
+        """Return a record without faces."""
         return cls(
             np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32)
         )
 
     def take(self, index: NDArray[Any] | Sequence[int]) -> "Faces":
-        """The faces at ``index`` (indices or a boolean mask)."""
+        """Return the faces at ``index`` (indices or a boolean mask)."""
         chosen = np.asarray(index)
         if chosen.size == 0:
             return Faces.empty()
         return Faces(self.boxes[chosen], self.scores[chosen], self.landmarks[chosen])
 
     def moved(self, scale: tuple[float, float], offset: tuple[float, float]) -> "Faces":
-        """Faces in other coordinates: ``x * scale + offset``, per axis (x, y)."""
+        """Return the faces in other coordinates: ``x * scale + offset``, per axis (x, y)."""
         factor, shift = np.asarray(scale, np.float32), np.asarray(offset, np.float32)
         return Faces(
             self.boxes * np.tile(factor, 2) + np.tile(shift, 2),
@@ -85,32 +85,32 @@ class Faces:
 
 
 class MediaFile(Protocol):
-    """A file to read from, as often as needed: a ``Path``, or one that lies elsewhere.
+    """A file that can be read any number of times: a ``Path``, or a remote file.
 
-    ``str`` of it is what messages call it. What reading from elsewhere raises is an error of
-    ours, never an ``OSError``.
+    Messages name it by its ``str``. Reading a remote file raises errors of this package, never an
+    ``OSError``.
     """
 
     @property
     def name(self) -> str:
-        """What a plan calls it."""
+        """The file name, as written to a plan."""
 
     def exists(self) -> bool:
-        """Whether it is there."""
+        """Return whether the file exists."""
 
     def is_file(self) -> bool:
-        """Whether reading from it comes to an end."""
+        """Return whether it is a regular file, whose data ends."""
 
     def open(self, mode: Literal["rb"], /) -> BufferedReader:
-        """A reader of its own, at the first byte."""
+        """Return a new, independent reader at the first byte."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """One plane of a picture, as a writable view that is already upright.
+    """One plane of a frame, as a writable view that is already upright.
 
-    ``pixels`` is (h, w) or (h, w, c), uint8 or uint16. The picture's pixel (x, y) lies at
-    ``pixels[y >> shift_y, x >> shift_x]``. ``black`` is the value of black, one for each channel.
+    ``pixels`` is (h, w) or (h, w, c), uint8 or uint16. The pixel (x, y) of the frame lies at
+    ``pixels[y >> shift_y, x >> shift_x]``. ``black`` has the value of black for each channel.
     """
 
     pixels: NDArray[Any]
@@ -120,39 +120,39 @@ class Plane:
 
 
 class Frame(Protocol):
-    """One decoded picture. Coordinates are of the upright picture."""
+    """One decoded frame. Coordinates are those of the upright frame."""
 
     @property
     def index(self) -> int:
-        """Number in presentation order, from 0."""
+        """The number in presentation order, from 0."""
 
     @property
     def pts(self) -> int:
-        """Presentation time in units of the source's time base."""
+        """The presentation time in units of the source's time base."""
 
     @property
     def size(self) -> Size:
-        """Width and height of the upright picture."""
+        """Width and height of the upright frame."""
 
     def rgb(self, size: Size | None = None, region: Region | None = None) -> Image:
-        """A copy as RGB: of ``region`` (default: all), scaled to ``size`` (default: as it is)."""
+        """Return a copy of ``region`` (default: all) as RGB, scaled to ``size`` if given."""
 
     def luma(self, size: Size, region: Region) -> Luma:
-        """How light ``region`` is, averaged to ``size``: 16 or 0 is black, 235 or 255 white."""
+        """Return the luma of ``region`` averaged to ``size``: black 0 or 16, white 235 or 255."""
 
     def quantiser(self, region: Region) -> float | None:
-        """The mean quantiser of ``region`` on the scale of H.264, 0..51; None where it is unknown.
+        """Return the mean quantiser of ``region`` on the scale of H.264, 0..51; None if unknown.
 
-        Larger ones leave less detail: 6 more double the step.
+        Larger values keep less detail: 6 more double the quantiser step.
         """
 
     def planes(self) -> tuple[Plane, ...]:
-        """Writable views of the planes; what is written is what a sink encodes."""
+        """Return writable views of the planes. A sink encodes what is written to them."""
 
 
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
-    """What is known of a file before its frames are read. ``frames`` is None when unknown."""
+    """Properties of a file that are known before decoding. ``frames`` is None if unknown."""
 
     size: Size
     time_base: Fraction
@@ -164,9 +164,9 @@ class MediaInfo:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Frames that need no other ones to be decoded, numbers ``first`` to ``end`` (exclusive).
+    """Frames ``first`` to ``end`` (exclusive), which can be decoded without other frames.
 
-    They are shown from ``start`` to ``last`` (inclusive), pts in units of the source's time base.
+    Their pts run from ``start`` to ``last`` (inclusive), in units of the source's time base.
     """
 
     first: int
@@ -176,36 +176,36 @@ class Stretch:
 
 
 class FrameSource(Protocol):
-    """Frames in presentation order; each iteration starts again at the first frame.
+    """The frames of a file in presentation order. Each iteration starts at the first frame.
 
-    Raises ``MediaError`` for a frame that cannot be decoded: none is skipped in silence.
+    Raises ``MediaError`` for a frame that cannot be decoded: no frame is skipped silently.
     """
 
     @property
     def info(self) -> MediaInfo:
-        """What is known of the file before its frames are read."""
+        """Properties of the file that are known before decoding."""
 
     def __iter__(self) -> Iterator[Frame]: ...
 
 
 class PartialSource(FrameSource, Protocol):
-    """Frames of a file, of which some can be left out."""
+    """A source that can decode only parts of its file."""
 
     def only(self, stretches: Sequence[Stretch]) -> Iterator[Frame]:
-        """The frames of some stretches, in order, with the numbers they have among all."""
+        """Yield the frames of some stretches in order, with their numbers in the whole file."""
 
 
 class FrameSink(Protocol):
-    """Takes every frame of a source, in order, and puts a finished file in place, or nothing.
+    """Write every frame of a source, in order, to a complete file or to none.
 
-    Leaving the context without ``commit`` (or with an exception) removes all that was written.
+    Leaving the context without ``commit`` (or with an exception) removes partial output.
     """
 
     def write(self, frame: Frame, boxes: Boxes) -> None:
-        """Encode ``frame``, in which ``boxes`` (N, 4) have been hidden already."""
+        """Encode ``frame``, in which ``boxes`` (N, 4) are already hidden."""
 
     def commit(self) -> None:
-        """Finish the file, check it, and move it to its final name."""
+        """Finish the file, verify it, and move it to its final name."""
 
     def __enter__(self) -> Self: ...
 
@@ -218,31 +218,31 @@ class FrameSink(Protocol):
 
 
 class ShotDetector(Protocol):
-    """Finds cuts. A cut is the index of the first frame of the new shot; frame 0 is none."""
+    """Find cuts. A cut is the index of the first frame of a new shot; frame 0 is not a cut."""
 
     @property
     def latency(self) -> int:
-        """How many later frames may have to be pushed before a cut is told."""
+        """Maximum number of later frames that must be pushed before a cut is reported."""
 
     def push(self, frame: Frame) -> list[int]:
-        """Take the next frame; return the cuts that are certain now."""
+        """Process the next frame; return the cuts that are certain now."""
 
     def flush(self) -> list[int]:
-        """No more frames: return the last cuts, and be ready for another video."""
+        """End the video: return the remaining cuts, and reset for another video."""
 
 
 class FaceDetector(Protocol):
-    """Finds faces in pictures."""
+    """Find faces in images."""
 
     def input_size(self, size: Size) -> Size:
-        """The size, of about the same shape, in which whole pictures of ``size`` are best given."""
+        """Return the best input size for a frame of ``size``, of about the same aspect ratio."""
 
     def detect(self, images: Sequence[Image]) -> list[Faces]:
-        """A batch of images of any sizes in, one ``Faces`` each, in pixels of its image."""
+        """Return one ``Faces`` per image, in pixels of that image; image sizes may differ."""
 
 
 class FaceRecogniser(Protocol):
-    """Tells people apart by aligned chips of their faces."""
+    """Compute embeddings from chips: aligned face crops."""
 
     @property
     def chip_size(self) -> int:
@@ -250,18 +250,18 @@ class FaceRecogniser(Protocol):
 
     @property
     def template(self) -> Landmarks:
-        """(5, 2) where the landmarks lie in a chip."""
+        """Positions of the landmarks in a chip, (5, 2) pixels."""
 
     @property
     def dimension(self) -> int:
         """Length of an embedding."""
 
     def embed(self, chips: Sequence[Image]) -> Embeddings:
-        """``(chip_size, chip_size, 3)`` chips in, (N, dimension) unit-length embeddings out."""
+        """Return (N, dimension) unit-length embeddings of ``(chip_size, chip_size, 3)`` chips."""
 
 
 class Effect(Protocol):
-    """Hides boxed regions in place and touches no pixel outside its mask."""
+    """Hide faces in place, without touching any pixel outside the mask."""
 
     def hide(self, planes: Sequence[Plane], boxes: Boxes) -> None:
-        """Hide each of the (N, 4) boxes, margin included; they may overhang the picture."""
+        """Hide each of the (N, 4) boxes, margin included; they may extend beyond the frame."""

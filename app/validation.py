@@ -22,6 +22,8 @@ _OBJECTS: Final = frozenset({"model_type", "model_attributes_type", "dataclass_t
 _WORDS: Final = {
     "missing": "missing",
     "extra_forbidden": "unknown key",
+    "unexpected_keyword_argument": "unknown key",
+    "missing_argument": "missing",
     "invalid_key": "has a key that is not a string",
     "int_type": "is not a whole number",
     "int_parsing": "is not a whole number",

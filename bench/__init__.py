@@ -1,1 +1,1 @@
-"""Measurements. Each module runs as ``python -m bench.NAME``."""
+"""Measurements of quality, cost and strength. Each module runs as ``python -m bench.NAME``."""

@@ -2,14 +2,14 @@
 
     python -m bench.calibrate_detector
 
-writes ``models/open/centerface-calibration.json``, which is committed: fetching the pack then needs
-neither pictures nor a run, and gives the same bytes on every machine. Afterwards put the sha256
-that this prints into ``pack.toml``.
+writes ``models/open/centerface-calibration.json``, which is committed. So fetching the pack needs
+no images and no inference, and gives the same bytes on every machine. Afterwards put the printed
+SHA-256 into ``pack.toml``.
 
-The pictures are public ones that a fresh machine can have: portraits of the ``face_recognition``
-source distribution and a group photograph of the ``insightface`` wheel. Each is looked at in
-three sizes, and once darkened. Ranges hold 99.99 % of the values on either side of each picture:
-rare peaks would cost all others their precision.
+The images are public: portraits from the ``face_recognition`` source distribution, and a group
+photograph from the ``insightface`` wheel. Each is used in three sizes, and once darkened. Ranges
+cover 99.99 % of the values on either side for each image: rare peaks would cost precision for all
+other values.
 """
 
 import argparse
@@ -22,13 +22,15 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from app.files import write_file
 from app.networks.onnx_graph import serialise
 from app.networks.sessions import open_session
-from app.packs.archives import download, extract, put
+from app.packs.archives import download, extract
 from app.packs.catalogue import load_pack
+from app.packs.convert import Calibration
 from app.packs.convert.centerface import convert
-from app.packs.convert.equalisation import equalise, factors, links
-from app.packs.convert.quantisation import KEEP_FLOAT, Calibration, observed, quantise
+from app.packs.convert.quantisation import CENTERFACE_FLOAT, quantise, quantised_activations
+from app.packs.convert.weight_equalisation import equalisable, equalise, factors
 from app.types import Image
 from testmedia.fetch import fetch
 
@@ -41,7 +43,7 @@ Values = NDArray[np.float32]
 
 
 def pictures() -> Iterator[Image]:
-    """The calibration pictures, RGB, with sides that are multiples of 32."""
+    """Yield the calibration images, RGB, with sides that are multiples of 32."""
     for name in PICTURES:
         decoded = np.asarray(cv2.imread(str(fetch(name))), np.uint8)
         picture = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
@@ -53,7 +55,7 @@ def pictures() -> Iterator[Image]:
 
 
 def activations(model: onnx.ModelProto, names: list[str]) -> Iterator[dict[str, Values]]:
-    """The named activations for each of the pictures."""
+    """Yield the named activations for each image."""
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
     probe.graph.output.extend(
@@ -67,8 +69,8 @@ def activations(model: onnx.ModelProto, names: list[str]) -> Iterator[dict[str, 
 
 
 def measure_octaves(model: onnx.ModelProto) -> dict[str, str]:
-    """By how much each channel can be enlarged."""
-    depthwise = {name: alone for name, _, _, alone in links(model)}
+    """Return by how much each channel can be scaled up."""
+    depthwise = {name: alone for name, _, _, alone in equalisable(model)}
     peaks = {name: np.zeros(1, np.float32) for name in depthwise}
     for values in activations(model, list(depthwise)):
         for name, value in values.items():
@@ -79,8 +81,8 @@ def measure_octaves(model: onnx.ModelProto) -> dict[str, str]:
 
 
 def measure_ranges(model: onnx.ModelProto) -> dict[str, tuple[float, float]]:
-    """The range of every activation that is rounded."""
-    ranges = dict.fromkeys(observed(model, KEEP_FLOAT), (0.0, 0.0))
+    """Return the range of every quantised activation."""
+    ranges = dict.fromkeys(quantised_activations(model, CENTERFACE_FLOAT), (0.0, 0.0))
     for values in activations(model, list(ranges)):
         for name, value in values.items():
             low, high = np.percentile(value, (100 - PERCENT, PERCENT))
@@ -91,7 +93,7 @@ def measure_ranges(model: onnx.ModelProto) -> dict[str, tuple[float, float]]:
 
 
 def main() -> None:
-    """Write the calibration and say what the quantised file will be."""
+    """Write the calibration, and print the hash of the quantised model."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     pack = load_pack("open")
     source = next(item for item in pack.sources if item.converter == "centerface-int8")
@@ -101,8 +103,10 @@ def main() -> None:
     model = equalise(model, octaves)
     calibration = Calibration(measure_ranges(model), octaves)
     path = pack.folder / source.calibration
-    put(path, calibration.to_json().encode())
-    digest = hashlib.sha256(serialise(quantise(model, calibration.ranges, KEEP_FLOAT))).hexdigest()
+    write_file(path, calibration.to_json().encode())
+    digest = hashlib.sha256(
+        serialise(quantise(model, calibration.ranges, CENTERFACE_FLOAT))
+    ).hexdigest()
     print(f"{path}\n{source.produces} {digest}")
 
 

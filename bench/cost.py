@@ -1,11 +1,10 @@
-"""What Face blur costs: CPU seconds and peak memory, against a plain transcode of the same file.
+"""Measure the cost of Face blur: CPU seconds and peak memory, compared with a plain transcode.
 
-    python -m bench.cost [CLIP] [--people DIR] [--runs N] [--stages] [--set NAME=VALUE]...
+    python -m bench.cost [VIDEO] [--people DIR] [--runs N] [--stages] [--set NAME=VALUE]...
 
-Each run is a process of its own, and what the kernel counted for it is reported: user and system
-seconds of all its threads, the largest resident set, and the time on the clock. Figures are medians
-over the runs, which alternate so that a busy machine disturbs both sides alike. Without CLIP a clip
-of 400 frames of 1920 x 1080 is made.
+Each run is a separate process, measured by the kernel: user and system seconds of all threads, the
+largest resident set, and wall-clock time. Figures are medians. Runs of both commands alternate, so
+that other load affects both alike. Without VIDEO, a video of 400 frames of 1920 x 1080 is made.
 """
 
 import argparse
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import av
 
-from bench.clips import make
+from bench.long_video import make
 
 HERE = Path(__file__).resolve().parent
 
@@ -30,7 +29,7 @@ FRAMES = 400
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """CPU and clock in seconds, peak resident memory in MiB."""
+    """CPU and wall-clock time in seconds, peak resident memory in MiB."""
 
     cpu: float
     clock: float
@@ -38,17 +37,15 @@ class Cost:
 
 
 def measure(command: Sequence[str]) -> Cost:
-    """Run a command and count what it takes.
+    """Run a command and measure it.
 
     Raises:
-        RuntimeError: it failed.
+        RuntimeError: the command failed.
     """
     with tempfile.TemporaryDirectory() as name:
         result = Path(name) / "result.json"
         launch = [sys.executable, "-S", str(HERE / "launch.py"), str(result)]
-        done = subprocess.run(  # noqa: S603 - the arguments are those of this script
-            [*launch, *command], check=False, capture_output=True, text=True
-        )
+        done = subprocess.run([*launch, *command], check=False, capture_output=True, text=True)
         if done.returncode:
             error = done.stderr.strip()
             raise RuntimeError(f"{' '.join(command)}: exit {done.returncode}: {error}")
@@ -56,7 +53,7 @@ def measure(command: Sequence[str]) -> Cost:
 
 
 def median(costs: Sequence[Cost]) -> Cost:
-    """The median of each figure."""
+    """Return the median of each figure."""
     return Cost(
         statistics.median(cost.cpu for cost in costs),
         statistics.median(cost.clock for cost in costs),
@@ -67,7 +64,7 @@ def median(costs: Sequence[Cost]) -> Cost:
 def commands(
     clip: Path, folder: Path, options: Sequence[str], *, stages: bool
 ) -> dict[str, list[str]]:
-    """What is measured: each command by its name, ``options`` being settings of Face blur."""
+    """Return the commands to measure by name; ``options`` are settings of Face blur."""
     tool = [sys.executable, "-m", "app.cli"]
     plan, output = str(folder / "plan.json"), str(folder / f"out{clip.suffix}")
     common = ["--quiet", "--overwrite", *options]
@@ -80,7 +77,7 @@ def commands(
 
 
 def report(costs: dict[str, list[Cost]], frames: int) -> str:
-    """A table of medians, and what everything takes over the plain transcode."""
+    """Return a table of medians, with the CPU ratio to the plain transcode."""
     base = median(costs["transcode"])
     lines = [f"{'':10} {'CPU s':>8} {'ms/frame':>9} {'clock s':>8} {'MiB':>6} {'CPU ratio':>10}"]
     for name, runs in costs.items():
@@ -97,31 +94,33 @@ def report(costs: dict[str, list[Cost]], frames: int) -> str:
 
 
 def count(clip: Path) -> int:
-    """Number of frames that a file decodes to."""
+    """Return the number of frames that a file decodes to."""
     with av.open(str(clip)) as container:
         return sum(1 for _ in container.decode(video=0))
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="CPU and memory of Face blur over a transcode.")
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description="Compare CPU time and memory of Face blur with a transcode."
+    )
     parser.add_argument("clip", nargs="?", type=Path, help=f"default: {FRAMES} made frames")
     parser.add_argument("--people", type=Path, help="folder of reference photos")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--stages", action="store_true", help="measure analyse and render, too")
+    parser.add_argument("--stages", action="store_true", help="also measure analyse and render")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="settings")
     return parser.parse_args()
 
 
 def run(arguments: argparse.Namespace, folder: Path) -> str:
-    """Measure what the command line asks for; the text to print."""
+    """Measure what the command line requests; return the text to print."""
     settings = [f"people={arguments.people}"] if arguments.people else []
     options = [part for item in settings + arguments.settings for part in ("--set", item)]
     clip = arguments.clip or make(FRAMES, folder / "made.mp4").path
-    wanted = commands(clip, folder, options, stages=arguments.stages)
-    costs: dict[str, list[Cost]] = {name: [] for name in wanted}
+    to_run = commands(clip, folder, options, stages=arguments.stages)
+    costs: dict[str, list[Cost]] = {name: [] for name in to_run}
     for _ in range(arguments.runs):
-        for name, command in wanted.items():
+        for name, command in to_run.items():
             costs[name].append(measure(command))
     frames = count(clip)
     title = f"{clip.name}: {frames} frames, {arguments.runs} runs, {os.cpu_count()} CPUs"

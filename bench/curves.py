@@ -1,4 +1,4 @@
-"""The scale of a recogniser from measured tracks: similarities over the quality of a track."""
+"""Fit the scale of a recogniser to measured tracks: similarity as a function of track quality."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,30 +7,30 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.verification import Comparison, highest, lowest
+from bench.rates import Comparison, highest, lowest
 
 MISSED = 0.01
-"""Part of the tracks of the right person that may stay below ``doubtful``: such a person would stay
-visible with ``listed``."""
+"""Part of the right person's tracks that may stay below ``doubtful``. With ``listed`` such a person
+would stay visible."""
 MATCHED = 0.001
-"""Part of the strangers that may reach ``sure``: they would stay visible with ``others``."""
+"""Part of the strangers that may reach ``sure``. With ``others`` they would stay visible."""
 GROUP = 10
-"""People of a group from which on its strangers are counted by themselves, too: some groups of
-people are more like each other than people at large, and ``sure`` has to hold among them."""
-USEFUL = 0.25
-"""Where more strangers than that reach ``doubtful``, nothing can be told of a track."""
+"""Minimum people of a group whose strangers are also counted separately: within some groups people
+are more alike than elsewhere, and ``sure`` must hold there too."""
+MAX_STRANGERS = 0.25
+"""If more strangers than this part reach ``doubtful``, a track of this quality says nothing."""
 BINS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 1.01)
-"""Borders of the qualities that are counted together."""
-ENOUGH = 50
-"""People with two sittings from which on a curve is worth more than the one in force."""
-FEWEST = 100
-"""Pairs of one person without which a bin is left out: the first of them can be missed."""
+"""Borders of the quality bins."""
+MIN_PEOPLE = 50
+"""Minimum people with two sittings to replace the present curve."""
+MIN_PAIRS = 100
+"""Minimum pairs of one person in a bin: with fewer, 1 % of them cannot be measured."""
 REPLICATES = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """What tracks of about one quality say: similarities, and 95 % bounds of ``doubtful``."""
+    """Statistics of the tracks in a quality bin; ``bounds`` are the 95 % bounds of ``doubtful``."""
 
     quality: float
     genuine: int
@@ -43,18 +43,18 @@ class Bin:
 
 
 Groups = Sequence[Sequence[int]]
-"""Numbers of the people of each group."""
+"""The people of each group, as indices."""
 
 
 def bins(found: Comparison, qualities: NDArray[np.float64], groups: Groups = ()) -> list[Bin]:
-    """The bins of tracks (P,) of these qualities that have enough pairs, by similarity."""
+    """Return the bins with enough pairs, for tracks (P,) with these qualities."""
     out = []
     for low, high in pairwise(BINS):
         rows = np.flatnonzero((qualities >= low) & (qualities < high))
         part = Comparison(
             found.scores[rows], found.probes[rows], found.templates, found.apart[rows]
         )
-        if len(part.genuine) >= FEWEST:
+        if len(part.genuine) >= MIN_PAIRS:
             out.append(_bin(part, float(np.mean(qualities[rows])), groups))
     return out
 
@@ -75,14 +75,14 @@ def _bin(part: Comparison, quality: float, groups: Groups) -> Bin:
 
 
 def _sure_among(part: Comparison, group: Sequence[int]) -> float:
-    """The similarity that 1 in 1,000 strangers of a group reach among each other."""
+    """Return the similarity that 1 in 1,000 strangers within a group reach."""
     rows, columns = np.isin(part.probes, group), np.isin(part.templates, group)
     scores = part.scores[np.ix_(rows, columns)][~part.same[np.ix_(rows, columns)]]
     return lowest(scores, MATCHED) if len(group) >= GROUP and len(scores) >= 1 / MATCHED else -1.0
 
 
 def _bounds(part: Comparison) -> tuple[float, float]:
-    """95 % bounds of ``doubtful``: people are drawn anew, with all their pairs."""
+    """Return 95 % bounds of ``doubtful``, by a bootstrap over people."""
     own = [part.scores[row][(part.same & part.apart)[row]] for row in range(len(part.probes))]
     people = np.unique(part.probes)
     by_person = [
@@ -101,18 +101,18 @@ def _bounds(part: Comparison) -> tuple[float, float]:
 
 
 def curve(measured: Sequence[Bin]) -> list[tuple[float, float, float, float]]:
-    """Rows for a ``pack.toml``: quality, stranger, doubtful, sure.
+    """Return rows for a ``pack.toml``: quality, stranger, doubtful, sure.
 
-    ``doubtful`` may only rise with quality, and is the lowest of all better bins; ``sure`` is the
-    highest of any bin from there on, so that chance in one bin does not lower it. The first row is
-    the first quality at which at most ``USEFUL`` of the strangers reach ``doubtful``.
+    ``doubtful`` must not fall as quality rises, so it is the lowest of all better bins. ``sure`` is
+    the highest of this and all better bins, so that chance in one bin does not lower it. The first
+    row is the first quality at which at most ``MAX_STRANGERS`` of the strangers reach ``doubtful``.
     """
     rows: list[tuple[float, float, float, float]] = []
     for i, one in enumerate(measured):
         better = measured[i:]
         sure = max(later.sure for later in better)
         doubtful = min(sure, *(later.doubtful for later in better))
-        if one.strangers_doubtful <= USEFUL or rows:
+        if one.strangers_doubtful <= MAX_STRANGERS or rows:
             rows.append(
                 (round(one.quality, 3), round(one.stranger, 3), round(doubtful, 3), round(sure, 3))
             )
@@ -120,17 +120,24 @@ def curve(measured: Sequence[Bin]) -> list[tuple[float, float, float, float]]:
 
 
 def toml(rows: Sequence[tuple[float, float, float, float]]) -> str:
-    """The rows as they stand in a ``pack.toml``."""
+    """Return the rows in the format of ``pack.toml``."""
     keys = ("quality", "stranger", "doubtful", "sure")
     pairs = (", ".join(f"{k} = {v}" for k, v in zip(keys, row, strict=True)) for row in rows)
     return "curve = [\n" + "".join(f"    {{ {row} }},\n" for row in pairs) + "]"
 
 
 def table(pack: str, measured: Sequence[Bin]) -> str:
-    """Markdown: a row for each bin."""
-    head = ("pack", "quality", "people", "pairs of one person", "strangers, median",
-            "1 % of the right people are below", "1 in 1,000 strangers reach, also in groups",
-            "strangers above the 1 %")  # fmt: skip
+    """Return a Markdown table with a row for each bin."""
+    head = (
+        "pack",
+        "quality",
+        "people",
+        "pairs of one person",
+        "strangers, median",
+        "1 % of the right people score below",
+        "1 in 1,000 strangers reach, also within groups",
+        "strangers above that 1 %",
+    )
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     lines += [
         f"| {pack} | {one.quality:.2f} | {one.people} | {one.genuine} | {one.stranger:.3f}"

@@ -1,9 +1,9 @@
-"""What a GPU saves: the same work by the CPU and by the GPU, on the machine where this runs.
+"""Compare CPU and GPU at the same work, on this machine.
 
     python -m bench.gpu [--runs N]
 
-Exit code 2 where there is no GPU. Milliseconds are medians of runs; each command of the second
-table is a process of its own, loading included.
+The exit code is 2 without a GPU. Milliseconds are medians of runs. In the second table each command
+is a separate process, so loading is included.
 """
 
 import argparse
@@ -21,8 +21,8 @@ from app.errors import FaceBlurError
 from app.faces import load_detector, load_recogniser
 from app.networks.sessions import Device
 from app.packs.catalogue import load_pack
-from bench.clips import make
 from bench.cost import measure
+from bench.long_video import make
 
 SIZES = ((640, 384), (1280, 704), (1920, 1088))
 CHIPS = 16
@@ -35,7 +35,7 @@ WAYS = {
 
 
 def milliseconds(work: Callable[[], object], runs: int) -> float:
-    """Median of runs, after one that warms up."""
+    """Return the median of several runs, after a warm-up run."""
     work()
     took = []
     for _ in range(runs):
@@ -46,7 +46,7 @@ def milliseconds(work: Callable[[], object], runs: int) -> float:
 
 
 def models(device: Device, runs: int) -> list[float]:
-    """Milliseconds of a look at each size, and of a batch of chips."""
+    """Return milliseconds of a detector call for each size, and of a batch of chips."""
     pack, random = load_pack("open"), np.random.default_rng(1)
     detector = load_detector(pack, precision="float", device=device)
     recogniser = load_recogniser(pack, device=device)
@@ -60,7 +60,7 @@ def models(device: Device, runs: int) -> list[float]:
 
 
 def films(runs: int) -> dict[str, float]:
-    """Milliseconds on the clock for a frame of 1920 x 1080, everybody hidden, by way."""
+    """Return wall-clock milliseconds per frame of 1920 x 1080, with everyone hidden, by device."""
     found = {}
     with tempfile.TemporaryDirectory(prefix="face-blur-bench-") as name:
         folder = Path(name)
@@ -75,7 +75,7 @@ def films(runs: int) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, and print the tables."""
-    parser = argparse.ArgumentParser(description="The CPU beside the GPU.")
+    parser = argparse.ArgumentParser(description="Compare CPU and GPU.")
     parser.add_argument("--runs", type=int, default=5)
     runs = parser.parse_args(argv).runs
     try:
@@ -83,11 +83,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FaceBlurError as error:
         print(f"gpu: error: {error}", file=sys.stderr)
         return 2
-    names = [*(f"a look at {w} x {h}" for w, h in SIZES), f"{CHIPS} chips"]
-    print("| | CPU ms | GPU ms | times as fast |\n|---|---|---|---|")
+    names = [*(f"detection at {w} x {h}" for w, h in SIZES), f"{CHIPS} chips"]
+    print("| | CPU ms | GPU ms | speed-up |\n|---|---|---|---|")
     for name, slow, fast in zip(names, models("cpu", runs), gpu, strict=True):
         print(f"| {name} | {slow:.1f} | {fast:.1f} | {slow / fast:.1f} |")
-    print("\n| a film of 1920 x 1080 | ms/frame |\n|---|---|")
+    print("\n| video of 1920 x 1080 | ms/frame |\n|---|---|")
     for way, took in films(min(runs, 3)).items():
         print(f"| {way} | {took:.1f} |")
     return 0

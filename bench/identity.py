@@ -1,22 +1,20 @@
-"""How well people are told apart in video: error rates of each model pack, and its scale.
+"""Measure face recognition in video: error rates of each model pack, and its scale.
 
     python -m bench.identity [--photos DIR] [--most N] [--packs NAME...] [--quick] [--json FILE]
 
-Every picture becomes a short clip, as bad as its condition says, that runs through detection,
-tracking, chips and quality as a user's video does; the references are read as a user's photos are.
-Pairs of one sitting are never compared.
+Every portrait becomes a short video in a given condition. It passes detection, tracking, alignment
+and quality like a user's video, and references are read like a user's photos. Pairs from one
+sitting are never compared.
 
-Three answers are counted: somebody listed (sure or doubtful), somebody else, and unclear. A person
-who is taken for somebody else stays visible with ``listed``; a stranger who is surely taken for a
-person stays visible with ``others``. The curves that the tracks ask for are printed as they stand
-in a ``pack.toml``.
+There are three answers: somebody listed (sure or doubtful), somebody else, and unclear. With
+``listed``, a person taken for somebody else stays visible; with ``others``, so does a stranger who
+surely matches a listed person. The fitted curves are printed in the format of ``pack.toml``.
 """
 
 import argparse
 import json
 import sys
 import tempfile
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -29,30 +27,38 @@ from numpy.typing import NDArray
 
 from app.config import Settings
 from app.errors import PeopleError
-from app.identity.evidence import Evidence, read
+from app.identity.evidence import Evidence, compare_track
 from app.identity.gallery import Person
 from app.networks.sessions import available_cpus
 from app.packs.catalogue import find_packs, load_pack
 from app.packs.fetch import State, state
 from app.pipeline import Parts, load_parts, load_people
 from bench import curves
-from bench.footage import CLEAR, CONDITIONS, QUICK, Condition, evidence, write
-from bench.photos import AT_HAND, Portrait, load_portraits, people_of, some
-from bench.verification import NOT_FOUND, Comparison
+from bench.portrait_video import CLEAR, CONDITIONS, QUICK, Condition, evidence, write
+from bench.portraits import (
+    LOCAL_PHOTOS,
+    Portrait,
+    first_pictures,
+    group_people,
+    load_portraits,
+    people_of,
+    thin_sittings,
+)
+from bench.rates import NOT_FOUND, Comparison
 
 ENLARGED = 1.15
-"""A face is shown at most this much larger than it was photographed."""
+"""A face is shown at most this much larger than in its photograph."""
 SURELY_HIDDEN = 100.0
-"""Margin of an unclear track: it is hidden, whoever it is."""
+"""Margin of an unclear track, which is always hidden."""
 
 
 def references(
     portraits: Sequence[Portrait], parts: Parts, folder: Path
 ) -> Iterator[tuple[Portrait, Person]]:
-    """Every portrait that can serve as a reference photo, read as those of users are.
+    """Yield every portrait that can be a reference, read like a user's photo.
 
-    These are photographs; a frame of a clip serves where somebody has no photograph, and other
-    pictures to be compared with.
+    References are photographs. A frame of a video is one only for people without a photograph, and
+    if there are other pictures of them to compare.
     """
     photographed = {portrait.person for portrait in portraits if portrait.still}
     pictured = [portrait.person for portrait in portraits]
@@ -76,10 +82,11 @@ def references(
 
 @dataclass(frozen=True)
 class Measured:
-    """Tracks (P,) of one condition or of several, against all references (T,).
+    """Tracks (P,) of one or more conditions, compared with all references (T,).
 
-    ``similarities`` and ``strengths`` are (P, T), ``qualities`` and ``doubts`` (the strength from
-    which a track may be a person) (P,). A track that was not found has quality 0, and is missed.
+    ``similarities`` and ``strengths`` are (P, T), ``qualities`` and ``doubts`` are (P,); a doubt is
+    the strength from which a track may be the person. A track that was not found has quality 0, and
+    counts as missed.
     """
 
     similarities: NDArray[np.float64]
@@ -94,7 +101,7 @@ class Measured:
 
     @property
     def unclear(self) -> NDArray[np.bool_]:
-        """The tracks in which nobody can be recognised (P,)."""
+        """Whether a track is too poor to recognise anybody (P,)."""
         return self.found & (self.qualities < self.least)
 
     def _compared(self, scores: NDArray[np.float64]) -> Comparison:
@@ -102,26 +109,29 @@ class Measured:
 
     @cached_property
     def sure(self) -> Comparison:
-        """By strengths: sure from 1 on."""
+        """Comparison by strength: sure from 1."""
         return self._compared(np.where(self.found[:, None], self.strengths, NOT_FOUND))
 
     @cached_property
     def doubtful(self) -> Comparison:
-        """By the margin over doubt: doubtful from 0 on, and unclear tracks are hidden, too."""
+        """Comparison by margin over doubt: doubtful from 0; unclear tracks are hidden too."""
         margin = self.strengths - self.doubts[:, None]
         margin[self.unclear] = SURELY_HIDDEN
         return self._compared(np.where(self.found[:, None], margin, NOT_FOUND))
 
     def bins(self, groups: curves.Groups) -> list[curves.Bin]:
-        """The tracks by their quality; those that were not found say nothing of similarities."""
-        there = np.flatnonzero(self.found)
+        """Return the tracks binned by quality, without those that were not found."""
+        rows = np.flatnonzero(self.found)
         part = Comparison(
-            self.similarities[there], self.probes[there], self.templates, self.apart[there]
+            self.similarities[rows],
+            self.probes[rows],
+            self.templates,
+            self.apart[rows],
         )
-        return curves.bins(part, self.qualities[there], groups)
+        return curves.bins(part, self.qualities[rows], groups)
 
     def of(self, people: Sequence[int]) -> "Measured":
-        """Only some people, as probes and as templates."""
+        """Return the part with some people only, as probes and as templates."""
         rows = np.flatnonzero(np.isin(self.probes, people))
         columns = np.flatnonzero(np.isin(self.templates, people))
         return Measured(
@@ -137,8 +147,8 @@ class Measured:
         )
 
 
-def together(parts: Sequence[Measured]) -> Measured:
-    """The tracks of several conditions; the references are the same."""
+def combine(parts: Sequence[Measured]) -> Measured:
+    """Combine the tracks of several conditions with the same references."""
     names = ("similarities", "strengths", "qualities", "doubts", "found", "probes")
     rows = {name: np.concatenate([getattr(one, name) for one in parts]) for name in names}
     apart = np.concatenate([one.apart for one in parts])
@@ -147,7 +157,7 @@ def together(parts: Sequence[Measured]) -> Measured:
 
 @dataclass(frozen=True, slots=True)
 class _Worker:
-    """What a process needs to show a portrait in a condition."""
+    """The models of a worker process."""
 
     settings: Settings
     parts: Parts
@@ -160,13 +170,13 @@ class _Worker:
 
 @cache
 def _worker(pack: str) -> _Worker:
-    """The one of this process, with one thread."""
+    """Return the models of this process, with one thread."""
     settings = _settings(pack).changed(threads=1)
     return _Worker(settings, load_parts(settings))
 
 
 def _show(pack: str, portrait: Portrait, condition: Condition) -> Evidence | None:
-    """In a process of its own, whose models are loaded once."""
+    """Analyse a portrait in a worker process, which loads its models once."""
     return _worker(pack).show(portrait, condition)
 
 
@@ -180,7 +190,7 @@ def compare(
     shown: Sequence[tuple[Portrait, Evidence | None]],
     parts: Parts,
 ) -> Measured:
-    """The tracks of the portraits that were shown, against all references."""
+    """Compare the tracks of the shown portraits with all references."""
     number = {name: i for i, name in enumerate(people_of(portraits))}
     scale = parts.scale
     strengths = np.full((len(shown), len(known)), NOT_FOUND)
@@ -190,7 +200,9 @@ def compare(
         if found is None or not len(found.qualities):
             continue
         qualities[i] = found.quality
-        strengths[i] = [read(found, person.embeddings, scale).strength for _, person in known]
+        strengths[i] = [
+            compare_track(found, person.embeddings, scale).strength for _, person in known
+        ]
         similarities[i] = [scale.similarity(value, found.quality) for value in strengths[i]]
     return Measured(
         similarities=similarities,
@@ -201,7 +213,7 @@ def compare(
         probes=np.asarray([number[p.person] for p, _ in shown], np.int64),
         templates=np.asarray([number[p.person] for p, _ in known], np.int64),
         apart=np.asarray(
-            [[p.sitting_of != k.sitting_of for k, _ in known] for p, _ in shown], bool
+            [[p.sitting_key != k.sitting_key for k, _ in known] for p, _ in shown], bool
         ),
         least=scale.least,
     )
@@ -209,14 +221,14 @@ def compare(
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Error rates in one condition; nan where there is nothing to count.
+    """Error rates in one condition; nan if there is nothing to count.
 
-    ``missed`` is the part of the pairs of one person that come out as somebody else (those that are
-    unclear are hidden), ``missed_sure`` that of pairs that are not sure; ``hidden`` and ``matched``
-    are the parts of pairs of strangers that are hidden with ``listed``, and that are sure; all with
-    95 % bounds. ``unclear`` is the part of the tracks in which nobody can be recognised.
-    ``at_100`` and ``at_1000`` are false non-match rates at 1 false match in 100 and in 1,000;
-    ``identified`` is the part found in searches with 1 false alarm in 100.
+    ``missed``: pairs of one person taken for somebody else (unclear ones are hidden).
+    ``missed_sure``: pairs of one person that are not sure. ``hidden`` and ``matched``: pairs of
+    strangers that are hidden with ``listed``, and that are sure. These four have 95 % bounds.
+    ``unclear``: part of the tracks in which nobody can be recognised. ``at_100`` and ``at_1000``:
+    false non-match rates at 1 false match in 100 and in 1,000. ``identified``: part found in
+    searches with 1 false alarm in 100.
     """
 
     pack: str
@@ -237,7 +249,7 @@ class Row:
 
 
 def row(pack: str, condition: str, found: Measured) -> Row:
-    """The error rates of some tracks."""
+    """Return the error rates of some tracks."""
     sure, doubtful = found.sure, found.doubtful
     (low_miss, low_match), (high_miss, high_match) = doubtful.interval(0.0), sure.interval(1.0)
     return Row(
@@ -260,19 +272,27 @@ def row(pack: str, condition: str, found: Measured) -> Row:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Markdown: a row for each condition."""
-    head = ("pack", "faces", "people", "pairs", "not found", "unclear", "AUC", "missed at 1 in 100",
-            "missed at 1 in 1,000", "identified", "taken for somebody else", "not sure",
-            "strangers hidden", "strangers sure")  # fmt: skip
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    """Return a Markdown table with a row for each condition."""
+    head = (
+        "| pack | faces | people | pairs | not found | unclear | AUC | missed at 1 in 100 "
+        "| missed at 1 in 1,000 | identified | taken for somebody else | not sure "
+        "| strangers hidden | strangers sure |"
+    )
+    lines = [head, "|---" * 14 + "|"]
     for one in rows:
         rates = (one.missed, one.missed_sure, one.hidden, one.matched)
         cells = (
-            one.pack, one.condition, str(one.people), f"{one.genuine} / {one.impostor}",
-            str(one.lost), _percent(one.unclear), f"{one.auc:.4f}",
+            one.pack,
+            one.condition,
+            str(one.people),
+            f"{one.genuine} / {one.impostor}",
+            str(one.lost),
+            _percent(one.unclear),
+            f"{one.auc:.4f}",
             *map(_percent, (one.at_100, one.at_1000)),
-            _percent(one.identified), *map(_bounded, rates),
-        )  # fmt: skip
+            _percent(one.identified),
+            *map(_bounded, rates),
+        )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -288,7 +308,7 @@ def _percent(value: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that was measured of a pack; ``mates`` are people with two sittings."""
+    """The measurements of a pack; ``mates`` counts people with two sittings."""
 
     pack: str
     rows: list[Row]
@@ -296,34 +316,22 @@ class Report:
     mates: int
 
     def __str__(self) -> str:
-        enough = self.mates >= curves.ENOUGH
-        trust = "" if enough else f"; too few to change it, {curves.ENOUGH} are needed"
+        enough = self.mates >= curves.MIN_PEOPLE
+        trust = "" if enough else f"; too few to change the curve, {curves.MIN_PEOPLE} are needed"
         text = f"{self.pack}: from {self.mates} people with two sittings{trust}"
         found = curves.toml(curves.curve(self.bins)) if self.bins else ""
         return f"{curves.table(self.pack, self.bins)}\n\n{text}\n{found}"
 
 
-def groups(portraits: Sequence[Portrait]) -> dict[str, list[int]]:
-    """Numbers of people by the first word of their names, as far as there are five and more of one.
-
-    Folders of people from several sources are named so: ``lfw-ariel-sharon`` is of ``lfw``.
-    """
-    out: defaultdict[str, list[int]] = defaultdict(list)
-    for number, name in enumerate(people_of(portraits)):
-        out[name.partition("-")[0]].append(number)
-    large = {group: numbers for group, numbers in out.items() if len(numbers) >= 5}
-    return large if len(large) > 1 else {}
-
-
 def measure(
     pack: str, folder: Path | None, conditions: Sequence[Condition], most: int | None = None
 ) -> Report:
-    """A pack in all conditions, in the clear ones by group, and in all of them together.
+    """Measure a pack in each condition, in the clear ones by group, and in all of them together.
 
-    Of each person at most ``most`` pictures are used, by default all.
+    At most ``most`` pictures of each person are used (default: all).
     """
     parts = load_parts(_settings(pack))
-    portraits = _first(some(load_portraits(parts.detector, folder)), most)
+    portraits = first_pictures(thin_sittings(load_portraits(parts.detector, folder)), most)
     with tempfile.TemporaryDirectory(prefix="face-blur-bench-") as place:
         known = list(references(portraits, parts, Path(place)))
     found = []
@@ -334,9 +342,9 @@ def measure(
             shown = pool.map(_show, [pack] * count, here, [condition] * count, chunksize=8)
             found.append(compare(portraits, known, list(zip(here, shown, strict=True)), parts))
     rows = [row(pack, c.name, one) for c, one in zip(conditions, found, strict=True)]
-    whole, apart = together(found), groups(portraits)
+    whole, apart = combine(found), group_people(portraits)
     if len(found) > 1:
-        clear = together(found[:CLEAR])
+        clear = combine(found[:CLEAR])
         rows.append(row(pack, "clear", clear))
         rows += [row(pack, f"clear, {name}", clear.of(group)) for name, group in apart.items()]
         rows.append(row(pack, "all", whole))
@@ -345,31 +353,20 @@ def measure(
     return Report(pack, rows, bins, len(np.unique(whole.probes[genuine])))
 
 
-def _first(portraits: Sequence[Portrait], most: int | None) -> list[Portrait]:
-    """The first pictures of each person."""
-    taken: Counter[str] = Counter()
-    out = []
-    for portrait in portraits:
-        taken[portrait.person] += 1
-        if most is None or taken[portrait.person] <= most:
-            out.append(portrait)
-    return out
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure every pack that is installed, and print."""
-    parser = argparse.ArgumentParser(description="How well people are told apart in video.")
+    """Measure every installed pack, and print the results."""
+    parser = argparse.ArgumentParser(description="Measure face recognition in video.")
     parser.add_argument(
         "--photos",
         type=Path,
-        default=AT_HAND if AT_HAND.is_dir() else None,
-        help="folder of people: NAME/*.jpg, two and more (default: that beside the checkout, or the"
+        default=LOCAL_PHOTOS if LOCAL_PHOTOS.is_dir() else None,
+        help="folder of people: NAME/*.jpg, two or more (default: that next to the checkout, or the"
         " few people of the registry)",
     )
-    parser.add_argument("--most", type=int, help="photos of each person, at most")
-    parser.add_argument("--packs", nargs="+", metavar="NAME", help="default: all that are ready")
-    parser.add_argument("--quick", action="store_true", help="one condition")
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument("--most", type=int, help="maximum number of photos of each person")
+    parser.add_argument("--packs", nargs="+", metavar="NAME", help="default: all installed packs")
+    parser.add_argument("--quick", action="store_true", help="one condition only")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     arguments = parser.parse_args(argv)
     conditions = QUICK if arguments.quick else CONDITIONS
     packs = [load_pack(name) for name in arguments.packs or find_packs()]

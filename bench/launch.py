@@ -1,9 +1,9 @@
-"""Runs a command and writes what the kernel counted for it: a small process, for ``cost.py``.
+"""Run a command and write the kernel's resource counts: a small process for ``cost.py``.
 
     python -m bench.launch RESULT.json COMMAND...
 
-Linux counts the memory of the process that starts a program into the program's peak. So what is
-measured is started from here, where there is next to none.
+On Linux a program's peak memory includes that of the process that started it. Measured commands are
+therefore started from here, where memory use is minimal.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def main() -> int:
-    """Run the command of the command line; its exit code is also this one's."""
+    """Run the command of the command line, and return its exit code."""
     result, *command = sys.argv[1:]
     begin = time.perf_counter()
     process = os.posix_spawnp(command[0], command, os.environ)

@@ -1,4 +1,4 @@
-"""Pictures of what was measured, for the page of benchmarks."""
+"""Plots for the benchmarks page."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ Rows = Sequence[dict[str, Any]]
 
 
 def plot(name: str, figures: Any, path: Path) -> bool:
-    """Draw what there is to draw of one part, as a PNG; returns whether there is something."""
+    """Draw the figures of one part as a PNG; return whether there is a plot for it."""
     draw = _PLOTS.get(name)
     if draw is None:
         return False
@@ -51,15 +51,15 @@ def _speed(rows: Rows) -> list[Panel]:
 
 
 def _ratios(axis: Axes, rows: Rows) -> None:
-    """CPU of the whole command over the plain transcode."""
+    """Plot the CPU ratio of the whole command to a plain transcode."""
     whole = [row for row in rows if row["command"] == "blur"]
     axis.barh([row["clip"] for row in whole][::-1], [row["ratio"] for row in whole][::-1])
     axis.axvline(1, color="black", linewidth=1)
-    axis.set_xlabel("CPU over that of a plain transcode")
+    axis.set_xlabel("CPU ratio to a plain transcode")
 
 
 def _memory(axis: Axes, rows: Rows) -> None:
-    """Peak memory by the length of the film."""
+    """Plot peak memory over the length of the video."""
     axis.plot([row["frames"] for row in rows], [row["cost"]["memory"] for row in rows], "o-")
     axis.set_xscale("log")
     axis.set_ylim(0, 1.2 * max(row["cost"]["memory"] for row in rows))
@@ -68,7 +68,7 @@ def _memory(axis: Axes, rows: Rows) -> None:
 
 
 def _strength(rows: Rows) -> list[Panel]:
-    """How often the best attacker with a clear gallery names a hidden face, by its size."""
+    """Plot how often the attacker with clear pictures names a hidden face, by its size."""
 
     def draw(axis: Axes) -> None:
         known = [row for row in rows if row["attacker"] == "same"]
@@ -85,31 +85,36 @@ def _strength(rows: Rows) -> list[Panel]:
         handles, labels = axis.get_legend_handles_labels()
         named = dict(zip(labels, handles, strict=True))
         axis.legend(
-            named.values(), named.keys(), fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5),
+            named.values(),
+            named.keys(),
+            fontsize=7,
+            loc="center left",
+            bbox_to_anchor=(1, 0.5),
             frameon=False,
-        )  # fmt: skip
+        )
 
     return [draw] if rows else []
 
 
 def _style(method: str) -> dict[str, Any]:
-    """How a method is drawn: all of ours alike, as they are many."""
+    """Return the line style of a method; all methods of Face blur look alike."""
     if method.startswith(("blur", "pixelate", "solid")):
         return {"label": "Face blur, every setting", "color": "0.7"}
     return {"label": method, "color": "black"} if "control" in method else {"label": method}
 
 
 def _quality(rows: Rows) -> list[Panel]:
-    """Leaks and spills of all clips, in parts of the face-frames."""
+    """Plot leaks and spills of all scenes, as parts of the face-frames."""
 
     def draw(axis: Axes) -> None:
         choices = list(dict.fromkeys(row["choice"] for row in rows))
         for number, (part, whole) in enumerate((("leaks", "targets"), ("spills", "others"))):
             rates = [
-                100 * sum(row["score"][part] for row in rows if row["choice"] == choice)
+                100
+                * sum(row["score"][part] for row in rows if row["choice"] == choice)
                 / max(1, sum(row["score"][whole] for row in rows if row["choice"] == choice))
                 for choice in choices
-            ]  # fmt: skip
+            ]
             axis.bar(np.arange(len(choices)) + 0.4 * number, rates, 0.4, label=part)
         axis.set_xticks(np.arange(len(choices)) + 0.2, choices)
         axis.set_ylabel("% of face-frames")

@@ -1,13 +1,13 @@
-"""What Face blur leaks and hides too much, on the made clips whose truth is known.
+"""Measure leaks and spills of Face blur on made videos whose truth is known.
 
     python -m bench.quality [SCENE...] [--quick] [--json FILE] [--set NAME=VALUE]...
 
-Each clip is hidden in three ways: the listed person, all others, and everybody. What was written is
-decoded and compared with the clip: ``bench/scoring.py`` says what is counted. Exit code 1 if a
-face of 32 pixels or more leaks.
+Each video is hidden in three ways: the listed person, all others, and everyone. The result is
+decoded and compared with the original; see ``bench/scoring.py``. The exit code is 1 if a face of at
+least 32 pixels leaks.
 
-Clips with people in half profile and profile are of photographs beside the checkout; where there
-are none, they are left out, and that is said.
+Scenes with profiles and half profiles use photographs next to the checkout; without them they are
+left out, with a message.
 """
 
 import argparse
@@ -36,14 +36,14 @@ from testmedia.turned import AVAILABLE, PHOTOS, TURNED
 
 LISTED = "obama"
 REFERENCES = (OBAMA_SPEAKING, OBAMA_STANDING)
-"""Other photographs of the listed person than the one that most scenes show."""
+"""Photographs of the listed person, other ones than most scenes show."""
 QUICK = ("cuts", "appears", "jump")
 CHOICES = ("listed", "others", "everyone")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One clip hidden in one way; ``milliseconds`` of CPU for a frame, of both passes."""
+    """One video hidden in one way; ``milliseconds`` of CPU per frame, of both passes."""
 
     scene: str
     choice: str
@@ -52,7 +52,7 @@ class Row:
 
 
 class Proof:
-    """The models and people that clips are measured with: the ``listed`` one, and ``everybody``."""
+    """Models, settings and references for measuring; ``everybody`` is the attacker's folder."""
 
     def __init__(
         self, folder: Path, person: str, listed: Path, everybody: Path, **chosen: str
@@ -68,7 +68,7 @@ class Proof:
         self._attacker = Attacker(self._parts, load_people(everybody, self._parts))
 
     def measure(self, name: str, scene: Scene) -> list[Row]:
-        """The rows of one scene."""
+        """Return the rows of one scene."""
         clip = write_clip(scene, self._folder / f"{name}.mp4")
         return [self._row(name, clip, choice) for choice in CHOICES]
 
@@ -86,19 +86,17 @@ class Proof:
             "others": truth.people - {self._person},
             "everyone": truth.people,
         }[choice]
-        found = score(
-            clip.path, output, truth, targets, plan=plan, attacker=self._attacker
-        )  # fmt: skip
+        found = score(clip.path, output, truth, targets, plan=plan, attacker=self._attacker)
         output.unlink()
         return Row(name, choice, found, cost)
 
 
 def _photos(folder: Path, photos: Sequence[Photo]) -> Path:
-    """A folder of people: each photo cut to head and shoulders."""
+    """Write a folder of people: each photo cropped to head and shoulders."""
     for photo in photos:
         picture = cv2.imread(str(fetch(photo.medium)))
         if picture is None:
-            raise ValueError(f"{photo.medium} is no picture")
+            raise ValueError(f"{photo.medium} is not an image")
         x1, y1, x2, y2 = photo.face
         wide, high = (x2 - x1) // 2, (y2 - y1) // 2
         part = picture[max(0, y1 - high) : y2 + high, max(0, x1 - wide) : x2 + wide]
@@ -109,7 +107,7 @@ def _photos(folder: Path, photos: Sequence[Photo]) -> Path:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows, and the sums of each way of choosing, as Markdown."""
+    """Return the rows as a Markdown table, with sums for each choice."""
     lines = [
         "| scene | hidden | leaks | longest | late, early | spills | named | jitter | ms/frame |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -146,14 +144,14 @@ def run(scenes: Sequence[str], chosen: dict[str, str]) -> list[Row]:
             elif AVAILABLE:
                 rows += _turned(folder / scene, scene, chosen)
             else:
-                print(f"{scene}: LEFT OUT: there are no photographs for it here", file=sys.stderr)
+                print(f"{scene}: LEFT OUT: its photographs are not available", file=sys.stderr)
                 continue
             print(f"{scene}: {sum(row.score.leaks for row in rows[-3:])} leaks", file=sys.stderr)
     return rows
 
 
 def _turned(folder: Path, name: str, chosen: dict[str, str]) -> list[Row]:
-    """The rows of a scene with people who turn away; the attacker has the same photos as we."""
+    """Return the rows of a scene with turned heads; the attacker has the same photos."""
     turned = TURNED[name]
     people = folder / "people" / turned.person
     people.mkdir(parents=True)
@@ -165,16 +163,18 @@ def _turned(folder: Path, name: str, chosen: dict[str, str]) -> list[Row]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure the scenes of the command line, or all."""
-    parser = argparse.ArgumentParser(description="Leaks and spills on clips with known truth.")
+    """Measure the scenes of the command line, or all of them."""
+    parser = argparse.ArgumentParser(
+        description="Measure leaks and spills on videos with known truth."
+    )
     parser.add_argument("scenes", nargs="*", help=", ".join((*SCENES, *TURNED)))
     parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}")
-    parser.add_argument("--json", type=Path, help="write the figures, too")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="settings")
     arguments = parser.parse_args(argv)
     unknown = set(arguments.scenes) - SCENES.keys() - TURNED.keys()
     if unknown:
-        parser.error(f"no scene is named {min(unknown)}; there are {', '.join((*SCENES, *TURNED))}")
+        parser.error(f"unknown scene {min(unknown)}; choose from {', '.join((*SCENES, *TURNED))}")
     scenes = arguments.scenes or (QUICK if arguments.quick else (*SCENES, *TURNED))
     rows = run(scenes, dict(item.split("=", 1) for item in arguments.settings))
     print(table(rows))

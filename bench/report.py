@@ -1,9 +1,9 @@
-"""Everything that is measured, as one page: docs/benchmarks.md and its plots.
+"""Measure everything, and write docs/benchmarks.md with its plots.
 
     python -m bench.report [--quick] [--output docs/benchmarks.md]
 
-Runs quality.py, speed.py, strength.py and identity.py of this folder one after the other, so that
-nothing that is measured disturbs anything else that is.
+It runs quality, speed, strength and identity one after the other, so that they do not disturb each
+other.
 """
 
 import argparse
@@ -20,57 +20,61 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from app.packs.catalogue import AUTO, chosen
+from app.packs.catalogue import AUTO, choose_pack
 from bench.plots import plot
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = {
-    "quality": "Leaks, spills and what is still recognised",
+    "quality": "Leaks, spills and recognition",
     "speed": "CPU, time and memory",
-    "strength": "How strong the effects are",
-    "identity": "How well people are told apart",
+    "strength": "Strength of the effects",
+    "identity": "Face recognition",
 }
 NOTES = {
     "quality": """\
-Clips of photographed people whose truth is known in every frame (`testmedia/scenes.py`), hidden
-in three ways, decoded again and compared. A leak is a face of which at least 60 % shows in the clip
-and whose detail is still in the result (`bench/readable.py`). *longest* is the longest run of
-leaking frames, *late, early* are appearances whose first or last frame leaks. *named* is how many
-of the sampled faces the pack's recogniser names before and after, with landmarks taken from the
-clear picture. *jitter* is the root mean square of the mask's second difference, in face widths.""",
+Made videos of photographed people whose truth is known in every frame (`testmedia/scenes.py`),
+hidden in three ways, decoded and compared. A leak is a face that is visible to at least 60 % in the
+original, and whose detail is still in the result (`bench/readable.py`). *longest* is the longest
+run of leaking frames. *late, early* are appearances whose first or last frame leaks. *named* is how
+many of the sampled faces the pack's recogniser names before and after, with landmarks from the
+clear
+image. *jitter* is the root mean square of the mask's second difference, in face widths.""",
     "speed": """\
-Processes of their own; CPU is that of all threads. The plain transcode uses the same encoder,
-preset and quality. At 360 and 1080 lines with two faces, and with half of the film copied,
-transcode and blur are medians of three runs that alternate; the rest is run once. Ratios hold
-inside one table, and machines that are shared are noisy. Starting takes most of a second, which
-counts most in short clips. A minute of *length* has few frames, as there are sixty of them.""",
-    "strength": "See `bench/strength.py` for the attackers; fewer people than a study would want.",
+Each command is a separate process; CPU is that of all threads. The plain transcode uses the same
+encoder, preset and quality. At 360 and 1080 lines with two faces, and with half of the video
+copied, transcode and blur are medians of three alternating runs; all others run once. Compare
+ratios within one table only: shared machines are noisy. Starting takes most of a second, which
+matters most for
+short videos. A minute of *length* has few frames, because there are sixty of them.""",
+    "strength": "See `bench/strength.py` for the attackers. A study would use more people.",
     "identity": """\
-See `bench/identity.py`; bounds are 95 %, over people. Where photographs of more people lie beside
-the checkout they are used, three of each; a fresh machine has but a few people. A track that was
-not found counts as taken for somebody else.""",
+See `bench/identity.py`; bounds are 95 %, over people. Photographs of more people are used if they
+are next to the checkout, three of each; a fresh machine has only a few people. A track that was not
+found counts as taken for somebody else.""",
 }
 LIBRARIES = ("av", "numpy", "onnxruntime", "opencv-python-headless", "scenedetect-headless")
 
 
 def run(name: str, folder: Path, *, quick: bool) -> tuple[str, Any, float, int]:
-    """Run one part: what it printed, its figures, how long it took, and its exit code.
+    """Run one part; return its output, its figures, its duration in seconds, and its exit code.
 
     Raises:
-        RuntimeError: it broke down.
+        RuntimeError: it failed without figures.
     """
     result = folder / f"{name}.json"
     command = [sys.executable, "-m", f"bench.{name}", "--json", str(result)]
     began = time.monotonic()
-    done = subprocess.run(  # noqa: S603 - the arguments are those of this script
+    done = subprocess.run(
         [
             *command,
             *["--quick"] * quick,
             *["--runs=1"] * (quick and name == "speed"),
             *["--most=3"] * (name == "identity"),
         ],
-        check=False, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        check=False,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     if not result.exists():
         raise RuntimeError(f"bench.{name} ended with exit code {done.returncode} and no figures")
     figures = json.loads(result.read_text("utf-8"))
@@ -78,32 +82,35 @@ def run(name: str, folder: Path, *, quick: bool) -> tuple[str, Any, float, int]:
 
 
 def machine() -> str:
-    """What was measured with."""
+    """Return a list of the revision, the machine and the libraries."""
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in LIBRARIES)
     return (
         f"- revision {_revision() or 'unknown'}, {datetime.now(UTC):%Y-%m-%d}\n"
         f"- {_processor()}, {os.cpu_count()} CPUs, {platform.system()}, Python"
         f" {platform.python_version()}\n- {versions}\n"
-        f"- seeds are fixed in the scripts; models are those of the pack `{chosen(AUTO)}`"
+        f"- seeds are fixed in the scripts; models are those of the pack `{choose_pack(AUTO)}`"
     )
 
 
 def _revision() -> str:
-    """The revision of the code; the pages that are being written do not make it another one."""
+    """Return the revision of the code; changes in docs do not count as changes."""
     revision = _git("describe", "--always").stdout.strip()
     changed = _git("diff", "--quiet", "HEAD", "--", ".", ":!docs").returncode
     return f"{revision}-dirty" if revision and changed else revision
 
 
 def _git(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(  # noqa: S603 - the arguments are those of this script
-        ["git", *arguments],  # noqa: S607
-        cwd=ROOT, check=False, capture_output=True, text=True,
-    )  # fmt: skip
+    return subprocess.run(
+        ["git", *arguments],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
 
 
 def _processor() -> str:
-    """The processor's name, as far as the system tells."""
+    """Return the name of the processor, if the system provides it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text("utf-8").splitlines() if info.exists() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -111,11 +118,11 @@ def _processor() -> str:
 
 
 def page(parts: dict[str, tuple[str, float]], images: dict[str, str], *, quick: bool) -> str:
-    """The page, as Markdown."""
+    """Return the page as Markdown."""
     command = "make bench QUICK=1" if quick else "make bench"
-    out = ["# Benchmarks", "", f"Written by `{command}`; nothing here is typed in.", "", machine()]
+    out = ["# Benchmarks", "", f"Written by `{command}`; do not edit.", "", machine()]
     if quick:
-        out += ["", "**A quick run: few clips, one run of each.**"]
+        out += ["", "**A quick run: few videos, one run of each.**"]
     for name, (text, seconds) in parts.items():
         out += ["", f"## {PARTS[name]}", "", NOTES[name], ""]
         out += [f"`python -m bench.{name}{' --quick' * quick}`, {seconds:.0f} s.", "", text]
@@ -124,9 +131,9 @@ def page(parts: dict[str, tuple[str, float]], images: dict[str, str], *, quick: 
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure everything and write the page; 1 if something leaks or is too weak."""
+    """Measure everything and write the page; return 1 if something leaks or is too weak."""
     parser = argparse.ArgumentParser(description="Measure everything, and write the page.")
-    parser.add_argument("--quick", action="store_true", help="under two minutes")
+    parser.add_argument("--quick", action="store_true", help="takes less than two minutes")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "benchmarks.md")
     arguments = parser.parse_args(argv)
     parts: dict[str, tuple[str, float]] = {}

@@ -1,6 +1,6 @@
-"""What a result leaks, hides too much, and still tells, against the truth of a made clip.
+"""Compare a result with the truth of a made video: leaks, spills, and recognition.
 
-All counts are of face-frames: one face in one frame. They are summed, never averaged over clips.
+All counts are face-frames: one face in one frame. They are summed, never averaged over videos.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.faces.alignment import align
-from app.faces.quality import lit
+from app.faces.quality import brighten_dark
 from app.geometry import centres
 from app.identity.gallery import Gallery
 from app.pipeline import Parts
@@ -30,13 +30,13 @@ LARGE = 32
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Sums over face-frames of targets (people to be hidden) and others (to be shown).
+    """Sums over face-frames of targets (people to hide) and others (people to show).
 
-    ``leaks``: targets that can still be read, ``large_leaks`` those of at least 32 pixels,
-    ``longest``: most frames in a row. ``appearances`` are stretches in which a target can be seen;
-    ``late`` and ``early`` are those whose first and last frame leak. ``spills``: others that are
-    hidden. Of ``asked`` targets the recogniser named ``named_before`` before and ``named`` after.
-    ``jitter`` sums the squares of the mask's unsteadiness (in face widths) over ``steps``.
+    ``leaks``: readable targets; ``large_leaks``: those of at least 32 pixels; ``longest``: most
+    leaking frames in a row. ``appearances``: stretches in which a target is visible; ``late`` and
+    ``early``: those whose first or last frame leaks. ``spills``: hidden others. Of ``asked``
+    targets the recogniser named ``named_before`` in the original and ``named`` in the result.
+    ``jitter`` sums the squares of the mask's second differences (in face widths) over ``steps``.
     """
 
     targets: int = 0
@@ -55,7 +55,7 @@ class Score:
     steps: int = 0
 
     def __add__(self, other: Self) -> "Score":
-        """Both together; the longest run is the longer one."""
+        """Add the sums; the longest run is the longer one."""
         sums = {
             one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)
         }
@@ -63,24 +63,24 @@ class Score:
 
     @property
     def unsteadiness(self) -> float:
-        """Root mean square of the mask's unsteadiness, in face widths; 0 without a plan."""
+        """Root mean square of the mask's second difference, in face widths; 0 without a plan."""
         return float(np.sqrt(self.jitter / self.steps)) if self.steps else 0.0
 
 
 class Attacker:
-    """Tries to name faces: knows where they are from the video before, and everybody's photos."""
+    """Tries to name faces, with their positions from the original video, and everyone's photos."""
 
     def __init__(self, parts: Parts, gallery: Gallery) -> None:
         if parts.recogniser is None:
-            raise ValueError("the parts must have a recogniser")
+            raise ValueError("the parts need a recogniser")
         self._detector, self._recogniser = parts.detector, parts.recogniser
         self._gallery = gallery
         self._threshold = parts.scale.similarity(float(parts.scale.doubtful(1.0)), 1.0)
 
     def named(self, pictures: Collection[Image], face: Seen) -> list[bool] | None:
-        """Whether the face is named in each of the pictures (h, w, 3), the first one being clear.
+        """Return whether the face is named in each of the images (h, w, 3); the first one is clear.
 
-        The face is aligned by its landmarks in the clear picture; None where they are not found.
+        The landmarks come from the clear image; the result is None if they are not found there.
         """
         clear = next(iter(pictures))
         x1, y1, x2, y2 = face.box
@@ -97,7 +97,7 @@ class Attacker:
 
     def _names(self, picture: Image, landmarks: NDArray[np.float32], person: str) -> bool:
         template, size = self._recogniser.template, self._recogniser.chip_size
-        chips = [lit(chip) for chip in align(picture, landmarks, template, size)]
+        chips = [brighten_dark(chip) for chip in align(picture, landmarks, template, size)]
         embedding = self._recogniser.embed(chips)[0]
         alike = {
             one.name: float((one.embeddings @ embedding).max()) for one in self._gallery.people
@@ -116,14 +116,14 @@ def score(
     plan: Plan | None = None,
     attacker: Attacker | None = None,
 ) -> Score:
-    """Compare a video with what was made of it; without a plan others and jitter are left out.
+    """Compare a video with its result; without a plan, others and jitter are not counted.
 
     Raises:
-        ValueError: the two have different numbers of frames.
+        ValueError: the numbers of frames differ.
     """
-    wanted = [face for face in truth.recognisable() if face.person in targets]
+    targets_seen = [face for face in truth.recognisable() if face.person in targets]
     seen: dict[int, list[Seen]] = {}
-    for face in wanted:
+    for face in targets_seen:
         seen.setdefault(face.frame, []).append(face)
     leaks: set[tuple[str, int]] = set()
     large, names = 0, []
@@ -136,19 +136,24 @@ def score(
                 names.append(attacker.named(pictures, face))
     asked = [name for name in names if name is not None]
     others = [face for face in truth.recognisable() if face.person not in targets]
-    jitter, steps = _jitter(wanted, plan, truth)
+    jitter, steps = _jitter(targets_seen, plan, truth)
     return Score(
-        targets=len(wanted), leaks=len(leaks), large_leaks=large,
-        asked=len(asked), named_before=sum(name[0] for name in asked),
+        targets=len(targets_seen),
+        leaks=len(leaks),
+        large_leaks=large,
+        asked=len(asked),
+        named_before=sum(name[0] for name in asked),
         named=sum(name[1] for name in asked),
         others=len(others) if plan is not None else 0,
         spills=len(spilled(truth, plan, targets)) if plan is not None else 0,
-        jitter=jitter, steps=steps, **_runs(wanted, leaks),
-    )  # fmt: skip
+        jitter=jitter,
+        steps=steps,
+        **_runs(targets_seen, leaks),
+    )
 
 
 def _pairs(before: Path, after: Path) -> Iterator[tuple[Image, Image]]:
-    """Each frame of both videos."""
+    """Yield each frame of both videos."""
     with av.open(str(before)) as one, av.open(str(after)) as other:
         for frames in zip(one.decode(video=0), other.decode(video=0), strict=True):
             first, second = (frame.to_ndarray(format="rgb24") for frame in frames)
@@ -156,7 +161,7 @@ def _pairs(before: Path, after: Path) -> Iterator[tuple[Image, Image]]:
 
 
 def appearances(faces: Collection[Seen]) -> list[tuple[str, int, int]]:
-    """Stretches (person, first, last) of frames in a row in which somebody can be seen."""
+    """Return stretches (person, first, last) of consecutive frames in which a person is visible."""
     found: list[tuple[str, int, int]] = []
     for person, frame in sorted({(face.person, face.frame) for face in faces}):
         if found and found[-1][0] == person and found[-1][2] == frame - 1:
@@ -183,7 +188,7 @@ def _runs(faces: Collection[Seen], leaks: Collection[tuple[str, int]]) -> Mappin
 
 
 def _jitter(faces: Collection[Seen], plan: Plan | None, truth: Truth) -> tuple[float, int]:
-    """Sum of squares, and number, of second differences of where the mask is on the face."""
+    """Return sum of squares and number of the second differences of the mask's position."""
     if plan is None:
         return 0.0, 0
     places: dict[tuple[str, int], NDArray[np.float64]] = {}

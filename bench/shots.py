@@ -1,11 +1,11 @@
-"""How well shot detectors find cuts, and what they cost.
+"""Measure how well shot detectors find cuts, and their cost.
 
     python -m bench.shots [CASE...] [--json FILE]
 
-The cuts of the music video were told by eye (``bench/shots/music_video.json``), those of the
-concert clip as well; it is measured only where the shared material lies beside the checkout. The
-others are made, and their cuts are known. A gradual transition is found by a cut anywhere in it,
-once. CPU is that of the detectors alone, on one thread, without decoding.
+The cuts of the music video (``bench/shots/music_video.json``) and of the concert were labelled by
+eye; the concert is measured only if it is next to the checkout. The other videos are made, and
+their cuts known. A gradual transition is found by one cut anywhere in it. CPU time is that of the
+detector on one thread, without decoding.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from app.types import Frame, ShotDetector
 from app.video import open_source
 from testmedia.clip import write_clip
 from testmedia.fetch import fetch
-from testmedia.pictures import Picture, flash
+from testmedia.images import ImageFrame, flash
 from testmedia.scenes import SCENES
 from testmedia.transnet_weights import converted
 
@@ -36,7 +36,7 @@ GRADUAL = ("dissolve", "melts")
 CUTTING = ("cuts", "edges", "jump")
 STEADY = ("appears", "blinks", "dash", "shake", "sizes")
 FLASHES = {10: 1, 25: 2, 40: 3}
-"""Frames of the calm clip at which a flash begins, and how long it is."""
+"""First frame of each flash in the calm scene, and its number of frames."""
 TOLERANCES = (0, 1)
 
 
@@ -48,13 +48,13 @@ class Cuts:
     gradual: tuple[tuple[int, int], ...] = ()
 
     def places(self) -> list[tuple[int, int]]:
-        """Where a cut is right, each place for one."""
+        """Return the intervals in which a cut is correct, one cut each."""
         return sorted([*((cut, cut) for cut in self.hard), *self.gradual])
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How many cuts were found, missed, and told where there is none."""
+    """Numbers of correct cuts, missed cuts and false cuts."""
 
     found: int = 0
     missed: int = 0
@@ -65,24 +65,24 @@ class Score:
 
     @property
     def precision(self) -> float:
-        """Share of the told cuts that are right, 0..1; 1 when none was told."""
-        return self.found / told if (told := self.found + self.false) else 1.0
+        """Part of the detected cuts that are correct, 0..1; 1 without detected cuts."""
+        return self.found / total if (total := self.found + self.false) else 1.0
 
     @property
     def recall(self) -> float:
-        """Share of the cuts that were told, 0..1; 1 when there is none."""
-        return self.found / there if (there := self.found + self.missed) else 1.0
+        """Part of the true cuts that are detected, 0..1; 1 without true cuts."""
+        return self.found / total if (total := self.found + self.missed) else 1.0
 
 
-def score(told: Sequence[int], truth: Cuts, tolerance: int) -> Score:
-    """Match cuts to places that are at most ``tolerance`` frames away, in order of time.
+def score(detected: Sequence[int], truth: Cuts, tolerance: int) -> Score:
+    """Match detected cuts to true ones at most ``tolerance`` frames away, in order of time.
 
     >>> score([5, 9, 31, 33], Cuts((5, 10), ((30, 34),)), 0)
     Score(found=2, missed=1, false=2)
     >>> score([5, 9, 31, 33], Cuts((5, 10), ((30, 34),)), 1)
     Score(found=3, missed=0, false=1)
     """
-    left = sorted(told)
+    left = sorted(detected)
     found = 0
     for first, last in truth.places():
         near = [cut for cut in left if first - tolerance <= cut <= last + tolerance]
@@ -94,7 +94,7 @@ def score(told: Sequence[int], truth: Cuts, tolerance: int) -> Score:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A video and its cuts. ``frames`` opens it anew."""
+    """A video and its cuts; ``frames`` opens it anew."""
 
     name: str
     frames: Callable[[], Iterator[Frame]]
@@ -103,7 +103,7 @@ class Case:
 
 @dataclass(slots=True)
 class Row:
-    """What a detector did with a case: the cuts, scores by tolerance, CPU milliseconds a frame."""
+    """The result of a detector: cuts, scores by tolerance, CPU milliseconds per frame."""
 
     case: str
     detector: str
@@ -114,7 +114,7 @@ class Row:
 
 
 def detectors() -> dict[str, ShotDetector]:
-    """What is compared. One thread each, so that the CPU of the thread is all that they take."""
+    """Return the detectors to compare, each with one thread whose CPU time is the total."""
     model = converted()
     return {
         "content": ContentShots(),
@@ -124,7 +124,7 @@ def detectors() -> dict[str, ShotDetector]:
 
 
 def cases(folder: Path) -> Iterator[Case]:
-    """All that is measured; clips are made in ``folder``."""
+    """Yield all cases; made videos go to ``folder``."""
     known = json.loads(MUSIC.read_text("utf-8"))
     gradual = tuple((first, last) for first, last in known["gradual"])
     yield Case("music video", _frames(fetch("music.mp4")), Cuts(tuple(known["hard"]), gradual))
@@ -149,12 +149,12 @@ def _frames(path: Path) -> Callable[[], Iterator[Frame]]:
 def _flashing(path: Path) -> Iterator[Frame]:
     lit = {begin + n for begin, length in FLASHES.items() for n in range(length)}
     for frame in open_source(path, threads=1):
-        picture = Picture(frame.index, frame.rgb())
+        picture = ImageFrame(frame.index, frame.rgb())
         yield flash(picture) if frame.index in lit else picture
 
 
 def measure(case: Case, detector: ShotDetector, name: str) -> Row:
-    """One detector on one case."""
+    """Run one detector on one case."""
     cuts: list[int] = []
     count, spent = 0, 0.0
     for frame in case.frames():

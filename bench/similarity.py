@@ -1,11 +1,11 @@
-"""How strongly each track of a video is like each person, and the quality of its chips.
+"""Print the strength of each track of a video with each person, and the quality of its chips.
 
-    python -m bench.similarity CLIP --people DIR
+    python -m bench.similarity VIDEO --people DIR
 
-One line for each track that has chips: frames in which it was seen, the size of its face, its
-quality and that of its chips, the strength from which it may be a person, and its strength with
-each person before tracks compete and vouch. For choosing photos, and for finding out why somebody
-was hidden or was not.
+There is one line for each track with chips: its frames, the size of the face, the quality of the
+track and of its chips, the strength from which it may be a person, and its strength with each
+person, before tracks compete and vouch. Use it to choose photos, and to find out why somebody was
+hidden or was not.
 """
 
 import argparse
@@ -13,21 +13,24 @@ import sys
 from pathlib import Path
 
 from app.config import Settings
-from app.identity.evidence import read
+from app.identity.evidence import compare_track
 from app.identity.gallery import Gallery
 from app.identity.scale import Scale
 from app.pipeline import load_parts, load_people
-from app.pipeline.analysis import Analysis, FoundTrack
+from app.pipeline.analysis import Analysis
 from app.pipeline.decisions import evidence_of
+from app.pipeline.shot_analysis import FaceTrack
 from app.video import open_source
 
 
-def line(track: FoundTrack, gallery: Gallery, scale: Scale) -> str:
-    """One track in words; empty without chips."""
+def line(track: FaceTrack, gallery: Gallery, scale: Scale) -> str:
+    """Format one track; empty without chips."""
     evidence = evidence_of(track)
     if not len(evidence.qualities):
         return ""
-    strengths = (read(evidence, person.embeddings, scale).strength for person in gallery.people)
+    strengths = (
+        compare_track(evidence, person.embeddings, scale).strength for person in gallery.people
+    )
     qualities = " ".join(f"{quality:.1f}" for quality in evidence.qualities)
     people = "  ".join(
         f"{name} {strength:.2f}" for name, strength in zip(gallery.names, strengths, strict=True)

@@ -1,9 +1,9 @@
-"""How small a face may be and still be found by one look at a whole picture.
+"""Measure how small a face can be for one detector call on a whole frame.
 
     python -m bench.smallest
 
-Ten portraits, each at four places of a picture, one at a time. A face counts as found when a box of
-the detector, with a fifth added on each side as by an effect, covers 95 % of it.
+Ten portraits are shown one by one, at four places of a frame. A face is found if a detected box,
+enlarged by a fifth on each side as by an effect, covers 95 % of it.
 """
 
 import sys
@@ -30,7 +30,7 @@ LEAST_SCORE = 0.35
 def found(
     detector: FaceDetector, photo: Photo, at: tuple[float, float], face: int, size: Size
 ) -> bool:
-    """Whether one face is found in a picture."""
+    """Return whether one face is found in a frame."""
     place = keys({0: (size[0] * at[0], size[1] * at[1])})
     shot = Shot(1, (Actor(photo, place, face),), Background(seed=int(100 * at[0])))
     picture, seen = next(Scene(size, (shot,)).pictures())
@@ -43,7 +43,7 @@ def found(
 
 
 def main() -> int:
-    """Print a row for each size of picture."""
+    """Print a row for each frame size."""
     detector = load_parts(Settings()).detector
     total = len(PHOTOS) * len(PLACES)
     print(f"faces found of {total}, by their width in pixels")

@@ -1,22 +1,23 @@
-"""What Face blur costs: CPU, time and memory, over a plain transcode and beside another tool.
+"""Measure the cost of Face blur: CPU, time and memory, against a plain transcode and another tool.
 
-    python -m bench.speed [--quick] [--runs N] [--json FILE] [sizes|rival|length|faces]...
+    python -m bench.speed [--quick] [--runs N] [--json FILE] [sizes|rival|length|faces|half]...
 
-Everything is measured as ``bench/cost.py`` measures it: processes of their own, medians of runs
-that alternate; what takes long is run once. Only ratios inside one table can be compared: machines
-differ, and are busy.
+Measurements are those of ``bench/cost.py``: separate processes, medians of alternating runs; long
+ones run once. Compare ratios within one table only: machines differ, and have other load.
 
-sizes   the whole command and each pass over a plain transcode, at 360, 1080 and 2160 lines, with
+sizes   the whole command and each pass against a plain transcode, at 360, 1080 and 2160 lines, with
         two faces, and with eight at 1080
-rival   hiding everybody, beside ``deface`` with its defaults, and what both leave readable
-length  memory and CPU of one film, played once, ten times and sixty times
-faces   CPU of a 1080-line clip by the number of faces in it
-half    hiding one person who is there half of the time, with what is untouched copied, and not
+rival   hiding everyone, against ``deface`` with its defaults, and what both leave readable
+length  memory and CPU of one video, played once, ten times and sixty times
+faces   CPU of a 1080-line video by its number of faces
+half    hiding one person who is visible half of the time, with and without copying untouched parts
 """
 
 import argparse
+import hashlib
 import json
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -28,32 +29,33 @@ import av
 import cv2
 import numpy as np
 
+from app.packs.archives import cache_folder
 from app.types import Image
-from bench.clips import long_scene, make
 from bench.cost import Cost, commands, measure, median
+from bench.long_video import long_scene, make
 from bench.readable import READABLE, readable
-from bench.rival import hide
 from testmedia.clip import Clip, write_clip
 from testmedia.fetch import fetch
 from testmedia.scene import Shot
 
+LOCK = Path(__file__).resolve().parent / "requirements-deface.txt"
 SIZES = {360: 240, 1080: 100, 2160: 16}
-"""Lines of a picture, and how many frames of it are measured: as many as there is time for, as
-starting counts in short clips and films are long."""
+"""Lines of a frame, and the number of measured frames. Short videos overstate the start-up cost,
+but time is limited."""
 RIVAL_FRAMES = 24
 MINUTE, QUICK_MINUTE = 30, 20
-"""Frames of a minute: few, as there are sixty of them."""
+"""Frames of a minute: few, because there are sixty minutes."""
 MINUTES = (1, 10, 60)
 HALF_SHOT = 60
-"""Frames of a shot of the film in which somebody is in every other shot."""
+"""Frames of a shot in the video with a person in every other shot."""
 PHOTOS = ("obama2.jpg", "obama3.jpg")
-"""Other photos of that person than the one in the film."""
+"""Photos of that person; the video shows another one."""
 FACES = (0, 8)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One measured command: medians over the runs, and CPU over that of what it is compared to."""
+    """One measured command: medians over the runs, and the CPU ratio to the base command."""
 
     table: str
     clip: str
@@ -64,17 +66,17 @@ class Line:
     note: str = ""
 
 
-def alternate(wanted: Mapping[str, Sequence[str]], runs: int) -> dict[str, Cost]:
-    """Medians of each command; the commands take turns."""
-    costs: dict[str, list[Cost]] = {name: [] for name in wanted}
+def alternate(to_run: Mapping[str, Sequence[str]], runs: int) -> dict[str, Cost]:
+    """Return medians for each command; the commands take turns."""
+    costs: dict[str, list[Cost]] = {name: [] for name in to_run}
     for _ in range(runs):
-        for name, command in wanted.items():
+        for name, command in to_run.items():
             costs[name].append(measure(command))
     return {name: median(found) for name, found in costs.items()}
 
 
 def over_transcode(table: str, name: str, clip: Path, frames: int, runs: int) -> list[Line]:
-    """The whole command over a plain transcode of one clip; with two faces each pass once, too."""
+    """Measure the whole command against a plain transcode; with two faces, also each pass once."""
     costs = alternate(commands(clip, clip.parent, [], stages=False), runs)
     base = costs["transcode"].cpu
     if table == "sizes" and "two" in name:
@@ -86,7 +88,7 @@ def over_transcode(table: str, name: str, clip: Path, frames: int, runs: int) ->
 
 
 def sizes(folder: Path, runs: int, *, quick: bool) -> list[Line]:
-    """At several sizes, with few and with many faces."""
+    """Measure several frame sizes, with few and with many faces."""
     lines: list[Line] = []
     for height, frames in SIZES.items():
         for crowd in (False, True):
@@ -101,33 +103,61 @@ def sizes(folder: Path, runs: int, *, quick: bool) -> list[Line]:
     return lines
 
 
+def deface() -> Path:
+    """Install deface from its lock file into the cache, unless it is there; return the command.
+
+    Raises:
+        subprocess.CalledProcessError: the installation failed.
+    """
+    version = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
+    folder = cache_folder() / f"deface-{sys.version_info.major}{sys.version_info.minor}-{version}"
+    command = folder / "bin" / "deface"
+    done = folder / "ready"
+    if not done.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+        install += ["--disable-pip-version-check", "--require-hashes", "-r", str(LOCK)]
+        subprocess.run(install, check=True)
+        done.touch()
+    return command
+
+
+def deface_command(source: Path, output: Path) -> list[str]:
+    """Return the command that hides every face with the tool's defaults, keeping the sound."""
+    return [str(deface()), str(source), "--output", str(output), "--keep-audio"]
+
+
 def rival(folder: Path, _: int, *, quick: bool) -> list[Line]:
-    """Beside ``deface``: cost, and face-frames that stay readable."""
+    """Compare with ``deface``: cost, and readable face-frames."""
     lines: list[Line] = []
     for height in (360,) if quick else (360, 1080):
         shown = RIVAL_FRAMES // 2 if quick else RIVAL_FRAMES
         clip = make(shown, folder / f"rival{height}.mp4", size=(height * 16 // 9, height))
         ours, theirs = folder / "ours.mp4", folder / "theirs.mp4"
         tool = [sys.executable, "-m", "app.cli", "blur", str(clip.path), "-o", str(ours)]
-        wanted = {
+        to_run = {
             "face-blur": [*tool, "--quiet", "--overwrite", "--blur", "everyone"],
-            "deface": hide(clip.path, theirs),
+            "deface": deface_command(clip.path, theirs),
         }
-        costs = alternate(wanted, 1)
+        costs = alternate(to_run, 1)
         for name, made in (("face-blur", ours), ("deface", theirs)):
             left = leaks(clip, made)
             lines.append(
                 Line(
-                    "rival", f"{height} lines, two faces", name, shown, costs[name],
+                    "rival",
+                    f"{height} lines, two faces",
+                    name,
+                    shown,
+                    costs[name],
                     costs[name].cpu / costs["face-blur"].cpu,
                     f"{left} of {len(clip.truth.faces)} face-frames readable",
                 )
-            )  # fmt: skip
+            )
     return lines
 
 
 def leaks(clip: Clip, made: Path) -> int:
-    """Face-frames that can still be read; a result of another size is brought to the clip's."""
+    """Count readable face-frames; a result of another size is scaled to that of the original."""
     found = 0
     with av.open(str(clip.path)) as one, av.open(str(made)) as other:
         frames = zip(one.decode(video=0), other.decode(video=0), strict=True)
@@ -144,7 +174,7 @@ def _rgb(frame: av.VideoFrame) -> Image:
 
 
 def length(folder: Path, runs: int, *, quick: bool) -> list[Line]:
-    """Memory of one minute of film and of many; the frames are small, as there are many."""
+    """Measure the memory for one minute of video and for many; frames are small."""
     frames = QUICK_MINUTE if quick else MINUTE
     scene = long_scene(frames, fetch("carphone.mp4"), (160, 90))
     minute = write_clip(replace(scene, rate=Fraction(frames, 60)), folder / "minute.mp4").path
@@ -160,7 +190,7 @@ def length(folder: Path, runs: int, *, quick: bool) -> list[Line]:
 
 
 def looped(clip: Path, times: int, output: Path) -> Path:
-    """A film played several times: its packets again and again, with times that go on."""
+    """Write a video several times in a row: its packets again, with later timestamps."""
     with av.open(str(output), "w") as sink:
         coded, start = None, 0
         for _ in range(times):
@@ -182,12 +212,12 @@ def _later(time: int | None, by: int) -> int:
 
 
 def _first(shot: Shot, number: int) -> Shot:
-    """The shot with its first few people only."""
+    """Return the shot with its first few people only."""
     return replace(shot, actors=shot.actors[:number])
 
 
 def faces(folder: Path, _: int, *, quick: bool) -> list[Line]:
-    """By the number of faces."""
+    """Measure by the number of faces."""
     lines: list[Line] = []
     frames = 12 if quick else 24
     scene = long_scene(frames, fetch("carphone.mp4"), crowd=True)
@@ -195,13 +225,13 @@ def faces(folder: Path, _: int, *, quick: bool) -> list[Line]:
         path = folder / f"faces{number}.mp4"
         shots = tuple(_first(shot, number) for shot in scene.shots)
         write_clip(replace(scene, shots=shots), path)
-        name = f"{number} portraits and the man behind"
+        name = f"{number} portraits and the man in the background"
         lines += over_transcode("faces", name, path, frames, 1)
     return lines
 
 
 def half(folder: Path, runs: int, *, quick: bool) -> list[Line]:
-    """Four shots, somebody in two of them: everything encoded, and untouched groups copied."""
+    """Measure four shots with a person in two of them: all encoded, and untouched parts copied."""
     clip, people, height = folder / "half.mp4", folder / "people", 360 if quick else 1080
     size, shot = (height * 16 // 9, height), HALF_SHOT // 4 if quick else HALF_SHOT
     scene = long_scene(4 * shot, fetch("carphone.mp4"), size, half=True, shot=shot)
@@ -213,8 +243,8 @@ def half(folder: Path, runs: int, *, quick: bool) -> list[Line]:
         commands(clip, folder, ["--people", str(people), "--copy-untouched", how], stages=False)
         for how in ("auto", "never")
     )
-    wanted = {"transcode": copied["transcode"], "blur, untouched groups copied": copied["blur"]}
-    costs = alternate(wanted, runs) | alternate({"blur, all encoded": encoded["blur"]}, 1)
+    to_run = {"transcode": copied["transcode"], "blur, untouched groups copied": copied["blur"]}
+    costs = alternate(to_run, runs) | alternate({"blur, all encoded": encoded["blur"]}, 1)
     base = costs["transcode"].cpu
     name = f"{height} lines, one person in half of it"
     return [
@@ -233,7 +263,7 @@ TABLES: dict[str, Callable[..., list[Line]]] = {
 
 
 def table(lines: Sequence[Line]) -> str:
-    """The lines of one table as Markdown."""
+    """Return the lines of one table as Markdown."""
     out = [
         "| clip | command | CPU ms/frame | clock ms/frame | peak MiB | CPU ratio | |",
         "|---|---|---|---|---|---|---|",
@@ -248,7 +278,7 @@ def table(lines: Sequence[Line]) -> str:
 
 
 def run(names: Sequence[str], runs: int, *, quick: bool) -> list[Line]:
-    """Measure the tables that are named; progress goes to stderr."""
+    """Measure the named tables; progress goes to stderr."""
     lines: list[Line] = []
     for name in names:
         with tempfile.TemporaryDirectory(prefix="face-blur-bench-") as folder:
@@ -259,14 +289,14 @@ def run(names: Sequence[str], runs: int, *, quick: bool) -> list[Line]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, and print the tables."""
-    parser = argparse.ArgumentParser(description="CPU, time and memory of Face blur.")
+    parser = argparse.ArgumentParser(description="Measure CPU, time and memory of Face blur.")
     parser.add_argument("tables", nargs="*", help=", ".join(TABLES))
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter clips")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter videos")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--json", type=Path, help="write the figures, too")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     arguments = parser.parse_args(argv)
     if unknown := set(arguments.tables) - set(TABLES):
-        parser.error(f"no table is named {min(unknown)}; there are {', '.join(TABLES)}")
+        parser.error(f"unknown table {min(unknown)}; choose from {', '.join(TABLES)}")
     names = arguments.tables or tuple(TABLES)
     try:
         lines = run(names, arguments.runs, quick=arguments.quick)

@@ -1,15 +1,16 @@
-"""How often a hidden face is still recognised by the recogniser: by effect, cells and size of face.
+"""Measure how often hidden faces are still recognised: by effect, cells and size of the face.
 
     python -m bench.strength [--photos DIR] [--quick] [--json FILE]
 
-Three attackers try to say who it is. ``same`` knows the very picture that was hidden, of everybody;
-``clear`` knows another picture of everybody; ``hidden`` knows another picture of everybody that was
-hidden in the same way. All of them know where eyes, nose and mouth were, compare the face alone
-(what surrounds it is painted over) and take off how alike a known picture is to hidden faces on
-average: otherwise all hidden faces are like the same few people.
+Three attackers try to name the person. ``same`` has the unhidden original of everyone's picture,
+``clear`` has another picture of everyone, ``hidden`` has another picture of everyone, hidden in the
+same way. All of them know the positions of eyes, nose and mouth, and compare only the face, with
+its surroundings painted over. They subtract a known picture's mean similarity to hidden faces, or
+else all hidden faces would match the same few people.
 
-The exit code is 1 when the weakest setting of ``blur`` or ``pixelate`` lets a clear gallery name
-more people than chance does, or an equally hidden one more than the mean colour alone (one cell).
+The exit code is 1 if, at the weakest setting of ``blur`` or ``pixelate``, an attacker with clear
+pictures names more people than chance, or one with hidden pictures more than with the mean colour
+alone (one cell).
 """
 
 import argparse
@@ -24,29 +25,29 @@ import numpy as np
 
 from app.config import Settings
 from app.faces.alignment import align
-from app.faces.quality import lit
+from app.faces.quality import brighten_dark
 from app.pipeline import load_parts
 from app.types import Boxes, Embeddings, FaceRecogniser, Image
-from bench.hiding import Method, covered, methods
-from bench.photos import Portrait, load_portraits, people_of, some
+from bench.methods import Method, covered, methods
+from bench.portraits import Portrait, load_portraits, people_of, thin_sittings
 from bench.rates import Naming, Rates, chance_of, more_than, naming, wilson
 
 SIZES = (400, 100, 50, 25)
 QUICK_SIZES = (200, 50)
 GREY = 128
-"""What surrounds a hidden face is painted over with this."""
+"""Colour painted over the surroundings of a hidden face."""
 CLEAR_SIZE = 150
-"""Width in pixels of a clear face that hidden ones are compared with."""
+"""Width in pixels of the clear faces that hidden ones are compared with."""
 ALPHA = 0.01
-"""Chance that is taken for noise."""
-FEWEST = 8
-"""People with a second picture from which on a gallery that is hidden, too, is judged."""
+"""Significance level."""
+MIN_PEOPLE = 8
+"""Minimum people with a second picture to judge the attacker with hidden pictures."""
 CMC = 5
 ATTACKERS = ("same", "clear", "hidden")
 
 
 def seen(portrait: Portrait, method: Method | None, size: float) -> tuple[Image, Boxes]:
-    """The hidden face (None: not hidden) on grey, and its landmarks (5, 2)."""
+    """Return the hidden face (None: not hidden) on grey, and its landmarks (5, 2)."""
     face = portrait.at_width(size)
     image = face.image.copy()
     if method is not None:
@@ -58,23 +59,22 @@ def seen(portrait: Portrait, method: Method | None, size: float) -> tuple[Image,
 def embed(
     portraits: Sequence[Portrait], method: Method | None, size: float, recogniser: FaceRecogniser
 ) -> Embeddings:
-    """(N, D) of portraits that were hidden by a method."""
+    """Return embeddings (N, D) of portraits hidden by a method."""
     chips = []
     for portrait in portraits:
         image, landmarks = seen(portrait, method, size)
         (chip,) = align(image, landmarks[None], recogniser.template, recogniser.chip_size)
-        chips.append(lit(chip))
+        chips.append(brighten_dark(chip))
     return recogniser.embed(chips)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one attacker achieves against one method at one size of face.
+    """The result of one attacker against one method at one size.
 
-    ``rank1`` is the mean over ``people`` (of ``known`` ones) of the part of their pictures that is
-    named right, with Wilson's bounds for so many people; ``cmc`` the part that is among the first 1
-    to 5. ``noise`` is how likely it is by chance, all methods and sizes of the floor together; None
-    where it is not judged.
+    ``rank1`` is the rate of correct names over ``people`` (out of ``known`` ones), with Wilson's
+    bounds; ``cmc`` is the rate of people among the first 1 to 5. ``noise`` is the p-value,
+    corrected for all judged methods and sizes; None if not judged.
     """
 
     method: str
@@ -91,13 +91,13 @@ class Row:
 
     @property
     def chance(self) -> float:
-        """The part that is named right by guessing."""
+        """The rate of correct names by guessing."""
         return 1 / self.known
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """A method at a size against an attacker, and who was taken for whom."""
+    """The names that an attacker gave, for a method at a size."""
 
     method: Method
     size: int
@@ -106,25 +106,25 @@ class Trial:
 
 
 class Material:
-    """The first picture of everybody, and those of other sittings."""
+    """The first picture of everyone, and those of other sittings."""
 
     def __init__(self, portraits: Sequence[Portrait]) -> None:
         people = people_of(portraits)
         self.known = tuple(next(p for p in portraits if p.person == name) for name in people)
         first = {portrait.person: portrait.sitting for portrait in self.known}
         others = (p for p in portraits if p.sitting != first[p.person])
-        self.others = tuple(some(others))
+        self.others = tuple(thin_sittings(others))
         self.index = {name: i for i, name in enumerate(people)}
 
     def persons(self, portraits: Sequence[Portrait]) -> list[int]:
-        """Who the portraits are of, by number."""
+        """Return the people of portraits, as indices."""
         return [self.index[portrait.person] for portrait in portraits]
 
 
 def attack(
     material: Material, method: Method, size: int, clear: Embeddings, recogniser: FaceRecogniser
 ) -> Iterator[Trial]:
-    """All attackers on one method at one size; ``clear`` (K, D) is the gallery of known people."""
+    """Yield all attackers for one method and size; ``clear`` (K, D) are the known people."""
     hidden = embed(material.known, method, size, recogniser)
     own = naming(_scores(hidden, clear), material.persons(material.known))
     yield Trial(method, size, "same", own)
@@ -141,7 +141,7 @@ def _scores(probes: Embeddings, known: Embeddings) -> Rates:
 
 
 def judged(trials: Sequence[Trial]) -> tuple[Row, ...]:
-    """The rows, with what the floor must not allow marked as violated."""
+    """Return the rows, with violations marked where the weakest settings fail."""
     noise: dict[int, float] = {}
     for attacker in ("same", "clear"):
         floor = [t for t in trials if t.method.floor and t.attacker == attacker]
@@ -150,7 +150,7 @@ def judged(trials: Sequence[Trial]) -> tuple[Row, ...]:
             noise |= {id(t): p for t, p in zip(floor, chances, strict=True)}
     base = {t.size: t.naming for t in trials if t.method.base and t.attacker == "hidden"}
     for trial in trials:
-        enough = len(trial.naming.people) >= FEWEST and trial.size in base
+        enough = len(trial.naming.people) >= MIN_PEOPLE and trial.size in base
         if trial.method.floor and trial.attacker == "hidden" and enough:
             noise[id(trial)] = more_than(trial.naming.right, base[trial.size].right)
     return tuple(_row(trial, noise.get(id(trial))) for trial in trials)
@@ -177,30 +177,30 @@ def _row(trial: Trial, noise: float | None) -> Row:
 def measure(
     portraits: Sequence[Portrait],
     recogniser: FaceRecogniser,
-    ways: Sequence[Method],
+    tested_methods: Sequence[Method],
     sizes: Sequence[int],
 ) -> tuple[Row, ...]:
-    """Every attacker on every method at every size."""
+    """Run every attacker on every method at every size."""
     material = Material(portraits)
     clear = embed(material.known, None, CLEAR_SIZE, recogniser)
     return judged(
         [
             trial
-            for method, size in product(ways, sizes)
+            for method, size in product(tested_methods, sizes)
             for trial in attack(material, method, size, clear, recogniser)
         ]
     )
 
 
 _TITLES = {
-    "same": "Known: the very picture that was hidden, of everybody",
-    "clear": "Known: another picture of everybody",
-    "hidden": "Known: another picture of everybody, hidden in the same way",
+    "same": "Known: the unhidden original, of everyone",
+    "clear": "Known: another picture, of everyone",
+    "hidden": "Known: another picture of everyone, hidden in the same way",
 }
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Markdown: for each attacker the part named right, by method and width of the face."""
+    """Return a Markdown table for each attacker: the rate of correct names by method and width."""
     return "\n\n".join(
         _table([row for row in rows if row.attacker == attacker])
         for attacker in ATTACKERS
@@ -213,8 +213,8 @@ def _table(rows: Sequence[Row]) -> str:
     sizes = list(dict.fromkeys(row.size for row in rows))
     low, high = wilson(first.chance, first.people)
     head = (
-        f"{_TITLES[first.attacker]}. {first.people} people are looked for among {first.known}:"
-        f" chance names {first.chance:.0%} right, which is {low:.0%} to {high:.0%} with so few."
+        f"{_TITLES[first.attacker]}. {first.people} people are searched among {first.known}:"
+        f" chance names {first.chance:.0%} correctly (95 % bounds: {low:.0%} to {high:.0%})."
     )
     lines = [head, "", "| hidden by | " + " | ".join(f"{size} px" for size in sizes) + " |"]
     lines.append("|---" * (1 + len(sizes)) + "|")
@@ -227,7 +227,7 @@ def _table(rows: Sequence[Row]) -> str:
 
 
 def verdict(rows: Sequence[Row]) -> str:
-    """One line for each attacker on the floor: whether it holds, and by how much."""
+    """Return one line for each attacker: whether the weakest settings hold."""
     lines = []
     for attacker in ATTACKERS:
         mine = [row for row in rows if row.attacker == attacker and row.noise is not None]
@@ -239,31 +239,35 @@ def verdict(rows: Sequence[Row]) -> str:
         elif mine:
             least = min(row.noise for row in mine if row.noise is not None)
             top = max(row.rank1 for row in mine)
-            lines.append(f"{attacker}: holds; at most {top:.0%}, by chance with p = {least:.2f}")
+            lines.append(f"{attacker}: holds; at most {top:.0%}, lowest p-value {least:.2f}")
         else:
-            lines.append(f"{attacker}: not judged, fewer than {FEWEST} people have two pictures")
+            lines.append(
+                f"{attacker}: not judged, fewer than {MIN_PEOPLE} people have two pictures"
+            )
     return "\n".join(lines)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="How often hidden faces are still recognised.")
-    parser.add_argument("--photos", type=Path, help="folder of people: NAME/*.jpg, two and more")
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description="Measure how often hidden faces are still recognised."
+    )
+    parser.add_argument("--photos", type=Path, help="folder of people: NAME/*.jpg, two or more")
     parser.add_argument("--quick", action="store_true", help="two sizes and the main methods")
-    parser.add_argument("--json", type=Path, help="write the rows to this file, too")
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure and print; 1 when the floor does not hold."""
+    """Measure and print; return 1 if a weakest setting fails."""
     arguments = parse(argv)
     parts = load_parts(Settings(people=Path("people")))
     if parts.recogniser is None:
-        raise TypeError("there is no recogniser")
+        raise TypeError("the pack has no recogniser")
     portraits = load_portraits(parts.detector, arguments.photos)
-    ways = methods(quick=arguments.quick)
+    tested_methods = methods(quick=arguments.quick)
     sizes = QUICK_SIZES if arguments.quick else SIZES
-    rows = measure(portraits, parts.recogniser, ways, sizes)
+    rows = measure(portraits, parts.recogniser, tested_methods, sizes)
     print(table(rows), verdict(rows), sep="\n\n")
     if arguments.json is not None:
         text = json.dumps([asdict(row) for row in rows], indent=1)

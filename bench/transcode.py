@@ -1,9 +1,9 @@
-"""The plainest transcode: decode and encode every picture, copy the sound, nothing else.
+"""A plain transcode: decode and encode every frame, and copy the sound.
 
     python -m bench.transcode IN OUT [--quality 90] [--preset PRESET]
 
-It uses the encoder, the options and the pixel format that Face blur would use for the same file,
-so that the difference between the two is what Face blur costs.
+Encoder, options and pixel format are those of Face blur for the same file, so that the difference
+is the cost of Face blur.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from app.video.encodings import choose_encoding
 def add_video(
     sink: OutputContainer, source: VideoStream, frame: av.VideoFrame, options: dict[str, str]
 ) -> VideoStream:
-    """The stream to encode to, as Face blur would make it for this source."""
+    """Add the video stream that Face blur would write for this source."""
     context = source.codec_context
     size = (context.width, context.height)
     encoding = choose_encoding(context.name, sink.format.name, str(context.pix_fmt), size)
@@ -31,7 +31,7 @@ def add_video(
     settings = encoder_options(encoding.encoder, int(options.pop("quality")), frame) | options
     coded = sink.add_stream(encoding.encoder, rate, options=settings)
     if not isinstance(coded, VideoStream):
-        raise TypeError(f"{encoding.encoder} encodes no video")
+        raise TypeError(f"{encoding.encoder} is not a video encoder")
     coded.width, coded.height = size
     coded.pix_fmt = encoding.pixel_format
     if frame.time_base is not None:
@@ -41,13 +41,13 @@ def add_video(
 
 
 def first_picture(source: Path) -> av.VideoFrame:
-    """The first picture of a file: what is known of light and colour only it says."""
+    """Return the first frame of a file, which alone has all its light and colour properties."""
     with av.open(str(source)) as container:
         return next(container.decode(container.streams.video[0]))
 
 
 def transcode(source: Path, output: Path, options: dict[str, str]) -> int:
-    """Transcode a file; returns the number of frames."""
+    """Transcode a file; return the number of frames."""
     frames = 0
     with av.open(str(source)) as container, av.open(str(output), "w") as sink:
         video = container.streams.video[0]
@@ -69,12 +69,12 @@ def transcode(source: Path, output: Path, options: dict[str, str]) -> int:
 
 
 def main() -> int:
-    """Transcode what the command line names."""
-    parser = argparse.ArgumentParser(description="Transcode a video and nothing else.")
+    """Transcode the file of the command line."""
+    parser = argparse.ArgumentParser(description="Transcode a video without any other change.")
     parser.add_argument("source", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--quality", type=int, default=90)
-    parser.add_argument("--preset", help="instead of the encoder preset that Face blur uses")
+    parser.add_argument("--preset", help="encoder preset (default: that of Face blur)")
     arguments = parser.parse_args()
     options = {"quality": str(arguments.quality)}
     if arguments.preset:

@@ -1,1 +1,4 @@
-"""Commands around the program: media, pieces, images, jobs on AWS. Each runs as ``python -m``."""
+"""Commands around the program: demo, pieces of long videos, images, jobs on AWS.
+
+Each command runs as ``python -m scripts.NAME``.
+"""

@@ -1,10 +1,10 @@
-"""The demo: hides faces in two clips with the real command, and says where to look.
+"""The demo: hide faces in two videos with the real command, and print where to look.
 
     python -m scripts.demo FOLDER
 
-The first clip is a real man talking in a car; his face is pointed at. The second has two people, of
-whom only the one with reference photos is hidden. It is made of portraits that are moved over a
-background; the reference photos are other photos than the one shown.
+The first video shows a real man talking in a car; a point selects his face. The second one is made
+of portraits that move over a background. It shows two people, one of whom has reference photos,
+other ones than the portrait, and is hidden.
 """
 
 import argparse
@@ -26,23 +26,23 @@ from testmedia.scene import Actor, Background, Scene, Shot, keys, ramp
 
 REFERENCES = ("obama2.jpg", "obama3.jpg")
 MAN = "0,80,70"
-"""Where the man's face is: frame, x, y."""
+"""A point in the man's face: frame, x, y."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One clip of the demo: what is shown, and the files of it."""
+    """One video of the demo, with a title and options of the command."""
 
     what: str
     source: Path
     options: tuple[str, ...]
 
     def beside(self, ending: str) -> Path:
-        """A file named after the clip."""
+        """Return the path of a file named after the video."""
         return self.source.with_name(self.source.stem + ending)
 
     def command(self) -> list[str]:
-        """The command that hides the faces."""
+        """Return the command that hides the faces."""
         out = ["face-blur", "blur", str(self.source), "-o", str(self.beside("-hidden.mp4"))]
         out += ["--plan", str(self.beside("-plan.json")), "--overwrite"]
         return [*out, *self.options]
@@ -70,7 +70,7 @@ def meeting() -> Scene:
 
 
 def prepare(folder: Path) -> list[Job]:
-    """Put the clips and the reference photos into the folder."""
+    """Write the videos and the reference photos to the folder."""
     people = folder / "people"
     (people / "obama").mkdir(parents=True, exist_ok=True)
     for name in REFERENCES:
@@ -79,9 +79,9 @@ def prepare(folder: Path) -> list[Job]:
     shutil.copyfile(fetch("carphone.mp4"), carphone)
     write_clip(meeting(), two)
     return [
-        Job("a man in a car: his face was pointed at", carphone, ("--select", MAN)),
+        Job("a man in a car: a point selects his face", carphone, ("--select", MAN)),
         Job(
-            "two people: only the one of the reference photos is hidden",
+            "two people: the one with reference photos is hidden",
             two,
             ("--people", str(people)),
         ),
@@ -93,7 +93,7 @@ def hide(job: Job) -> Plan:
     command = job.command()
     print(f"\n{job.what}\n$ {shlex.join(command)}", flush=True)
     program = Path(sys.executable).with_name(command[0])
-    subprocess.run([program, *command[1:]], check=True)  # noqa: S603 - the arguments are ours
+    subprocess.run([program, *command[1:]], check=True)
     plan = read_plan(job.beside("-plan.json"))
     before, after = open_source(job.source), open_source(job.beside("-hidden.mp4"))
     save_png(contact_sheet(before, after, plan), job.beside("-sheet.png"))
@@ -101,7 +101,7 @@ def hide(job: Job) -> Plan:
 
 
 def summary(job: Job, plan: Plan) -> str:
-    """What was hidden, and where to look."""
+    """Return the number of hidden faces, and where to look."""
     hidden = [track for track in plan.tracks if track.decision == "blur"]
     times = sum(track.last - track.first + 1 for track in hidden)
     lines = [
@@ -116,9 +116,11 @@ def summary(job: Job, plan: Plan) -> str:
 
 
 def main() -> int:
-    """Make the demo in the folder that is named; 0 when all of it was done."""
-    parser = argparse.ArgumentParser(description="Hide faces in two clips and say where to look.")
-    parser.add_argument("folder", type=Path, help="where to put clips, results and contact sheets")
+    """Run the demo in the folder of the command line; return 0 on success."""
+    parser = argparse.ArgumentParser(
+        description="Hide faces in two videos, and print where to look."
+    )
+    parser.add_argument("folder", type=Path, help="folder for videos, results and contact sheets")
     folder: Path = parser.parse_args().folder
     try:
         jobs = prepare(folder)
@@ -126,7 +128,7 @@ def main() -> int:
     except FaceBlurError as error:
         print(f"demo: error: {error}", file=sys.stderr)
         return error.exit_code
-    except subprocess.CalledProcessError as error:  # the command has said why
+    except subprocess.CalledProcessError as error:  # the command printed the reason
         return error.returncode
     print("\n" + "\n\n".join(done))
     return 0

@@ -1,10 +1,10 @@
 #!/bin/sh
-# What the image runs: `serve` for the web service, `process` for a Processing job, otherwise any
+# Entry point of the image: `serve` is the web service, `process` a Processing job; anything else is a
 # command of face-blur.
 set -eu
 home=$(dirname "$(dirname "$(readlink -f "$0")")")
 
-# A pack that SageMaker has unpacked takes the place of the one in the image.
+# A pack unpacked by SageMaker replaces the one in the image.
 if [ -z "${FACE_BLUR_MODELS_ROOT:-}" ]; then
     for pack in /opt/ml/model/*/pack.toml; do
         if [ -f "$pack" ]; then
@@ -13,7 +13,7 @@ if [ -z "${FACE_BLUR_MODELS_ROOT:-}" ]; then
     done
 fi
 
-# Python is not to look into the working folder, which may be anything's.
+# Do not import from the working folder, which may contain anything.
 export PYTHONPATH="$home" PYTHONSAFEPATH=1
 case "${1:-}" in
 serve)

@@ -1,22 +1,22 @@
-"""Where to run on AWS, and how. Copy this file to variables.py and change what has to be changed.
+"""Where and how to run on AWS. Copy this file to variables.py, and change what you need.
 
     cp scripts/ex_variables.py scripts/variables.py
 
-Each variable can also come from the environment, as DEPLOY_<NAME>, or from an option of the
-command, as --<name>; an option goes before the environment, and that before this file. Variables
-that are left out have the values given here.
+Each variable can also be set in the environment, as DEPLOY_<NAME>, or by an option of the command,
+as --<name>. Options override the environment, which overrides this file. Variables left out keep
+the values given here.
 """
 
 REGION = "eu-north-1"
-# What is made is named after the project and tagged with it; nothing else is ever changed.
+# Name and tag of all resources. Resources without the tag are never changed.
 PROJECT = "face-blur"
 
-# Made by scripts/infrastructure.py, which is where these three are looked up when they are empty.
+# Made by scripts/infrastructure.py. Leave them empty to read them from the stack.
 BUCKET = ""
 REPOSITORY = ""
 ROLE_ARN = ""
 
-# The image in the repository, by its tag; it may be given whole as IMAGE_URI (best: by digest).
+# The image: its tag in the repository, or its full URI (preferably by digest).
 IMAGE_TAG = "latest"
 IMAGE_URI = ""
 
@@ -28,9 +28,9 @@ PEOPLE_PREFIX = "people/"
 # Transform jobs. Instances without a GPU work too: ml.c6i.2xlarge, with an image for CPUs.
 INSTANCE_TYPE = "ml.g4dn.xlarge"
 INSTANCE_COUNT = 1
-# Seconds for one file, at most 3600; files that take longer are for a processing job, or split.
+# Seconds for one file, at most 3600. For longer ones use a processing job, or split the video.
 TIMEOUT_SECONDS = 3600
-# No network for the container; tickets need it off.
+# No network for the container; tickets need a network.
 NETWORK_ISOLATION = True
 
 # Processing jobs.
@@ -39,11 +39,11 @@ PROCESSING_INSTANCE_COUNT = 1
 VOLUME_GB = 100
 MAX_RUNTIME_SECONDS = 86400
 
-# A key of KMS for results and disks; empty: the bucket's own encryption.
+# KMS key for results and disks; empty for the encryption of the bucket.
 KMS_KEY = ""
-# Private subnets and security groups; empty: the network of SageMaker.
+# Private subnets and security groups; empty for the network of SageMaker.
 SUBNETS: list[str] = []
 SECURITY_GROUPS: list[str] = []
 
-# Settings of Face blur (see the README), for every job.
+# Settings of Face blur for every job.
 OPTIONS: dict[str, str] = {"FACE_BLUR_EFFECT": "blur"}

@@ -1,24 +1,31 @@
 #!/usr/bin/env bash
-# Builds, runs and tries out the image; engine.sh finds what can do that here.
+# Build, run, push and test the image with docker or podman.
 #
 #   scripts/image.sh build cpu|cuda
-#   scripts/image.sh run   cpu|cuda [ARGUMENTS]     here, in this folder; default: serve
-#   scripts/image.sh smoke cpu|cuda                 builds it, then uses it as users do
-#   scripts/image.sh save  cpu|cuda FILE            builds it, and writes it as docker save does
+#   scripts/image.sh run   cpu|cuda [ARGUMENTS]       run it in this folder (default: serve)
+#   scripts/image.sh smoke cpu|cuda                   build it, then use it as users do
+#   scripts/image.sh save  cpu|cuda FILE              build it, then write an archive (docker save)
+#   scripts/image.sh push  cpu|cuda NAME:TAG DIGEST   build and push it; write its digest to DIGEST
 #
-# Where no engine can run, smoke says so and tries the same entry points without an image.
-# IMAGE names the image (default face-blur:VARIANT), MODELS the pack that is baked in (default: open,
-# or the pack that make setup had to take instead).
+# Environment:
+#   IMAGE        name of the image (default: face-blur:VARIANT)
+#   MODELS       model pack in the image (default: open, or the pack that `make setup` installed)
+#   ENGINE       docker or podman (default: the first one that answers)
+#   ENGINE_HOOK  a file to source that replaces start_engine and stop_engine below
+#
+# push reads the password of the registry's user AWS from stdin. Without an engine, smoke says so and
+# tests the same entry points outside an image.
 set -euo pipefail
 folder=$PWD
+hook=${ENGINE_HOOK:+$(realpath "$ENGINE_HOOK")}
 cd "$(dirname "$0")/.."
-. scripts/engine.sh
 
 verb=${1:-} variant=${2:-}
 case $verb:$variant in
-build:cpu | build:cuda | run:cpu | run:cuda | smoke:cpu | smoke:cuda | save:cpu | save:cuda) shift 2 ;;
+build:cpu | build:cuda | run:cpu | run:cuda | smoke:cpu | smoke:cuda) shift 2 ;;
+save:cpu | save:cuda | push:cpu | push:cuda) shift 2 ;;
 *)
-    sed -n '4,7s/^# *//p' "$0" >&2
+    sed -n '4,8s/^# *//p' "$0" >&2
     exit 2
     ;;
 esac
@@ -27,42 +34,133 @@ if [ -z "${MODELS:-}" ]; then
     MODELS=open
     if [ ! -e models/open/face-reidentification-retail-0095.onnx ] && [ -e models/dlib/dlib-resnet.onnx ]; then
         MODELS=dlib
-        echo 'image.sh: WARNING: the pack open could not be fetched; the image gets the pack dlib' >&2
+        echo 'image.sh: WARNING: the pack open is not installed; the image gets the pack dlib' >&2
     fi
 fi
-container='' media='' server=''
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/face-blur/container
+container='' media='' server='' registry=''
 
-finish() {
-    [ -z "$container" ] || "${engine[@]}" rm --force "$container" >/dev/null 2>&1 || true
-    [ -z "$server" ] || kill "$server" 2>/dev/null || true
-    [ -z "$media" ] || rm -rf "$media"
-    stop_engine
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+say() { printf '[%4ds] %s\n' "$SECONDS" "$*" >&2; }
 
 die() {
     echo "image.sh: $*" >&2
     exit 1
 }
 
-build() {
-    local revision begin=$SECONDS
+# quietly LOG COMMAND...: run a command, and show the end of its output only if it fails.
+quietly() {
+    local log=$cache/$1.log
+    shift
+    "$@" >"$log" 2>&1 || { tail -n 20 "$log" >&2; return 1; }
+}
+
+# start_engine finds an engine. It sets ENGINE, engine (its command), build_flags (options of its
+# `build`) and run_flags (how `run` publishes the port), or fails with a reason in no_engine.
+engine=() build_flags=() run_flags=(--publish 127.0.0.1:8080:8080) no_engine=''
+start_engine() {
+    local name names=${ENGINE:-docker podman}
+    for name in $names; do
+        if timeout 20 "$name" info >/dev/null 2>&1; then
+            ENGINE=$name engine=("$name")
+            export DOCKER_BUILDKIT=1
+            # Only this format keeps HEALTHCHECK.
+            [ "$name" != podman ] || build_flags+=(--format docker)
+            return 0
+        fi
+    done
+    no_engine="no running engine was found; tried: $names"
+    return 1
+}
+stop_engine() { :; }
+# shellcheck source=/dev/null
+[ -z "$hook" ] || . "$hook"
+
+find_engine() {
+    mkdir -p "$cache"
+    start_engine || return 1
+    if [ -s "${SSL_CERT_FILE:-}" ]; then
+        build_flags+=(--secret "id=ca_bundle,src=$SSL_CERT_FILE")
+    fi
+    say "engine: $ENGINE ($("${engine[@]}" --version))"
+}
+
+finish() {
+    [ -z "$container" ] || "${engine[@]}" rm --force "$container" >/dev/null 2>&1 || true
+    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    [ -z "$media" ] || rm -rf "$media"
+    [ -z "$registry" ] || "${engine[@]}" logout "$registry" >/dev/null 2>&1 || true
+    stop_engine
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Set `arguments` to the arguments that every build has.
+build_arguments() {
+    local revision
     revision=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
+    arguments=("${build_flags[@]}" --build-arg "VARIANT=$variant" --build-arg "MODELS=$MODELS")
+    arguments+=(--build-arg "REVISION=$revision")
+}
+
+build() {
+    local begin=$SECONDS size arguments command
     say "building $image"
-    local command=("${engine[@]}" build "${build_flags[@]}" --build-arg "VARIANT=$variant")
-    command+=(--build-arg "MODELS=$MODELS" --build-arg "REVISION=$revision" --tag "$image" .)
+    build_arguments
+    command=("${engine[@]}" build "${arguments[@]}" --tag "$image" .)
     if ! quietly build "${command[@]}"; then
-        # Podman fails once in a while in sealing a file of its own; nothing of ours is wrong then.
+        # Podman sometimes fails to seal a file of its own; a second attempt succeeds.
         grep -q 'sealing memfd' "$cache/build.log" || die "the build failed; see $cache/build.log"
         quietly build "${command[@]}" || die "the build failed twice; see $cache/build.log"
     fi
-    local size
     size=$("${engine[@]}" image inspect -f '{{.Size}}' "$image")
     say "built $image: $((size / 1000000)) MB in $((SECONDS - begin)) s"
-    # By age: layers that no image names are the cache of the next build.
+    # Delete by age only: layers without a name are the cache of the next build.
     "${engine[@]}" image prune --force --filter until=336h >/dev/null 2>&1 || true
+}
+
+# push NAME:TAG DIGEST_FILE: push a manifest of Docker's version 2, schema 2. SageMaker refuses OCI
+# manifests, and the index that a provenance record needs. Engines without buildx push no others.
+push() {
+    local target=$1 digest=$2
+    registry=${target%%/*}
+    "${engine[@]}" login --username AWS --password-stdin "$registry" >&2 ||
+        die "cannot log in to $registry"
+    if [ "$ENGINE" != podman ] && "${engine[@]}" buildx version >/dev/null 2>&1; then
+        build_and_push "$target" "$digest"
+    else
+        build
+        push_built "$target" "$digest"
+    fi
+    [ -s "$digest" ] || die "$ENGINE reported no digest"
+}
+
+build_and_push() {
+    local target=$1 digest=$2 arguments
+    say "building and pushing $target"
+    build_arguments
+    "${engine[@]}" buildx build "${arguments[@]}" --platform linux/amd64 --provenance=false \
+        --metadata-file "$digest.json" \
+        --output "type=image,name=$target,oci-mediatypes=false,push=true" . >&2 ||
+        die 'the build or the push failed'
+    sed -n 's/.*"containerimage.digest": *"\(sha256:[0-9a-f]*\)".*/\1/p' "$digest.json" >"$digest"
+    rm "$digest.json"
+}
+
+push_built() {
+    local target=$1 digest=$2 platform
+    platform=$("${engine[@]}" image inspect -f '{{.Os}}/{{.Architecture}}' "$image")
+    [ "$platform" = linux/amd64 ] || die "the image is for $platform, not linux/amd64"
+    say "pushing $target"
+    if [ "$ENGINE" = podman ]; then
+        "${engine[@]}" push --format v2s2 --digestfile "$digest" "$image" "docker://$target" >&2 ||
+            die 'the push failed'
+        return 0
+    fi
+    "${engine[@]}" tag "$image" "$target"
+    "${engine[@]}" push "$target" >&2 || die 'the push failed'
+    "${engine[@]}" image inspect -f '{{range .RepoDigests}}{{println .}}{{end}}' "$target" |
+        sed -n "s|^${target%:*}@||p" >"$digest"
 }
 
 make_media() {
@@ -73,7 +171,7 @@ make_media() {
     mkdir -m 777 "$media/out"
 }
 
-# The way the image is meant to run: no network, nothing to write to but a spool, no privilege.
+# How the image is meant to run: no network, only /tmp writable, no privileges.
 locked=(--network none --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges)
 
 in_image() {
@@ -85,12 +183,12 @@ inside() { "${engine[@]}" exec "$container" "$@"; }
 smoke_commands() {
     in_image "$image" models verify "$MODELS" || die 'models verify failed'
     in_image --entrypoint python3 "$image" /smoke/smoke.py contents "$variant" ||
-        die 'the image has what it should not, or lacks what it should have'
+        die 'the contents of the image are wrong'
     in_image "$image" blur /smoke/clip.mp4 -o /out/hidden.mp4 --people /smoke/people --quiet ||
         die 'blur failed'
     in_image --entrypoint python3 "$image" /smoke/smoke.py hidden /out/hidden.mp4 ||
-        die 'blur has not hidden who it should, or not only them'
-    # A pack of another name, where SageMaker unpacks a model archive.
+        die 'blur hid the wrong people'
+    # A pack of another name, in the folder where SageMaker unpacks a model archive.
     mkdir "$media/model"
     cp -R "models/$MODELS" "$media/model/given"
     in_image -v "$media/model:/opt/ml/model:ro" "$image" models verify given ||
@@ -98,25 +196,25 @@ smoke_commands() {
     say 'commands: models verify, blur'
 }
 
-# Where there is no GPU, asking for one must stop the service at once, with one line.
+# Without a GPU, a request for one must stop the service at once, with one line.
 smoke_device() {
     [ ! -e /dev/nvidiactl ] || return 0
     local said code=0
     said=$(in_image -e FACE_BLUR_DEVICE=cuda "$image" serve 2>&1) || code=$?
     case "$code$said" in
-    3*'a GPU was asked for'*) say 'a GPU that is not there is refused' ;;
-    *) die "a GPU that is not there: exit code $code: $said" ;;
+    3*GPU*) say 'device: a missing GPU is refused' ;;
+    *) die "a missing GPU: exit code $code: $said" ;;
     esac
 }
 
 smoke_service() {
     local health=(--health-interval 1s) state='' code begin
-    [ "$ENGINE" != podman ] || health=(--no-healthcheck) # its own need a timer of systemd
+    [ "$ENGINE" != podman ] || health=(--no-healthcheck) # podman's health checks need a systemd timer
     container=$("${engine[@]}" run -d "${locked[@]}" "${health[@]}" --memory 3g \
         -v "$media:/smoke:ro" "$image" serve)
     if ! inside python3 /smoke/smoke.py service http://127.0.0.1:8080; then
         "${engine[@]}" logs "$container" >&2
-        die 'the service is not as it should be'
+        die 'the service failed its checks'
     fi
     if [ "$ENGINE" != podman ]; then
         for _ in $(seq 50); do
@@ -126,7 +224,7 @@ smoke_service() {
         done
         [ "$state" = healthy ] || die "the health check says: $state"
     fi
-    [ -z "$(inside find /tmp -type f -size +64k)" ] || die 'a request has left files in the spool'
+    [ -z "$(inside find /tmp -type f -size +64k)" ] || die 'a request left files in the spool'
     begin=$(date +%s%N)
     "${engine[@]}" stop --time 30 "$container" >/dev/null
     code=$("${engine[@]}" inspect -f '{{.State.ExitCode}}' "$container")
@@ -136,8 +234,8 @@ smoke_service() {
 
 unpackaged() {
     local bar='=====================================================================' port code=0
-    printf '%s\n' "$bar" "NO IMAGE WAS BUILT OR TRIED: $no_engine." \
-        'The same entry points are tried without an image. Run this where an engine is.' "$bar" >&2
+    printf '%s\n' "$bar" "NO IMAGE WAS BUILT OR TESTED: $no_engine." \
+        'Testing the same entry points without an image. Run this where an engine is available.' "$bar" >&2
     export PATH=$PWD/.venv/bin:$PATH TMPDIR=$media/out ORT_DISABLE_TELEMETRY=1 SVT_LOG=1
     local entry=scripts/entrypoint.sh
     "$entry" models verify "$MODELS"
@@ -148,7 +246,7 @@ unpackaged() {
     server=$!
     if ! python3 "$media/smoke.py" service "http://127.0.0.1:$port"; then
         cat "$media/serve.log" >&2
-        die 'the service is not as it should be'
+        die 'the service failed its checks'
     fi
     kill -TERM "$server"
     wait "$server" || code=$?
@@ -157,8 +255,7 @@ unpackaged() {
 }
 
 run() {
-    local flags=(--publish 127.0.0.1:8080:8080)
-    [ "$ENGINE" = docker ] || flags=(--network host) # the network that a private engine has
+    local flags=("${run_flags[@]}")
     [ "$variant" = cpu ] || flags+=(--gpus all)
     if [ -t 0 ]; then flags+=(--interactive --tty); fi
     flags+=(--read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges)
@@ -172,24 +269,32 @@ save)
     /*) ;;
     *) set -- "$folder/${1:?FILE is missing}" ;;
     esac
-    start_engine || die "no image can be built here: $no_engine"
+    find_engine || die "no image can be built: $no_engine"
     build
     "${engine[@]}" save --output "$1" "$image"
     ;;
+push)
+    case ${2:-} in
+    /*) ;;
+    *) set -- "${1:?NAME:TAG is missing}" "$folder/${2:?DIGEST is missing}" ;;
+    esac
+    find_engine || die "no image can be built: $no_engine"
+    push "$@"
+    ;;
 smoke)
     make_media
-    if start_engine; then
+    if find_engine; then
         build
         smoke_commands
         smoke_device
         smoke_service
-        say "$image: all well"
+        say "$image: all checks passed"
     else
         unpackaged
     fi
     ;;
 *)
-    start_engine || die "no image can be built here: $no_engine"
+    find_engine || die "no image can be built: $no_engine"
     if [ "$verb" = build ] || ! "${engine[@]}" image inspect "$image" >/dev/null 2>&1; then
         build
     fi

@@ -1,8 +1,8 @@
-"""Make what Face blur needs on AWS, or bring it up to date: bucket, image repository and role.
+"""Create or update the AWS resources of Face blur: bucket, image repository and role.
 
     python -m scripts.infrastructure [--keep-days 30] [--keep-rest-days 365] [--dry-run]
 
-It can be run again at any time. scripts/infrastructure.yaml says exactly what is made.
+Running it again is safe. scripts/infrastructure.yaml lists the resources.
 """
 
 import argparse
@@ -10,23 +10,27 @@ import sys
 
 from scripts.aws.cloud import Cloud
 from scripts.aws.command import main, make_parser
-from scripts.aws.infrastructure import KEEP, set_up
+from scripts.aws.stack import KEEP, create_or_update
 
 
 def parser() -> argparse.ArgumentParser:
-    """Options of this command."""
-    made = make_parser("Make the bucket, the image repository and the role, or update them.")
-    made.add_argument(
-        "--keep-days", type=_days, metavar="DAYS",
-        help="delete videos and results after so many days "
-        f"(default: as it is, at first {KEEP['KeepDays']})",
-    )  # fmt: skip
-    made.add_argument(
-        "--keep-rest-days", type=_days, metavar="DAYS",
-        help="delete everything else, photos too, after so many "
-        f"(default: as it is, at first {KEEP['KeepRestDays']})",
-    )  # fmt: skip
-    return made
+    """Return the options of the command."""
+    out = make_parser("Create or update the bucket, the image repository and the role.")
+    out.add_argument(
+        "--keep-days",
+        type=_days,
+        metavar="DAYS",
+        help="delete videos and results after this many days "
+        f"(default: unchanged, at first {KEEP['KeepDays']})",
+    )
+    out.add_argument(
+        "--keep-rest-days",
+        type=_days,
+        metavar="DAYS",
+        help="delete everything else, such as photos, after this many days "
+        f"(default: unchanged, at first {KEEP['KeepRestDays']})",
+    )
+    return out
 
 
 def _days(text: str) -> int:
@@ -37,9 +41,9 @@ def _days(text: str) -> int:
 
 
 def run(cloud: Cloud, args: argparse.Namespace) -> None:
-    """Make the stack, and print what it has."""
+    """Create or update the stack, and print its outputs."""
     keep = {"KeepDays": args.keep_days, "KeepRestDays": args.keep_rest_days}
-    found = set_up(cloud, keep)
+    found = create_or_update(cloud, keep)
     if not cloud.dry_run:
         print("\n".join(f"{name}: {value}" for name, value in found.items()))
 

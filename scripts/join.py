@@ -1,9 +1,9 @@
-"""Puts the rendered pieces of a film together again, without encoding them.
+"""Join the rendered pieces of a video, without encoding them.
 
     python -m scripts.join MANIFEST RESULTS --source VIDEO -o OUT
 
-Sound and all else but the pictures come from the film that was split. Whatever is not proven to be
-the rendered piece that belongs there is refused. docs/long-videos.md tells how.
+Sound and all other streams come from the original video. A file that is not provably the rendered
+piece for its place is refused. See docs/long-videos.md.
 """
 
 import argparse
@@ -18,29 +18,33 @@ from app.video import Writing
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The options of the command."""
+    """Return the options of the command."""
     parser = argparse.ArgumentParser(
-        description="Put the rendered pieces of a film together.", allow_abbrev=False
+        description="Join the rendered pieces of a video.", allow_abbrev=False
     )
     parser.add_argument("manifest", type=Path, metavar="MANIFEST")
     parser.add_argument("results", type=Path, metavar="RESULTS", help="folder with the results")
     parser.add_argument("--source", type=Path, metavar="VIDEO", required=True)
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", required=True)
     parser.add_argument("--plans", type=Path, metavar="FOLDER", help="plans of the pieces")
-    parser.add_argument("--plan", type=Path, metavar="PLAN", help="write one plan of the film")
-    parser.add_argument("--keep-location", action="store_true", help="keep place and device data")
-    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    parser.add_argument("--plan", type=Path, metavar="PLAN", help="write one plan for the video")
+    parser.add_argument(
+        "--keep-location", action="store_true", help="keep location and device metadata"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     return parser
 
 
 def run(args: argparse.Namespace) -> None:
-    """Join the pieces, and the plans where they are named.
+    """Join the pieces, and their plans if requested.
 
     Raises:
-        FaceBlurError: nothing has been put in place then.
+        FaceBlurError: joining failed; no output was written.
     """
     if (args.plans is None) != (args.plan is None):
-        raise UsageError("--plans and --plan go together: where plans are, and where theirs goes")
+        raise UsageError(
+            "--plans and --plan belong together: the folder of plans, and the file to write"
+        )
     plan = None
     if args.plan is not None:
         if args.plan.exists() and not args.overwrite:
@@ -52,11 +56,11 @@ def run(args: argparse.Namespace) -> None:
         print(f"join: warning: {warning}", file=sys.stderr)
     if plan is not None:
         write_plan(plan, args.plan)
-    print(f"{args.output}: all pieces, in place")
+    print(f"{args.output}: all pieces joined")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code: 0, 1 failed, 2 usage or bad input, 130."""
+    """Run the command and return its exit code: 0, 1 failed, 2 usage or bad input, 130."""
     parser = make_parser()
     args = parser.parse_args(argv)
     try:

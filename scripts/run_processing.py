@@ -1,11 +1,11 @@
-"""Hides faces in the videos of a prefix of S3, by a Processing job of SageMaker.
+"""Hide faces in the videos below an S3 prefix, with a SageMaker Processing job.
 
     python -m scripts.run_processing --wait
-    python -m scripts.run_processing --resume JOB [JOB...]   only what these have not finished
-    python -m scripts.run_processing --watch JOB             a job that was begun without --wait
+    python -m scripts.run_processing --resume JOB [JOB...]   the files that these jobs remaining
+    python -m scripts.run_processing --watch JOB             a job started without --wait
 
-For videos that take longer than the hour, or need more room, than a transform job has. The name of
-the job is printed. Its results are checked with scripts/collect.py.
+For videos that need more than the hour, or more disk, than a transform job has. The command prints
+the name of the job; scripts/collect.py checks its results.
 """
 
 import argparse
@@ -13,136 +13,160 @@ import sys
 from typing import Any
 
 from app.errors import UsageError
-from scripts.aws.cloud import Cloud
-from scripts.aws.command import main, make_parser
-from scripts.aws.deployed import unique_name
-from scripts.aws.errors import JobFailed
-from scripts.aws.objects import Place, chosen, described_inputs, inputs_of, listed, source_of
-from scripts.aws.options import add_job_options, given_settings
-from scripts.aws.processing import (
-    environment_of,
-    finished,
-    job_request,
-    output_of,
-    resumed_environment,
-    source_told,
-    without,
+from scripts.aws.cloud import Cloud, JobFailed
+from scripts.aws.command import add_job_options, main, make_parser, settings_given
+from scripts.aws.jobs import (
+    KINDS,
+    Job,
+    check_ended,
+    find_job,
+    stop_on_interrupt,
+    unique_name,
+    watch,
 )
-from scripts.aws.watching import KINDS, Job, check_ended, find_job, stopped_by_interrupt, watch
+from scripts.aws.objects import (
+    S3Uri,
+    choose_inputs,
+    data_source,
+    list_inputs,
+    list_objects,
+    read_data_source,
+)
+from scripts.aws.processing import (
+    exclude,
+    finished_names,
+    job_request,
+    make_environment,
+    output_of_job,
+    resumed_environment,
+    source_of_job,
+)
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of this command."""
-    out = make_parser("Hide faces in videos in S3, by a Processing job.")
+    """Return the options of the command."""
+    out = make_parser("Hide faces in videos in S3 with a Processing job.")
     what = out.add_mutually_exclusive_group()
-    what.add_argument("--keys", nargs="+", metavar="NAME", help="only these of INPUT_PREFIX")
-    what.add_argument("--resume", nargs="+", metavar="JOB", help="what these have not finished")
-    what.add_argument("--watch", metavar="JOB", help="begin nothing, wait for JOB to end")
+    what.add_argument("--keys", nargs="+", metavar="NAME", help="only these files of INPUT_PREFIX")
+    what.add_argument(
+        "--resume", nargs="+", metavar="JOB", help="process the files that these jobs remaining"
+    )
+    what.add_argument("--watch", metavar="JOB", help="start nothing; wait for JOB to end")
     out.add_argument("--wait", action="store_true", help="wait for the end; Ctrl-C stops the job")
-    out.add_argument("--poll", type=float, default=15, metavar="SECONDS", help="between looks")
-    out.add_argument("--name", help="of the job (default: one that no other job has)")
+    out.add_argument("--poll", type=float, default=15, metavar="SECONDS", help="time between polls")
+    out.add_argument("--name", help="name of the job (default: a new name)")
     out.add_argument("--no-people", action="store_true", help="do not use the photos of people")
     add_job_options(out)
     return out
 
 
 def run(cloud: Cloud, args: argparse.Namespace) -> None:
-    """Begin a job, or go on with some, or wait for one.
+    """Start a job, resume jobs, or wait for one.
 
     Raises:
-        FaceBlurError: it could not be begun, or did not do everything.
+        FaceBlurError: the job could not be started, or remaining files.
     """
     if args.watch:
-        job, told = find_job(cloud, args.watch)
+        job, description = find_job(cloud, args.watch)
         _check_kind(job)
-        _watch(cloud, job, told, args.poll)
+        _watch(cloud, job, description, args.poll)
         return
     job = Job(KINDS["processing"], args.name or unique_name(cloud.variables.project))
-    begun = _resume(cloud, args, job) if args.resume else _prepare(cloud, args, job)
-    with stopped_by_interrupt(cloud, job):
-        cloud.change("sagemaker", "create_processing_job", **begun)
+    request = _resume(cloud, args, job) if args.resume else _prepare(cloud, args, job)
+    with stop_on_interrupt(cloud, job):
+        cloud.change("sagemaker", "create_processing_job", **request)
         if cloud.dry_run:
             return
         print(job.name, flush=True)
         if args.wait:
-            _watch(cloud, job, begun, args.poll)
+            _watch(cloud, job, request, args.poll)
         else:
             cloud.say(f"watch it with: {sys.argv[0]} --watch {job.name}")
 
 
 def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
     variables = cloud.variables
-    place = Place(cloud.bucket, variables.input_prefix)
-    people = _people(cloud, wanted=not args.no_people)
-    environment = environment_of(cloud, given_settings(args), people=people is not None)
-    inputs = chosen(cloud, place, args.keys) if args.keys else inputs_of(cloud, place)
+    place = S3Uri(cloud.bucket, variables.input_prefix)
+    people = _people(cloud, enabled=not args.no_people)
+    environment = make_environment(cloud, settings_given(args), people=people is not None)
+    inputs = choose_inputs(cloud, place, args.keys) if args.keys else list_inputs(cloud, place)
     for key in inputs.left_out:
-        cloud.say(f"left out, as it is hidden or empty: {key}")
+        cloud.say(f"left out, because it is hidden or empty: {key}")
 
     def request(source: dict[str, str]) -> dict[str, Any]:
         return job_request(
-            cloud, job.name, source=source, output=_place(cloud, job), count=len(inputs.keys),
-            people=people, environment=environment,
-        )  # fmt: skip
+            cloud,
+            job.name,
+            source=source,
+            output=_place(cloud, job),
+            count=len(inputs.keys),
+            people=people,
+            environment=environment,
+        )
 
-    request({"S3DataType": "S3Prefix", "S3Uri": str(place)})  # refuse before anything is made
-    return request(source_of(cloud, inputs, _manifest(cloud, job), whole=not args.keys))
+    request({"S3DataType": "S3Prefix", "S3Uri": str(place)})  # refuse previous anything is created
+    return request(data_source(cloud, inputs, _manifest(cloud, job), whole=not args.keys))
 
 
 def _resume(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
-    if given_settings(args) or args.no_people:
-        raise UsageError("--resume takes settings and people from the job; leave them out")
-    told: dict[str, Any] = {}
+    if settings_given(args) or args.no_people:
+        raise UsageError("--resume takes settings and people from the job; leave these options out")
+    description: dict[str, Any] = {}
     done: set[str] = set()
     inputs = None
     for name in args.resume:
-        before, told = find_job(cloud, name)
-        _check_kind(before)
-        check_ended(before, told)
-        inputs = inputs or described_inputs(cloud, source_told(told))
-        done |= finished(cloud, output_of(told))
-    assert inputs is not None  # noqa: S101 - for the type checker: a job is named at least
-    left = without(inputs, done)
-    if not left.keys:
-        raise UsageError(f"{', '.join(args.resume)}: nothing is left undone")
-    people = any(one["InputName"] == "people" for one in told["ProcessingInputs"])
-    source = source_of(cloud, left, _manifest(cloud, job), whole=False)
+        previous, description = find_job(cloud, name)
+        _check_kind(previous)
+        check_ended(previous, description)
+        inputs = inputs or read_data_source(cloud, source_of_job(description))
+        done |= finished_names(cloud, output_of_job(description))
+    assert inputs is not None
+    remaining = exclude(inputs, done)
+    if not remaining.keys:
+        raise UsageError(f"{', '.join(args.resume)}: all files are finished")
+    people = any(one["InputName"] == "people" for one in description["ProcessingInputs"])
+    source = data_source(cloud, remaining, _manifest(cloud, job), whole=False)
     return job_request(
-        cloud, job.name, source=source, output=_place(cloud, job), count=len(left.keys),
-        people=_people(cloud, wanted=people), environment=resumed_environment(told),
-    )  # fmt: skip
+        cloud,
+        job.name,
+        source=source,
+        output=_place(cloud, job),
+        count=len(remaining.keys),
+        people=_people(cloud, enabled=people),
+        environment=resumed_environment(description),
+    )
 
 
 def _check_kind(job: Job) -> None:
     if job.kind != KINDS["processing"]:
-        raise UsageError(f"{job.name} is no processing job; see scripts/run_transform.py")
+        raise UsageError(f"{job.name} is not a processing job; see scripts/run_transform.py")
 
 
-def _people(cloud: Cloud, *, wanted: bool) -> Place | None:
-    place = Place(cloud.bucket, cloud.variables.people_prefix)
-    return place if wanted and any(item.size for item in listed(cloud, place)) else None
+def _people(cloud: Cloud, *, enabled: bool) -> S3Uri | None:
+    place = S3Uri(cloud.bucket, cloud.variables.people_prefix)
+    return place if enabled and any(item.size for item in list_objects(cloud, place)) else None
 
 
-def _place(cloud: Cloud, job: Job) -> Place:
-    return Place(cloud.bucket, f"{cloud.variables.output_prefix}{job.name}/")
+def _place(cloud: Cloud, job: Job) -> S3Uri:
+    return S3Uri(cloud.bucket, f"{cloud.variables.output_prefix}{job.name}/")
 
 
-def _manifest(cloud: Cloud, job: Job) -> Place:
-    return Place(cloud.bucket, f"{cloud.variables.output_prefix}{job.name}.manifest.json")
+def _manifest(cloud: Cloud, job: Job) -> S3Uri:
+    return S3Uri(cloud.bucket, f"{cloud.variables.output_prefix}{job.name}.manifest.json")
 
 
-def _watch(cloud: Cloud, job: Job, told: dict[str, Any], poll: float) -> None:
-    inputs, output = described_inputs(cloud, source_told(told)), output_of(told)
+def _watch(cloud: Cloud, job: Job, description: dict[str, Any], poll: float) -> None:
+    inputs, output = read_data_source(cloud, source_of_job(description)), output_of_job(description)
 
     def done() -> int:
-        return len(finished(cloud, output))
+        return len(finished_names(cloud, output))
 
     try:
-        with stopped_by_interrupt(cloud, job):
+        with stop_on_interrupt(cloud, job):
             watch(cloud, job, done, len(inputs.keys), poll)
     except JobFailed as error:
-        left = without(inputs, finished(cloud, output))
-        raise JobFailed(f"{error}; unfinished: {', '.join(left.names) or 'none'}") from error
+        remaining = exclude(inputs, finished_names(cloud, output))
+        raise JobFailed(f"{error}; unfinished: {', '.join(remaining.names) or 'none'}") from error
     cloud.say(f"check the results with: scripts/collect.py {job.name}")
 
 

@@ -1,11 +1,11 @@
-"""Hides faces in the videos of a prefix of S3, by a Batch Transform job of SageMaker.
+"""Hide faces in the videos below an S3 prefix, with a SageMaker Batch Transform job.
 
     python -m scripts.run_transform --wait
     python -m scripts.run_transform --effect solid --keys interview.mp4
-    python -m scripts.run_transform --resume JOB --wait     only what has no result yet
-    python -m scripts.run_transform --watch JOB             a job that was begun without --wait
+    python -m scripts.run_transform --resume JOB --wait     the files without a result
+    python -m scripts.run_transform --watch JOB             a job started without --wait
 
-The name of the job is printed. Its results are collected with scripts/collect.py.
+The command prints the name of the job; scripts/collect.py collects its results.
 """
 
 import argparse
@@ -13,117 +13,134 @@ import sys
 from typing import Any
 
 from app.errors import UsageError
-from scripts.aws.cloud import Cloud
-from scripts.aws.command import main, make_parser
-from scripts.aws.deployed import unique_name
-from scripts.aws.errors import JobFailed
+from scripts.aws.cloud import Cloud, JobFailed
+from scripts.aws.command import add_job_options, main, make_parser, settings_given
+from scripts.aws.jobs import (
+    KINDS,
+    Job,
+    check_ended,
+    find_job,
+    stop_on_interrupt,
+    unique_name,
+    watch,
+)
 from scripts.aws.objects import (
     Inputs,
-    Place,
-    chosen,
-    described_inputs,
-    inputs_of,
-    listed,
-    source_of,
+    S3Uri,
+    choose_inputs,
+    data_source,
+    list_inputs,
+    list_objects,
+    read_data_source,
 )
-from scripts.aws.options import add_job_options, given_settings
 from scripts.aws.transform import (
-    People,
-    Wish,
-    archive_of,
+    JobOptions,
+    PeopleSource,
     environments,
-    finished,
+    find_people_archive,
+    finished_keys,
     job_request,
     make_model,
-    missing,
     model_request,
     resumed_request,
+    unfinished_inputs,
 )
-from scripts.aws.watching import KINDS, Job, check_ended, find_job, stopped_by_interrupt, watch
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of this command."""
-    out = make_parser("Hide faces in videos in S3, by a Batch Transform job.")
+    """Return the options of the command."""
+    out = make_parser("Hide faces in videos in S3 with a Batch Transform job.")
     what = out.add_mutually_exclusive_group()
-    what.add_argument("--keys", nargs="+", metavar="NAME", help="only these of INPUT_PREFIX")
-    what.add_argument("--resume", metavar="JOB", help="what JOB has left undone, as JOB does it")
-    what.add_argument("--watch", metavar="JOB", help="begin nothing, wait for JOB to end")
+    what.add_argument("--keys", nargs="+", metavar="NAME", help="only these files of INPUT_PREFIX")
+    what.add_argument(
+        "--resume", metavar="JOB", help="process the files that JOB remaining, with its settings"
+    )
+    what.add_argument("--watch", metavar="JOB", help="start nothing; wait for JOB to end")
     out.add_argument("--wait", action="store_true", help="wait for the end; Ctrl-C stops the job")
-    out.add_argument("--poll", type=float, default=15, metavar="SECONDS", help="between looks")
-    out.add_argument("--name", help="of the job (default: one that no other job has)")
+    out.add_argument("--poll", type=float, default=15, metavar="SECONDS", help="time between polls")
+    out.add_argument("--name", help="name of the job (default: a new name)")
     out.add_argument(
-        "--people", choices=("model", "s3", "none"),
-        help="where photos are: in the archive beside PEOPLE_PREFIX (default, if it is there), "
-        "in PEOPLE_PREFIX itself (needs a network), or nowhere",
-    )  # fmt: skip
+        "--people",
+        choices=("model", "s3", "none"),
+        help="source of photos: the archive next to PEOPLE_PREFIX (default, if it exists), "
+        "PEOPLE_PREFIX itself (needs a network), or none",
+    )
     out.add_argument(
-        "--tickets", nargs="?", const="", metavar="PREFIXES",
-        help="inputs are tickets; they may name these s3:// prefixes (default: the three of the "
+        "--tickets",
+        nargs="?",
+        const="",
+        metavar="PREFIXES",
+        help="inputs are tickets, which may name these s3:// prefixes (default: the three in the "
         "variables)",
-    )  # fmt: skip
+    )
     out.add_argument("--plans", action="store_true", help="make plans instead of videos")
     add_job_options(out)
     return out
 
 
 def run(cloud: Cloud, args: argparse.Namespace) -> None:
-    """Begin a job, or go on with one, or wait for one.
+    """Start a job, resume one, or wait for one.
 
     Raises:
-        FaceBlurError: it could not be begun, or did not do everything.
+        FaceBlurError: the job could not be started, or remaining files.
     """
     if args.watch:
-        job, told = find_job(cloud, args.watch)
+        job, description = find_job(cloud, args.watch)
         _check_kind(job)
-        _watch(cloud, job, told, args.poll)
+        _watch(cloud, job, description, args.poll)
         return
     job = Job(KINDS["transform"], args.name or unique_name(cloud.variables.project))
-    begun = _resume(cloud, args, job) if args.resume else _prepare(cloud, args, job)
-    with stopped_by_interrupt(cloud, job):
-        cloud.change("sagemaker", "create_transform_job", **begun)
+    request = _resume(cloud, args, job) if args.resume else _prepare(cloud, args, job)
+    with stop_on_interrupt(cloud, job):
+        cloud.change("sagemaker", "create_transform_job", **request)
         if cloud.dry_run:
             return
         print(job.name, flush=True)
         if args.wait:
-            _watch(cloud, job, begun, args.poll)
+            _watch(cloud, job, request, args.poll)
         else:
             cloud.say(f"watch it with: {sys.argv[0]} --watch {job.name}")
 
 
 def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
-    variables, wish, archive = cloud.variables, *_wish(cloud, args)
-    for_model, for_job = environments(cloud, wish)
-    place = Place(cloud.bucket, variables.input_prefix)
-    inputs = chosen(cloud, place, args.keys) if args.keys else inputs_of(cloud, place)
+    variables, options, archive = cloud.variables, *_options(cloud, args)
+    for_model, for_job = environments(cloud, options)
+    place = S3Uri(cloud.bucket, variables.input_prefix)
+    inputs = choose_inputs(cloud, place, args.keys) if args.keys else list_inputs(cloud, place)
     for key in inputs.left_out:
-        cloud.say(f"left out, as it is hidden or empty: {key}")
-    model = model_request(cloud, wish, archive, for_model)
-    if variables.network_isolation and not wish.isolated:
-        cloud.say("the container gets a network: it has to read S3 by itself")
-    output = Place(cloud.bucket, f"{variables.output_prefix}{job.name}/")
+        cloud.say(f"left out, because it is hidden or empty: {key}")
+    model = model_request(cloud, options, archive, for_model)
+    if variables.network_isolation and not options.isolated:
+        cloud.say("the container gets a network, because it reads S3 itself")
+    output = S3Uri(cloud.bucket, f"{variables.output_prefix}{job.name}/")
 
     def request(source: dict[str, str]) -> dict[str, Any]:
         return job_request(
-            variables, job.name, model["ModelName"], source=source, output=output,
-            count=len(inputs.keys), wish=wish, environment=for_job,
-        )  # fmt: skip
+            variables,
+            job.name,
+            model["ModelName"],
+            source=source,
+            output=output,
+            count=len(inputs.keys),
+            options=options,
+            environment=for_job,
+        )
 
-    request({"S3DataType": "S3Prefix", "S3Uri": str(place)})  # refuse before anything is made
+    request({"S3DataType": "S3Prefix", "S3Uri": str(place)})  # refuse previous anything is created
     make_model(cloud, model)
-    return request(source_of(cloud, inputs, _manifest(cloud, job), whole=not args.keys))
+    return request(data_source(cloud, inputs, _manifest(cloud, job), whole=not args.keys))
 
 
-def _wish(cloud: Cloud, args: argparse.Namespace) -> tuple[Wish, Any]:
-    archive = archive_of(cloud)
-    default: People = "none" if archive is None or args.tickets is not None else "model"
-    people: People = args.people or default
+def _options(cloud: Cloud, args: argparse.Namespace) -> tuple[JobOptions, Any]:
+    archive = find_people_archive(cloud)
+    default: PeopleSource = "none" if archive is None or args.tickets is not None else "model"
+    people: PeopleSource = args.people or default
     if people == "model" and archive is None:
-        raise UsageError("there is no archive of photos; make it with scripts/upload.py")
+        raise UsageError("there is no archive of photos; create it with scripts/upload.py")
     tickets = ""
     if args.tickets is not None:
         tickets = args.tickets or _own_prefixes(cloud)
-    return Wish(given_settings(args), people, tickets, args.plans), archive
+    return JobOptions(settings_given(args), people, tickets, args.plans), archive
 
 
 def _own_prefixes(cloud: Cloud) -> str:
@@ -133,47 +150,49 @@ def _own_prefixes(cloud: Cloud) -> str:
 
 
 def _resume(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
-    if given_settings(args) or args.people or args.plans or args.tickets is not None:
-        raise UsageError("--resume takes settings and people from the job; leave them out")
-    before, told = find_job(cloud, args.resume)
-    _check_kind(before)
-    check_ended(before, told)
-    left = missing(cloud, _inputs(cloud, told), _output(told))
-    if not left.keys:
-        raise UsageError(f"{before.name} has left nothing undone")
-    source = source_of(cloud, left, _manifest(cloud, job), whole=False)
-    return resumed_request(cloud, told, job.name, source, len(left.keys))
+    if settings_given(args) or args.people or args.plans or args.tickets is not None:
+        raise UsageError("--resume takes settings and people from the job; leave these options out")
+    previous, description = find_job(cloud, args.resume)
+    _check_kind(previous)
+    check_ended(previous, description)
+    remaining = unfinished_inputs(cloud, _inputs(cloud, description), _output(description))
+    if not remaining.keys:
+        raise UsageError(f"{previous.name}: all files are finished")
+    source = data_source(cloud, remaining, _manifest(cloud, job), whole=False)
+    return resumed_request(cloud, description, job.name, source, len(remaining.keys))
 
 
 def _check_kind(job: Job) -> None:
     if job.kind != KINDS["transform"]:
-        raise UsageError(f"{job.name} is no transform job; see scripts/run_processing.py")
+        raise UsageError(f"{job.name} is not a transform job; see scripts/run_processing.py")
 
 
-def _manifest(cloud: Cloud, job: Job) -> Place:
-    return Place(cloud.bucket, f"{cloud.variables.output_prefix}{job.name}.manifest.json")
+def _manifest(cloud: Cloud, job: Job) -> S3Uri:
+    return S3Uri(cloud.bucket, f"{cloud.variables.output_prefix}{job.name}.manifest.json")
 
 
-def _inputs(cloud: Cloud, told: dict[str, Any]) -> Inputs:
-    return described_inputs(cloud, told["TransformInput"]["DataSource"]["S3DataSource"])
+def _inputs(cloud: Cloud, description: dict[str, Any]) -> Inputs:
+    return read_data_source(cloud, description["TransformInput"]["DataSource"]["S3DataSource"])
 
 
-def _output(told: dict[str, Any]) -> Place:
-    return Place.of(told["TransformOutput"]["S3OutputPath"])
+def _output(description: dict[str, Any]) -> S3Uri:
+    return S3Uri.parse(description["TransformOutput"]["S3OutputPath"])
 
 
-def _watch(cloud: Cloud, job: Job, told: dict[str, Any], poll: float) -> None:
-    inputs, output = _inputs(cloud, told), _output(told)
+def _watch(cloud: Cloud, job: Job, description: dict[str, Any], poll: float) -> None:
+    inputs, output = _inputs(cloud, description), _output(description)
 
     def done() -> int:
-        return len(finished(inputs, output, listed(cloud, output)))
+        return len(finished_keys(inputs, output, list_objects(cloud, output)))
 
     try:
-        with stopped_by_interrupt(cloud, job):
+        with stop_on_interrupt(cloud, job):
             watch(cloud, job, done, len(inputs.keys), poll)
     except JobFailed as error:
-        left = missing(cloud, inputs, output)
-        raise JobFailed(f"{error}; without result: {', '.join(left.names) or 'none'}") from error
+        remaining = unfinished_inputs(cloud, inputs, output)
+        raise JobFailed(
+            f"{error}; without result: {', '.join(remaining.names) or 'none'}"
+        ) from error
     cloud.say(f"collect the results with: scripts/collect.py {job.name}")
 
 

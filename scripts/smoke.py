@@ -1,10 +1,10 @@
-"""Tries the image out as its users would, with nothing but what is in the image.
+"""Test the image as its users would, with only the contents of the image.
 
-    python smoke.py contents cpu|cuda     what is installed, and what is not
-    python smoke.py hidden VIDEO          does it play, is the listed person hidden, nobody else?
-    python smoke.py service URL           the same of the answers of the web service
+    python smoke.py contents cpu|cuda   is the right software installed, and nothing else?
+    python smoke.py hidden VIDEO        is the listed person hidden, and nobody else?
+    python smoke.py service URL         does the web service give such results?
 
-Reads clip.mp4, truth.json and people/ beside itself, as smoke_media.py has made them.
+Reads clip.mp4, truth.json and people/ next to itself, as made by smoke_media.py.
 """
 
 import ctypes.util
@@ -31,60 +31,61 @@ HERE = Path(__file__).resolve().parent
 READY = 60.0
 """Seconds until the service must answer /ping."""
 HIDDEN, SHOWN = 0.5, 0.8
-"""Of the detail of a face, less than the first is left when hidden, more than the second if not."""
+"""A hidden face keeps a smaller part of its detail than the first value, a visible one more than
+the second."""
 _BLOCK = 1 << 16
 
 
 class Fault(Exception):
-    """Something is not as it should be."""
+    """A check failed."""
 
 
 def expect(true: bool, message: str) -> None:
-    """Raise ``Fault`` unless it is true."""
+    """Raise ``Fault`` unless a condition holds."""
     if not true:
         raise Fault(message)
 
 
 def contents(variant: str) -> None:
-    """Check what is in the image, and that it runs without rights."""
+    """Check the installed software, and that the program runs without privileges."""
     compilers = [name for name in ("gcc", "cc", "g++", "make", "pip", "pip3") if shutil.which(name)]
-    expect(not compilers, f"there are tools to build with: {', '.join(compilers)}")
+    expect(not compilers, f"build tools are installed: {', '.join(compilers)}")
     expect(os.geteuid() != 0, "it runs as root")
-    expect(not os.access("/opt", os.W_OK), "the program can be written")
+    expect(not os.access("/opt", os.W_OK), "the program is writable")
     expect(os.environ.get("ORT_DISABLE_TELEMETRY") == "1", "telemetry is not switched off")
-    wanted = {"cpu": "onnxruntime", "cuda": "onnxruntime-gpu"}[variant]
+    expected = {"cpu": "onnxruntime", "cuda": "onnxruntime-gpu"}[variant]
     found = {one.name for one in metadata.distributions()}
     runtimes = found & {"onnxruntime", "onnxruntime-gpu"}
-    expect(runtimes == {wanted}, f"the runtimes are {runtimes}")
-    expect("opencv-python" not in found, "there are two packages of OpenCV")
+    expect(runtimes == {expected}, f"the installed runtimes are {runtimes}")
+    expect("opencv-python" not in found, "opencv-python is installed too")
     import_module("insightface.model_zoo")
     if variant == "cuda":
         _cuda_libraries()
 
 
 def _cuda_libraries() -> None:
-    """Check that all but the driver is there: with that and a GPU, CUDA can be used."""
+    """Check that CUDA could be used with a GPU: only the driver may be missing."""
     runtime = import_module("onnxruntime")
     expect("CUDAExecutionProvider" in runtime.get_available_providers(), "no CUDA provider")
     provider = Path(str(runtime.__file__)).parent / "capi" / "libonnxruntime_providers_cuda.so"
-    listed = subprocess.run(["/usr/bin/ldd", provider], capture_output=True, text=True, check=True)  # noqa: S603
+    listed = subprocess.run(["/usr/bin/ldd", provider], capture_output=True, text=True, check=True)
     lines = [line.split()[0] for line in listed.stdout.splitlines() if "not found" in line]
     missing = set(lines) - {"libcuda.so.1"}
     expect(not missing, f"libraries are missing: {', '.join(sorted(missing))}")
-    expect(ctypes.util.find_library("cudnn_graph") is not None, "cuDNN is not known to the loader")
+    expect(ctypes.util.find_library("cudnn_graph") is not None, "the loader does not find cuDNN")
 
 
 def hidden(data: bytes, people: Collection[str]) -> None:
-    """Check a video: all frames, sound, and who is hidden in every frame.
+    """Check a video: all frames, sound, and the hidden people in every frame.
 
     Args:
         data: the file.
-        people: the names of those who must be hidden; the others of the clip must not be.
+        people: the names of the people to be hidden; the others in the video must stay visible.
     """
     truth = json.loads((HERE / "truth.json").read_text("utf-8"))
     before, after = frames((HERE / "clip.mp4").read_bytes()), frames(data)
     expect(len(after) == truth["frames"], f"{len(after)} frames instead of {truth['frames']}")
-    expect(before[0].shape == after[0].shape, f"the size has become {after[0].shape}")
+    expect(before[0].shape == after[0].shape, f"the size is {after[0].shape}")
     with av.open(io.BytesIO(data), "r") as container:
         expect(len(container.streams.audio) == 1, "the sound is missing")
     for frame, person, *box in truth["faces"]:
@@ -94,14 +95,14 @@ def hidden(data: bytes, people: Collection[str]) -> None:
 
 
 def frames(data: bytes) -> list[NDArray[np.float32]]:
-    """Every frame of a video as (h, w) light, 0..255."""
+    """Return every frame of a video as (h, w) luma, 0..255."""
     with av.open(io.BytesIO(data), "r") as container:
         pictures = container.decode(video=0)
         return [picture.to_ndarray(format="gray").astype(np.float32) for picture in pictures]
 
 
 def detail(light: NDArray[np.float32], box: list[float]) -> float:
-    """Mean difference of neighbouring pixels in the middle of a box, which is what makes a face."""
+    """Return the mean difference of neighbouring pixels in the middle of a box."""
     x1, y1, x2, y2 = box
     x, y, w, h = (x1 + x2) / 2, (y1 + y2) / 2, (x2 - x1) * 0.35, (y2 - y1) * 0.35
     part = light[int(y - h) : int(y + h), int(x - w) : int(x + w)]
@@ -117,7 +118,7 @@ class Service:
     def ask(
         self, method: str, path: str, body: Any = None, **headers: str
     ) -> tuple[int, str, bytes]:
-        """Status, type and body of the answer; a body that is no bytes is sent in chunks."""
+        """Return status, type and body of a response; an iterable body is sent in chunks."""
         connection = http.client.HTTPConnection(self._address, timeout=300)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
@@ -131,7 +132,7 @@ class Service:
         return answer.status, answer.getheader("Content-Type", ""), data
 
     def wait(self) -> None:
-        """Wait until it answers /ping with 200."""
+        """Wait until /ping returns 200."""
         end = time.monotonic() + READY
         while True:
             try:
@@ -140,43 +141,43 @@ class Service:
                 status = 0
             if status == 200:
                 return
-            expect(time.monotonic() < end, f"/ping has not answered 200 but {status}")
+            expect(time.monotonic() < end, f"/ping returns {status}, not 200")
             time.sleep(0.2)
 
     def invoke(self, body: Any, kind: str, accept: str, **headers: str) -> bytes:
-        """The body of the answer of /invocations, which must be good and of the accepted kind."""
+        """Return the body of a response of /invocations; check its status and type."""
         headers |= {"Content_Type": kind, "Accept": accept}
         status, got, data = self.ask("POST", "/invocations", body, **headers)
-        expect(status == 200, f"/invocations has answered {status}: {data[:300]!r}")
-        expect(got.partition(";")[0] == accept, f"the answer is {got}, not {accept}")
+        expect(status == 200, f"/invocations returns {status}: {data[:300]!r}")
+        expect(got.partition(";")[0] == accept, f"the response is {got}, not {accept}")
         return data
 
 
 def service(url: str) -> None:
-    """Check the service: the three ways to ask, and a body that is no video."""
-    one = Service(url)
-    one.wait()
-    expect(reachable(urlsplit(url).port or 80), "it listens only to this machine")
-    status, _, data = one.ask("GET", "/execution-parameters")
+    """Check the service: the three kinds of requests, and a body that is not a video."""
+    client = Service(url)
+    client.wait()
+    expect(reachable(urlsplit(url).port or 80), "it listens on the loopback only")
+    status, _, data = client.ask("GET", "/execution-parameters")
     expect(status == 200 and "MaxConcurrentTransforms" in json.loads(data), "execution-parameters")
     clip = (HERE / "clip.mp4").read_bytes()
     truth = json.loads((HERE / "truth.json").read_text("utf-8"))
     everyone = {face[1] for face in truth["faces"]}
-    # as SageMaker sends it, in chunks, and with the length that curl gives
-    hidden(one.invoke(blocks(clip), "video/mp4", "video/mp4"), everyone)
-    plan = json.loads(one.invoke(clip, "video/mp4", "application/json"))
-    expect(plan["source"]["frames"] == truth["frames"], "the plan has other frames")
+    # In chunks, as SageMaker sends it, and then with a length, as curl does.
+    hidden(client.invoke(blocks(clip), "video/mp4", "video/mp4"), everyone)
+    plan = json.loads(client.invoke(clip, "video/mp4", "application/json"))
+    expect(plan["source"]["frames"] == truth["frames"], "the plan has another number of frames")
     expect([track["decision"] for track in plan["tracks"]] == ["blur"] * 2, "the plan is wrong")
     kind, form = multipart(clip)
-    hidden(one.invoke(form, kind, "video/mp4"), {truth["listed"]})
-    status, _, data = one.ask("POST", "/invocations", b"no video", Content_Type="video/mp4")
+    hidden(client.invoke(form, kind, "video/mp4"), {truth["listed"]})
+    status, _, data = client.ask("POST", "/invocations", b"no video", Content_Type="video/mp4")
     expect(400 <= status < 500 and "code" in json.loads(data)["error"], f"no video: {status}")
 
 
 def reachable(port: int, root: Path = Path("/")) -> bool:
-    """Whether something listens to a port on every address, as the kernel under ``root`` tells.
+    """Whether a socket listens to a port on all addresses, by the kernel's tables in ``root``.
 
-    Source: https://docs.kernel.org/networking/proc_net_tcp.html; 0A is the state of listening.
+    Source: https://docs.kernel.org/networking/proc_net_tcp.html; state 0A is listening.
     """
     tables = [root / "proc/net" / name for name in ("tcp", "tcp6")]
     rows = [
@@ -190,12 +191,12 @@ def reachable(port: int, root: Path = Path("/")) -> bool:
 
 
 def blocks(data: bytes) -> Iterator[bytes]:
-    """The data in pieces."""
+    """Yield the data in blocks."""
     return (data[start : start + _BLOCK] for start in range(0, len(data), _BLOCK))
 
 
 def multipart(clip: bytes) -> tuple[str, bytes]:
-    """Content type and body of a form with the clip and the photos of the listed person."""
+    """Return content type and body of a form with the video and the photos of the listed person."""
     border = uuid.uuid4().hex
     photos = sorted((HERE / "people").rglob("*.jpg"))
     parts = [("media", "clip.mp4", "video/mp4", clip)]
@@ -212,7 +213,7 @@ def multipart(clip: bytes) -> tuple[str, bytes]:
 
 
 def main() -> int:
-    """Do what is asked for; 1 when something is not as it should be."""
+    """Run the check of the command line; return 1 if it fails."""
     what, argument = sys.argv[1:]
     listed = {json.loads((HERE / "truth.json").read_text("utf-8"))["listed"]}
     try:

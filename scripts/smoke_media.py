@@ -1,4 +1,4 @@
-"""Makes what scripts/smoke.py needs: a clip of two people, photos of one, and who is where.
+"""Make the media for scripts/smoke.py: a video of two people, photos of one, and the faces' boxes.
 
 python -m scripts.smoke_media FOLDER
 """
@@ -15,7 +15,7 @@ from testmedia.photos import BIDEN, OBAMA
 from testmedia.scene import Actor, Scene, Shot, keys
 
 REFERENCES = ("obama2.jpg", "obama3.jpg")
-"""Photos of the listed person, other ones than the one that the clip shows."""
+"""Photos of the listed person; the video shows another one."""
 
 
 def scene() -> Scene:
@@ -26,9 +26,9 @@ def scene() -> Scene:
 
 
 def main() -> int:
-    """Fill the folder that is named."""
-    parser = argparse.ArgumentParser(description="Make what the smoke test of the image needs.")
-    parser.add_argument("folder", type=Path, help="where to put it")
+    """Write the media to the folder of the command line."""
+    parser = argparse.ArgumentParser(description="Make the media for the smoke test of the image.")
+    parser.add_argument("folder", type=Path, help="folder for the media")
     folder: Path = parser.parse_args().folder
     truth = write_clip(scene(), folder / "clip.mp4").truth
     listed = folder / "people" / "obama"

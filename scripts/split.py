@@ -1,9 +1,9 @@
-"""Cuts one long film into pieces that many machines can work on, without encoding it.
+"""Cut a long video into pieces that many machines can work on, without encoding it.
 
     python -m scripts.split VIDEO -o FOLDER [--seconds 60 | --pieces N] [--inside-shots] [--dry-run]
 
-The pieces hold the video alone; scripts/join.py puts the results together and takes the sound from
-the film itself. docs/long-videos.md tells how.
+The pieces have only the video stream; scripts/join.py joins the results, and takes the sound from
+the original. See docs/long-videos.md.
 """
 
 import argparse
@@ -19,29 +19,29 @@ _SECONDS = Fraction(60)
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The options of the command."""
+    """Return the options of the command."""
     parser = argparse.ArgumentParser(
-        description="Cut a film into pieces, without encoding it.", allow_abbrev=False
+        description="Cut a video into pieces, without encoding it.", allow_abbrev=False
     )
     parser.add_argument("video", type=Path, metavar="VIDEO")
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", required=True)
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--seconds", help="length of a piece, about (default: 60)")
-    size.add_argument("--pieces", type=int, metavar="N", help="number of pieces, at most")
+    size.add_argument("--seconds", help="approximate length of a piece (default: 60)")
+    size.add_argument("--pieces", type=int, metavar="N", help="maximum number of pieces")
     parser.add_argument(
         "--inside-shots",
         action="store_true",
-        help="cut at other key frames too, where no cut is near: faces may be missed beside them",
+        help="also cut at key frames within shots: faces next to them may be missed",
     )
-    parser.add_argument("--dry-run", action="store_true", help="write nothing; say where to cut")
+    parser.add_argument("--dry-run", action="store_true", help="write nothing; print where to cut")
     return parser
 
 
 def run(args: argparse.Namespace) -> None:
-    """Split, or say how.
+    """Split the video, or print the proposal.
 
     Raises:
-        FaceBlurError: nothing has been written then.
+        FaceBlurError: splitting failed; no output was written.
     """
     seconds = _seconds(args.seconds) if args.pieces is None else None
     proposal = propose(
@@ -55,17 +55,17 @@ def run(args: argparse.Namespace) -> None:
 
 
 def lines(proposal: Proposal) -> list[str]:
-    """What the pieces are, one line each, and what is notable about the film."""
+    """Return one line for each piece."""
     cuts = [None, *(border.is_cut for border in proposal.borders)]
     how = {None: "", True: "at a cut", False: "inside a shot"}
-    told = [
+    out = [
         f"{proposal.name(n)}  frame {first}  {proposal.counts[n]} frames  "
         f"{float(proposal.duration(n)):.1f} s  {how[cuts[n]]}".rstrip()
         for n, first in enumerate(proposal.firsts)
     ]
     if len(proposal.firsts) == 1:
-        told.append(f"{proposal.path.name}: no key frame at a cut, it stays in one piece")
-    return told
+        out.append(f"{proposal.path.name}: no key frame is at a cut; it stays in one piece")
+    return out
 
 
 def _seconds(text: str | None) -> Fraction:
@@ -76,7 +76,7 @@ def _seconds(text: str | None) -> Fraction:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code: 0, 1 failed, 2 usage or bad input, 130."""
+    """Run the command and return its exit code: 0, 1 failed, 2 usage or bad input, 130."""
     parser = make_parser()
     args = parser.parse_args(argv)
     try:

@@ -1,10 +1,10 @@
-"""Delete all that Face blur has made on AWS, videos and results too, after having shown it.
+"""Show and delete all AWS resources of Face blur, including videos and results.
 
     python -m scripts.teardown [--yes] [--dry-run]
 
-Deleted is what carries the tag face-blur:project of this project, whatever it is called: running
-jobs are stopped; models, images, the stack, and the bucket with all in it go. Jobs that have ended
-and the logs of SageMaker stay: they cannot be deleted, or are shared with others of the account.
+It deletes every resource with the tag face-blur:project of this project: it stops running jobs, and
+deletes models, images, the stack, and the bucket with its contents. Ended jobs cannot be deleted,
+and SageMaker's log groups are shared within the account; both stay.
 """
 
 import argparse
@@ -13,29 +13,29 @@ import sys
 from app.errors import UsageError
 from scripts.aws.cloud import Cloud
 from scripts.aws.command import main, make_parser
-from scripts.aws.teardown import delete, find_all
+from scripts.aws.deletion import delete, find_all
 
 
 def parser() -> argparse.ArgumentParser:
-    """Options of this command."""
-    made = make_parser("Delete all that carries our tag, videos and results too.")
-    made.add_argument("--yes", action="store_true", help="do not ask")
-    return made
+    """Return the options of the command."""
+    out = make_parser("Delete all resources with the project's tag, including videos and results.")
+    out.add_argument("--yes", action="store_true", help="do not ask")
+    return out
 
 
 def run(cloud: Cloud, args: argparse.Namespace) -> None:
-    """Show what there is, ask, and delete it."""
+    """Show the resources, ask, and delete them."""
     project = cloud.variables.project
     found = find_all(cloud)
     if not found:
-        cloud.say(f"nothing in {cloud.variables.region} carries the tag of {project}")
+        cloud.say(f"no resource in {cloud.variables.region} has the tag of {project}")
         return
     for one in found:
         cloud.say(str(one))
     if not (args.yes or cloud.dry_run):
         _confirm(project)
     delete(cloud, found)
-    cloud.say("log groups /aws/sagemaker/... are shared with other jobs of the account: they stay")
+    cloud.say("log groups /aws/sagemaker/... are shared with other jobs of the account and stay")
 
 
 def _confirm(project: str) -> None:

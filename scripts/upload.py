@@ -1,45 +1,47 @@
-"""Upload videos, and photos of people, for jobs on AWS.
+"""Upload videos and photos of people for jobs on AWS.
 
     python -m scripts.upload VIDEO_OR_FOLDER... [--people FOLDER] [--overwrite] [--dry-run]
 
-It can be run again after an interruption: what is there already is not sent again. Photos are
-checked first as `face-blur people` does. They go to S3 one by one, for processing jobs and tickets,
-and as an archive, for transform jobs without a network.
+Running it again after an interruption skips finished uploads. Photos are checked first, as by
+`face-blur people`. They are uploaded one by one, for processing jobs and tickets, and as an
+archive, for transform jobs without a network.
 """
 
 import argparse
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tqdm import tqdm
-
+from app.cli.progress import BYTES, make_progress
 from app.config import Settings
 from app.errors import PeopleError, UsageError
 from app.pipeline import check_people, load_parts
 from scripts.aws.cloud import Cloud
 from scripts.aws.command import main, make_parser
-from scripts.aws.transfer import Item, Progress, upload
-from scripts.aws.upload import archive_item, find_media, find_people, write_archive
+from scripts.aws.transfer import Progress, Upload, upload
+from scripts.aws.uploads import archive_upload, find_media, find_people, write_archive
 
 
 def parser() -> argparse.ArgumentParser:
-    """Options of this command."""
-    made = make_parser("Upload videos and images, and photos of people.")
-    made.add_argument(
+    """Return the options of the command."""
+    out = make_parser("Upload videos, images, and photos of people.")
+    out.add_argument(
         "media", nargs="*", type=Path, metavar="VIDEO_OR_FOLDER", help="videos, images, folders"
     )
-    made.add_argument("--people", type=Path, metavar="FOLDER", help="NAME/*.jpg or NAME.jpg")
-    made.add_argument("--no-check", action="store_true", help="do not look for faces in photos")
-    made.add_argument("--overwrite", action="store_true", help="replace what is there but differs")
-    made.add_argument("--archive", type=Path, metavar="FILE", help="keep the archive of photos")
-    return made
+    out.add_argument("--people", type=Path, metavar="FOLDER", help="NAME/*.jpg or NAME.jpg")
+    out.add_argument("--no-check", action="store_true", help="do not check that photos show a face")
+    out.add_argument("--overwrite", action="store_true", help="replace objects that differ")
+    out.add_argument(
+        "--archive", type=Path, metavar="FILE", help="also keep the archive of photos here"
+    )
+    return out
 
 
 def run(cloud: Cloud, args: argparse.Namespace) -> None:
-    """Upload what was given, and print what is there then."""
+    """Upload the files of the command line, and print the objects."""
     if not args.media and args.people is None:
         raise UsageError("nothing to upload: give videos, or --people")
     items = _media(cloud, args.media) if args.media else []
@@ -48,19 +50,19 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
     _upload(cloud, items, overwrite=args.overwrite)
     if args.people is not None:
         with _archive(args.people, args.archive) as archive:
-            item = archive_item(archive, cloud.variables.people_archive)
-            # It is made of photos that were let through one by one.
+            item = archive_upload(archive, cloud.variables.people_archive)
+            # Its photos have been checked one by one.
             _upload(cloud, [item], overwrite=True)
 
 
-def _media(cloud: Cloud, paths: Sequence[Path]) -> list[Item]:
-    items, strange = find_media(paths, cloud.variables.input_prefix)
-    for path in strange:
-        cloud.say(f"{path}: not a video or image that we read; passed over")
+def _media(cloud: Cloud, paths: Sequence[Path]) -> list[Upload]:
+    items, skipped = find_media(paths, cloud.variables.input_prefix)
+    for path in skipped:
+        cloud.say(f"{path}: not a supported video or image; skipped")
     return items
 
 
-def _people(cloud: Cloud, folder: Path, *, check: bool) -> list[Item]:
+def _people(cloud: Cloud, folder: Path, *, check: bool) -> list[Upload]:
     items = find_people(folder, cloud.variables.people_prefix)
     if check:
         _, faults = check_people(folder, load_parts(Settings(people=folder, blur="listed")))
@@ -68,22 +70,22 @@ def _people(cloud: Cloud, folder: Path, *, check: bool) -> list[Item]:
             cloud.say(str(fault))
         if faults:
             raise PeopleError(f"{folder}: {len(faults)} of its files cannot be used; see above")
-    _tell_of_others(cloud, {item.key for item in items})
+    _warn_about_others(cloud, {item.key for item in items})
     return items
 
 
-def _tell_of_others(cloud: Cloud, keys: set[str]) -> None:
+def _warn_about_others(cloud: Cloud, keys: set[str]) -> None:
     prefix = cloud.variables.people_prefix
     found = cloud.pages("s3", "list_objects_v2", "Contents", Bucket=cloud.bucket, Prefix=prefix)
     others = [item["Key"] for item in found if item["Key"] not in keys]
     if others:
         cloud.say(
             f"s3://{cloud.bucket}/{prefix} has {len(others)} objects that are not in the folder, "
-            f"such as {others[0]}; jobs that take people from there take them, too"
+            f"such as {others[0]}; jobs use these photos too"
         )
 
 
-def _upload(cloud: Cloud, items: Sequence[Item], *, overwrite: bool) -> None:
+def _upload(cloud: Cloud, items: Sequence[Upload], *, overwrite: bool) -> None:
     sent = set(upload(cloud, items, _bar, overwrite=overwrite))
     if not cloud.dry_run:
         for item in items:
@@ -91,18 +93,25 @@ def _upload(cloud: Cloud, items: Sequence[Item], *, overwrite: bool) -> None:
 
 
 @contextmanager
-def _bar(item: Item, size: int) -> Iterator[Progress]:
-    # Nothing is drawn where stderr is no terminal.
-    with tqdm(
-        total=size, desc=item.path.name, unit="B", unit_scale=True, disable=None, leave=False
-    ) as bar:
-        yield bar.update
+def _bar(item: Upload, size: int) -> Iterator[Progress]:
+    """Show the progress of one upload on a terminal; parts are sent in several threads."""
+    lock, done = threading.Lock(), 0
+
+    with make_progress(quiet=not sys.stderr.isatty(), unit=BYTES) as progress:
+
+        def add(count: int) -> None:
+            nonlocal done
+            with lock:
+                done += count
+                progress(item.path.name, done, size)
+
+        yield add
 
 
 @contextmanager
-def _archive(folder: Path, wanted: Path | None) -> Iterator[Path]:
+def _archive(folder: Path, target: Path | None) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as temporary:
-        archive = wanted or Path(temporary) / "people.tar.gz"
+        archive = target or Path(temporary) / "people.tar.gz"
         write_archive(folder, archive)
         yield archive
 

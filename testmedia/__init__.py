@@ -1,6 +1,8 @@
-"""Clips whose truth is known exactly, and measures of a plan against that truth.
+"""Made media for tests, measurements, demo and smoke test, and measures of a plan.
 
-``photos`` are real people whose face rectangles were measured once, ``scene`` moves them over a
-background, ``clip`` encodes that, ``scenes`` are the clips that tests and measurements share, and
-``truth`` says where each face is and what a plan leaked or hid too much.
+The truth about made media is known exactly. ``photos`` are real people with labelled faces,
+``scene`` moves them over a background, ``clip`` encodes a scene, and ``scenes`` and ``turned`` are
+the shared scenes. ``truth`` has the position of each face, and the leaks and spills of a plan.
+``films`` are videos whose frames carry their numbers, ``images`` are frames without a video, and
+``fetch`` downloads real media.
 """

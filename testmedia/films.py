@@ -1,4 +1,4 @@
-"""Films of which everything is known: each picture carries its own number."""
+"""Videos whose frames carry their own number."""
 
 import struct
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ MIRRORED = (-65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
 
 
 def picture(number: int, size: Size) -> Image:
-    """(h, w, 3): above, eight bright or dark bars, the bits of ``number``; below red and blue."""
+    """Return an image (h, w, 3): the bits of ``number`` as eight bars, above red and blue."""
     width, height = size
     pixels = np.zeros((height, width, 3), np.uint8)
     for bit in range(BITS):
@@ -38,7 +38,7 @@ def picture(number: int, size: Size) -> Image:
 
 
 def number_of(pixels: Image) -> int:
-    """The number that a picture carries; an assertion fails when it does not stand upright."""
+    """Return the number in an image; fail if the image is not upright."""
     height, width = pixels.shape[:2]
     below = pixels[height * 3 // 4].astype(int)
     assert below[width // 4, 0] > below[width // 4, 2] + 60, "not upright"
@@ -48,7 +48,7 @@ def number_of(pixels: Image) -> int:
 
 
 def coded(pixels: Image, matrix: Sequence[int] | None) -> Image:
-    """The coded picture that a display matrix makes ``pixels`` of."""
+    """Return the coded image that a display matrix turns into ``pixels``."""
     turn = Orientation.from_matrix(matrix)
     flipped = pixels[:: -1 if turn.flip_y else 1, :: -1 if turn.flip_x else 1]
     return np.ascontiguousarray(flipped.swapaxes(0, 1) if turn.transpose else flipped)
@@ -56,7 +56,7 @@ def coded(pixels: Image, matrix: Sequence[int] | None) -> Image:
 
 @dataclass
 class Film:
-    """What to make; ``pts`` are in units of ``base`` (None: one frame each at ``rate``)."""
+    """A video to make; ``pts`` are in units of ``base`` (None: one frame each at ``rate``)."""
 
     size: Size = (64, 48)
     count: int = 20
@@ -80,14 +80,14 @@ class Film:
     flags: int = 0
 
     def times(self) -> list[int]:
-        """pts of the frames."""
+        """Return the pts of the frames."""
         if self.pts is not None:
             return list(self.pts)
         step = 1 / (self.rate * self.base)
         return [round(step * number) for number in range(self.count)]
 
     def write(self, path: Path, muxer: str | None = None) -> Path:
-        """Make the file."""
+        """Write the file."""
         output = av.open(
             str(path),
             "w",
@@ -167,7 +167,7 @@ class Film:
             yield from self._cover(stream) if is_cover else self._video(stream)
 
     def frames(self) -> Any:
-        """The frames as they are encoded."""
+        """Yield the frames before encoding."""
         generator = np.random.default_rng(0)
         for number, pts in enumerate(self.times()):
             drawn = picture(number, self.size)
@@ -222,18 +222,18 @@ class Film:
 
 
 def numbers(path: Path) -> list[int]:
-    """Numbers of the pictures of a film, as our source shows them."""
+    """Return the numbers of a video's frames, as the source decodes them."""
     return [number_of(frame.rgb()) for frame in open_source(path)]
 
 
 def times(path: Path) -> list[Fraction]:
-    """Times of the frames in seconds, as our source tells them."""
+    """Return the times of a video's frames in seconds, as the source reads them."""
     source = open_source(path)
     return [frame.pts * source.info.time_base for frame in source]
 
 
 def copy_film(source: Path, output: Path, **options: Any) -> Path:
-    """Every frame through our source and sink."""
+    """Copy a video frame by frame, through source and sink."""
     with open_sink(source, output, Writing(**options)) as sink:
         for frame in open_source(source):
             sink.write(frame, NO_BOXES)
@@ -242,7 +242,7 @@ def copy_film(source: Path, output: Path, **options: Any) -> Path:
 
 
 def payloads(path: Path, kind: str, index: int = 0) -> list[tuple[Any, ...]]:
-    """(time, duration, bytes) of each packet of the audio or subtitle stream ``index``."""
+    """Return (time, duration, bytes) of each packet in the audio or subtitle stream ``index``."""
     with av.open(str(path)) as container:
         stream = [s for s in container.streams if s.type == kind][index]
         base = stream.time_base or Fraction(1)
@@ -254,5 +254,5 @@ def payloads(path: Path, kind: str, index: int = 0) -> list[tuple[Any, ...]]:
 
 
 def pixels_of(frame: Any) -> NDArray[Any]:
-    """A copy of the first plane."""
+    """Return a copy of the first plane."""
     return np.asarray(frame.planes()[0].pixels).copy()

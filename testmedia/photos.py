@@ -1,4 +1,4 @@
-"""The people of the clips: cut-outs of real photographs with the rectangle of each face."""
+"""The people of made videos: cut-outs of real photographs with labelled faces."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,12 +15,12 @@ Rectangle = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A person in a photograph of ``testmedia.fetch.MEDIA``, or in a file of this machine.
+    """A person in a photograph of ``testmedia.fetch.MEDIA``, or in a local file.
 
-    ``face`` is x1, y1, x2, y2 in pixels of the photograph: the median of what CenterFace found
-    with the photograph scaled to 200, 300, 400, 640 and 960 pixels; those five agree within 5 %
-    of the face's size. ``room`` pixels are added around a photograph that ends at the face: its
-    borders are drawn out.
+    ``face`` is x1, y1, x2, y2 in pixels of the photograph: the median of CenterFace's boxes with
+    the photograph scaled to 200, 300, 400, 640 and 960 pixels; the five agree within 5 % of the
+    face's size. ``room`` pixels are added around a photograph that ends at the face, by extending
+    its borders.
     """
 
     person: str
@@ -53,8 +53,8 @@ GUESTS = tuple(
 class Cutout:
     """Head and shoulders of a photo, at one scale.
 
-    ``pixels`` is (h, w, 4) uint8: RGB and opacity, opaque over the whole face and soft at the rim.
-    ``face`` (4,) is the rectangle of the face in ``pixels``.
+    ``pixels`` is (h, w, 4) uint8: RGB and opacity, opaque over the face and soft at the rim.
+    ``face`` (4,) is the box of the face in ``pixels``.
     """
 
     pixels: Image
@@ -62,7 +62,7 @@ class Cutout:
 
 
 def _opacity(height: int, width: int) -> Image:
-    """(h, w) uint8: a superellipse, 255 inside and falling to 0 over the outermost eighth."""
+    """Return opacity (h, w) uint8: a superellipse, 255 inside, falling to 0 in the outer eighth."""
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     radius = (np.abs(x) ** 4 + np.abs(y) ** 4) ** 0.25
     return np.asarray(np.clip((1 - radius) * 8, 0, 1) * 255, np.uint8)
@@ -73,7 +73,7 @@ def _cut(photo: Photo) -> Cutout:
     path = Path(photo.medium)
     picture = cv2.imread(str(path if path.is_absolute() else fetch(photo.medium)))
     if picture is None:
-        raise ValueError(f"{photo.medium} is no picture")
+        raise ValueError(f"{photo.medium} is not an image")
     room = photo.room
     picture = cv2.copyMakeBorder(picture, room, room, room, room, cv2.BORDER_REPLICATE)
     x1, y1, x2, y2 = (side + room for side in photo.face)
@@ -100,10 +100,10 @@ def _halved(photo: Photo, times: int) -> Cutout:
 
 
 def cutout(photo: Photo, face_width: float) -> Cutout:
-    """The cut-out to draw a face ``face_width`` pixels wide: the smallest that is no smaller.
+    """Return the cut-out for a face ``face_width`` pixels wide: the smallest that suffices.
 
-    So what is drawn is at most halved, and nothing flickers by being sampled too thinly. A face
-    larger than its photograph is enlarged from the photograph.
+    So drawing at most halves it, which avoids aliasing. A face larger than its photograph is
+    enlarged from the photograph.
     """
     times = 0
     while times < 6 and (photo.face[2] - photo.face[0]) / 2 ** (times + 1) >= face_width:

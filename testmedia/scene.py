@@ -1,4 +1,4 @@
-"""Scenes: photographed people moved over a textured background, so that the truth is known exactly.
+"""Scenes: photographed people who move over a textured background, with a known truth.
 
 >>> from testmedia.photos import OBAMA
 >>> shot = Shot(30, actors=(Actor(OBAMA, path=keys({0: (-40, 180), 29: (320, 180)}), size=80),))
@@ -26,11 +26,11 @@ Curve = Callable[[float], float]
 Box = tuple[float, float, float, float]
 NTSC = Fraction(30000, 1001)
 EXPOSURES = 9
-"""Pictures that make up one that is blurred by motion."""
+"""Images that are averaged into one with motion blur."""
 
 
 def keys(points: Mapping[int, tuple[float, float]]) -> Path2:
-    """A path through positions at frames of the shot, straight in between and still outside.
+    """Return a path through positions at frames, linear between them and constant outside.
 
     >>> keys({0: (0, 0), 10: (100, 50)})(5)
     (50.0, 25.0)
@@ -41,7 +41,7 @@ def keys(points: Mapping[int, tuple[float, float]]) -> Path2:
 
 
 def ramp(points: Mapping[int, float]) -> Curve:
-    """A value through key frames, straight in between.
+    """Return a value that is linear between key frames.
 
     >>> ramp({0: 24, 10: 124})(5)
     74.0
@@ -53,12 +53,12 @@ def ramp(points: Mapping[int, float]) -> Curve:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A person of a shot.
+    """A person in a shot.
 
-    ``path`` gives the centre of the face and ``size`` its width, in pixels, by frame of the shot;
-    ``turn`` is by how many degrees the head leans to the right. The person is there from frame
-    ``enter`` up to, not including, ``leave`` (None: to the end). Later actors stand before earlier
-    ones, and those with ``in_front`` before the occluders.
+    ``path`` is the centre of the face and ``size`` its width, in pixels, by frame of the shot;
+    ``turn`` is how far the head leans to the right, in degrees. The person is visible from frame
+    ``enter`` up to, but not including, ``leave`` (None: to the end). Later actors are in front of
+    earlier ones, and those with ``in_front`` are in front of the occluders.
     """
 
     photo: Photo
@@ -70,41 +70,41 @@ class Actor:
     turn: float | Curve = 0.0
 
     def present(self, frame: int) -> bool:
-        """Whether the person is in the shot at its frame ``frame``."""
+        """Return whether the person is visible at a frame of the shot."""
         return self.enter <= frame and (self.leave is None or frame < self.leave)
 
     def width(self, frame: float) -> float:
-        """Width of the face in pixels."""
+        """Return the width of the face in pixels."""
         return self.size(frame) if callable(self.size) else self.size
 
     def angle(self, frame: float) -> float:
-        """How far the head leans to the right, degrees."""
+        """Return how far the head leans to the right, in degrees."""
         return self.turn(frame) if callable(self.turn) else self.turn
 
 
 class Backdrop(Protocol):
-    """What is behind the people of a shot."""
+    """The background of a shot."""
 
     def picture(self, size: Size, frame: int) -> Image:
-        """A new (h, w, 3) RGB picture for a frame of the shot."""
+        """Return a new image (h, w, 3) RGB for a frame of the shot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """A smooth random texture of one colour that moves ``speed`` (x, y) pixels a frame."""
+    """A smooth random texture of one colour that moves by ``speed`` (x, y) pixels per frame."""
 
     colour: tuple[int, int, int] = (90, 110, 130)
     speed: tuple[float, float] = (1.0, 0.5)
     seed: int = 1
 
     def picture(self, size: Size, frame: int) -> Image:
-        """(h, w, 3) RGB at a frame of the shot."""
+        """Return the image (h, w, 3) RGB at a frame of the shot."""
         across, down = (round(speed * frame) for speed in self.speed)
         return np.roll(self.texture(size), (down, across), axis=(0, 1))
 
     @lru_cache(maxsize=8)  # noqa: B019 - backgrounds are small, and equal ones share their texture
     def texture(self, size: Size) -> Image:
-        """(h, w, 3) that can be repeated in both directions without a seam."""
+        """Return a texture (h, w, 3) that repeats in both directions without a seam."""
         width, height = size
         random = np.random.default_rng(self.seed)
         out = np.zeros((height, width))
@@ -120,10 +120,10 @@ class Background:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """``frames`` frames without a cut. ``occluders`` are opaque boxes in the picture.
+    """``frames`` frames without a cut. ``occluders`` are opaque boxes.
 
-    ``fade_in`` and ``fade_out`` are frames from and to black. During the first ``dissolve`` frames
-    the shot before goes on and fades away.
+    ``fade_in`` and ``fade_out`` are numbers of frames from and to black. During the first
+    ``dissolve`` frames the previous shot continues and fades away.
     """
 
     frames: int
@@ -135,21 +135,20 @@ class Shot:
     dissolve: int = 0
 
     def light(self, frame: int) -> float:
-        """Brightness at a frame of the shot, 0..1."""
+        """Return the brightness at a frame of the shot, 0..1."""
         begin = (frame + 1) / (self.fade_in + 1)
-        # A shot that dissolves into the next goes on beyond its end.
+        # A shot that dissolves into the next continues beyond its end.
         end = (self.frames - frame) / (self.fade_out + 1) if self.fade_out else 1.0
         return min(1.0, begin, end)
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Shots one after the other, all of one size and rate.
+    """Consecutive shots of one size and frame rate.
 
-    ``light`` (0..1) darkens all of it, ``noise`` is the deviation, in grey levels, of its grain.
-    ``shutter`` is the share of a frame's time in which it is exposed: what moves is blurred.
-    ``durations`` are those of frames, in units of 1 / ``rate``, over and over. ``crf`` is how
-    coarsely it is compressed.
+    ``light`` (0..1) darkens the scene, ``noise`` is the deviation of its grain in grey levels.
+    ``shutter`` is the exposed part of a frame's time, which gives motion blur. ``durations`` are
+    those of the frames, in units of 1 / ``rate``, repeated. ``crf`` is the CRF of H.264.
     """
 
     size: Size
@@ -167,14 +166,14 @@ class Scene:
         return sum(shot.frames for shot in self.shots)
 
     def times(self) -> Iterator[int]:
-        """When each frame is shown, in units of 1 / ``rate``."""
+        """Return the time of each frame, in units of 1 / ``rate``."""
         time = 0
         for number in range(self.frames):
             yield time
             time += self.durations[number % len(self.durations)]
 
     def pictures(self) -> Iterator[tuple[Image, tuple[Seen, ...]]]:
-        """Each frame, (h, w, 3) RGB, with the faces in it."""
+        """Yield each frame, (h, w, 3) RGB, with its faces."""
         start = 0
         for number, shot in enumerate(self.shots):
             for frame in range(shot.frames):
@@ -187,7 +186,7 @@ class Scene:
             start += shot.frames
 
     def _shown(self, shot: Shot, frame: int, start: int) -> tuple[Image, tuple[Seen, ...]]:
-        """A frame of a shot: the mean of what moved past while the shutter was open."""
+        """Return a frame of a shot: the mean of several moments while the shutter is open."""
         image, faces = _picture(shot, self.size, frame, start)
         if not self.shutter:
             return image, faces
@@ -196,14 +195,14 @@ class Scene:
         return np.asarray(np.mean(views, axis=0), np.uint8), faces
 
     def _exposed(self, image: Image, frame: int) -> Image:
-        """The picture as a camera would give it in this light."""
+        """Return the image as a camera would record it in this light."""
         if self.light == 1 and not self.noise:
             return image
         grain = np.random.default_rng(frame).normal(0, self.noise, image.shape)
         return np.asarray(np.clip(image * self.light + grain, 0, 255), np.uint8)
 
     def truth(self, faces: tuple[Seen, ...] | None = None) -> Truth:
-        """What is known of the scene; the frames are drawn unless their ``faces`` are given."""
+        """Return the truth of the scene; the frames are drawn unless ``faces`` are given."""
         if faces is None:
             faces = tuple(face for _, seen in self.pictures() for face in seen)
         starts = np.cumsum([shot.frames for shot in self.shots])[:-1]
@@ -213,7 +212,7 @@ class Scene:
 def _mixed(
     old: tuple[Image, tuple[Seen, ...]], new: tuple[Image, tuple[Seen, ...]], part: float
 ) -> tuple[Image, tuple[Seen, ...]]:
-    """A frame of a dissolve, ``part`` (0..1) of it new; each face has the light of its part."""
+    """Return a frame of a dissolve, ``part`` (0..1) of the way; each face fades with its shot."""
     image = np.asarray(old[0] * (1 - part) + new[0] * part, np.uint8)
     faded = tuple(replace(face, light=face.light * (1 - part)) for face in old[1])
     return image, faded + tuple(replace(face, light=face.light * part) for face in new[1])
@@ -222,7 +221,7 @@ def _mixed(
 def _picture(
     shot: Shot, size: Size, frame: int, start: int, by: float = 0.0
 ) -> tuple[Image, tuple[Seen, ...]]:
-    """One frame of a shot that begins at frame ``start`` of the scene, ``by`` frames later."""
+    """Return a frame of a shot that starts at frame ``start`` of the scene, ``by`` frames later."""
     image = shot.background.picture(size, frame)
     owner = np.full(image.shape[:2], -1, np.int8)
     present = [(n, actor) for n, actor in enumerate(shot.actors) if actor.present(frame)]
@@ -251,9 +250,9 @@ def _draw(
     number: int,
     frame: float,
 ) -> Box:
-    """Draw an actor and mark what of the picture is theirs.
+    """Draw an actor, and mark its pixels in ``owner``.
 
-    Returned is the box of the face: that of the ellipse in the rectangle that the photo has.
+    Return the box of the face: that of the ellipse in the photo's face box.
     """
     width = actor.width(frame)
     cut = cutout(actor.photo, width)
@@ -270,7 +269,7 @@ def _draw(
     box = (*(place - half).tolist(), *(place + half).tolist())
     if (far <= low).any():
         return box
-    # Pixels are squares, not points: the centre of the pixel (0, 0) lies at (0.5, 0.5).
+    # Pixels are squares: the centre of the pixel (0, 0) is at (0.5, 0.5).
     move = turned @ (0.5 - middle) + place - 0.5 - low
     matrix = np.asarray(np.column_stack([turned, move]), np.float32)
     size = (int(far[0] - low[0]), int(far[1] - low[1]))
@@ -283,7 +282,7 @@ def _draw(
 
 
 def _rotation(degrees: float) -> NDArray[np.float64]:
-    """(2, 2): clockwise on the screen, as y points down."""
+    """Return the rotation matrix (2, 2): clockwise on the screen, as y points down."""
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return np.asarray([[cos, -sin], [sin, cos]])
 
@@ -293,7 +292,7 @@ def _visible(
     number: int,
     box: Box,
 ) -> float:
-    """Share of a face's box that shows the face."""
+    """Return the part of a face's box that shows the face, 0..1."""
     x1, y1, x2, y2 = (round(value) for value in box)
     part = owner[max(0, y1) : max(0, y2), max(0, x1) : max(0, x2)]
     return float((part == number).sum()) / max(1, (x2 - x1) * (y2 - y1))

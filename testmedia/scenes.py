@@ -1,4 +1,4 @@
-"""The clips that tests and measurements share, each about one way in which a face can be missed."""
+"""The scenes for tests and measurements; each is about one way to miss a face."""
 
 import math
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def calm() -> Scene:
 
 
 def cuts() -> Scene:
-    """Four shots; who is where changes at each cut, and one shot has only three frames."""
+    """Four shots; people change places at each cut, and one shot has only three frames."""
     first = Shot(20, (_moving(OBAMA, 80, (0, (160, 150)), (19, (240, 160))),), _RED)
     second = Shot(15, (_moving(BIDEN, 80, (0, (200, 150)), (14, (260, 160))),), _GREEN)
     third = Shot(3, (_moving(OBAMA, 90, (0, (480, 180))),), _BLUE)
@@ -76,21 +76,21 @@ def comes_back() -> Scene:
 
 
 def crossing() -> Scene:
-    """Two people cross; the one who is behind is hidden by the other for some frames."""
+    """Two people cross; for some frames one hides the other."""
     biden = _moving(BIDEN, 70, (0, (520, 170)), (59, (120, 170)))
     obama = _moving(OBAMA, 70, (0, (120, 170)), (59, (520, 170)))
     return Scene(SMALL, (Shot(60, (biden, obama)),))
 
 
 def occlusion() -> Scene:
-    """One person walks behind a pillar, another before it."""
+    """One person walks behind a pillar, another in front of it."""
     behind = _moving(OBAMA, 60, (0, (100, 120)), (59, (540, 120)))
     before = Actor(BIDEN, keys({0: (540, 270), 59: (100, 270)}), 50, in_front=True)
     return Scene(SMALL, (Shot(60, (behind, before), _GREEN, occluders=((270, 0, 370, 360),)),))
 
 
 def sizes() -> Scene:
-    """A face that grows from 24 pixels to 600: 1280 x 720, and the face fills the picture."""
+    """A face that grows from 24 to 600 pixels, where it fills the frame of 1280 x 720."""
     near = Actor(OBAMA, keys({0: (400, 300), 59: (640, 380)}), ramp({0: 24, 20: 80, 59: 600}))
     return Scene(HD, (Shot(60, (near,), _BLUE),))
 
@@ -104,7 +104,7 @@ def fades() -> Scene:
 
 
 def appears() -> Scene:
-    """Somebody is there from one frame to the next, for a few frames, without a cut."""
+    """A person appears suddenly, without a cut, for a few frames."""
     biden = _moving(BIDEN, 70, (0, (160, 160)))
     obama = Actor(OBAMA_SPEAKING, keys({0: (460, 180)}), 80, enter=23, leave=31)
     return Scene(SMALL, (Shot(50, (biden, obama)),))
@@ -126,18 +126,18 @@ def crowd() -> Scene:
 
 
 def dark() -> Scene:
-    """Two people in a fifth of the light, with the noise of a sensor."""
+    """Two people in a fifth of the light, with sensor noise."""
     return replace(calm(), light=0.18, noise=3.0)
 
 
 def dash() -> Scene:
-    """Somebody crosses the picture in nine frames, by more than a face's width each."""
+    """A person crosses the frame in nine frames, by more than the width of the face each."""
     obama = _moving(OBAMA, 60, (0, (-100, 160)), (18, (-100, 160)), (30, (760, 160)))
     return Scene(SMALL, (Shot(50, (obama,), _GREEN),))
 
 
 def blinks() -> Scene:
-    """Somebody shows for five frames at a time, each time elsewhere."""
+    """A person appears for five frames at a time, each time elsewhere."""
     shown = tuple(
         Actor(OBAMA, keys({0: (100 + 80 * n, 150)}), 60, enter=5 + 14 * n, leave=10 + 14 * n)
         for n in range(5)
@@ -146,7 +146,7 @@ def blinks() -> Scene:
 
 
 def small() -> Scene:
-    """Faces of 24 pixels, never larger, in 1280 x 720."""
+    """Faces of 24 pixels in 1280 x 720."""
     obama = _moving(OBAMA, 24, (0, (300, 300)), (39, (370, 320)))
     biden = _moving(BIDEN, 24, (0, (900, 300)), (39, (830, 330)))
     return Scene(HD, (Shot(40, (obama, biden), _RED),))
@@ -160,7 +160,7 @@ def dissolve() -> Scene:
 
 
 def jump() -> Scene:
-    """Cuts before a background that stays: two swap places, and one comes for five frames."""
+    """Cuts with one background: two people swap places, and one appears for five frames."""
     wall = Background((120, 120, 120), (0.0, 0.0), seed=7)
     left, right = {0: (200, 160)}, {0: (440, 160)}
     first = (Actor(OBAMA, keys(left), 70), Actor(BIDEN, keys(right), 70))
@@ -180,7 +180,7 @@ def jump() -> Scene:
 
 
 def shake() -> Scene:
-    """A camera that shakes in step with the looks: the faces are elsewhere in between."""
+    """A camera that shakes in step with the detector calls: in between the faces are elsewhere."""
 
     def sway(x: float, y: float) -> Path2:
         def path(frame: float) -> tuple[float, float]:
@@ -202,29 +202,29 @@ def leans() -> Scene:
 
 
 def smeared() -> Scene:
-    """Two people who cross fast, blurred by their motion: up to half a face's width a frame."""
+    """Two people who cross fast, with motion blur: up to half the width of the face per frame."""
     obama = _moving(OBAMA, 64, (0, (60, 130)), (20, (580, 130)), (39, (100, 130)))
     biden = _moving(BIDEN, 64, (0, (600, 250)), (39, (80, 250)))
     return Scene(SMALL, (Shot(40, (obama, biden), _BLUE),), shutter=0.8)
 
 
 def pressed() -> Scene:
-    """Compressed so much that faces are blocks and smears at times."""
+    """Compressed so strongly that faces become blocks and smears at times."""
     return replace(crossing(), crf=34)
 
 
 def squeezed() -> Scene:
-    """Compressed as much as anybody would watch."""
+    """Compressed to the limit of what people would watch."""
     return replace(calm(), crf=40)
 
 
 def film() -> Scene:
-    """24 frames a second, with larger steps from frame to frame."""
+    """24 frames per second, with larger steps between frames."""
     return replace(comes_back(), rate=Fraction(24))
 
 
 def sport() -> Scene:
-    """60 frames a second, a fast entry and a fast exit."""
+    """60 frames per second, with a fast entry and a fast exit."""
     obama = _moving(
         OBAMA, 90, (0, (-80, 300)), (12, (640, 340)), (60, (700, 320)), (70, (1400, 300))
     )
@@ -233,12 +233,12 @@ def sport() -> Scene:
 
 
 def uneven() -> Scene:
-    """Frames that are shown for different times, as phones and screen recorders write them."""
+    """Frames of different durations, as phones and screen recorders write them."""
     return replace(edges(), durations=(1, 1, 3, 2, 1, 5))
 
 
 def overlap() -> Scene:
-    """Three people who cross at once, one of them listed and never wholly in front."""
+    """Three people who cross at once; the listed one is never completely in front."""
     obama = _moving(OBAMA, 70, (0, (100, 170)), (69, (540, 180)))
     biden = _moving(BIDEN, 80, (0, (560, 175)), (69, (90, 170)))
     guest = _moving(GUESTS[1], 64, (0, (330, 90)), (35, (320, 200)), (69, (340, 300)))

@@ -1,4 +1,4 @@
-"""Where the faces of a made clip are, and what a plan did to them."""
+"""The faces of a made video, and the leaks and spills of a plan."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from app.types import Boxes, Size
 
 
 class Hides(Protocol):
-    """What is judged: a plan, or anything else that says what is hidden in a frame."""
+    """A plan, or anything else that lists the hidden boxes of a frame."""
 
     def regions_at(self, frame: int) -> Boxes:
-        """The (N, 4) boxes hidden in a frame."""
+        """Return the boxes (N, 4) hidden in a frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One face of one frame.
+    """One face in one frame.
 
-    ``box`` is x1, y1, x2, y2 in pixels and may overhang the picture. ``visible`` is the share
-    (0..1) of the box that is in the picture with nothing in front of it, ``light`` (0..1) the
-    brightness that a fade leaves.
+    ``box`` is x1, y1, x2, y2 in pixels and may extend beyond the frame. ``visible`` is the part
+    (0..1) of the box inside the frame and not occluded, ``light`` (0..1) the brightness during a
+    fade.
     """
 
     frame: int
@@ -41,7 +41,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is known of a made clip: ``cuts`` are the first frames of the shots after the first."""
+    """The truth of a made video: ``cuts`` are the first frames of all shots but the first."""
 
     size: Size
     rate: Fraction
@@ -51,20 +51,20 @@ class Truth:
 
     @property
     def people(self) -> frozenset[str]:
-        """The names of all who appear."""
+        """The names of all people who appear."""
         return frozenset(face.person for face in self.faces)
 
     def at(self, frame: int) -> tuple[Seen, ...]:
-        """The faces of one frame."""
+        """Return the faces of one frame."""
         return tuple(face for face in self.faces if face.frame == frame)
 
     def recognisable(self, *, visible: float = 0.6, light: float = 0.3) -> Iterator[Seen]:
-        """The faces of which at least ``visible`` can be seen, in at least ``light``."""
+        """Yield the faces that are visible to at least ``visible``, in at least ``light``."""
         return (face for face in self.faces if face.visible >= visible and face.light >= light)
 
 
 def covered(box: tuple[float, float, float, float], boxes: Boxes, size: Size) -> float:
-    """Share (0..1) of the part of ``box`` inside the picture that lies in any of ``boxes`` (N, 4).
+    """Return the part (0..1) of ``box`` inside the frame that is covered by ``boxes`` (N, 4).
 
     >>> hidden = np.float32([[0, 0, 6, 10], [4, 0, 8, 10]])
     >>> covered((0, 0, 10, 10), hidden, (100, 100))
@@ -94,11 +94,13 @@ def leaked(
     visible: float = 0.6,
     margin: float = 0.0,
 ) -> list[Seen]:
-    """The recognisable face-frames of ``people`` of which less than ``share`` is hidden.
+    """Return the recognisable face-frames of ``people`` of which less than ``share`` is hidden.
 
-    The hidden boxes are taken as they stand in the plan, with ``margin`` of a box added on each of
-    its sides. Without a margin 0.8 is what can be asked for: of the faces of ``testmedia.scenes``
-    CenterFace's own boxes cover 0.8 and more in 99 %, 0.9 and more in 75 %. An effect adds 0.2.
+    The boxes are those of the plan, enlarged by ``margin`` of a box on each side. Without a margin,
+    0.8 is the most to ask for: of the faces in ``testmedia.scenes``, CenterFace's own boxes cover
+    at least
+        0.8
+    in 99 %, and at least 0.9 in 75 %. An effect adds 0.2.
     """
     return [
         face
@@ -111,10 +113,10 @@ def leaked(
 def spilled(
     truth: Truth, plan: Hides, people: Collection[str], *, share: float = 0.5, visible: float = 0.6
 ) -> list[Seen]:
-    """The recognisable face-frames of others than ``people`` that are hidden all the same.
+    """Return the recognisable face-frames of people other than ``people`` that are hidden.
 
-    Hidden are at least ``share`` of the face, by boxes that are not around a face of ``people``:
-    who stands right beside a hidden person is not counted.
+    A face counts if at least ``share`` of it is hidden by boxes that are not around a face of
+    ``people``: standing next to a hidden person does not count.
     """
     hidden = {frame: plan.regions_at(frame) for frame in {face.frame for face in truth.faces}}
     wanted: dict[int, list[Seen]] = {}
@@ -133,7 +135,7 @@ def spilled(
 
 
 def _not_around(boxes: Boxes, faces: list[Seen]) -> Boxes:
-    """The boxes whose centre is in none of ``faces``."""
+    """Return the boxes whose centre is in none of ``faces``."""
     middle = centres(boxes)
     out = np.ones(len(boxes), bool)
     for face in faces:

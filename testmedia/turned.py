@@ -1,7 +1,7 @@
-"""Clips with faces in half profile and in profile, of photographs that are only on some machines.
+"""Scenes with profiles and half profiles, from photographs that only some machines have.
 
-Made scenes have portraits from the front, which say nothing of people who turn away. These are of
-photographs beside the checkout; where there are none, ``AVAILABLE`` is false.
+Other scenes use frontal portraits. The photographs for these are next to the checkout; without them
+``AVAILABLE`` is false.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from pathlib import Path
 from testmedia.photos import Photo, Rectangle
 from testmedia.scene import Actor, Background, Scene, Shot, keys
 
-PHOTOS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "photos"
+PHOTOS = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "photos"
 AVAILABLE = PHOTOS.is_dir()
 SIZE = (640, 360)
 _RED = Background((150, 80, 70), (-1.5, 0.0), seed=2)
@@ -36,7 +36,7 @@ VLADIMIR_HALF = _photo("lfw-vladimir-putin", "08", (75, 68, 164, 190))
 
 @dataclass(frozen=True, slots=True)
 class Turned:
-    """A scene, the person to look for, and photos of that person (other ones than it shows)."""
+    """A scene, the person to find, and other photos of that person."""
 
     scene: Callable[[], Scene]
     person: str
@@ -48,7 +48,7 @@ def _actor(photo: Photo, x: float, enter: int = 0, leave: int | None = None) -> 
 
 
 def _profile() -> Scene:
-    """Somebody from the front, then in profile only, then beside another person."""
+    """A person in front view, then only in profile, then next to another person."""
     alone = (_actor(STUART_PROFILE, 300),)
     beside = (_actor(STUART_PROFILE, 180), _actor(RAJ, 430))
     front = (_actor(STUART, 300),)
@@ -56,7 +56,7 @@ def _profile() -> Scene:
 
 
 def _half_profile() -> Scene:
-    """Four men in half profile, one of them looked for."""
+    """Four men in half profile; one of them is to be found."""
     first = (_actor(ARNOLD_HALF, 170), _actor(HUGO_HALF, 430))
     second = (_actor(ARIEL_HALF, 170), _actor(ARNOLD_AWAY, 430))
     third = (_actor(VLADIMIR_HALF, 170), _actor(HUGO_HALF, 430))
@@ -64,7 +64,7 @@ def _half_profile() -> Scene:
 
 
 def _turning() -> Scene:
-    """Somebody turns from the front to profile and back, from one frame to the next."""
+    """A person turns from front to profile and back, between consecutive frames."""
     turns = (
         _actor(STUART, 300, leave=12),
         _actor(STUART_HALF, 300, enter=12, leave=20),

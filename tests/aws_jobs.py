@@ -1,4 +1,4 @@
-"""What tests of jobs put into the account, and jobs that go on as moto's do not."""
+"""Objects and jobs for tests; jobs that continue, unlike those of moto."""
 
 import json
 import time
@@ -30,7 +30,7 @@ CPU = (*WHERE, "--instance-type", "ml.c6i.xlarge")
 
 
 class Ran(NamedTuple):
-    """A command that has ended."""
+    """A finished command."""
 
     code: int
     out: str
@@ -38,7 +38,7 @@ class Ran(NamedTuple):
 
 
 class Commands:
-    """Runs commands in this process: starting one for each takes longer than what it does."""
+    """Runs commands in this process: starting a process takes longer than the command."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str], config: Path) -> None:
         self._capsys, self._config = capsys, config
@@ -51,7 +51,7 @@ class Commands:
 
 
 def fill(cloud: Cloud, objects: Mapping[str, bytes]) -> None:
-    """Put objects into the bucket, which is made when it is not there."""
+    """Put objects into the bucket, creating it if necessary."""
     s3 = cloud.client("s3")
     if not any(one["Name"] == BUCKET for one in s3.list_buckets()["Buckets"]):
         place = {"LocationConstraint": REGION}
@@ -71,7 +71,7 @@ def body(cloud: Cloud, key: str) -> bytes:
 
 
 def requests(out: str) -> list[tuple[str, dict[str, Any]]]:
-    """What a dry run has printed."""
+    """Return the requests that a dry run printed."""
     lines = [json.loads(line) for line in out.splitlines()]
     return [(f"{line['service']} {line['operation']}", line["request"]) for line in lines]
 
@@ -92,7 +92,7 @@ def processing_job(name: str) -> FakeProcessingJob:
 
 
 def log(cloud: Cloud, group: str, stream: str, *lines: str) -> None:
-    """Write lines into a stream, which is made when it is not there."""
+    """Write lines into a log stream, creating it if necessary."""
     logs = cloud.client("logs")
     groups = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
     if not groups:
@@ -104,7 +104,7 @@ def log(cloud: Cloud, group: str, stream: str, *lines: str) -> None:
 
 
 def make_unending(monkeypatch: pytest.MonkeyPatch, *, stoppable: bool = True) -> None:
-    """Let jobs go on until they are stopped, which takes one look; those of moto end at once."""
+    """Keep jobs running until they are stopped; those of moto end at once."""
 
     def begin(kind: type[Any], attribute: str) -> None:
         made, told = kind.__init__, kind.response_object.fget

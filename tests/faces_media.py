@@ -1,4 +1,4 @@
-"""Real photographs for the tests of faces, decoded and scaled."""
+"""Real photographs and packs for tests of faces."""
 
 import shutil
 from functools import lru_cache
@@ -9,32 +9,32 @@ import numpy as np
 import pytest
 
 from app.packs.catalogue import Pack, load_pack
+from app.packs.description import PartName
 from app.packs.fetch import State, state
 from app.packs.fetch import fetch as fetch_weights
-from app.packs.pack import PartName
 from app.types import Image
 from testmedia.fetch import fetch
 
 
 @lru_cache(maxsize=8)
 def photograph(medium: str) -> Image:
-    """(h, w, 3) RGB of a medium of ``testmedia.fetch.MEDIA``."""
+    """A medium of ``testmedia.fetch.MEDIA`` as (h, w, 3) RGB."""
     decoded = cv2.imread(str(fetch(medium)))
     if decoded is None:
-        raise ValueError(f"{medium} is no picture")
+        raise ValueError(f"{medium} is not an image")
     return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def scaled(image: Image, width: int) -> Image:
-    """``image`` at another width, reduced by area."""
+    """``image`` reduced to another width, averaging areas."""
     size = (width, round(image.shape[0] * width / image.shape[1]))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def ready(name: str, part: PartName | None = None) -> Pack:
-    """A pack to test with, or only one part of it.
+    """Load a pack for a test; skip the test without its weights, or those of one ``part``.
 
-    ``dlib`` must be there, and the detector of ``open``; the others may be.
+    The weights of ``dlib`` and the detector of ``open`` are required: without them the test fails.
     """
     pack = load_pack(name)
     needed = pack if part is None else pack.only(part)
@@ -46,9 +46,9 @@ def ready(name: str, part: PartName | None = None) -> Pack:
 
 
 def with_detector(name: str, root: Path, given: Path | None = None) -> Pack:
-    """A pack in a folder of its own, with the weights of its detector only.
+    """Create a pack in folder ``root``, with the weights of its detector only.
 
-    They come from the folder ``given``, else from where the pack says.
+    They come from the folder ``given``, or else from the source of the pack.
     """
     root.mkdir(parents=True, exist_ok=True)
     (root / name).mkdir()
@@ -59,4 +59,4 @@ def with_detector(name: str, root: Path, given: Path | None = None) -> Pack:
 
 
 def _silent(*_: object) -> None:
-    """Tell nobody."""
+    """Ignore progress and questions."""

@@ -1,6 +1,6 @@
-"""Frames with squares for faces, a detector that finds them, and a recogniser of their colours.
+"""Frames with squares as faces, a detector that finds them, and a recogniser of their colours.
 
-They stand for the models where a test is about what the pipeline does with their answers.
+They replace the models in tests of what the pipeline does with their results.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,19 +31,19 @@ Colour = tuple[int, int, int]
 RED, GREEN, BLUE = (220, 20, 20), (20, 220, 20), (20, 20, 220)
 Square = tuple[float, float, float, float]
 COLOURED = 80
-"""Difference of the channels from which a pixel is of a face: backgrounds are grey."""
+"""Difference between channels from which a pixel belongs to a face: backgrounds are grey."""
 PLACES = np.asarray([[0.3, 0.35], [0.7, 0.35], [0.5, 0.55], [0.35, 0.75], [0.65, 0.75]], np.float32)
-"""Where the landmarks are in the box of a face."""
+"""Positions of the landmarks in the box of a face."""
 
 
 def landmarks_of(box: Boxes) -> Landmarks:
-    """(5, 2) of a face in a (4,) box."""
+    """Landmarks (5, 2) of a face in a (4,) box."""
     return np.asarray(box[:2] + PLACES * (box[2:] - box[:2]), np.float32)
 
 
 @dataclass(frozen=True)
 class Painted:
-    """A picture as a frame."""
+    """An image as a frame."""
 
     index: int
     image: Image
@@ -75,7 +75,7 @@ class Painted:
 
 
 def paint(squares: Mapping[Square, Colour], size: Size = (320, 240), level: int = 40) -> Image:
-    """A grey picture with chequered squares, x1, y1, x2, y2 in whole pixels, cut at the edges."""
+    """A grey image with chequered squares: x1, y1, x2, y2 in whole pixels, clipped."""
     width, height = size
     image = np.full((height, width, 3), level, np.uint8)
     y, x = np.mgrid[:height, :width]
@@ -89,13 +89,13 @@ def paint(squares: Mapping[Square, Colour], size: Size = (320, 240), level: int 
 
 @dataclass
 class SquareDetector:
-    """Finds the coloured squares whose sides are within limits, and remembers what it was given."""
+    """Finds coloured squares whose sides are within limits, and records the sizes of its inputs."""
 
     score: float = 0.9
     smallest: int = 4
     largest: int = 10**6
     width: int = 10**6
-    """The width of the input that it likes best."""
+    """The best width of the input."""
     inputs: list[Size] = field(default_factory=list)
 
     def input_size(self, size: Size) -> Size:
@@ -124,7 +124,7 @@ class SquareDetector:
 
 @dataclass
 class ColourRecogniser:
-    """Tells red, green and blue apart; the axes of its embeddings."""
+    """Distinguishes red, green and blue: the axes of its embeddings."""
 
     embedded: int = 0
     chip_size: int = 48
@@ -152,7 +152,7 @@ def parts(detector: SquareDetector, recogniser: FaceRecogniser | None = None) ->
 
 @dataclass
 class PaintedSource:
-    """A film of pictures at 25 frames a second."""
+    """A video of images at 25 frames per second."""
 
     images: Sequence[Image]
 

@@ -1,4 +1,4 @@
-"""Faces whose place in every frame is a function, and a looker that sees exactly those."""
+"""Faces whose place in every frame is a function, and a looker that sees exactly these."""
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -8,18 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.geometry import iou
-from app.tracking.observations import Observation, Trail
+from app.tracking.observations import Observation, Tracklet
 from app.tracking.tracker import ShotTracker
 from app.types import Boxes, Faces
 
 Place = Callable[[int], tuple[float, float]]
 REACH = 1.25
-"""Half the side of the crop around a box, over the longer side of the box."""
-PATIENCE = 25
+"""Half the side of a crop, divided by the longer side of its box."""
+MAX_GAP = 25
 
 
 def straight(x: float, y: float, speed: float = 0.0, down: float = 0.0) -> Place:
-    """A centre that moves ``speed`` and ``down`` pixels a frame."""
+    """A centre that moves by ``speed`` and ``down`` pixels per frame."""
     return lambda frame: (x + speed * frame, y + down * frame)
 
 
@@ -27,8 +27,8 @@ def straight(x: float, y: float, speed: float = 0.0, down: float = 0.0) -> Place
 class Scripted:
     """A square face that is in frames [enter, leave).
 
-    ``missed`` are the frames in which no look sees it, ``overlooked`` those in which only a look
-    around its place does; ``distant`` faces are too small for a glance.
+    No look sees it in the frames ``missed``, and only crops do in the frames ``overlooked``.
+    A ``distant`` face is too small for a quick look.
     """
 
     place: Place
@@ -51,31 +51,31 @@ class Scripted:
 
 @dataclass
 class ScriptedLooker:
-    """Sees the faces of a script and remembers its looks. The first landmark's x is the number
+    """Sees the faces of a script and records its looks. The first landmark's x is the number
     of the face in the script."""
 
     faces: list[Scripted]
-    wholes: list[int] = field(default_factory=list)
-    glances: list[int] = field(default_factory=list)
+    full_looks: list[int] = field(default_factory=list)
+    quick_looks: list[int] = field(default_factory=list)
     crops: list[int] = field(default_factory=list)
-    """The frame of every crop: a look around three places counts three times."""
+    """The frame of every crop; a look near three boxes counts three times."""
 
-    def whole(self, frame: int) -> Faces:
-        self.wholes.append(frame)
+    def detect_all(self, frame: int) -> Faces:
+        self.full_looks.append(frame)
         return self._see(frame, [f for f in self.faces if frame not in f.overlooked])
 
-    def glance(self, frame: int) -> Faces:
-        self.glances.append(frame)
+    def detect_large(self, frame: int) -> Faces:
+        self.quick_looks.append(frame)
         clear = [f for f in self.faces if frame not in f.overlooked and not f.distant]
         return self._see(frame, clear)
 
-    def around(self, frame: int, boxes: Boxes, reach: float = 1.0) -> Faces:
+    def detect_near(self, frame: int, boxes: Boxes, reach: float = 1.0) -> Faces:
         self.crops += [frame] * len(boxes)
         near = [f for f in self.faces if any(self._inside(f, frame, box, reach) for box in boxes)]
         return self._see(frame, near)
 
-    def likeness(self, first: int, boxes: Boxes) -> NDArray[np.float32]:
-        """1 where neighbouring boxes show faces of one path, or none both times; else 0."""
+    def correlations(self, first: int, boxes: Boxes) -> NDArray[np.float32]:
+        """1 if neighbouring boxes show faces of one path, or no face both times; else 0."""
         shown = [self._shown(frame, box) for frame, box in enumerate(boxes, first)]
         return np.asarray([a is b for a, b in pairwise(shown)], np.float32)
 
@@ -106,29 +106,31 @@ class ScriptedLooker:
 
 
 def follow(
-    faces: list[Scripted], frames: int, step: int, patience: int = PATIENCE
-) -> tuple[list[Trail], ScriptedLooker]:
-    """Track a shot of ``frames`` frames with a whole look at every ``step`` and at the last."""
+    faces: list[Scripted], frames: int, step: int, max_gap: int = MAX_GAP
+) -> tuple[list[Tracklet], ScriptedLooker]:
+    """Track a shot of ``frames`` frames with a full look every ``step`` frames and at the last."""
     looker = ScriptedLooker(faces)
-    tracker = ShotTracker(looker, 0, patience)
+    tracker = ShotTracker(looker, 0, max_gap)
     for frame in sorted({*range(step, frames, step), frames - 1} - {0}):
         tracker.advance(frame)
-    return tracker.trails, looker
+    return tracker.tracklets, looker
 
 
-def who(observation: Observation) -> int:
-    """The number of the face that was seen."""
+def face_number(observation: Observation) -> int:
+    """The number of the observed face."""
     return int(observation.landmarks[0, 0])
 
 
-def of(trails: Iterable[Trail], face: int) -> list[Trail]:
-    """The trails that begin with a face of the script, by their first frame."""
-    return sorted((t for t in trails if who(t.observations[0]) == face), key=lambda t: t.first)
+def tracklets_of(tracklets: Iterable[Tracklet], face: int) -> list[Tracklet]:
+    """The tracklets that begin with a face of the script, sorted by first frame."""
+    return sorted(
+        (t for t in tracklets if face_number(t.observations[0]) == face), key=lambda t: t.first
+    )
 
 
-def trail(*boxes: tuple[int, float, float, float], score: float = 0.9) -> Trail:
-    """A trail of square boxes: frame, x and y of the centre, side."""
-    return Trail([observation(*box, score=score) for box in boxes])
+def tracklet(*boxes: tuple[int, float, float, float], score: float = 0.9) -> Tracklet:
+    """A tracklet of square boxes, given by frame, x and y of the centre, and side."""
+    return Tracklet([observation(*box, score=score) for box in boxes])
 
 
 def observation(frame: int, x: float, y: float, side: float, *, score: float = 0.9) -> Observation:

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    {"types", "errors", "geometry", "logs", "signals", "files", "validation"},
+    {"types", "errors", "geometry", "logs", "signals", "files", "validation", "memory"},
     {"networks"},
     {"packs"},
     {"video", "shots", "faces", "tracking", "identity", "effects", "storage", "config"},

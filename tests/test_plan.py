@@ -1,3 +1,5 @@
+"""Plans: records, files, and everything that is refused."""
+
 import dataclasses
 import hashlib
 import json
@@ -76,7 +78,8 @@ def record(plan: Plan) -> dict[str, Any]:
     }
 
 
-corners = st.floats(-200, 17_000, width=32)
+lefts = st.floats(-200, 630, width=32)
+tops = st.floats(-200, 350, width=32)
 sides = st.floats(0.0625, 5_000, width=32)
 
 
@@ -86,8 +89,10 @@ def tracks(draw: st.DrawFn) -> PlanTrack:
     last = draw(st.integers(first, min(FRAMES - 1, first + 5)))
     rows = []
     for frame in range(first, last + 1):
-        x, y = draw(corners), draw(corners)
-        rows.append([frame, x, y, x + draw(sides), y + draw(sides)])
+        width, height = draw(sides), draw(sides)
+        # A part of each box lies inside the frame.
+        x, y = max(draw(lefts), -width / 2), max(draw(tops), -height / 2)
+        rows.append([frame, x, y, x + width, y + height])
     return make_track(
         first=first,
         last=last,
@@ -162,9 +167,14 @@ def test_a_plan_in_numbers() -> None:
     plan = make_plan(*tracks, people=people)
     assert plan.not_found == ("bob",)
     assert plan.counts == {
-        "frames": FRAMES, "people": 2, "tracks": 4, "hidden": 3, "uncertain": 2, "unclear": 1,
+        "frames": FRAMES,
+        "people": 2,
+        "tracks": 4,
+        "hidden": 3,
+        "uncertain": 2,
+        "unclear": 1,
         "not_found": 1,
-    }  # fmt: skip
+    }
 
 
 def test_a_file_name_that_is_not_text_survives(tmp_path: Path) -> None:
@@ -216,29 +226,46 @@ ROW = [10, 1.0, 1.0, 2.0, 2.0]
     [
         (("version",), 2, "version 2 is unknown"),
         (("version",), None, "version None"),
-        (("extra",), 1, "extra: is unknown"),
-        (("source", "frames"), 0, "source: frames"),
+        (("extra",), 1, "extra: unknown key"),
+        (("source", "frames"), 0, "source.frames: must be at least 1"),
         (("source", "frames"), 399, "shots: "),
+        (("source", "frames"), 2 * 10**9, "source.frames: must be at most 10000000"),
+        (("source", "frames"), 10**30, "source.frames: "),
+        (("source", "width"), 0, "source.width: must be at least 1"),
+        (("source", "height"), 10**6, "source.height: must be at most 65536"),
+        (("source", "duration"), -1, "source.duration: must be at least 0"),
+        (("people", 0, "photos"), -1, r"people\[0\].photos: must be at least 0"),
+        (("shots", 0), [0, 2 * 10**9], r"shots\[0\]\[1\]: must be at most"),
+        (("tracks", 0, "id"), -1, r"tracks\[0\].id: must be at least 0"),
+        (("tracks", 0, "last"), 2 * 10**9, r"tracks\[0\].last: must be less than"),
+        (
+            ("tracks", 0, "boxes", 0),
+            [10, -50, 10, -1, 60],
+            r"tracks\[0\]: boxes\[0\]: lies outside",
+        ),
+        (("tracks", 0, "boxes", 1), [11, 640, 10, 700, 60], r"boxes\[1\]: lies outside the frame"),
+        (("tracks", 0, "boxes", 2), [12, 10, -60, 60, 0], r"boxes\[2\]: lies outside the frame"),
+        (("tracks", 0, "boxes", 2), [12, 10, 360, 60, 400], r"boxes\[2\]: lies outside the frame"),
         (("source", "frames"), True, "source.frames: is not a whole number"),
-        (("source", "sha256"), "ab", "source: sha256"),
+        (("source", "sha256"), "ab", "source.sha256: must be 64 hexadecimal digits"),
         (("source", "duration"), "1", "source.duration: is not a number"),
         (("source",), [], "source: is not an object"),
-        (("models", "detector"), {}, "models.detector.file: is missing"),
-        (("models", "recogniser"), 1, "models.recogniser: is not an object or null"),
+        (("models", "detector"), {}, "models.detector.file: missing"),
+        (("models", "recogniser"), 1, "models.recogniser: is not an object"),
         (("people", 0), "alice", r"people\[0\]: is not an object"),
         (("shots",), [[0, 20], [21, FRAMES]], "shots: "),
         (("shots",), [[0, FRAMES], [FRAMES, FRAMES]], "shots: "),
         (("shots",), [], "shots: "),
         (("shots", 0), [0, "20"], r"shots\[0\]"),
-        (("tracks", 0, "decision"), "hide", r"tracks\[0\]: decision"),
-        (("tracks", 0, "decision"), None, r"tracks\[0\].decision: is not text"),
+        (("tracks", 0, "decision"), "hide", r"tracks\[0\].decision: must be 'blur' or 'keep'"),
+        (("tracks", 0, "decision"), None, r"tracks\[0\].decision: must be 'blur' or 'keep'"),
         (("tracks", 0, "uncertain"), 1, r"tracks\[0\].uncertain"),
-        (("tracks", 0, "similarity"), 2, r"tracks\[0\]: similarity"),
+        (("tracks", 0, "similarity"), 2, r"tracks\[0\].similarity: must be at most"),
         (("tracks", 0, "shot"), 2, r"tracks\[0\]: there is no shot 2"),
-        (("tracks", 0, "shot"), -1, r"tracks\[0\]: there is no shot -1"),
+        (("tracks", 0, "shot"), -1, r"tracks\[0\].shot: must be at least 0"),
         (("tracks", 0, "first"), 9, r"tracks\[0\]: boxes: expected shape \(4, 5\)"),
         (("tracks", 0, "last"), 13, r"tracks\[0\]: boxes"),
-        (("tracks", 0, "colour"), 1, r"tracks\[0\].colour: is unknown"),
+        (("tracks", 0, "colour"), 1, r"tracks\[0\].colour: unknown key"),
         (("tracks", 0, "boxes"), [ROW] * 3, r"tracks\[0\]: boxes: one for each frame"),
         (("tracks", 0, "boxes"), [], r"tracks\[0\]: boxes"),
         (("tracks", 0, "boxes"), "x", r"tracks\[0\].boxes: is not a list"),
@@ -253,7 +280,7 @@ ROW = [10, 1.0, 1.0, 2.0, 2.0]
         (("tracks", 0, "boxes", 2), [12, 1, 1, 2, 10**400], "too large"),
         (("tracks", 0, "boxes", 2), [12, 1, 1, 2, float("nan")], "NaN"),
         (("tracks", 0, "similarity"), float("inf"), "Infinity"),
-        (("tracks", 1, "id"), 0, "tracks: an id is twice"),
+        (("tracks", 1, "id"), 0, "tracks: two tracks have the same id"),
     ],
 )
 def test_what_is_wrong_is_refused_and_named(

@@ -1,4 +1,4 @@
-"""The project's files agree with each other: locks, Makefile, README, settings."""
+"""The project's files agree with each other: locks, Makefile, README, docs, settings."""
 
 import re
 import shutil
@@ -18,7 +18,21 @@ from packaging.utils import canonicalize_name
 from app.config import ENV_PREFIX, ServiceSettings, Settings
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text("utf-8")
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
+    for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+}
+"""The text of each page of the documentation, by its path."""
+README = PAGES["README.md"]
+README_LINES = 170
+COMMAND_PAGES = "\n".join(
+    PAGES[page]
+    for page in (
+        *("README.md", "CONTRIBUTING.md", "docs/usage.md", "docs/settings.md"),
+        *("docs/models.md", "docs/aws.md", "docs/measuring.md", "docs/service.md"),
+    )
+)
+"""The pages whose commands and options are compared with the program."""
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 LOCKS = {
     "requirements.txt": PROJECT["dependencies"],
@@ -98,47 +112,115 @@ def test_no_machine_and_no_registry_is_named() -> None:
     assert found == []
 
 
-def test_every_make_command_of_the_readme_exists() -> None:
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= README_LINES
+
+
+def test_every_make_target_in_the_docs_exists() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.MULTILINE))
-    named = set(re.findall(r"(?:^|`)make ([a-z-]+)\b", README, re.MULTILINE))
-    assert {"demo", "test"} <= named <= targets
+    named = {
+        target
+        for text in PAGES.values()
+        for pair in re.findall(r"`make ([a-z-]+)|^make ([a-z-]+)(?: \w+=\w+)?$", text, re.MULTILINE)
+        for target in filter(None, pair)
+    }
+    assert {"demo", "test"} <= set(re.findall(r"^make ([a-z-]+)$", README, re.MULTILINE))
+    assert named <= targets
 
 
-def test_every_command_and_option_of_the_readme_exists() -> None:
+def test_every_command_and_option_in_the_docs_exists() -> None:
     helps = _help()
-    for command in set(re.findall(r"^face-blur ([a-z]+)", README, re.MULTILINE)):
+    for command in set(re.findall(r"^face-blur ([a-z]+)", COMMAND_PAGES, re.MULTILINE)):
         assert re.search(rf"\b{command}\b", helps), command
-    others = re.sub(r"docker (?:[^\n]|\\\n)*", "", README)  # options of docker are not ours
-    ours = "\n".join(line for line in others.splitlines() if "bench" not in line)
+    ours = "\n".join(
+        line
+        for line in COMMAND_PAGES.splitlines()
+        if not re.search(r"bench|\bcurl\b|--remove-on-error", line)
+    )
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", ours)):
         assert option in helps, option
 
 
 def _help() -> str:
+    """The help texts of all commands that the pages name."""
     ours: tuple[list[str], ...] = ([], ["blur"], ["analyse"], ["render"], ["people"], ["models"])
     commands = [["-m", "app.cli", *command] for command in ours]
-    commands += [["-m", script] for script in sorted(set(re.findall(r"scripts\.\w+", README)))]
+    scripts = sorted(set(re.findall(r"\bscripts\.[a-z_]+", COMMAND_PAGES)))
+    commands += [["-m", script] for script in scripts]
     texts = []
     for command in commands:
         done = subprocess.run(
             [sys.executable, *command, "--help"],
-            cwd=ROOT, check=True, capture_output=True, text=True,
-        )  # fmt: skip
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         texts.append(done.stdout)
     return "\n".join(texts)
 
 
-def test_the_readme_lists_every_setting() -> None:
+def test_the_page_of_settings_lists_every_setting() -> None:
     rows = {
         match[1]: (match[2], match[3])
-        for match in re.finditer(r"^\| `(\w+)` \| `(\w+)` \| (.*?) \|", README, re.MULTILINE)
+        for match in re.finditer(
+            r"^\| `(\w+)` \| `(\w+)` \| (.*?) \|", PAGES["docs/settings.md"], re.MULTILINE
+        )
     }
-    wanted = {
+    expected = {
         name: (ENV_PREFIX + name.upper(), _shown(field.default))
         for name, field in (Settings.model_fields | ServiceSettings.model_fields).items()
     }
-    assert rows == wanted
+    assert rows == expected
+
+
+def test_every_link_between_pages_leads_somewhere() -> None:
+    """Relative links name a file or a folder, and fragments name a heading of its page."""
+    broken = [
+        f"{page}: {target}"
+        for page, text in PAGES.items()
+        for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text)
+        if not _leads_somewhere(ROOT / page, target)
+    ]
+    assert broken == []
+
+
+def test_every_file_that_the_docs_name_exists() -> None:
+    """Paths in backticks, from the root of the project."""
+    named = re.compile(r"`((?:app|bench|models|scripts|testmedia|tests)/[\w./-]+)`")
+    missing = {
+        f"{page}: {path}"
+        for page, text in PAGES.items()
+        for path in named.findall(text)
+        if not (ROOT / path).exists() and path != "scripts/variables.py"  # made by its user
+    }
+    assert missing == set()
+
+
+def _leads_somewhere(page: Path, target: str) -> bool:
+    path, _, fragment = target.partition("#")
+    linked = page.parent / path if path else page
+    return linked.exists() and (not fragment or fragment in _anchors(linked.read_text("utf-8")))
+
+
+def _anchors(text: str) -> set[str]:
+    """The fragments of the headings of a page, as the host of the repository makes them."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached: set[Path] = set()
+    waiting = [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached or page.suffix != ".md":
+            continue
+        reached.add(page)
+        links = re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text("utf-8"))
+        waiting += [(page.parent / link).resolve() for link in links]
+    assert {ROOT / page for page in PAGES} <= reached
 
 
 def _shown(default: object) -> str:

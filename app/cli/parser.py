@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 
 from app.config import Settings
 from app.errors import UsageError
-from app.packs.pack import PartName
+from app.packs.description import PartName
 
 FINDING = ("people", "blur", "unclear", "select", "models", "detector", "recogniser", "device")
 """Settings with an option of their own wherever faces are looked for."""

@@ -1,42 +1,35 @@
 """``face-blur models``: list packs, fetch their weights, and check them."""
 
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.cli.progress import BYTES, make_progress, warn
 from app.errors import Unreachable
-from app.networks.onnx_graph import serialise
-from app.packs.catalogue import AUTO, PREFERRED, Pack, chosen, load_pack
-from app.packs.convert import transnet as convert_transnet
-from app.packs.download import PATIENCE, SHORT
-from app.packs.fetch import CONVERTERS, Converter, fetch, state, verify
-
-ALL_CONVERTERS: Mapping[str, Converter] = {
-    **CONVERTERS,
-    "transnet": lambda given: serialise(convert_transnet.convert(given.data)),
-}
+from app.packs.catalogue import AUTO, PREFERRED, Pack, choose_pack, load_pack
+from app.packs.download import DEFAULT_RETRIES, SINGLE_ATTEMPT
+from app.packs.fetch import fetch, state, verify
 
 
 def list_packs(names: Sequence[str], root: Path | None) -> None:
-    """Print a line for each pack: its state, its summary and its licences."""
+    """Print one line per pack: its state, summary and licences."""
     for name in names:
         print(_line(load_pack(name, root)))
 
 
 def prepare(args: Namespace, name: str, root: Path | None) -> None:
-    """Fetch the weights of a pack, if that is asked for, and check them.
+    """Fetch the weights of a pack if the action is ``fetch``, and check them.
 
-    For ``auto`` the best pack is fetched, and the best one that is there is checked.
+    With ``auto``, ``fetch`` means the best pack, and ``verify`` the best one that is present.
 
     Raises:
-        PackError: as ``fetch`` and ``verify``.
+        PackError: as ``fetch`` and ``verify`` raise it.
     """
     if args.action == "fetch":
-        wanted = PREFERRED[0] if name == AUTO else name
-        ready = _fetch(args, load_pack(wanted, root), root)
+        best = PREFERRED[0] if name == AUTO else name
+        ready = _fetch(args, load_pack(best, root), root)
     else:
-        ready = load_pack(chosen(name, root), root)
+        ready = load_pack(choose_pack(name, root), root)
     verify(_part(args, ready))
     print(f"{ready.name}{f' ({args.part})' if args.part else ''}: ready")
 
@@ -46,15 +39,18 @@ def _part(args: Namespace, pack: Pack) -> Pack:
 
 
 def _fetch(args: Namespace, pack: Pack, root: Path | None) -> Pack:
-    """Fetch a pack, or its substitute where a publisher cannot be reached; the pack fetched."""
+    """Fetch a pack, or its substitute if a publisher is unreachable; return the fetched pack."""
     replaceable = pack.substitute is not None and not args.no_substitute
     with make_progress(quiet=args.quiet, unit=BYTES) as progress:
         try:
             fetch(
-                _part(args, pack), print, progress, accepted=args.accept_licence,
-                folder=args.folder, converters=ALL_CONVERTERS,
-                patience=SHORT if replaceable else PATIENCE,
-            )  # fmt: skip
+                _part(args, pack),
+                print,
+                progress,
+                accepted=args.accept_licence,
+                folder=args.folder,
+                retries=SINGLE_ATTEMPT if replaceable else DEFAULT_RETRIES,
+            )
         except Unreachable as error:
             if pack.substitute is None or not replaceable:
                 raise
@@ -62,8 +58,8 @@ def _fetch(args: Namespace, pack: Pack, root: Path | None) -> Pack:
         else:
             return pack
     warn(
-        f"{pack.name} CANNOT BE FETCHED ({reason}). The pack {instead.pack} is taken instead:"
-        f" {instead.cost}. Fetch {pack.name} again where its publisher can be reached, or with"
+        f"{pack.name} CANNOT BE FETCHED ({reason}). The pack {instead.pack} is used instead:"
+        f" {instead.cost}. Fetch {pack.name} again when its publisher is reachable, or with"
         " --from DIR; --no-substitute makes this an error.",
         quiet=False,
     )
@@ -79,7 +75,7 @@ def _line(pack: Pack) -> str:
 
 
 def _state(pack: Pack) -> str:
-    """The state of a pack's weights, for each part where they differ."""
+    """Return the state of a pack's weights, for each part if the states differ."""
     states = {part: state(pack.only(part)).value for part in pack.parts}
     if len(set(states.values())) == 1:
         return next(iter(states.values()))

@@ -1,7 +1,7 @@
 """Effects: what hides a face, and the masks that say where.
 
-A face is first reduced to a few cells whatever its size, because a strength in pixels that hides a
-small face leaves a large one readable; then it is drawn from these cells alone.
+A face is first reduced to a few cells, whatever its size, because an effect with a fixed size in
+pixels hides a small face but leaves a large one readable. Then it is drawn from these cells only.
 """
 
 from app.effects.effects import EFFECTS, make_effect

@@ -1,26 +1,23 @@
-"""Faces: model packs, detectors, recognisers, alignment."""
+"""Face detectors and recognisers, loaded from model packs."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from app.errors import PackError
-from app.faces.arcface import ArcFace
-from app.faces.centerface import SCORE, CenterFace
-from app.faces.dlib_resnet import DlibResnet
+from app.faces.centerface import CenterFace
 from app.faces.insightface import InsightFaceDetector, InsightFaceRecogniser
 from app.faces.mtcnn import Mtcnn
-from app.faces.reidentification import Reidentification
-from app.faces.score_scale import Rescaled, from_common
-from app.faces.sface import SFace
+from app.faces.recognisers import ArcFace, DlibResnet, Reidentification, SFace
+from app.faces.score_scale import CommonScoreDetector, from_common
 from app.faces.yunet import YuNet
 from app.networks.sessions import Device, prefers_int8
-from app.packs.catalogue import Pack, Part
-from app.packs.input_size import COMMON
+from app.packs.catalogue import Pack
+from app.packs.convert import CONVERTERS, ConverterInput
+from app.packs.description import COMMON_SCORE, Part
 from app.types import FaceDetector, FaceRecogniser
 
-Precision = Literal["auto", "float", "int8"]
-
+Precision: TypeAlias = Literal["auto", "float", "int8"]
 
 DETECTORS: dict[str, Callable[..., FaceDetector]] = {
     "centerface": CenterFace,
@@ -28,16 +25,13 @@ DETECTORS: dict[str, Callable[..., FaceDetector]] = {
     "mtcnn": Mtcnn,
     "yunet": YuNet,
 }
-"""Detectors by the ``kind`` of a pack: from its files, and ``threads``, ``score``, ``device`` and
-``whole``."""
+"""Detectors by the ``kind`` in a pack. They take the files, and ``threads``, ``score``, ``device``
+and ``input_size``."""
 
 
 def _arcface(file: Path, **options: Any) -> FaceRecogniser:
-    # only this one needs onnx to be loaded
-    from app.networks.onnx_graph import serialise  # noqa: PLC0415
-    from app.packs.convert import arcface  # noqa: PLC0415
-
-    return ArcFace(serialise(arcface.convert(file.read_bytes())), **options)
+    """Load ArcFace; its published file must be corrected first."""
+    return ArcFace(CONVERTERS["mxnet"](ConverterInput(file.read_bytes())), **options)
 
 
 RECOGNISERS: dict[str, Callable[..., FaceRecogniser]] = {
@@ -47,7 +41,7 @@ RECOGNISERS: dict[str, Callable[..., FaceRecogniser]] = {
     "reidentification": Reidentification,
     "sface": SFace,
 }
-"""Recognisers by the ``kind`` of a pack: from its files, and ``threads`` and ``device``."""
+"""Recognisers by the ``kind`` in a pack. They take the file, and ``threads`` and ``device``."""
 
 
 def load_detector(
@@ -55,22 +49,22 @@ def load_detector(
     *,
     threads: int | None = None,
     precision: Precision = "auto",
-    score: float = SCORE,
+    score: float = COMMON_SCORE,
     device: Device = "cpu",
 ) -> FaceDetector:
-    """The detector of a pack, its weights checked.
+    """Load the detector of a pack, after checking its weights.
 
     Args:
-        pack: whose weights have been fetched.
-        threads: at most; default: the CPUs this process may use.
-        precision: ``auto`` takes the 8-bit file where the CPU is faster with it.
-        score: faces of lower score are not returned, 0..1 on the scale that all share.
-        device: where to run; on a GPU 8-bit files are not faster.
+        pack: a pack whose weights have been fetched.
+        threads: the maximum number of threads; default: the CPUs this process may use.
+        precision: ``auto`` uses the 8-bit file if the CPU is faster with it.
+        score: the lowest score of the faces to return, 0..1 on the common scale.
+        device: where to run. On a GPU 8-bit files are not faster.
 
     Raises:
-        PackError: weights are missing or damaged, or nothing here reads them.
-        DeviceError: the GPU that was asked for cannot be used.
-        ModelError: the runtime cannot load them.
+        PackError: weights are missing or damaged, or the kind of detector is unknown.
+        DeviceError: a GPU was requested, but cannot be used.
+        ModelError: the runtime cannot load the weights.
     """
     part = pack.part("detector")
     if part.kind not in DETECTORS:
@@ -81,20 +75,20 @@ def load_detector(
         threads=threads,
         score=from_common(score, part.score),
         device=device,
-        whole=part.whole,
+        input_size=part.input_size,
     )
-    return detector if part.score == COMMON else Rescaled(detector, part.score)
+    return detector if part.score == COMMON_SCORE else CommonScoreDetector(detector, part.score)
 
 
 def load_recogniser(
     pack: Pack, *, threads: int | None = None, device: Device = "cpu"
 ) -> FaceRecogniser:
-    """The recogniser of a pack, its weights checked.
+    """Load the recogniser of a pack, after checking its weights.
 
     Raises:
-        PackError: weights are missing or damaged, or nothing here reads them.
-        DeviceError: the GPU that was asked for cannot be used.
-        ModelError: the runtime cannot load them.
+        PackError: weights are missing or damaged, or the kind of recogniser is unknown.
+        DeviceError: a GPU was requested, but cannot be used.
+        ModelError: the runtime cannot load the weights.
     """
     part = pack.part("recogniser")
     if part.kind not in RECOGNISERS:
@@ -104,10 +98,10 @@ def load_recogniser(
 
 
 def detector_files(part: Part, precision: Precision = "auto") -> tuple[str, ...]:
-    """Names of the files that a detector of this precision is loaded from.
+    """Return the names of the files from which a detector of this precision is loaded.
 
     Raises:
-        PackError: the pack has no such file.
+        PackError: the pack has no files of this precision.
     """
     if precision == "auto":
         precision = "int8" if "int8" in part.files and prefers_int8() else "float"

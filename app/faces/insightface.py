@@ -1,47 +1,49 @@
-"""Networks of InsightFace's format, read by the ``insightface`` library, run by our sessions.
+"""Networks in InsightFace's format, decoded by the ``insightface`` library.
 
-The library decodes: SCRFD (Guo et al., "Sample and Computation Redistribution for Efficient Face
-Detection", https://arxiv.org/abs/2105.04714) finds faces, ArcFace tells them apart. It is not
-among what this package needs, but in a lock of its own, and is loaded by the first part that is
-made here.
+The detector is SCRFD (Guo et al., "Sample and Computation Redistribution for Efficient Face
+Detection", https://arxiv.org/abs/2105.04714), the recogniser ArcFace. Both run in our own sessions.
+The library is optional, has a lock file of its own, and is imported when a part is created.
 """
 
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from app.errors import ModelError, PackError
-from app.faces.chip_network import ChipNetwork
+from app.faces.recognisers import ArcFaceChipRecogniser
+from app.faces.resizing import enlarge_small, pad_image, to_original
 from app.networks.sessions import Device, open_session
-from app.packs.input_size import ENLARGED, WHOLE, InputSize, enlarged, on_canvas, restored
+from app.packs.description import (
+    COMMON_SCORE,
+    DEFAULT_INPUT_SIZE,
+    MAX_ENLARGEMENT,
+    InputSize,
+)
 from app.types import Embeddings, Faces, Image, Size
 
-SMALLEST = 64
-"""Pictures whose longer side is less are enlarged: the networks do not see tiny faces."""
-SCORE = 0.35
-OVERLAP = 0.4
-"""Two boxes of higher intersection over union are one face; as published."""
-OUTPUTS = {6: False, 9: True, 10: False, 15: True}
-"""How many outputs SCRFD networks have, and whether landmarks are among them."""
+_MAX_IOU: Final = 0.4
+"""Boxes with a higher intersection over union are the same face; as published."""
+_HAS_LANDMARKS: Final = {6: False, 9: True, 10: False, 15: True}
+"""Whether an SCRFD network has landmarks, by its number of outputs."""
 
 
 class InsightFaceDetector:
     """``FaceDetector`` over an SCRFD network with landmarks.
 
     Args:
-        model: the file of weights.
-        threads: at most; default: the CPUs this process may use.
-        score: faces of lower score are not returned, 0..1.
+        model: the path of an ONNX file.
+        threads: the maximum number of threads; default: the CPUs this process may use.
+        score: the lowest score of the faces to return, 0..1.
         device: where to run.
-        whole: in which size whole pictures are looked at.
+        input_size: the size to which frames should be scaled.
 
     Raises:
         PackError: the library is not installed.
-        ModelError: the file is not such a network, or has no landmarks.
-        DeviceError: the GPU that was asked for cannot be used.
+        ModelError: the file is not an SCRFD network with landmarks.
+        DeviceError: a GPU was requested, but cannot be used.
     """
 
     def __init__(
@@ -49,66 +51,70 @@ class InsightFaceDetector:
         model: Path,
         *,
         threads: int | None = None,
-        score: float = SCORE,
+        score: float = COMMON_SCORE,
         device: Device = "cpu",
-        whole: InputSize = WHOLE,
+        input_size: InputSize = DEFAULT_INPUT_SIZE,
     ) -> None:
         if not 0 < score < 1:
             raise ValueError(f"score: expected between 0 and 1, got {score}")
-        # before the library, which loads ONNX Runtime too: this switches telemetry off
+        # This must precede the library, which imports ONNX Runtime: it turns telemetry off.
         session = open_session(model, threads, device)
         outputs = len(session.get_outputs())
-        if outputs not in OUTPUTS:
+        if outputs not in _HAS_LANDMARKS:
             raise ModelError(f"{model}: not an SCRFD network: it has {outputs} outputs")
-        if not OUTPUTS[outputs]:
-            raise ModelError(f"{model}: finds no landmarks; five for each face are needed")
-        # else it would make, and keep, a session of its own for every size
-        self._scrfd = library("scrfd").SCRFD(str(model), session, static_shape_sessions=False)
-        self._scrfd.nms_thresh = OVERLAP
-        self._score, self._whole = score, whole
+        if not _HAS_LANDMARKS[outputs]:
+            raise ModelError(
+                f"{model}: has no landmarks; choose an SCRFD network with five landmarks"
+            )
+        # Otherwise the library would open and keep a session for every size.
+        self._scrfd = _library("scrfd").SCRFD(str(model), session, static_shape_sessions=False)
+        self._scrfd.nms_thresh = _MAX_IOU
+        self._score, self._input_size = score, input_size
 
     def input_size(self, size: Size) -> Size:
-        """The size to give whole pictures of ``size`` in: see ``InputSize``.
+        """Return the size to which frames of ``size`` should be scaled; see ``InputSize``.
 
-        Networks of one size get what just fits into it.
+        For networks with a fixed size it is the largest size that fits.
 
         Raises:
             ValueError: the size is not positive.
         """
-        wanted = self._whole.of(size)
-        if self._fixed is None:
-            return wanted
-        scale = min(ENLARGED, *(most / side for most, side in zip(self._fixed, size, strict=True)))
+        preferred = self._input_size.of(size)
+        if self._fixed_size is None:
+            return preferred
+        fits = (limit / side for limit, side in zip(self._fixed_size, size, strict=True))
+        scale = min(MAX_ENLARGEMENT, *fits)
         return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
 
     def detect(self, images: Sequence[Image]) -> list[Faces]:
-        """Faces of each picture, best first, in its own pixels; boxes may overhang it.
+        """Return the faces of each image, best first, in its pixels.
 
-        Pictures of any sizes, run one by one, as the library has no batches. Content is never
-        rescaled, but in pictures that are smaller than 64 pixels, and in those that do not fit into
-        a network of one size.
+        Boxes may extend beyond the image. Images are run one by one, because the library has no
+        batches. They are not scaled, except those smaller than 64 pixels, and those that do not fit
+        into a network with a fixed size.
 
         Raises:
-            ValueError: a picture is not (h, w, 3) uint8, or empty.
+            ValueError: an image is not (h, w, 3) uint8, or is empty.
             ModelError: the runtime or the library fails.
         """
-        ready = [enlarged(image, SMALLEST) for image in images]
+        ready = [enlarge_small(image) for image in images]
         return [
-            restored(self._look(seen), seen, image)
-            for seen, image in zip(ready, images, strict=True)
+            to_original(self._detect(enlarged), enlarged, image)
+            for enlarged, image in zip(ready, images, strict=True)
         ]
 
     @property
-    def _fixed(self) -> Size | None:
-        """The only size that the network takes; None: any."""
+    def _fixed_size(self) -> Size | None:
+        """The only size that the network accepts; None for any."""
         size: Size | None = self._scrfd.static_input_size
         return size
 
-    def _look(self, image: Image) -> Faces:
+    def _detect(self, image: Image) -> Faces:
         height, width = image.shape[:2]
-        if self._fixed is None or (width <= self._fixed[0] and height <= self._fixed[1]):
-            image = on_canvas(image, self._fixed)
-        size = self._fixed or (image.shape[1], image.shape[0])
+        fixed = self._fixed_size
+        if fixed is None or (width <= fixed[0] and height <= fixed[1]):
+            image = pad_image(image, fixed)
+        size = fixed or (image.shape[1], image.shape[0])
         try:
             boxes, marks = self._scrfd.detect(
                 np.ascontiguousarray(image[..., ::-1]), size, det_thresh=self._score
@@ -118,43 +124,45 @@ class InsightFaceDetector:
         return Faces(*(np.asarray(a, np.float32) for a in (boxes[:, :4], boxes[:, 4], marks)))
 
 
-class InsightFaceRecogniser(ChipNetwork):
-    """``FaceRecogniser`` over an ArcFace network of InsightFace's format.
+class InsightFaceRecogniser(ArcFaceChipRecogniser):
+    """``FaceRecogniser`` over an ArcFace network in InsightFace's format.
 
-    The library decides by the names of the first nodes whether the graph itself scales its input;
-    where it does not, chips are scaled to -1..1.
+    The library decides by the names of the first nodes whether the graph scales its input. If it
+    does not, the library scales chips to -1..1.
 
     Args:
-        model: the file of weights.
-        threads: at most; default: the CPUs this process may use.
+        model: the path of an ONNX file.
+        threads: the maximum number of threads; default: the CPUs this process may use.
         device: where to run.
 
     Raises:
         PackError: the library is not installed.
         ModelError: the file is not such a network.
-        DeviceError: the GPU that was asked for cannot be used.
+        DeviceError: a GPU was requested, but cannot be used.
     """
 
-    name = "ArcFace of InsightFace's format"
+    name = "ArcFace in InsightFace's format"
 
     def __init__(self, model: Path, *, threads: int | None = None, device: Device = "cpu") -> None:
         super().__init__(model, threads=threads, device=device)
-        self._arcface = library("arcface_onnx").ArcFaceONNX(str(model), self._session)
+        self._arcface = _library("arcface_onnx").ArcFaceONNX(str(model), self._session)
 
     def _run(self, chips: Sequence[Image]) -> Embeddings:
-        """Embeddings of one batch as the network gives them."""
-        blue_first = [np.ascontiguousarray(chip[..., ::-1]) for chip in chips]
-        return np.asarray(self._arcface.get_feat(blue_first), np.float32)
+        """Return the output of the network for one batch."""
+        bgr = [np.ascontiguousarray(chip[..., ::-1]) for chip in chips]
+        return np.asarray(self._arcface.get_feat(bgr), np.float32)
 
 
-def library(module: str) -> Any:
-    """A module of the library's ``model_zoo``.
+def _library(module: str) -> Any:
+    """Import a module of the library's ``model_zoo``.
 
     Raises:
-        PackError: the library, or something that it needs, is not installed.
+        PackError: the library or one of its dependencies is not installed.
     """
     try:
         return import_module(f"insightface.model_zoo.{module}")
     except ImportError as error:
         lock = "pip install --no-deps --require-hashes -r requirements-insightface.txt"
-        raise PackError(f"the insightface library cannot be used ({error}): {lock}") from error
+        raise PackError(
+            f"the insightface library cannot be imported ({error}); run: {lock}"
+        ) from error

@@ -1,15 +1,17 @@
-"""MTCNN: faces and five landmarks, from the three networks of a model pack.
+"""The MTCNN detector, over the three networks of a model pack.
 
 Method: Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional
 Networks", https://arxiv.org/abs/1604.02878. A small network proposes squares in a pyramid of the
-picture, a second one refines and rejects them, and a third one refines what is left and places
-the landmarks. Between them boxes are calibrated, thinned out, and made square again.
+image, a second one refines or rejects them, and a third one refines the rest and finds the
+landmarks. After each network, boxes are calibrated, overlaps are suppressed, and boxes become
+squares again.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,48 +20,51 @@ from app.faces.mtcnn_stages import (
     MARGIN,
     SIGNATURES,
     Stage,
+    batches,
     calibrated,
-    distinct_many,
-    not_inside,
     proposals,
-    runs,
     squares,
+    suppress_contained,
+    suppress_overlaps_fast,
 )
-from app.faces.pyramid import Halves
+from app.faces.resizing import ImagePyramid, check_image
 from app.networks.sessions import Device
-from app.packs.input_size import WHOLE, InputSize
+from app.packs.description import DEFAULT_INPUT_SIZE, InputSize
 from app.types import Boxes, Faces, Image, Scores, Size
 
-SCORE = 0.4
-"""Least score of the last network; its probability is then about 0.7, as published."""
-SHARPNESS = 2.5
-"""A face's score is the last probability raised to this, so that it means about what it means with
-CenterFace: the rest of the system believes a face from 0.4 on. The softmax is nearly always sure:
-99 % of the faces of ``testmedia/scenes.py`` have 0.88 and more. In 283 photographs and frames of
-a concert and a music video it found, where CenterFace sees nothing, 22 faces at a probability of
-0.4 and 5 at 0.7, and of the 297 that CenterFace sees 240 and 232."""
-PROPOSED, REFINED = 0.6, 0.7
-"""Least probabilities of the first two networks; as published. With 0.4 and 0.3 it took half as
-long again, found at most two more of those 297 faces, and four times as many that are none."""
-SAME_LEVEL, SAME_PROPOSAL, SAME_REFINED = 0.5, 0.7, 0.7
-"""Intersections over union from which two candidates are one: of one level of the pyramid, of
-all levels, and after the second network."""
-INSIDE = 0.7
-"""Share of the smaller of two boxes that is in both, from which they are one face."""
-BATCH = 256
-"""Crops in one run: memory stays bounded, and larger batches are not faster."""
+DEFAULT_SCORE: Final = 0.4
+"""It corresponds to a probability of about 0.7 in the last network, as published."""
+_SCORE_EXPONENT: Final = 2.5
+"""A face's score is the last probability raised to this power. Scores then mean about the same as
+with CenterFace; the rest of the system accepts faces from 0.4 on. The softmax is almost always
+certain: 99 % of the faces in ``testmedia/scenes.py`` have at least 0.88. In 283 photos and frames
+of a concert and a music video, where CenterFace finds nothing, it found 22 faces with a probability
+of 0.4 and 5 with 0.7; of the 297 faces that CenterFace finds, it found 240 and 232."""
+_MIN_PROPOSED: Final = 0.6
+_MIN_REFINED: Final = 0.7
+"""Lowest probabilities of the first two networks; as published. With 0.4 and 0.3, detection took
+half as long again, found at most two more of those 297 faces, and four times as many false ones."""
+_MAX_IOU_LEVEL: Final = 0.5
+_MAX_IOU_PROPOSED: Final = 0.7
+_MAX_IOU_REFINED: Final = 0.7
+"""Candidates with a higher intersection over union are the same: within a level of the pyramid,
+across levels, and after the second network."""
+_MAX_CONTAINED: Final = 0.7
+"""Two faces are the same if they share a larger part of the smaller box."""
+_BATCH: Final = 256
+"""Crops in one run, which bounds the memory. Larger batches are not faster."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidates:
-    """Squares (N, 4), each in pixels of the picture whose number is in ``owners`` (N,)."""
+    """Squares (N, 4), each in pixels of the image whose number is in ``owners`` (N,)."""
 
     owners: NDArray[np.intp]
     boxes: Boxes
 
     @classmethod
     def joined(cls, parts: Sequence[Boxes]) -> "_Candidates":
-        """Those of each picture, as squares."""
+        """Join the boxes of all images, as squares."""
         counts = [len(part) for part in parts]
         boxes = np.concatenate([np.zeros((0, 4), np.float32), *parts])
         return cls(np.repeat(np.arange(len(parts)), counts), squares(boxes))
@@ -68,30 +73,30 @@ class _Candidates:
 class Mtcnn:
     """``FaceDetector`` over the published networks of MTCNN.
 
-    Its boxes need no margin of their own: on the scenes of ``testmedia/scenes.py`` their sides
-    are 0.99 and 0.98 of the true ones, their centres 0.02 of a side off, and grown by 0.2 on each
-    side they cover every face wholly, as those of CenterFace do.
+    Its boxes need no extra margin. On the scenes of ``testmedia/scenes.py`` their sides are 0.99
+    and 0.98 of the true ones, and their centres are off by 0.02 of a side. Grown by 0.2 on each
+    side, they cover every face completely, as those of CenterFace do.
 
     Args:
-        models: the files of the proposal, the refinement and the output network, or their bytes.
-        threads: at most; default: the CPUs this process may use.
-        score: faces of lower score are not returned, 0..1.
+        models: the paths or the bytes of the proposal, refinement and output networks.
+        threads: the maximum number of threads; default: the CPUs this process may use.
+        score: the lowest score of the faces to return, 0..1.
         device: where to run.
-        whole: in which size whole pictures are looked at.
+        input_size: the size to which frames should be scaled.
 
     Raises:
-        ValueError: there are not three models, or the score is out of its range.
+        ValueError: there are not three models, or the score is out of range.
         ModelError: a model cannot be loaded, or is another network.
-        DeviceError: the GPU that was asked for cannot be used.
+        DeviceError: a GPU was requested, but cannot be used.
     """
 
     def __init__(
         self,
         *models: Path | bytes,
         threads: int | None = None,
-        score: float = SCORE,
+        score: float = DEFAULT_SCORE,
         device: Device = "cpu",
-        whole: InputSize = WHOLE,
+        input_size: InputSize = DEFAULT_INPUT_SIZE,
     ) -> None:
         if not 0 < score < 1:
             raise ValueError(f"score: expected between 0 and 1, got {score}")
@@ -101,96 +106,99 @@ class Mtcnn:
             Stage(model, signature, threads, device)
             for model, signature in zip(models, SIGNATURES, strict=True)
         )
-        self._score, self._whole = score, whole
+        self._score, self._input_size = score, input_size
 
     def input_size(self, size: Size) -> Size:
-        """The size to give whole pictures of ``size`` in: enough for small faces, no more.
+        """Return the size to which frames of ``size`` should be scaled.
 
-        That of CenterFace, but not rounded to its multiples: a face that is 16 pixels wide in it
-        is 20 high, the least that is looked for here.
+        It is the size of CenterFace without rounding. A face that is 16 pixels wide at this size is
+        20 pixels high, the smallest that MTCNN looks for.
 
         Raises:
             ValueError: the size is not positive.
         """
-        scale = self._whole.scale(size)
+        scale = self._input_size.scale(size)
         return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
     def detect(self, images: Sequence[Image]) -> list[Faces]:
-        """Faces of each picture, best first, in its own pixels; boxes may overhang it.
+        """Return the faces of each image, best first, in its pixels.
 
-        Pictures of any sizes; the candidates of all of them are looked at together.
+        Boxes may extend beyond the image. The candidates of all images are run together.
 
         Raises:
-            ValueError: a picture is not (h, w, 3) uint8, or empty.
+            ValueError: an image is not (h, w, 3) uint8, or is empty.
             ModelError: the runtime fails.
         """
         for image in images:
-            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-                got = f"{image.shape} {image.dtype}"
-                raise ValueError(f"image: expected (h, w, 3) uint8, got {got}")
-        pictures = [Halves(image) for image in images]
-        return self._placed(pictures, self._refined(pictures, self._proposed(pictures)))
+            check_image(image)
+        pyramids = [ImagePyramid(image) for image in images]
+        candidates = self._refined(pyramids, self._proposed(pyramids))
+        return self._faces(pyramids, candidates)
 
-    def _proposed(self, pictures: list[Halves]) -> _Candidates:
-        """What the first network finds in the pyramid of each picture."""
+    def _proposed(self, pyramids: list[ImagePyramid]) -> _Candidates:
+        """Return the proposals of the first network in the pyramid of each image."""
         boxes: dict[int, list[Boxes]] = defaultdict(list)
         scores: dict[int, list[Scores]] = defaultdict(list)
-        for group, level in runs([picture.size for picture in pictures]):
-            images = np.stack([pictures[number].scaled(level, MARGIN) for number in group])
+        for group, size in batches([pyramid.size for pyramid in pyramids]):
+            images = np.stack([pyramids[number].scaled(size, MARGIN) for number in group])
             for number, *maps in zip(group, *self._propose.run(images), strict=True):
-                found, probability = proposals(maps[0], maps[1], PROPOSED)
-                kept = distinct_many(found, probability, SAME_LEVEL)
-                factor = np.asarray(pictures[number].size, np.float32) / level
+                found, probability = proposals(maps[0], maps[1], _MIN_PROPOSED)
+                kept = suppress_overlaps_fast(found, probability, _MAX_IOU_LEVEL)
+                factor = np.asarray(pyramids[number].size, np.float32) / size
                 boxes[number].append(found[kept] * np.tile(factor, 2).astype(np.float32))
                 scores[number].append(probability[kept])
-        parts = [np.zeros((0, 4), np.float32) for _ in pictures]
+        parts = [np.zeros((0, 4), np.float32) for _ in pyramids]
         for number in boxes:
-            every, probability = (np.concatenate(one[number]) for one in (boxes, scores))
-            parts[number] = every[distinct_many(every, probability, SAME_PROPOSAL)]
+            joined, probability = (np.concatenate(one[number]) for one in (boxes, scores))
+            parts[number] = joined[suppress_overlaps_fast(joined, probability, _MAX_IOU_PROPOSED)]
         return _Candidates.joined(parts)
 
-    def _refined(self, pictures: list[Halves], candidates: _Candidates) -> _Candidates:
-        """What the second network leaves of the candidates."""
-        probability, regression = _looked(self._refine, 24, pictures, candidates, (4,))
+    def _refined(self, pyramids: list[ImagePyramid], candidates: _Candidates) -> _Candidates:
+        """Return the candidates that the second network accepts, refined."""
+        probability, regression = _run_crops(self._refine, 24, pyramids, candidates, (4,))
         boxes = calibrated(candidates.boxes, regression)
         parts = []
-        for number in range(len(pictures)):
-            own = np.flatnonzero((candidates.owners == number) & (probability >= REFINED))
-            kept = own[distinct_many(boxes[own], probability[own], SAME_REFINED)]
+        for number in range(len(pyramids)):
+            own = np.flatnonzero((candidates.owners == number) & (probability >= _MIN_REFINED))
+            kept = own[suppress_overlaps_fast(boxes[own], probability[own], _MAX_IOU_REFINED)]
             parts.append(boxes[kept])
         return _Candidates.joined(parts)
 
-    def _placed(self, pictures: list[Halves], candidates: _Candidates) -> list[Faces]:
-        """The faces that the last network finds in the candidates."""
-        found = _looked(self._output, 48, pictures, candidates, (4, 10))
-        probability, regression, places = found
+    def _faces(self, pyramids: list[ImagePyramid], candidates: _Candidates) -> list[Faces]:
+        """Return the faces that the last network finds in the candidates."""
+        found = _run_crops(self._output, 48, pyramids, candidates, (4, 10))
+        probability, regression, relative = found
         boxes = calibrated(candidates.boxes, regression)
         corner, far = candidates.boxes[:, None, :2], candidates.boxes[:, None, 2:]
-        # five x come before five y, both in units of the square
-        points = places.reshape(-1, 2, 5).transpose(0, 2, 1)
+        # Five x, then five y, both in units of the square.
+        points = relative.reshape(-1, 2, 5).transpose(0, 2, 1)
         landmarks = np.asarray(corner + points * (far - corner), np.float32)
-        scores = np.asarray(probability**SHARPNESS, np.float32)
-        every = Faces(boxes, scores, landmarks)
+        scores = np.asarray(probability**_SCORE_EXPONENT, np.float32)
+        detected = Faces(boxes, scores, landmarks)
         faces = []
-        for number in range(len(pictures)):
-            own = every.take((candidates.owners == number) & (scores >= self._score))
-            faces.append(own.take(not_inside(own.boxes, own.scores, INSIDE)))
+        for number in range(len(pyramids)):
+            own = detected.take((candidates.owners == number) & (scores >= self._score))
+            faces.append(own.take(suppress_contained(own.boxes, own.scores, _MAX_CONTAINED)))
         return faces
 
 
-def _looked(
+def _run_crops(
     stage: Stage,
     side: int,
-    pictures: list[Halves],
+    pyramids: list[ImagePyramid],
     candidates: _Candidates,
     widths: tuple[int, ...],
 ) -> list[NDArray[np.float32]]:
-    """Probabilities (N,) and what is regressed, (N, width) each, of the candidates' crops."""
+    """Run a network on crops of the candidates.
+
+    Returns:
+        The probabilities (N,), and for each of ``widths`` a regression (N, width).
+    """
     parts = [[np.zeros((0, *shape), np.float32) for shape in ((), *((w,) for w in widths))]]
-    for at in range(0, len(candidates.boxes), BATCH):
-        owners, boxes = candidates.owners[at : at + BATCH], candidates.boxes[at : at + BATCH]
+    for at in range(0, len(candidates.boxes), _BATCH):
+        owners, boxes = candidates.owners[at : at + _BATCH], candidates.boxes[at : at + _BATCH]
         crops = np.empty((len(boxes), side, side, 3), np.uint8)
         for number in np.unique(owners):
-            crops[owners == number] = pictures[number].crops(boxes[owners == number], side)
+            crops[owners == number] = pyramids[number].crops(boxes[owners == number], side)
         parts.append(list(stage.run(crops)))
     return [np.concatenate(column) for column in zip(*parts, strict=True)]

@@ -1,7 +1,8 @@
-"""How much a chip can be trusted: measures by which chips are chosen and weighed."""
+"""Chip quality: measures that decide which chips to use, and how much each one counts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 import cv2
 import numpy as np
@@ -9,24 +10,28 @@ from numpy.typing import NDArray
 
 from app.types import Faces, Image, Landmarks
 
-_Measure = NDArray[np.float32]
+_Measure: TypeAlias = NDArray[np.float32]
 
-FINEST = (20.0, 48.0)
-"""Least and largest side in pixels at which sharpness is measured."""
-DARK, LIT = 0.12, 0.3
-"""Mean luma 0..1 below which a chip is brightened, and to what."""
-NOISE = 0.004
-"""Deviation 0..1 that any picture has: a flat one is not sharp because of it."""
+_SHARPNESS_SIDES: Final = (20.0, 48.0)
+"""The smallest and the largest side in pixels at which sharpness is measured."""
+_DARK: Final = 0.12
+"""Chips with a mean luma (0..1) below this are brightened."""
+_BRIGHTENED: Final = 0.3
+"""Mean luma (0..1) of brightened chips."""
+_NOISE: Final = 0.004
+"""Standard deviation (0..1) of the noise in any image: it must not make a flat chip sharp."""
+_MIN_DEVIATION: Final = 1e-3
+"""Chips with a smaller standard deviation (0..1) are flat."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChipQuality:
     """Measures of N chips, as parallel (N,) float32 arrays.
 
-    ``size`` is the geometric mean of the box's sides, ``eyes`` the distance of the eyes, both in
-    pixels of the picture. ``sharpness``: see ``sharpness``. ``frontality``: see ``frontality``.
-    ``brightness`` is the mean and ``contrast`` the standard deviation of the luma of the face's
-    middle, 0..1.
+    ``size`` is the geometric mean of the box's sides and ``eyes`` the distance of the eyes, both in
+    pixels of the image. ``sharpness`` and ``frontality`` are described at the functions of these
+    names. ``brightness`` is the mean and ``contrast`` the standard deviation of the luma (0..1) in
+    the middle of the face.
     """
 
     size: _Measure
@@ -38,10 +43,10 @@ class ChipQuality:
 
 
 def chip_quality(faces: Faces, chips: Sequence[Image]) -> ChipQuality:
-    """Measures of the chips of ``faces``.
+    """Measure the chips of ``faces``.
 
     Raises:
-        ValueError: there are not as many chips as faces.
+        ValueError: the number of chips is not that of the faces.
     """
     if len(chips) != len(faces):
         raise ValueError(f"chips: expected {len(faces)}, got {len(chips)}")
@@ -62,11 +67,12 @@ def chip_quality(faces: Faces, chips: Sequence[Image]) -> ChipQuality:
 
 
 def frontality(landmarks: Landmarks) -> _Measure:
-    """How far faces look into the camera: (N, 5, 2) landmarks in, (N,) in 0 (profile)..1 out.
+    """Return how frontal faces are, from 0 (profile) to 1: (N, 5, 2) landmarks in, (N,) out.
 
-    Two signs of a turned head are multiplied. The nose leaves the middle between the eyes: nothing
-    is left when it stands below one of them. The eyes come together: all is left when they are
-    as far from each other as from the mouth, as in a face from the front.
+    The result is the product of two signs of a turned head. The first falls from 1 to 0 as the nose
+    moves from the middle between the eyes to below one of them. The second is the distance between
+    the eyes relative to their distance from the mouth, at most 1; both are about equal in a face
+    from the front.
 
     >>> front = np.float32([[[0, 0], [4, 0], [2, 2], [0.5, 4], [3.5, 4]]])
     >>> frontality(front).tolist()
@@ -80,41 +86,45 @@ def frontality(landmarks: Landmarks) -> _Measure:
     distance = np.linalg.norm(eyes, axis=1)
     middle = (points[:, 0] + points[:, 1]) / 2
     height = np.linalg.norm((points[:, 3] + points[:, 4]) / 2 - middle, axis=1)
-    aside = np.abs(((points[:, 2] - middle) * eyes).sum(axis=1)) / np.maximum(distance, 1e-6) ** 2
-    opened = distance / np.maximum(height, 1e-6)
-    return np.asarray(np.clip(1 - 2 * aside, 0, 1) * np.clip(opened, 0, 1), np.float32)
+    nose_shift = (
+        np.abs(((points[:, 2] - middle) * eyes).sum(axis=1)) / np.maximum(distance, 1e-6) ** 2
+    )
+    eye_spread = distance / np.maximum(height, 1e-6)
+    return np.asarray(np.clip(1 - 2 * nose_shift, 0, 1) * np.clip(eye_spread, 0, 1), np.float32)
 
 
 def sharpness(luma: NDArray[np.float32], size: float) -> float:
-    """Fine detail of a luma picture: the deviation of its Laplacian over that of the picture.
+    """Return the fine detail of a luma image.
 
-    Taken at the resolution that the face of ``size`` pixels has in its picture (at most
-    ``FINEST``), so that a small face is not soft because it had to be enlarged. 0 for a flat
-    picture; 0.2 for one out of focus, 0.5 and more for a sharp one.
+    It is the standard deviation of the image's Laplacian over that of the image: 0 for a flat one,
+    0.2 for one out of focus, 0.5 and more for a sharp one. It is measured at the resolution of the
+    face in its frame, ``size`` pixels within ``_SHARPNESS_SIDES``, so that a small face does not
+    count as soft because its chip was enlarged.
     """
-    side = round(float(np.clip(size, *FINEST)))
+    side = round(float(np.clip(size, *_SHARPNESS_SIDES)))
     small = cv2.resize(luma, (side, side), interpolation=cv2.INTER_AREA)
     deviation = float(small.std())
-    if deviation < 1e-3:
+    if deviation < _MIN_DEVIATION:
         return 0.0
-    return float(cv2.Laplacian(small, cv2.CV_32F).std()) / (deviation + NOISE)
+    return float(cv2.Laplacian(small, cv2.CV_32F).std()) / (deviation + _NOISE)
 
 
-def lit(chip: Image) -> Image:
-    """A chip bright enough to be recognised: one darker than ``DARK`` is brightened to ``LIT``.
+def brighten_dark(chip: Image) -> Image:
+    """Brighten a chip if it is too dark to be recognised; return others unchanged.
 
-    Recognisers hold all dark faces for one person; brightened, strangers come out less alike, and
-    named people as much as before. Chips in more light are better left alone.
+    For recognisers all dark faces look alike. When dark chips are brightened, strangers become less
+    similar to each other, and a person stays as similar to their photo. Brighter chips are best
+    left unchanged.
     """
     brightness = float(_luma(chip).mean())
-    if brightness >= DARK:
+    if brightness >= _DARK:
         return chip
-    gain = LIT / max(brightness, 1 / 255)
+    gain = _BRIGHTENED / max(brightness, 1 / 255)
     return np.asarray(np.clip(chip.astype(np.float32) * gain, 0, 255), np.uint8)
 
 
 def _luma(chip: Image) -> NDArray[np.float32]:
-    """Luma 0..1 of the middle of a chip, where the face is."""
+    """Return the luma (0..1) in the middle of a chip, where the face is."""
     height, width = chip.shape[:2]
     middle = chip[height // 6 : height - height // 6, width // 5 : width - width // 5]
     grey = cv2.cvtColor(np.ascontiguousarray(middle), cv2.COLOR_RGB2GRAY)

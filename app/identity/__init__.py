@@ -1,1 +1,1 @@
-"""Who is who: the gallery of people, matching of tracks to it, and whom to hide."""
+"""Recognise people: the gallery, matching of tracks to people, and the policies that decide."""

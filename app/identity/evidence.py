@@ -1,4 +1,4 @@
-"""What is known of a track, and how strongly it is like a person."""
+"""Evidence of a track, and how strongly it resembles a person or another track."""
 
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
@@ -9,69 +9,67 @@ from numpy.typing import NDArray
 from app.identity.scale import Scale
 from app.types import Boxes, Embeddings
 
-Measures = NDArray[np.float32]
+Values = NDArray[np.float32]
 
-ONE_PERSON = 0.55
-STEP = 0.25
-"""Tracks alike with more than this strength are rather one person; a step more or less is as much
-as a distance of one face between them. Lower than the strengths of photos, as more speaks for one
-person: the same shot, and a place that can be reached."""
-LEAST_QUALITY = 1e-3
-"""Keeps means defined where all chips have quality 0."""
-NOTHING = -100.0
-"""Strength where there is nothing to compare."""
-REACH = 4
-"""Frames around a chip that it speaks for: chips are at least eight frames apart, and the frames in
-between belong to the nearer one."""
-NO_FACE = "no clear view"
-"""Flaw of a track without any chip."""
+AFFINITY_MIDPOINT = 0.55
+AFFINITY_STEP = 0.25
+"""Two tracklets are more likely one person if their strength is above the midpoint. A step more or
+less counts as much as a distance of one face between them. The midpoint is lower than for photos,
+as more speaks for one person: the same shot, and a place within reach."""
+MIN_WEIGHT = 1e-3
+"""Keeps means defined if all chips have quality 0."""
+NO_STRENGTH = -100.0
+"""Strength if there is nothing to compare."""
+CHIP_REACH = 4
+"""Frames before and after a chip that it represents. Chips are at least eight frames apart, and the
+frames between two of them belong to the nearer one."""
+NO_CLEAR_VIEW = "no clear view"
+"""Flaw of a track without chips."""
 
 
-def no_boxes() -> Boxes:
-    """No boxes, (0, 4)."""
+def _no_boxes() -> Boxes:
     return np.zeros((0, 4), np.float32)
 
 
-def no_frames() -> NDArray[np.int64]:
-    """No frames, (0,)."""
+def _no_frames() -> NDArray[np.int64]:
     return np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of a track: where it was seen, and its best chips.
+    """Where a track was seen, and its best chips.
 
-    ``shot`` and ``first``, ``last`` (frames, inclusive) say where; ``embeddings`` (k, D) of unit
+    ``shot``, ``first`` and ``last`` (frames, inclusive) say when. ``embeddings`` (k, D) of unit
     length, ``qualities`` (k,) in 0..1, ``sizes`` (k,) in pixels and ``frames`` (k,) describe its
-    chips. ``flaw`` says in words what makes its best chips weak. ``known`` is the index of the
-    person whom the track was pointed out to be, if it was. ``boxes`` has a box for each frame from
-    ``first`` on where places matter, else none.
+    chips. ``flaw`` names the main weakness of its best chips. ``selected`` is the index of the
+    person that the user selected in this track, if any. ``boxes`` has a box for each frame from
+    ``first`` on, or none if positions do not matter.
     """
 
     shot: int
     first: int
     last: int
     embeddings: Embeddings
-    qualities: Measures
-    sizes: Measures
-    frames: NDArray[np.int64] = field(default_factory=no_frames)
-    flaw: str = NO_FACE
-    known: int | None = None
-    boxes: Boxes = field(default_factory=no_boxes)
+    qualities: Values
+    sizes: Values
+    frames: NDArray[np.int64] = field(default_factory=_no_frames)
+    flaw: str = NO_CLEAR_VIEW
+    selected: int | None = None
+    boxes: Boxes = field(default_factory=_no_boxes)
 
-    def meets(self, other: "Evidence") -> bool:
-        """Whether both tracks were seen in some frame."""
+    def overlaps(self, other: "Evidence") -> bool:
+        """Return whether both tracks have a frame in common."""
         return self.shot == other.shot and self.first <= other.last and other.first <= self.last
 
-    def between(self, first: int, last: int) -> "Evidence":
-        """The same track in fewer frames."""
+    def limited_to(self, first: int, last: int) -> "Evidence":
+        """Return the same track with other first and last frames."""
         return replace(self, first=first, last=last)
 
     @property
     def quality(self) -> float:
-        """The mean quality of the better half of the chips; 0 without any.
+        """The mean quality of the better half of the chips; 0 without chips.
 
-        Not the best one alone: it may owe its quality to landmarks that are wrong.
+        Not only the best one, as wrong landmarks can give a single chip a high quality.
         """
         if not len(self.qualities):
             return 0.0
@@ -79,64 +77,67 @@ class Evidence:
         return float(ordered[: (len(ordered) + 1) // 2].mean())
 
 
-class Reading(NamedTuple):
-    """How strongly a track is like a person, and between which frames its chips say so."""
+class Comparison(NamedTuple):
+    """How strongly a track resembles a person, and the frames ``span`` in which its chips do."""
 
     strength: float
     span: tuple[int, int]
 
 
-def read(track: Evidence, known: Embeddings, scale: Scale) -> Reading:
-    """The strength of a track with a person of embeddings (n, D).
+def compare_track(track: Evidence, person: Embeddings, scale: Scale) -> Comparison:
+    """Compare a track with the embeddings (n, D) of a person.
 
-    The similarity is the mean over the better half of the track's chips, weighed by their quality,
-    of that to the nearest embedding. Not the best chip alone: one odd chip of a long track is like
-    anybody. The span reaches from the first to the last chip that might be the person.
+    The similarity of a chip is that to the nearest embedding. The similarity of the track is the
+    mean over the better half of its chips, weighted by quality. Not only the best chip, as a long
+    track has some chip that resembles anybody. The span goes from the first to the last chip that
+    may be the person.
     """
-    if not len(track.embeddings) or not len(known):
-        return Reading(NOTHING, (track.last + 1, track.first - 1))
-    nearest = (track.embeddings @ known.T).max(axis=1).astype(np.float64)
+    if not len(track.embeddings) or not len(person):
+        return Comparison(NO_STRENGTH, (track.last + 1, track.first - 1))
+    nearest = (track.embeddings @ person.T).max(axis=1).astype(np.float64)
     qualities = track.qualities.astype(np.float64)
     strengths = scale.strength(nearest, qualities)
     order = np.argsort(-strengths * qualities, kind="stable")
     half = order[: (len(order) + 1) // 2]
-    mean = np.average(nearest[half], weights=np.maximum(qualities[half], LEAST_QUALITY))
-    like = strengths >= scale.doubtful(qualities)
-    return Reading(float(scale.strength(mean, track.quality)), _span(track, like))
+    mean = np.average(nearest[half], weights=np.maximum(qualities[half], MIN_WEIGHT))
+    similar = strengths >= scale.doubtful(qualities)
+    return Comparison(float(scale.strength(mean, track.quality)), _span(track, similar))
 
 
-def _span(track: Evidence, like: NDArray[np.bool_]) -> tuple[int, int]:
-    """First and last frame around the chips that are ``like`` (k,); without times all frames."""
+def _span(track: Evidence, similar: NDArray[np.bool_]) -> tuple[int, int]:
+    """Return the frames around the ``similar`` (k,) chips; all frames if chips have no times."""
     if not len(track.frames):
         return track.first, track.last
-    frames = track.frames[like]
+    frames = track.frames[similar]
     if not len(frames):
         return track.last + 1, track.first - 1
-    return max(track.first, int(frames.min()) - REACH), min(track.last, int(frames.max()) + REACH)
+    first, last = int(frames.min()) - CHIP_REACH, int(frames.max()) + CHIP_REACH
+    return max(track.first, first), min(track.last, last)
 
 
-class Chips(Protocol):
-    """Chips of a track: embeddings (k, D) of unit length, and qualities (k,) in 0..1."""
+class ChipSet(Protocol):
+    """Chips of a tracklet: embeddings (k, D) of unit length, and qualities (k,) in 0..1."""
 
     @property
     def embeddings(self) -> Embeddings:
         """(k, D)."""
 
     @property
-    def qualities(self) -> Measures:
+    def qualities(self) -> Values:
         """(k,)."""
 
 
-def alike(one: Chips, other: Chips, scale: Scale) -> float | None:
-    """How much two tracks of one shot look like one person: -2..1, above 0 for it.
+def affinity(one: ChipSet, other: ChipSet, scale: Scale) -> float | None:
+    """Return how much two tracklets of one shot look like one person: -2..1, above 0 for it.
 
-    By the most alike pair of chips among those that can be trusted; None without any chips. The
-    weaker the pair, the nearer to 0.
+    It is that of the most similar pair among the more reliable pairs of chips, scaled towards 0 by
+    low quality. None if one of them has no chips.
     """
     if not len(one.qualities) or not len(other.qualities):
         return None
-    trust = np.minimum(one.qualities[:, None], other.qualities[None]).astype(np.float64)
-    strengths = scale.strength(one.embeddings @ other.embeddings.T, trust)
-    strengths[trust < trust.max() / 2] = -np.inf
+    quality = np.minimum(one.qualities[:, None], other.qualities[None]).astype(np.float64)
+    strengths = scale.strength(one.embeddings @ other.embeddings.T, quality)
+    strengths[quality < quality.max() / 2] = -np.inf
     best = np.unravel_index(int(strengths.argmax()), strengths.shape)
-    return float(np.clip((strengths[best] - ONE_PERSON) / STEP, -2, 1) * trust[best])
+    score = (strengths[best] - AFFINITY_MIDPOINT) / AFFINITY_STEP
+    return float(np.clip(score, -2, 1) * quality[best])

@@ -1,12 +1,11 @@
-"""The person of each track: strengths by the best chips, and one joint assignment.
+"""Match tracks to people, with one joint assignment per shot.
 
-People exclude each other: two tracks that share a frame are never the same person. So tracks are
-not matched one by one; and the chips of tracks that surely are a person join the gallery for the
-rest of the video, so that a profile can be recognised by the company it keeps.
+A person is in one place at a time, so tracks with a common frame compete for a person instead of
+being matched one by one. Good chips of sure tracks then join the gallery for the rest of the video:
+they recognise, for example, a profile that no reference photo shows.
 
-There are three answers: somebody listed (sure or doubtful), somebody else, and *unclear*. A track
-is somebody else only if the right person would have been recognised in it, or is in the same
-frames.
+A track is one of the listed people (sure or doubtful), somebody else, or *unclear*. It is somebody
+else only if the right person would have been recognised in it, or is another track in its frames.
 """
 
 from collections import defaultdict
@@ -17,56 +16,59 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from app.identity.evidence import Evidence, Reading, read
-from app.identity.exclusion import Pair, best
+from app.geometry import areas, centres
+from app.identity.assignment import Pair, best_assignment
+from app.identity.evidence import Comparison, Evidence, compare_track
 from app.identity.gallery import Gallery
 from app.identity.scale import Scale
 from app.types import Embeddings
 
-VOUCHING_QUALITY = 0.7
-VOUCHING_SIZE = 40.0
-"""Chips that vouch for others must be good ones, of faces of 40 pixels and more."""
-SAME_VIDEO = 0.3
-"""Taken off a strength that is known by chips of the same video: faces in the same light, and
-turned the same way, are like each other."""
-CLEAR_LEAD = 0.1
-"""A doubtful track is ruled out by a sure one in the same frames that is so much stronger."""
-CLEAR_LEAD_OF_SURE = 0.4
-"""The same where the other one would be sure, too: a mirror or a screen shows a person again,
-hardly weaker than the person herself."""
-POINTED_OUT = 100.0
-"""Strength of a track with the person whom it was pointed out to be: beyond any other."""
-
+REFERENCE_QUALITY = 0.7
+REFERENCE_SIZE = 40.0
+"""Minimum quality and size in pixels of a chip that serves as a reference for other tracks."""
+SAME_VIDEO_PENALTY = 0.3
+"""Subtracted from strengths with chips of the same video: faces in the same light and pose resemble
+each other."""
+EXCLUDING_LEAD = 0.1
+"""A sure track excludes a doubtful one in the same frames if it is stronger by this much."""
+EXCLUDING_LEAD_OVER_SURE = 0.4
+"""The lead needed if the other track would be sure too: a mirror or a screen shows a person a
+second time, hardly weaker than the person."""
+SELECTED_STRENGTH = 100.0
+"""Strength of a track with the person that the user selected in it: above any other."""
+MAX_RETURN_DISTANCE = 2.0
+"""Distance of centres, in units of the larger face's side, up to which a face may be the lost one.
+Somebody who turns moves by one or two faces in the second for which a lost face is searched."""
 
 Standing = Literal["sure", "doubtful", "excluded", "unclear"]
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The answer for a track that is not simply somebody else.
+    """The result for a track that is not simply somebody else.
 
-    ``sure``: surely the person. ``doubtful``: perhaps. ``excluded``: like that person too, but
-    somebody in the same frames clearly is more so. ``unclear``: the track is too weak to tell, for
-    the reason ``flaw``; it has no ``person`` (index) and no ``similarity`` then. ``shown`` has the
-    first and the last frame between which chips of a sure or doubtful track say so.
+    ``sure``: the person. ``doubtful``: perhaps the person. ``excluded``: similar to the person, but
+    another track in the same frames clearly is more so. ``unclear``: too weak to recognise anybody,
+    for the reason ``flaw``; then ``person`` (index) and ``similarity`` are None. ``span`` are the
+    first and last frames between which chips of a sure or doubtful track show the person.
     """
 
     person: int | None
     similarity: float | None
     standing: Standing
     flaw: str = ""
-    shown: tuple[int, int] | None = None
+    span: tuple[int, int] | None = None
 
 
-def match(tracks: Sequence[Evidence], gallery: Gallery, scale: Scale) -> list[Match | None]:
-    """The answer for each track; None where it is surely somebody else."""
+def match_tracks(tracks: Sequence[Evidence], gallery: Gallery, scale: Scale) -> list[Match | None]:
+    """Return the match of each track; None if it is somebody else."""
     if not gallery.people or not tracks:
         return [None] * len(tracks)
-    return _Matching(tracks, gallery, scale).answers()
+    return _Matching(tracks, gallery, scale).matches()
 
 
 class _Matching:
-    """One video's tracks against one gallery; arrays are (tracks, people) unless said otherwise."""
+    """The tracks of one video and a gallery; arrays are (tracks, people) unless noted otherwise."""
 
     def __init__(self, tracks: Sequence[Evidence], gallery: Gallery, scale: Scale) -> None:
         self._tracks = tracks
@@ -74,34 +76,36 @@ class _Matching:
         self._by_shot: dict[int, list[int]] = defaultdict(list)
         for number, track in enumerate(tracks):
             self._by_shot[track.shot].append(number)
-        self._readings = [
-            [read(track, person.embeddings, scale) for person in gallery.people] for track in tracks
+        self._comparisons = [
+            [compare_track(track, person.embeddings, scale) for person in gallery.people]
+            for track in tracks
         ]
-        self._strength = _strengths(self._readings)
-        self._strength -= SAME_VIDEO * np.array([p.same_video for p in gallery.people])
-        self._point_out()
-        self._doubt = np.asarray(
+        self._strength = _strengths(self._comparisons)
+        self._strength -= SAME_VIDEO_PENALTY * np.array([p.same_video for p in gallery.people])
+        self._apply_selection()
+        self._doubtful = np.asarray(
             [float(scale.doubtful(track.quality)) for track in tracks], np.float64
         )
 
-    def _point_out(self) -> None:
-        """A track that was pointed out is that person beyond doubt, and nobody else."""
+    def _apply_selection(self) -> None:
+        """Make a track with a selected person that person, and nobody else."""
         for row, track in zip(self._strength, self._tracks, strict=True):
-            if track.known is not None:
-                row[:] = -POINTED_OUT
-                row[track.known] = POINTED_OUT
+            if track.selected is not None:
+                row[:] = -SELECTED_STRENGTH
+                row[track.selected] = SELECTED_STRENGTH
 
-    def answers(self) -> list[Match | None]:
+    def matches(self) -> list[Match | None]:
+        """Return the match of each track: see ``match_tracks``."""
         sure = self._assign(np.ones(len(self._tracks)))
-        self._vouch(sure)
-        chosen = self._assign(self._doubt)
-        return [self._answer(track, chosen) for track in range(len(self._tracks))]
+        self._propagate(sure)
+        chosen = self._assign(self._doubtful)
+        return [self._result(track, chosen) for track in range(len(self._tracks))]
 
     def _assign(self, threshold: NDArray[np.float64]) -> NDArray[np.int64]:
-        """The person of each track, -1 for none.
+        """Return the person of each track, (tracks,); -1 for none.
 
-        The assignment with the largest sum of strengths above the ``threshold`` (tracks,) in which
-        no two tracks that meet are one person.
+        It is the assignment with the largest sum of strengths above the ``threshold`` (tracks,) in
+        which no two overlapping tracks are one person.
         """
         chosen = np.full(len(self._tracks), -1, np.int64)
         pairs: dict[int, list[Pair]] = defaultdict(list)
@@ -109,103 +113,148 @@ class _Matching:
             pairs[self._tracks[t].shot].append((int(t), int(p)))
         gain = self._strength - threshold[:, None] + 1e-3
         for t, track in enumerate(self._tracks):
-            gain[t] += len(self._tracks) * POINTED_OUT * (track.known is not None)
+            gain[t] += len(self._tracks) * SELECTED_STRENGTH * (track.selected is not None)
         spans = [(track.first, track.last) for track in self._tracks]
-        for here in pairs.values():
-            for t, p in best(here, spans, gain):
+        for of_shot in pairs.values():
+            for t, p in best_assignment(of_shot, spans, gain):
                 chosen[t] = p
         return chosen
 
-    def _vouch(self, sure: NDArray[np.int64]) -> None:
-        """Raise strengths by the chips of sure tracks, for tracks that do not meet these.
+    def _propagate(self, sure: NDArray[np.int64]) -> None:
+        """Use chips of sure tracks as references for other tracks, and raise their strengths.
 
-        A sure track counts as met only in the frames in which it shows the person.
+        A sure track cannot be a reference for tracks in its own frames; only the frames in which it
+        shows the person count.
         """
-        chips = self._vouching(sure)
-        readings = [[read(track, known, self._scale) for known in chips] for track in self._tracks]
-        vouched = _strengths(readings) - SAME_VIDEO
+        references = self._references(sure)
+        comparisons = [
+            [compare_track(t, rows, self._scale) for rows in references] for t in self._tracks
+        ]
+        strength = _strengths(comparisons) - SAME_VIDEO_PENALTY
         for j, person in enumerate(sure.tolist()):
             if person < 0:
                 continue
-            witness = self._tracks[j].between(*self._shown(j, person))
-            for i in self._by_shot[witness.shot]:
-                if self._tracks[i].meets(witness):
-                    vouched[i, person] = -POINTED_OUT
-        for t, p in np.argwhere((vouched > self._strength) & (sure < 0)[:, None]):
-            self._strength[t, p] = vouched[t, p]
-            self._readings[t][p] = readings[t][p]
+            source = self._tracks[j].limited_to(*self._span(j, person))
+            for i in self._by_shot[source.shot]:
+                if self._tracks[i].overlaps(source):
+                    strength[i, person] = -SELECTED_STRENGTH
+        for t, p in np.argwhere((strength > self._strength) & (sure < 0)[:, None]):
+            self._strength[t, p] = strength[t, p]
+            self._comparisons[t][p] = comparisons[t][p]
 
-    def _vouching(self, sure: NDArray[np.int64]) -> list[Embeddings]:
-        """Good chips (n, D) of the tracks that surely are each person."""
+    def _references(self, sure: NDArray[np.int64]) -> list[Embeddings]:
+        """Return the good chips (n, D) of the sure tracks of each person."""
         people = self._strength.shape[1]
         dimension = max((t.embeddings.shape[1] for t in self._tracks), default=0)
         none = np.zeros((0, dimension), np.float32)
         chips: list[list[Embeddings]] = [[none] for _ in range(people)]
         for track, person in zip(self._tracks, sure, strict=True):
-            good = (track.qualities >= VOUCHING_QUALITY) & (track.sizes >= VOUCHING_SIZE)
+            good = (track.qualities >= REFERENCE_QUALITY) & (track.sizes >= REFERENCE_SIZE)
             if person >= 0:
                 chips[person].append(track.embeddings[good])
         return [np.concatenate(rows) for rows in chips]
 
-    def _answer(self, index: int, chosen: NDArray[np.int64]) -> Match | None:
-        """The answer for one track, given the strengths of all and the people assigned."""
+    def _result(self, index: int, chosen: NDArray[np.int64]) -> Match | None:
+        """Return the match of one track, given all strengths and the people assigned."""
         own, track = self._strength[index], self._tracks[index]
         if chosen[index] >= 0:
             person = int(chosen[index])
             return self._match(index, person, "sure" if own[person] >= 1 else "doubtful")
-        like = [int(p) for p in np.argsort(-own, kind="stable") if own[p] >= self._doubt[index]]
-        for person in like:
-            if not self._ruled_out(index, person, chosen):
+        order = np.argsort(-own, kind="stable")
+        similar = [int(p) for p in order if own[p] >= self._doubtful[index]]
+        for person in similar:
+            if not self._is_excluded(index, person, chosen):
                 return self._match(index, person, "doubtful")
         weak = track.quality < self._scale.least
-        others = set(range(len(own))) - set(like)
-        if weak and not all(self._elsewhere(index, person, chosen) for person in others):
+        others = set(range(len(own))) - set(similar)
+        if weak and not all(self._is_elsewhere(index, person, chosen) for person in others):
             return Match(None, None, "unclear", track.flaw)
-        return self._match(index, like[0], "excluded") if like else None
+        return self._match(index, similar[0], "excluded") if similar else None
 
-    def _ruled_out(self, index: int, person: int, chosen: NDArray[np.int64]) -> bool:
-        """Whether a track in the same frames surely is the person, and clearly more so."""
+    def _is_excluded(self, index: int, person: int, chosen: NDArray[np.int64]) -> bool:
+        """Return whether an overlapping track is surely the person, with a clear lead."""
         own = float(self._strength[index, person])
-        lead = CLEAR_LEAD if own < 1 else CLEAR_LEAD_OF_SURE
-        return self._lead(index, person, chosen) >= max(1.0, own + lead)
+        lead = EXCLUDING_LEAD if own < 1 else EXCLUDING_LEAD_OVER_SURE
+        return self._best_rival(index, person, chosen) >= max(1.0, own + lead)
 
-    def _elsewhere(self, index: int, person: int, chosen: NDArray[np.int64]) -> bool:
-        """Whether the person surely is another track of the same frames."""
-        return self._lead(index, person, chosen) >= 1
+    def _is_elsewhere(self, index: int, person: int, chosen: NDArray[np.int64]) -> bool:
+        """Return whether an overlapping track is surely the person."""
+        return self._best_rival(index, person, chosen) >= 1
 
-    def _lead(self, index: int, person: int, chosen: NDArray[np.int64]) -> float:
-        """The largest strength of a track that was found to be the person in the same frames."""
+    def _best_rival(self, index: int, person: int, chosen: NDArray[np.int64]) -> float:
+        """Return the largest strength of an overlapping track that the person was assigned to."""
         track = self._tracks[index]
         return max(
             (
                 float(self._strength[j, person])
                 for j in self._by_shot[track.shot]
                 if chosen[j] == person
-                and self._tracks[j].between(*self._shown(j, person)).meets(track)
+                and self._tracks[j].limited_to(*self._span(j, person)).overlaps(track)
             ),
-            default=-POINTED_OUT,
+            default=-SELECTED_STRENGTH,
         )
 
-    def _shown(self, index: int, person: int) -> tuple[int, int]:
-        """First and last frame between which a track's chips are like the person.
+    def _span(self, index: int, person: int) -> tuple[int, int]:
+        """Return the first and last frames between which a track's chips show the person.
 
-        A track may go over to somebody else, so that it says nothing about other frames.
+        A track may switch to somebody else, so it proves nothing about other frames.
         """
         track = self._tracks[index]
-        if track.known is not None:
+        if track.selected is not None:
             return track.first, track.last
-        return self._readings[index][person].span
+        return self._comparisons[index][person].span
 
     def _match(self, index: int, person: int, standing: Standing) -> Match:
         strength = self._strength[index, person]
         similarity = 1.0
-        if strength < POINTED_OUT:
+        if strength < SELECTED_STRENGTH:
             similarity = self._scale.similarity(float(strength), self._tracks[index].quality)
-        shown = None if standing == "excluded" else self._shown(index, person)
-        return Match(person, min(similarity, 1.0), standing, shown=shown)
+        span = None if standing == "excluded" else self._span(index, person)
+        return Match(person, min(similarity, 1.0), standing, span=span)
 
 
-def _strengths(readings: Sequence[Sequence[Reading]]) -> NDArray[np.float64]:
-    """(tracks, people)."""
-    rows = [[reading.strength for reading in row] for row in readings]
+def _strengths(comparisons: Sequence[Sequence[Comparison]]) -> NDArray[np.float64]:
+    """Return strengths (tracks, people)."""
+    rows = [[comparison.strength for comparison in row] for row in comparisons]
     return np.asarray(rows, np.float64).reshape(len(rows), -1 if rows else 0)
+
+
+def continue_lost_people(
+    tracks: Sequence[Evidence], matches: Sequence[Match | None], max_gap: int
+) -> list[Match | None]:
+    """Return the matches, with unclear tracks made doubtful if they may continue a listed person.
+
+    When somebody turns away, the tracker loses the face or switches to another face behind it. The
+    turned face becomes a track of its own in which nobody can be recognised. It may be the person
+    from the last frame that shows the person (``Match.span``) to ``max_gap`` frames after the end
+    of the person's track.
+    """
+    by_shot: dict[int, list[int]] = defaultdict(list)
+    for number, (track, match) in enumerate(zip(tracks, matches, strict=True)):
+        if match is not None and match.span is not None and len(track.boxes):
+            by_shot[track.shot].append(number)
+    out = list(matches)
+    for i, (track, match) in enumerate(zip(tracks, matches, strict=True)):
+        if match is None or match.standing != "unclear" or not len(track.boxes):
+            continue
+        for j in by_shot[track.shot]:
+            source = matches[j]
+            if source is not None and _may_continue(tracks[j], source, track, max_gap):
+                out[i] = Match(source.person, None, "doubtful", match.flaw)
+                break
+    return out
+
+
+def _may_continue(source: Evidence, match: Match, track: Evidence, max_gap: int) -> bool:
+    """Return whether ``track`` may show the person of ``source`` after that lost the person."""
+    if match.span is None or source.limited_to(*match.span).overlaps(track):
+        return False
+    begin, end = max(match.span[1], track.first), min(source.last + max_gap, track.last)
+    frames = np.arange(begin, end + 1)
+    if not len(frames):
+        return False
+    own = track.boxes[frames - track.first]
+    lost = source.boxes[np.clip(frames, source.first, source.last) - source.first]
+    distance = np.linalg.norm(centres(own) - centres(lost), axis=1)
+    side = np.sqrt(np.maximum(areas(own), areas(lost)))
+    return bool((distance <= MAX_RETURN_DISTANCE * side).any())

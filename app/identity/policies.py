@@ -1,7 +1,7 @@
-"""Whom to hide: pure functions of a track's match, one for each way to choose.
+"""Policies decide who is hidden: pure functions of the match of a track.
 
-When in doubt, hide. With ``listed`` a doubtful match is hidden because it may be a listed person;
-with ``others`` it is hidden because it is not surely one of those to keep.
+When in doubt, hide. With ``listed``, a doubtful match is hidden because it may be a listed person.
+With ``others``, it is hidden because it may not be one of the people to keep.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from app.identity.matching import Match
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The decision about a track, and the reason. ``uncertain`` asks a reviewer to look first."""
+    """The decision about a track, and its reason. Reviewers see ``uncertain`` ones first."""
 
     decision: Literal["blur", "keep"]
     uncertain: bool
@@ -21,24 +21,26 @@ class Verdict:
 
 
 Policy = Callable[[Match | None, str], Verdict]
-"""Takes a track's match and the name of the matched person ("" without one)."""
+"""Takes the match of a track and the name of the matched person ("" if there is none)."""
 
 
 def listed(match: Match | None, name: str) -> Verdict:
-    """Hide everybody who is, or may be, one of the people given."""
+    """Hide everybody who is, or may be, one of the listed people."""
     if match is None:
-        return Verdict("keep", uncertain=False, reason="like nobody listed")
+        return Verdict("keep", uncertain=False, reason="matches no listed person")
     if match.standing == "sure":
         return Verdict("blur", uncertain=False, reason=f"matches {name}")
     if match.standing == "doubtful":
         return Verdict("blur", uncertain=True, reason=f"may be {name}")
     if match.standing == "unclear":
-        return Verdict("blur", uncertain=True, reason=f"cannot tell: {match.flaw}")
-    return Verdict("keep", uncertain=True, reason=f"like {name}, who is somebody else here")
+        return Verdict("blur", uncertain=True, reason=f"cannot be recognised: {match.flaw}")
+    return Verdict(
+        "keep", uncertain=True, reason=f"similar to {name}, but {name} is another face here"
+    )
 
 
 def listed_if_clear(match: Match | None, name: str) -> Verdict:
-    """The same, but keep faces that are too weak to tell."""
+    """Decide as ``listed``, but keep faces in which nobody can be recognised."""
     verdict = listed(match, name)
     if match is None or match.standing != "unclear":
         return verdict
@@ -46,14 +48,14 @@ def listed_if_clear(match: Match | None, name: str) -> Verdict:
 
 
 def others(match: Match | None, name: str) -> Verdict:
-    """Hide everybody who is not surely one of the people given."""
+    """Hide everybody who is not surely one of the listed people."""
     if match is None:
-        return Verdict("blur", uncertain=False, reason="like nobody to keep")
+        return Verdict("blur", uncertain=False, reason="matches no person to keep")
     if match.standing == "sure":
         return Verdict("keep", uncertain=False, reason=f"matches {name}")
     if match.standing == "unclear":
-        return Verdict("blur", uncertain=True, reason=f"cannot tell: {match.flaw}")
-    return Verdict("blur", uncertain=True, reason=f"not surely {name}")
+        return Verdict("blur", uncertain=True, reason=f"cannot be recognised: {match.flaw}")
+    return Verdict("blur", uncertain=True, reason=f"may not be {name}")
 
 
 def everyone(match: Match | None, name: str) -> Verdict:  # noqa: ARG001 - one signature for all
@@ -66,5 +68,8 @@ POLICIES: dict[str, Policy] = {"listed": listed, "others": others, "everyone": e
 
 
 def policy_for(blur: str, unclear: str) -> Policy:
-    """The policy of the settings ``blur`` and ``unclear``; only ``listed`` can keep weak faces."""
+    """Return the policy of the settings ``blur`` and ``unclear``.
+
+    Only ``listed`` can keep unclear faces.
+    """
     return listed_if_clear if (blur, unclear) == ("listed", "keep") else POLICIES[blur]

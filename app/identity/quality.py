@@ -1,9 +1,9 @@
-"""How well a chip shows a person: the quality that scales are measured over, and what lowers it.
+"""The quality of chips: how well each shows a person, and its main flaw.
 
-Quality is a product of factors, one for each way in which a face can be shown badly. They are
-those with which quality predicts best how similar a chip is to other photos of the same person,
-over photographs of 54 people in 14 conditions (``docs/decisions/identity.md``). Pose is the
-exception: few photographs show a profile, in which recognisers do not know people; it loses more.
+Quality is a product of factors, one per kind of flaw. They were fitted so that quality best
+predicts the similarity of a chip with other photos of the same person, over photographs of 54
+people in 14 conditions (``docs/decisions/identity.md``). Pose is the exception: it lowers quality
+further, as few of the photographs show a profile, in which recognisers do not recognise people.
 """
 
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ Values = NDArray[np.float32]
 
 
 class Factor(NamedTuple):
-    """What is left of the quality at some values of a measure, linear in between.
+    """A factor of the quality as a function of a measure: linear between ``points``.
 
-    ``flaw`` names the loss.
+    Points are pairs of measure and factor. ``flaw`` describes a low factor.
     """
 
     flaw: str
     points: tuple[tuple[float, float], ...]
 
-    def at(self, values: Values) -> Values:
-        """What is left (k,) at values (k,) of the measure.
+    def evaluate(self, measures: Values) -> Values:
+        """Return the factors (k,) of measures (k,).
 
-        >>> Factor("low", ((2, 0), (4, 1))).at(np.float32([1, 3, 9])).tolist()
+        >>> Factor("low", ((2, 0), (4, 1))).evaluate(np.float32([1, 3, 9])).tolist()
         [0.0, 0.5, 1.0]
         """
-        places, left = zip(*self.points, strict=True)
-        return np.asarray(np.interp(values, places, left), np.float32)
+        known, factors = zip(*self.points, strict=True)
+        return np.asarray(np.interp(measures, known, factors), np.float32)
 
 
 FACTORS: dict[str, Factor] = {
@@ -47,8 +47,8 @@ FACTORS: dict[str, Factor] = {
     "frontality": Factor("in profile", ((0, 0.3), (0.1, 0.5), (0.2, 0.85), (0.45, 1.0))),
     "visible": Factor("cut off by the border", ((0, 0.0), (0.3, 0.23), (0.6, 0.77), (0.8, 1.0))),
 }
-"""By the names of ``ChipMeasures``."""
-PRESSED = Factor(
+"""By the fields of ``ChipMeasures``."""
+COMPRESSION = Factor(
     "pressed too hard",
     (
         (26, 1.0),
@@ -61,12 +61,12 @@ PRESSED = Factor(
         (48, 0.2),
     ),
 )
-"""By the quantiser of H.264 for a face of ``REFERENCE_SIDE`` pixels."""
+"""The factor of compression, by the quantiser of H.264 for a face of ``REFERENCE_SIDE`` pixels."""
 REFERENCE_SIDE = 48.0
-PER_DOUBLING = 4.5
-"""Quantisers that a face of twice the size can bear: in theory 6, which double the step, but 4.5
-fitted best."""
-FLAWS = (*(factor.flaw for factor in FACTORS.values()), PRESSED.flaw)
+QUANTISER_PER_DOUBLING = 4.5
+"""Increase of the quantiser that makes up for twice the face size: in theory 6, which doubles the
+quantiser step, but 4.5 fitted best."""
+FLAWS = (*(factor.flaw for factor in FACTORS.values()), COMPRESSION.flaw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ class ChipMeasures:
     """Measures of k chips, as parallel (k,) float32 arrays.
 
     ``scores`` of the detector, 0..1; ``sizes`` of the face in pixels; ``sharpness``, ``contrast``
-    and ``frontality`` as in ``app.faces.quality``; ``visible`` is the part of the face that lies
-    inside the picture, 0..1.
+    and ``frontality`` as in ``app.faces.quality``; ``visible`` is the fraction of the face inside
+    the frame, 0..1.
     """
 
     scores: Values
@@ -86,20 +86,23 @@ class ChipMeasures:
     visible: Values
 
 
-def rate(measures: ChipMeasures) -> tuple[Values, list[str]]:
-    """The quality (k,) in 0..1 of chips, and the worst flaw of each."""
-    left = np.stack([factor.at(getattr(measures, name)) for name, factor in FACTORS.items()])
-    return left.prod(axis=0), [FLAWS[i] for i in left.argmin(axis=0)]
+def rate_chips(measures: ChipMeasures) -> tuple[Values, list[str]]:
+    """Return the quality (k,) of chips in 0..1, and the main flaw of each."""
+    factors = np.stack(
+        [factor.evaluate(getattr(measures, name)) for name, factor in FACTORS.items()]
+    )
+    return factors.prod(axis=0), [FLAWS[i] for i in factors.argmin(axis=0)]
 
 
-def pressed(quantiser: float, sizes: Values) -> Values:
-    """What compression leaves of the quality of faces of ``sizes`` (k,) in pixels.
+def compression_factor(quantiser: float, sizes: Values) -> Values:
+    """Return the quality factor of compression for faces of ``sizes`` (k,) in pixels.
 
-    ``quantiser`` should be the largest at several frames of the track: blocks that are copied from
-    another frame tell no quantiser of their own.
+    ``quantiser`` should be the largest over several frames of the track: blocks that are copied
+    from another frame have no quantiser of their own.
 
-    >>> [round(float(left), 2) for left in pressed(30.0, np.float32([48, 96]))]
+    >>> [round(float(factor), 2) for factor in compression_factor(30.0, np.float32([48, 96]))]
     [0.9, 1.0]
     """
     doublings = np.log2(np.maximum(sizes, 1) / REFERENCE_SIDE)
-    return PRESSED.at(np.asarray(quantiser - PER_DOUBLING * doublings, np.float32))
+    equivalent = quantiser - QUANTISER_PER_DOUBLING * doublings
+    return COMPRESSION.evaluate(np.asarray(equivalent, np.float32))

@@ -1,9 +1,9 @@
-"""The scale of a recogniser: the meaning of its similarities, at each quality of a track.
+"""The scale of a recogniser: the meaning of its similarities, by the quality of a track.
 
-Recognisers differ in the cosines that they give: the same person may have 0.95 or 0.6, strangers
-0.85 or 0. So everything that compares people works with *strengths*: 0 is the similarity that
-strangers have on average, 1 is that from which a match is sure. Three curves over the quality of a
-track (``app.identity.quality``) say so; ``bench/identity.py`` measures them for a pack.
+Recognisers produce different cosines: the same person may score 0.95 or 0.6, strangers 0.85 or 0.
+So all comparisons of people use *strengths*: 0 is the median similarity of strangers, 1 is the
+similarity from which a match is sure. A scale has three curves over the quality of a track
+(``app.identity.quality``); ``bench/identity.py`` measures them for a pack.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class Knot(NamedTuple):
     """Similarities at one quality, -1..1.
 
     ``stranger``: the median of strangers. ``doubtful``: at most 1 in 100 tracks of the right person
-    stay below. ``sure``: at most 1 in 1,000 strangers reach it.
+    are below it. ``sure``: at most 1 in 1,000 strangers reach it.
     """
 
     quality: float
@@ -33,10 +33,10 @@ class Knot(NamedTuple):
 class Scale:
     """Curves through ``knots`` of rising quality, linear in between and flat outside.
 
-    Below the quality of the first knot the right person cannot be told from others.
+    Below the quality of the first knot, the right person cannot be distinguished from others.
 
     Raises:
-        ValueError: there is no knot, or their numbers are not in order.
+        ValueError: there are no knots, or their numbers are not in order.
     """
 
     knots: tuple[Knot, ...]
@@ -55,7 +55,7 @@ class Scale:
 
     @classmethod
     def flat(cls, *, stranger: float, doubtful: float, sure: float, least: float = 0.0) -> Self:
-        """The same similarities at all qualities from ``least`` on.
+        """Return a scale with the same similarities at all qualities from ``least`` on.
 
         >>> scale = Scale.flat(stranger=0.0, doubtful=0.3, sure=0.4)
         >>> float(scale.strength(0.2, 1.0)), float(scale.doubtful(1.0))
@@ -64,7 +64,7 @@ class Scale:
         return cls((Knot(least, stranger, doubtful, sure),))
 
     def changed(self, *, doubtful: float | None = None, sure: float | None = None) -> "Scale":
-        """The scale with the same ``doubtful`` or ``sure`` at all qualities.
+        """Return a copy with one ``doubtful`` or ``sure`` for all qualities.
 
         Raises:
             ValueError: they contradict the rest of the scale.
@@ -81,28 +81,28 @@ class Scale:
 
     @property
     def least(self) -> float:
-        """The quality below which people cannot be told apart."""
+        """The quality below which people cannot be distinguished."""
         return float(self._rows[0, 0])
 
     def strength(self, similarity: ArrayLike, quality: ArrayLike) -> Values:
-        """Strengths of similarities of tracks or chips of a quality (arrays of one shape)."""
-        stranger, sure = self._at(quality, 1), self._at(quality, 3)
+        """Return the strengths of similarities of tracks or chips of a quality (equal shapes)."""
+        stranger, sure = self._curve(quality, 1), self._curve(quality, 3)
         return np.asarray((np.asarray(similarity, np.float64) - stranger) / (sure - stranger))
 
     def doubtful(self, quality: ArrayLike) -> Values:
-        """The strength from which a track of a quality may be a person."""
-        return self.strength(self._at(quality, 2), quality)
+        """Return the strength from which a track of a quality may be a person."""
+        return self.strength(self._curve(quality, 2), quality)
 
     def similarity(self, strength: float, quality: float) -> float:
-        """The similarity that has a strength at a quality."""
-        stranger, sure = self._at(quality, 1), self._at(quality, 3)
+        """Return the similarity that has a strength at a quality."""
+        stranger, sure = self._curve(quality, 1), self._curve(quality, 3)
         return float(stranger + strength * (sure - stranger))
 
-    def _at(self, quality: ArrayLike, column: int) -> Values:
-        places = np.asarray(quality, np.float64)
-        return np.asarray(np.interp(places, self._rows[:, 0], self._rows[:, column]))
+    def _curve(self, quality: ArrayLike, column: int) -> Values:
+        qualities = np.asarray(quality, np.float64)
+        return np.asarray(np.interp(qualities, self._rows[:, 0], self._rows[:, column]))
 
 
 def knots(rows: Sequence[Sequence[float]]) -> tuple[Knot, ...]:
-    """Knots from rows of quality, stranger, doubtful and sure."""
+    """Return knots from rows of quality, stranger, doubtful and sure."""
     return tuple(Knot(*row) for row in rows)

@@ -1,1 +1,1 @@
-"""Networks in general: ONNX Runtime, and what it takes to write networks in its format."""
+"""ONNX Runtime sessions, and a writer of ONNX graphs."""

@@ -1,7 +1,7 @@
-"""A few words to write ONNX graphs with, so that the same input always gives the same bytes.
+"""Write ONNX graphs whose bytes depend on the input only, so that their hash can be pinned.
 
-Everything here is independent of the CPU: weights are computed with exactly rounded operations
-only, and the file is serialised deterministically. So the sha256 of a result can be pinned.
+Nothing depends on the CPU: weights are computed with exactly rounded operations only, and files are
+serialised deterministically.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 OPSET = 13
-"""The first with per-channel quantisation."""
+"""The first operator set with per-channel quantisation."""
 IR_VERSION = 8
-"""Old enough for every ONNX Runtime since 1.10."""
+"""Supported by every ONNX Runtime since 1.10."""
 
 
 @dataclass(slots=True)
 class GraphWriter:
-    """Collects nodes and weights in order and makes a model of them.
+    """Collects nodes and weights in order and creates a model from them.
 
     >>> writer = GraphWriter()
     >>> _ = writer.node("Relu", ["images"], "out")
@@ -32,12 +32,12 @@ class GraphWriter:
     weights: dict[str, TensorProto] = field(default_factory=dict)
 
     def constant(self, name: str, values: NDArray[Any]) -> str:
-        """Store a constant once; return its name."""
+        """Add a constant unless the name exists; return the name."""
         self.weights.setdefault(name, numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
 
     def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        """Add a node that is named after its only output; return the name of that."""
+        """Add a node with one output, which also names the node; return that name."""
         self.nodes.append(helper.make_node(kind, list(inputs), [output], name=output, **attributes))
         return output
 
@@ -55,7 +55,7 @@ class GraphWriter:
         source: tuple[str, int, Sequence[str | int]],
         result: tuple[str, Sequence[str | int]],
     ) -> ModelProto:
-        """The model from one input (name, element type, shape) to one float output."""
+        """Create a model from one input (name, element type, shape) to one float output."""
         graph = helper.make_graph(
             self.nodes,
             name,
@@ -63,11 +63,11 @@ class GraphWriter:
             [helper.make_tensor_value_info(result[0], TensorProto.FLOAT, result[1])],
             list(self.weights.values()),
         )
-        return finish(graph)
+        return _model(graph)
 
 
-def finish(graph: GraphProto) -> ModelProto:
-    """A model of fixed operator set and format around ``graph``."""
+def _model(graph: GraphProto) -> ModelProto:
+    """Create a model with our operator set and format version."""
     return helper.make_model(
         graph,
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -77,15 +77,15 @@ def finish(graph: GraphProto) -> ModelProto:
 
 
 def constants(graph: GraphProto) -> dict[str, NDArray[Any]]:
-    """The weights of a graph by name."""
+    """Return the weights of a graph by name."""
     return {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
 
 
 def attributes(node: NodeProto) -> dict[str, Any]:
-    """The attributes of a node as Python values."""
+    """Return the attributes of a node as Python values."""
     return {item.name: helper.get_attribute_value(item) for item in node.attribute}
 
 
 def serialise(model: ModelProto) -> bytes:
-    """The bytes of a model, the same on every machine."""
+    """Return the bytes of a model, the same on every machine."""
     return bytes(model.SerializeToString(deterministic=True))

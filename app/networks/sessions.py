@@ -1,4 +1,4 @@
-"""ONNX Runtime: quiet, bounded, without telemetry, and on the device that was asked for."""
+"""ONNX Runtime sessions: quiet, bounded, without telemetry, and on the requested device."""
 
 import os
 import re
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 CUDA = "CUDAExecutionProvider"
 GPU_BYTES = 2 << 30
-"""Memory of the GPU that a session takes at most, so that several workers share one."""
+"""Limit of the GPU memory of one session, so that several workers can share a GPU."""
 _CUDA_OPTIONS = {
     "gpu_mem_limit": str(GPU_BYTES),
     "arena_extend_strategy": "kSameAsRequested",
-    # Inputs come in many sizes; an exhaustive search for each would take longer than it saves.
+    # Inputs have many sizes: an exhaustive search for each takes longer than it saves.
     "cudnn_conv_algo_search": "HEURISTIC",
 }
 
@@ -26,10 +26,10 @@ _SYSTEM = Path("/")
 
 
 def available_cpus(root: Path = _SYSTEM) -> int:
-    """How many CPUs this process may really use: its affinity, and the quota of its container.
+    """Return how many CPUs this process may use, given its affinity and its container's quota.
 
     Args:
-        root: of the file system; ``/proc`` and ``/sys`` below it tell the quota.
+        root: the root of the file system, with ``/proc`` and ``/sys``.
 
     Sources: https://docs.kernel.org/admin-guide/cgroup-v2.html (``cpu.max``) and
     https://docs.kernel.org/scheduler/sched-bwc.html (``cpu.cfs_quota_us``).
@@ -37,12 +37,12 @@ def available_cpus(root: Path = _SYSTEM) -> int:
     affinity = getattr(os, "sched_getaffinity", None)
     count = len(affinity(0)) if affinity else os.cpu_count() or 1
     quotas = [quota for quota in (_quota_v2(root), _quota_v1(root)) if quota is not None]
-    # a share of a CPU still is a thread
+    # A share of a CPU still allows one thread.
     return max(1, min([count, *(int(quota) for quota in quotas)]))
 
 
 def _quota_v2(root: Path) -> float | None:
-    """The smallest ``cpu.max`` from this process's group up to the root of the hierarchy."""
+    """Return the smallest ``cpu.max`` from the group of this process up to the root (cgroup v2)."""
     base = root / "sys/fs/cgroup"
     group = re.search(r"^0::/(.*)$", _text(root / "proc/self/cgroup"), re.MULTILINE)
     folder = base / (group.group(1).strip() if group else "")
@@ -53,6 +53,7 @@ def _quota_v2(root: Path) -> float | None:
 
 
 def _quota_v1(root: Path) -> float | None:
+    """Return the quota of the container in CPUs (cgroup v1)."""
     for name in ("cpu", "cpu,cpuacct"):
         folder = root / "sys/fs/cgroup" / name
         quota, period = _text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us")
@@ -62,7 +63,7 @@ def _quota_v1(root: Path) -> float | None:
 
 
 def _text(path: Path) -> str:
-    """The text of a file of the kernel; empty where this kernel has no such file."""
+    """Return the text of a kernel file; empty if this kernel does not have it."""
     try:
         return path.read_text(encoding="ascii")
     except OSError:
@@ -70,9 +71,10 @@ def _text(path: Path) -> str:
 
 
 def prefers_int8(root: Path = _SYSTEM) -> bool:
-    """Whether this CPU has 8-bit dot products, without which 8-bit files are slower, and overflow.
+    """Whether this CPU has instructions for 8-bit dot products.
 
-    Those are VNNI (AVX-512 or AVX) on x86 and ``asimddp`` on ARM.
+    Without them 8-bit networks are slower and overflow. They are VNNI (AVX-512 or AVX) on x86, and
+    ``asimddp`` on ARM.
     """
     lines = re.findall(r"^(?:flags|Features)\s*:(.*)$", _text(root / "proc/cpuinfo"), re.MULTILINE)
     return bool({"avx512_vnni", "avx_vnni", "asimddp"} & set(" ".join(lines[:1]).split()))
@@ -81,18 +83,18 @@ def prefers_int8(root: Path = _SYSTEM) -> bool:
 def open_session(
     model: Path | bytes, threads: int | None = None, device: Device = "cpu"
 ) -> "onnxruntime.InferenceSession":
-    """A session over a file or the bytes of one.
+    """Open a session for an ONNX file.
 
     Args:
-        model: an ONNX file, or what is in one.
-        threads: at most; default ``available_cpus()``.
-        device: ``auto`` takes a GPU where there is one that works.
+        model: the path or the bytes of an ONNX file.
+        threads: the maximum number of threads; default ``available_cpus()``.
+        device: ``auto`` uses a GPU if there is one that works.
 
     Raises:
-        ModelError: ONNX Runtime cannot load it.
-        DeviceError: a GPU was asked for and cannot be used.
+        ModelError: ONNX Runtime cannot load the model.
+        DeviceError: ``cuda`` was requested, but no GPU can be used.
     """
-    # ONNX Runtime sends telemetry from 1.29 on, unless told so before it is loaded
+    # From version 1.29 on, ONNX Runtime sends telemetry unless this is set before it is imported.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime  # noqa: PLC0415
 
@@ -100,16 +102,16 @@ def open_session(
     options.intra_op_num_threads = threads or available_cpus()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # waiting threads would spin: CPU time that nobody gets anything for
+    # By default, waiting threads spin, which wastes CPU time.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # inputs come in many sizes. The arena is reused by all of them (without it each run pays a
-    # third more for fresh pages); a pattern would be planned and kept for every size.
+    # Inputs have many sizes. All of them reuse the arena (without it each run takes a third longer,
+    # for fresh pages), but a memory pattern would be planned and kept for every size.
     options.enable_cpu_mem_arena = True
     options.enable_mem_pattern = False
     source = model if isinstance(model, bytes) else str(model)
     if device == "cuda" or (device == "auto" and _has_gpu(onnxruntime.get_available_providers())):
         try:
-            return _on_gpu(source, options)
+            return _open_on_gpu(source, options)
         except DeviceError:
             if device == "cuda":
                 raise
@@ -122,25 +124,27 @@ def open_session(
 
 
 def _has_gpu(providers: Sequence[str], root: Path = _SYSTEM) -> bool:
-    """Whether there is a GPU with its driver, and an ONNX Runtime that can use one."""
+    """Whether there is a GPU with its driver, and an ONNX Runtime that supports GPUs."""
     return CUDA in providers and (root / "dev/nvidiactl").exists()
 
 
-def _on_gpu(
+def _open_on_gpu(
     source: bytes | str, options: "onnxruntime.SessionOptions"
 ) -> "onnxruntime.InferenceSession":
-    """A session that surely runs on the GPU.
+    """Open a session on the GPU, without the fallback to the CPU.
 
     Raises:
-        DeviceError: it cannot.
+        DeviceError: no GPU can be used.
     """
     import onnxruntime  # noqa: PLC0415 - see open_session
 
     if CUDA not in onnxruntime.get_available_providers():
-        raise DeviceError("a GPU was asked for, but onnxruntime-gpu is not installed; use the CPU")
+        raise DeviceError(
+            "a GPU was requested, but onnxruntime-gpu is not installed; install it or use the CPU"
+        )
     onnxruntime.preload_dlls()
     try:
-        # without its fallback: ONNX Runtime would print a page and go on with the CPU
+        # With its fallback, ONNX Runtime would print a page of text and continue on the CPU.
         session = onnxruntime.InferenceSession(
             source,
             options,
@@ -149,12 +153,14 @@ def _on_gpu(
         )
     except Exception as error:
         reason = str(error).splitlines()[0][:200]
-        raise DeviceError(f"a GPU was asked for, but cannot be used: {reason}") from error
+        raise DeviceError(f"a GPU was requested, but cannot be used: {reason}") from error
     if CUDA not in session.get_providers():
-        raise DeviceError("a GPU was asked for, but cannot be used; see its driver, or use the CPU")
+        raise DeviceError(
+            "a GPU was requested, but cannot be used; check its driver or use the CPU"
+        )
     return session
 
 
-def on_gpu(session: "onnxruntime.InferenceSession") -> bool:
+def is_on_gpu(session: "onnxruntime.InferenceSession") -> bool:
     """Whether a session runs on a GPU."""
     return CUDA in session.get_providers()

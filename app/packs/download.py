@@ -1,6 +1,6 @@
-"""Downloads by HTTP that resume after an interruption, and are checked.
+"""Downloads by HTTP. Interrupted downloads resume, and the result is checked against a hash.
 
-The hash decides, so the way may be any: proxies of the environment, mirrors, redirects.
+Because the hash decides, proxies of the environment, mirrors and redirects are all acceptable.
 """
 
 import fcntl
@@ -13,41 +13,48 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import IO
+from typing import IO, Final, TypeAlias
 
 from app.errors import PackError, Unreachable
-from app.packs.archives import cache_folder, file_hash
+from app.files import file_hash
+from app.packs.archives import cache_folder
 
-Progress = Callable[[str, int, int | None], None]
-"""Takes the name of what is downloaded, the bytes that are there, and how many there will be."""
+Progress: TypeAlias = Callable[[str, int, int | None], None]
+"""Called with the name of the file, the bytes received and the bytes expected, if known."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a server may send nothing, and what happens when it fails.
+class Retries:
+    """How long to wait for a server, and how often to try again.
 
-    ``tries`` connections may fail in a row without having brought anything; ``pause`` seconds are
-    waited before the second, and twice as long before each other one.
+    ``timeout`` is the longest silence of the server in seconds. ``attempts`` is how many
+    connections in a row may fail without any progress. The pause before the second attempt is
+    ``pause`` seconds, and doubles before each further one.
     """
 
-    seconds: float = 30.0
-    tries: int = 5
+    timeout: float = 30.0
+    attempts: int = 5
     pause: float = 1.0
 
 
-PATIENCE = Patience()
-SHORT = Patience(seconds=4.0, tries=1)
-"""Where another pack can be taken instead: a setup without the publisher must not hang."""
-_BLOCK = 1 << 18
-_GONE = frozenset({400, 401, 403, 404, 405, 410, 451})
-"""Statuses that another try does not change."""
-_BROKEN = (
-    urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, ssl.SSLError
-)  # fmt: skip
+DEFAULT_RETRIES: Final = Retries()
+SINGLE_ATTEMPT: Final = Retries(timeout=4.0, attempts=1)
+"""For packs with a substitute: an installation must not hang if the publisher is unreachable."""
+_BLOCK: Final = 1 << 18
+_FINAL_STATUSES: Final = frozenset({400, 401, 403, 404, 405, 410, 451})
+"""HTTP statuses that do not change if the request is repeated."""
+_RANGE_NOT_SATISFIABLE: Final = 416
+_CONNECTION_ERRORS: Final = (
+    urllib.error.URLError,
+    HTTPException,
+    TimeoutError,
+    ConnectionError,
+    ssl.SSLError,
+)
 
 
 class _Refused(Exception):
-    """The server answers that it does not give the file."""
+    """The server refuses to send the file."""
 
 
 def download_url(
@@ -55,55 +62,55 @@ def download_url(
     sha256: str,
     progress: Progress,
     cache: Path | None = None,
-    patience: Patience = PATIENCE,
+    retries: Retries = DEFAULT_RETRIES,
 ) -> Path:
-    """The file at an address (http, https), kept in ``cache`` as ``archives/<sha256>``.
+    """Download a file by HTTP or HTTPS and keep it as ``archives/<sha256>`` in ``cache``.
 
-    An earlier attempt is resumed. Two processes do not disturb each other: the
-    second one waits, and finds the file.
+    An interrupted download resumes. If two processes download the same file, the second one waits
+    for the first.
 
     Raises:
-        Unreachable: no server gives it.
-        PackError: it is another file than the pinned one.
+        Unreachable: the server does not answer, or refuses the file.
+        PackError: the file does not have the pinned hash, or cannot be stored.
     """
     if not url.startswith(("https://", "http://")):
-        raise PackError(f"{url}: only http and https are known")
+        raise PackError(f"{url}: only http and https are supported")
     target = (cache or cache_folder()) / "archives" / sha256
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _own(target.with_name(f"{sha256}.lock")):
+        with _locked(target.with_name(f"{sha256}.lock")):
             if not (target.is_file() and file_hash(target) == sha256):
                 part = target.with_name(f"{sha256}.part")
-                _Download(url, part, progress, patience).run(sha256)
+                _Download(url, part, progress, retries).run(sha256)
                 part.replace(target)
     except OSError as error:
-        raise PackError(f"{url}: cannot be kept in {target.parent}: {error}") from error
+        raise PackError(f"{url}: cannot be stored in {target.parent}: {error}") from error
     return target
 
 
 @contextmanager
-def _own(lock: Path) -> Iterator[None]:
-    """Wait until nobody else has the lock."""
+def _locked(lock: Path) -> Iterator[None]:
+    """Hold a lock file, waiting until other processes release it."""
     with lock.open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
 
 class _Download:
-    """One file on its way into ``part``."""
+    """The download of one file into ``part``."""
 
-    def __init__(self, url: str, part: Path, progress: Progress, patience: Patience) -> None:
+    def __init__(self, url: str, part: Path, progress: Progress, retries: Retries) -> None:
         self._url, self._part = url, part
         self._name = url.rsplit("/", maxsplit=1)[-1]
-        self._progress, self._patience = progress, patience
+        self._progress, self._retries = progress, retries
 
     def run(self, sha256: str) -> None:
-        """Fetch the missing part; a resumed file that is wrong is fetched once more from the start.
+        """Download the missing bytes. If a resumed file has the wrong hash, start again once.
 
         Raises:
-            Unreachable: no server gives it.
-        PackError: it is not the pinned file.
-            OSError: it cannot be written.
+            Unreachable: the server does not answer, or refuses the file.
+            PackError: the file does not have the pinned hash.
+            OSError: the file cannot be written.
         """
         resumed = self._complete()
         if file_hash(self._part) == sha256:
@@ -114,52 +121,53 @@ class _Download:
         self.run(sha256)
 
     @property
-    def _there(self) -> int:
+    def _received(self) -> int:
+        """Bytes received so far."""
         return self._part.stat().st_size if self._part.exists() else 0
 
     def _complete(self) -> bool:
         """Connect until the file is complete; return whether it came in several parts."""
-        failures, before = 0, self._there
+        failures, before = 0, self._received
         resumed = before > 0
-        while (error := self._connection(before)) is not None:
-            failures = 0 if self._there > before else failures + 1
-            if failures == self._patience.tries:
+        while (error := self._try_connection(before)) is not None:
+            failures = 0 if self._received > before else failures + 1
+            if failures == self._retries.attempts:
                 reason = getattr(error, "reason", None) or error
                 raise Unreachable(f"{self._url}: cannot be downloaded: {reason}") from error
-            time.sleep(self._patience.pause * 2.0 ** max(0, failures - 1))
-            before = self._there
+            time.sleep(self._retries.pause * 2.0 ** max(0, failures - 1))
+            before = self._received
             resumed = True
         return resumed
 
-    def _connection(self, start: int) -> Exception | None:
-        """What broke one connection, if something did."""
+    def _try_connection(self, start: int) -> Exception | None:
+        """Download from byte ``start`` on; return the error that broke the connection, if any."""
         try:
             self._connect(start)
         except _Refused as error:
             raise Unreachable(f"{self._url}: {error}") from error
         except ValueError as error:
             raise PackError(f"{self._url}: {error}") from error
-        except _BROKEN as error:
+        except _CONNECTION_ERRORS as error:
             return error
         return None
 
     def _connect(self, start: int) -> None:
-        """Ask for the file from byte ``start`` on, and write what comes."""
+        """Request the file from byte ``start`` on, and write the answer."""
         headers = {"Range": f"bytes={start}-"} if start else {}
         request = urllib.request.Request(self._url, headers=headers)  # noqa: S310 - checked before
         try:
-            answer = urllib.request.urlopen(request, timeout=self._patience.seconds)  # noqa: S310
+            answer = urllib.request.urlopen(request, timeout=self._retries.timeout)  # noqa: S310
         except urllib.error.HTTPError as error:
             error.close()
-            if error.code in _GONE:
+            if error.code in _FINAL_STATUSES:
                 raise _Refused(f"the server answers {error.code} {error.reason}") from error
-            if error.code != 416 or not start:  # 416: there is nothing behind what is there
+            if error.code != _RANGE_NOT_SATISFIABLE or not start:
                 raise
-            return
+            return  # the file was complete already
         with answer, self._part.open("ab" if answer.status == 206 else "wb") as sink:
-            self._take(answer, sink)
+            self._write(answer, sink)
 
-    def _take(self, answer: HTTPResponse, sink: IO[bytes]) -> None:
+    def _write(self, answer: HTTPResponse, sink: IO[bytes]) -> None:
         length = answer.headers.get("Content-Length")
         done = sink.tell()
         total = done + int(length) if length else None

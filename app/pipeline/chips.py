@@ -1,4 +1,4 @@
-"""Collect the best chips of each face while its frames are at hand, and embed them later."""
+"""Collect the best chips of each face while its frames are in memory, and embed them later."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,40 +7,40 @@ from itertools import takewhile
 import numpy as np
 from numpy.typing import NDArray
 
-from app.faces.alignment import align, visible
-from app.faces.quality import chip_quality, frontality, lit
-from app.geometry import inside
-from app.identity.evidence import NO_FACE, Measures
-from app.identity.quality import PRESSED, ChipMeasures, pressed, rate
-from app.pipeline.face_looker import face_picture
-from app.tracking.observations import Observation, Trail
+from app.faces.alignment import align, visible_part
+from app.faces.quality import ChipQuality, brighten_dark, chip_quality, frontality
+from app.geometry import clip_to_pixels
+from app.identity.evidence import NO_CLEAR_VIEW, Values
+from app.identity.quality import COMPRESSION, ChipMeasures, compression_factor, rate_chips
+from app.pipeline.face_looker import face_surroundings
+from app.tracking.observations import Observation, Tracklet
 from app.types import Boxes, Embeddings, FaceRecogniser, Faces, Frame, Image
 
-MOST = 6
-"""Chips of a track that are kept: enough for every pose it shows for some time."""
-APART = 8
-"""Frames between two chips of a track: neighbours show the same."""
-WORTHLESS = 0.1
-"""Quality below which a chip is not embedded: nobody can be recognised in it."""
-WAITING = 256
-"""Chips of trails that have ended from which on they are embedded before the shot ends: they take
-68 kB each until then. Some are embedded for nothing, as trails are joined later."""
-SIDE = 240
-"""Pixels that a face is reduced to before its chip is cut."""
+MAX_CHIPS = 6
+"""Chips kept per track: enough for every pose that it shows for some time."""
+MIN_FRAME_GAP = 8
+"""Minimum frames between two chips of a track: neighbours look the same."""
+MIN_QUALITY = 0.1
+"""Chips below this quality are not embedded: nobody can be recognised in them."""
+MAX_WAITING = 256
+"""Number of chips of ended tracklets from which they are embedded before the shot ends. Until then
+each takes 68 kB. Some of that work is wasted, as tracklets are joined later."""
+MAX_FACE_SIDE = 240
+"""Faces are reduced to this many pixels before their chip is cut."""
 
 
 @dataclass(slots=True)
 class Chip:
-    """An aligned face, how good it is, and its embedding (D,) once it was asked for.
+    """An aligned face crop, its quality, and its embedding (D,) once computed.
 
-    ``image`` is None from then on, or where it is not worth embedding. ``flaw`` says in words what
-    lowers the ``quality`` most; ``light`` is the mean luma of the face, 0..1; ``quantiser`` says
-    how hard it was pressed, and is 0 where that is unknown.
+    ``image`` is None once it is embedded, or if it is not worth embedding. ``expected_quality`` is
+    the estimate from the observation alone. ``flaw`` names the main reason for a low ``quality``.
+    ``light`` is the mean luma of the face, 0..1. ``quantiser`` measures compression; 0 if unknown.
     """
 
     observation: Observation
     image: Image | None
-    rank: float
+    expected_quality: float
     quality: float
     flaw: str
     size: float
@@ -50,75 +50,83 @@ class Chip:
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
+class EmbeddedChips:
     """Chips of a track: embeddings (k, D), qualities (k,), sizes (k,) in pixels, frames (k,).
 
-    ``flaw`` says in words what makes the best chip weak, embedded or not. ``light`` is the median
-    luma of the chips, 0..1; 0 without any.
+    ``flaw`` names the main weakness of the best chip, embedded or not. ``light`` is the median luma
+    of the chips, 0..1; 0 without chips.
     """
 
     embeddings: Embeddings
-    qualities: Measures
-    sizes: Measures
+    qualities: Values
+    sizes: Values
     frames: NDArray[np.int64]
-    flaw: str = NO_FACE
+    flaw: str = NO_CLEAR_VIEW
     light: float = 0.0
+
+    @classmethod
+    def empty(cls, dimension: int) -> "EmbeddedChips":
+        """Return a record without chips, for embeddings of ``dimension``."""
+        no_values = np.zeros(0, np.float32)
+        rows = np.zeros((0, dimension), np.float32)
+        return cls(rows, no_values, no_values, np.zeros(0, np.int64))
 
 
 @dataclass(slots=True)
 class ChipCollector:
-    """The best chips of every trail of one shot, which may last for hours."""
+    """The best chips of every tracklet of one shot, which may last for hours."""
 
     recogniser: FaceRecogniser
     frames: Mapping[int, Frame]
     _chips: dict[Observation, Chip] = field(default_factory=dict)
-    _growing: dict[Observation, tuple[int, list[Chip]]] = field(default_factory=dict)
-    """By the first observation of a trail: its last frame, and its chips, best first."""
+    _waiting: dict[Observation, tuple[int, list[Chip]]] = field(default_factory=dict)
+    """By the first observation of a tracklet: its last frame, and its chips, best first."""
 
-    def offer(self, trail: Trail, since: int) -> None:
-        """Take chips of a trail's observations after frame ``since``, which are still at hand."""
-        fresh = list(takewhile(lambda o: o.frame > since, reversed(trail.observations)))[::-1]
-        _, chips = self._growing.get(trail.observations[0], (0, []))
-        for observation in sorted(fresh, key=rank, reverse=True):
-            if self._wanted(chips, observation):
+    def add(self, tracklet: Tracklet, since: int) -> None:
+        """Cut chips of the tracklet's observations after frame ``since``, still in memory."""
+        new = list(takewhile(lambda o: o.frame > since, reversed(tracklet.observations)))[::-1]
+        _, chips = self._waiting.get(tracklet.observations[0], (0, []))
+        for observation in sorted(new, key=expected_quality, reverse=True):
+            if self._is_useful(chips, observation):
                 chips = self._with(chips, observation)
-        for loser in chips[MOST:]:
-            del self._chips[loser.observation]
+        for dropped in chips[MAX_CHIPS:]:
+            del self._chips[dropped.observation]
         if chips:
-            self._growing[trail.observations[0]] = trail.last, chips[:MOST]
+            self._waiting[tracklet.observations[0]] = tracklet.last, chips[:MAX_CHIPS]
 
-    def settle(self, before: int) -> None:
-        """Embed the chips of trails that ended before a frame, if these have become many."""
-        ended = [head for head, (last, _) in self._growing.items() if last < before]
-        waiting = [chip for head in ended for chip in self._growing[head][1]]
-        if len(waiting) < WAITING:
+    def embed_ended(self, before: int) -> None:
+        """Embed the chips of tracklets that ended before a frame, once there are many."""
+        ended = [head for head, (last, _) in self._waiting.items() if last < before]
+        chips = [chip for head in ended for chip in self._waiting[head][1]]
+        if len(chips) < MAX_WAITING:
             return
-        self._embed(waiting)
+        self._embed(chips)
         for head in ended:
-            del self._growing[head]
+            del self._waiting[head]
 
-    def of(self, trail: Trail) -> list[Chip]:
-        """The chips of a trail, best first."""
-        chips = [self._chips[o] for o in trail.observations if o in self._chips]
-        return sorted(chips, key=lambda chip: chip.rank, reverse=True)
+    def chips_of(self, tracklet: Tracklet) -> list[Chip]:
+        """Return the chips of a tracklet, best first."""
+        chips = [self._chips[o] for o in tracklet.observations if o in self._chips]
+        return sorted(chips, key=lambda chip: chip.expected_quality, reverse=True)
 
     @staticmethod
-    def _wanted(chips: Sequence[Chip], observation: Observation) -> bool:
-        near = [c for c in chips if abs(c.observation.frame - observation.frame) < APART]
-        if near:
+    def _is_useful(chips: Sequence[Chip], observation: Observation) -> bool:
+        if any(abs(c.observation.frame - observation.frame) < MIN_FRAME_GAP for c in chips):
             return False
-        return len(chips) < MOST or rank(observation) > chips[MOST - 1].rank
+        if len(chips) < MAX_CHIPS:
+            return True
+        return expected_quality(observation) > chips[MAX_CHIPS - 1].expected_quality
 
     def _with(self, chips: list[Chip], observation: Observation) -> list[Chip]:
-        picture = self.frames[observation.frame]
-        if inside(observation.box, picture.size) is None:
+        frame = self.frames[observation.frame]
+        if clip_to_pixels(observation.box, frame.size) is None:
             return chips
-        chip = self._chips[observation] = cut(picture, observation, self.recogniser)
-        return sorted([*chips, chip], key=lambda chip: chip.rank, reverse=True)
+        chip = self._chips[observation] = cut_chip(frame, observation, self.recogniser)
+        return sorted([*chips, chip], key=lambda chip: chip.expected_quality, reverse=True)
 
-    def embed(self, trails: Iterable[Trail]) -> list[Embedded]:
-        """The best chips of each trail, embedded; each chip is embedded once."""
-        chosen = [self.of(trail)[:MOST] for trail in trails]
+    def embed(self, tracklets: Iterable[Tracklet]) -> list[EmbeddedChips]:
+        """Return the best chips of each tracklet, embedded; each chip is embedded only once."""
+        chosen = [self.chips_of(tracklet)[:MAX_CHIPS] for tracklet in tracklets]
         self._embed(chip for chips in chosen for chip in chips)
         return [self._stack(chips) for chips in chosen]
 
@@ -129,70 +137,72 @@ class ChipCollector:
             self._chips[observation].embedding = row
             self._chips[observation].image = None
 
-    def _stack(self, chips: list[Chip]) -> Embedded:
+    def _stack(self, chips: list[Chip]) -> EmbeddedChips:
         if not chips:
-            return self._nothing()
+            return EmbeddedChips.empty(self.recogniser.dimension)
         best = max(chips, key=lambda chip: chip.quality)
-        hardest = max(chip.quantiser for chip in chips)
-        left = float(pressed(hardest, np.asarray([best.size], np.float32))[0])
+        quantiser = max(chip.quantiser for chip in chips)
+        factor = float(compression_factor(quantiser, np.asarray([best.size], np.float32))[0])
         rows = [(chip, chip.embedding) for chip in chips if chip.embedding is not None]
         sizes = np.asarray([chip.size for chip, _ in rows], np.float32)
-        return Embedded(
+        qualities = np.asarray([chip.quality for chip, _ in rows], np.float32)
+        return EmbeddedChips(
             np.asarray([row for _, row in rows], np.float32).reshape(-1, self.recogniser.dimension),
-            np.asarray([chip.quality for chip, _ in rows], np.float32) * pressed(hardest, sizes),
+            qualities * compression_factor(quantiser, sizes),
             sizes,
             np.asarray([chip.observation.frame for chip, _ in rows], np.int64),
-            best.flaw if best.quality < left else PRESSED.flaw,
+            best.flaw if best.quality < factor else COMPRESSION.flaw,
             float(np.median([chip.light for chip in chips])),
         )
 
-    def _nothing(self) -> Embedded:
-        """A track without a chip."""
-        none = np.zeros(0, np.float32)
-        rows = np.zeros((0, self.recogniser.dimension), np.float32)
-        return Embedded(rows, none, none, np.zeros(0, np.int64))
 
-
-def rank(observation: Observation) -> float:
-    """How good a chip is expected to be before it is cut: score, size and frontality."""
+def expected_quality(observation: Observation) -> float:
+    """Estimate the quality of a chip before it is cut, from score, size and frontality."""
     side = float((observation.box[2:] - observation.box[:2]).min())
-    facing = float(frontality(observation.landmarks[None])[0])
-    return observation.score * min(1.0, side / 60) * (0.4 + 0.6 * facing)
+    frontal = float(frontality(observation.landmarks[None])[0])
+    return observation.score * min(1.0, side / 60) * (0.4 + 0.6 * frontal)
 
 
-def cut(picture: Frame, observation: Observation, recogniser: FaceRecogniser) -> Chip:
-    """The aligned chip of an observation, and its quality."""
-    surroundings, scale, (x, y) = face_picture(picture, observation.box, SIDE)
-    face = Faces(
-        observation.box[None],
-        np.asarray([observation.score], np.float32),
-        observation.landmarks[None],
-    )
+def cut_chip(frame: Frame, observation: Observation, recogniser: FaceRecogniser) -> Chip:
+    """Cut and rate the aligned chip of an observation."""
+    image, scale, (x, y) = face_surroundings(frame, observation.box, MAX_FACE_SIDE)
+    scores = np.asarray([observation.score], np.float32)
+    face = Faces(observation.box[None], scores, observation.landmarks[None])
     local = face.moved((scale, scale), (-x * scale, -y * scale))
-    (chip,) = align(surroundings, local.landmarks, recogniser.template, recogniser.chip_size)
-    measured = chip_quality(face, [chip])
-    seen = visible(face.landmarks, recogniser.template, recogniser.chip_size, picture.size)
-    qualities, flaws = rate(
-        ChipMeasures(
-            face.scores, measured.size, measured.sharpness, measured.contrast,
-            measured.frontality, seen,
-        )
-    )  # fmt: skip
-    quality, size = float(qualities[0]), float(measured.size[0])
-    image = lit(chip) if quality >= WORTHLESS else None
+    (chip,) = align(image, local.landmarks, recogniser.template, recogniser.chip_size)
+    inside = visible_part(face.landmarks, recogniser.template, recogniser.chip_size, frame.size)
+    measured, quality, flaw = rate_chip(face, chip, inside)
     return Chip(
         observation=observation,
-        image=image,
-        rank=rank(observation),
+        image=brighten_dark(chip) if quality >= MIN_QUALITY else None,
+        expected_quality=expected_quality(observation),
         quality=quality,
-        flaw=flaws[0],
-        size=size,
+        flaw=flaw,
+        size=float(measured.size[0]),
         light=float(measured.brightness[0]),
-        quantiser=_quantiser(picture, observation.box),
+        quantiser=_quantiser(frame, observation.box),
     )
 
 
-def _quantiser(picture: Frame, box: Boxes) -> float:
-    """How hard a face was pressed; 0 where that is unknown."""
-    region = inside(box, picture.size)
-    return 0.0 if region is None else picture.quantiser(region) or 0.0
+def rate_chip(face: Faces, chip: Image, inside: Values) -> tuple[ChipQuality, float, str]:
+    """Return the measures of one chip, its quality and its main flaw.
+
+    ``inside`` (1,) is the fraction of the face inside the frame.
+    """
+    measured = chip_quality(face, [chip])
+    measures = ChipMeasures(
+        scores=face.scores,
+        sizes=measured.size,
+        sharpness=measured.sharpness,
+        contrast=measured.contrast,
+        frontality=measured.frontality,
+        visible=inside,
+    )
+    (quality,), (flaw,) = rate_chips(measures)
+    return measured, float(quality), flaw
+
+
+def _quantiser(frame: Frame, box: Boxes) -> float:
+    """Return the mean quantiser of a face; 0 if unknown."""
+    region = clip_to_pixels(box, frame.size)
+    return 0.0 if region is None else frame.quantiser(region) or 0.0

@@ -1,4 +1,4 @@
-"""From tracks to decisions: who is who, and who is hidden."""
+"""Turn tracks into decisions: match tracks to people, apply the policy, and build plan tracks."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,89 +7,90 @@ import numpy as np
 from app.config import Point
 from app.errors import UsageError
 from app.geometry import centres, grow
-from app.identity.continuation import carried_on
 from app.identity.evidence import Evidence
 from app.identity.gallery import Gallery, Person
-from app.identity.matching import Match, match
+from app.identity.matching import Match, continue_lost_people, match_tracks
 from app.identity.policies import Policy
 from app.identity.scale import Scale
-from app.pipeline.analysis import Found, FoundTrack
-from app.pipeline.chips import Embedded
+from app.pipeline.analysis import AnalysisResult
+from app.pipeline.chips import EmbeddedChips
+from app.pipeline.shot_analysis import FaceTrack
 from app.plan import PlanTrack
 
-NEAR = 1.3
-"""A point belongs to a face if it lies in its box made this much larger."""
+SELECTION_SCALE = 1.3
+"""A point selects a face if it lies in the face's box, enlarged by this factor."""
 
 
 def decide(
-    found: Found, gallery: Gallery, points: Sequence[Point], scale: Scale, policy: Policy
+    result: AnalysisResult, gallery: Gallery, points: Sequence[Point], scale: Scale, policy: Policy
 ) -> tuple[Gallery, tuple[PlanTrack, ...]]:
-    """What is done with each track, and the gallery with the people who were pointed at.
+    """Return the gallery with the people selected by ``points``, and a plan track for each track.
 
     Raises:
-        UsageError: nobody is where somebody was pointed at.
+        UsageError: there is no face at a point.
     """
-    pointed = {at(found, point): f"selected {i + 1}" for i, point in enumerate(points)}
-    everybody = Gallery(
-        gallery.people + tuple(_pointed_out(found.tracks[i], name) for i, name in pointed.items()),
-        gallery.doubts,
-    )
-    known = {track: len(gallery.people) + i for i, track in enumerate(pointed)}
-    matches = _matches(found, known, everybody, scale)
+    selected = {track_at(result, point): f"selected {i + 1}" for i, point in enumerate(points)}
+    people = tuple(_selected_person(result.tracks[i], name) for i, name in selected.items())
+    everybody = Gallery(gallery.people + people, gallery.doubts)
+    person_of = {track: len(gallery.people) + i for i, track in enumerate(selected)}
+    matches = _matches(result, person_of, everybody, scale)
     return everybody, tuple(
-        _plan_track(
-            i, track, matches[i if track.follows is None else track.follows], everybody, policy
-        )
-        for i, track in enumerate(found.tracks)
+        _plan_track(i, track, matches[_whole_track(i, track)], everybody, policy)
+        for i, track in enumerate(result.tracks)
     )
+
+
+def _whole_track(number: int, track: FaceTrack) -> int:
+    """Return the number of the track that this one is a remainder of, or its own number."""
+    return number if track.remainder_of is None else track.remainder_of
 
 
 def _matches(
-    found: Found, known: Mapping[int, int], gallery: Gallery, scale: Scale
+    result: AnalysisResult, selected: Mapping[int, int], gallery: Gallery, scale: Scale
 ) -> dict[int, Match | None]:
-    """The match of each track by its number; remainders after a cut are not matched themselves."""
-    whole = [i for i, track in enumerate(found.tracks) if track.follows is None]
+    """Return the match of each track by number; remainders have none of their own.
+
+    ``selected`` has the person of each selected track.
+    """
+    whole = [i for i, track in enumerate(result.tracks) if track.remainder_of is None]
     if not gallery.people:
         return dict.fromkeys(whole)
-    evidence = [evidence_of(found.tracks[i], known.get(i)) for i in whole]
-    matches = carried_on(evidence, match(evidence, gallery, scale), found.patience)
-    return dict(zip(whole, matches, strict=True))
+    evidence = [evidence_of(result.tracks[i], selected.get(i)) for i in whole]
+    matches = match_tracks(evidence, gallery, scale)
+    return dict(zip(whole, continue_lost_people(evidence, matches, result.max_gap), strict=True))
 
 
-def at(found: Found, point: Point) -> int:
-    """The track at a point of a frame; of several the one whose middle is nearest.
+def track_at(result: AnalysisResult, point: Point) -> int:
+    """Return the number of the track at a point of a frame, the one with the nearest centre.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no face.
     """
     candidates = []
-    for i, track in enumerate(found.tracks):
+    for i, track in enumerate(result.tracks):
         row = point.frame - track.first
         if 0 <= row < len(track.boxes):
             box = track.boxes[row : row + 1]
-            x1, y1, x2, y2 = grow(box, NEAR)[0]
+            x1, y1, x2, y2 = grow(box, SELECTION_SCALE)[0]
             if x1 <= point.x <= x2 and y1 <= point.y <= y2:
                 distance = np.hypot(*(centres(box)[0] - [point.x, point.y]))
-                candidates.append((float(distance), i if track.follows is None else track.follows))
+                candidates.append((float(distance), _whole_track(i, track)))
     if not candidates:
         where = f"{point.frame},{point.x:g},{point.y:g}"
-        raise UsageError(f"select {where}: no face was found there; point at the middle of a face")
+        raise UsageError(f"select {where}: no face was found there; use the centre of a face")
     return min(candidates)[1]
 
 
-def _pointed_out(track: FoundTrack, name: str) -> Person:
+def _selected_person(track: FaceTrack, name: str) -> Person:
     return Person(name, _chips(track).embeddings, 0, same_video=True)
 
 
-def _chips(track: FoundTrack) -> Embedded:
-    if track.chips is not None:
-        return track.chips
-    none = np.zeros(0, np.float32)
-    return Embedded(np.zeros((0, 1), np.float32), none, none, np.zeros(0, np.int64))
+def _chips(track: FaceTrack) -> EmbeddedChips:
+    return EmbeddedChips.empty(1) if track.chips is None else track.chips
 
 
-def evidence_of(track: FoundTrack, known: int | None = None) -> Evidence:
-    """The evidence of a found track; ``known`` is the person whom it was pointed out to be."""
+def evidence_of(track: FaceTrack, selected: int | None = None) -> Evidence:
+    """Return the evidence of a track; ``selected`` is the person that the user selected there."""
     chips = _chips(track)
     first, last = track.seen
     return Evidence(
@@ -101,19 +102,19 @@ def evidence_of(track: FoundTrack, known: int | None = None) -> Evidence:
         sizes=chips.sizes,
         frames=chips.frames,
         flaw=chips.flaw,
-        known=known,
+        selected=selected,
         boxes=track.boxes[first - track.first : last - track.first + 1],
     )
 
 
 def _plan_track(
-    number: int, track: FoundTrack, found: Match | None, gallery: Gallery, policy: Policy
+    number: int, track: FaceTrack, match: Match | None, gallery: Gallery, policy: Policy
 ) -> PlanTrack:
-    person = None if found is None else found.person
+    person = None if match is None else match.person
     name = "" if person is None else gallery.names[person]
-    similarity = None if found is None else found.similarity
-    verdict = policy(found, name)
-    reason = verdict.reason if track.follows is None else f"{verdict.reason}; seen after the cut"
+    similarity = None if match is None else match.similarity
+    verdict = policy(match, name)
+    suffix = "" if track.remainder_of is None else "; still visible after the cut"
     frames = np.arange(track.first, track.first + len(track.boxes), dtype=np.float32)
     return PlanTrack(
         id=number,
@@ -124,7 +125,7 @@ def _plan_track(
         similarity=None if similarity is None else round(similarity, 3),
         decision=verdict.decision,
         uncertain=verdict.uncertain,
-        reason=reason,
-        unclear=found.flaw if found is not None and found.standing == "unclear" else None,
+        reason=verdict.reason + suffix,
+        unclear=match.flaw if match is not None and match.standing == "unclear" else None,
         boxes=np.concatenate([frames[:, None], track.boxes], axis=1),
     )

@@ -1,4 +1,4 @@
-"""Looks at frames for the tracker: whole pictures, coarse ones, and crops around a place."""
+"""Run the face detector for the tracker: on whole frames, at coarse scale, and on crops."""
 
 import math
 from collections.abc import Sequence
@@ -9,77 +9,78 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import FaceBlurError
-from app.faces.centerface import distinct
-from app.geometry import grow, inside
-from app.tracking.patch_similarity import correlation, patch
+from app.geometry import clip_to_pixels, grow, suppress_overlaps
+from app.tracking.dissolves import correlation, patch
 from app.types import Boxes, FaceDetector, Faces, Frame, Image, Size
 
-CROP = 160
-"""Side of a crop's input in pixels; a tenth of the cost of a whole picture or less."""
-ROOM = 2.5
-"""Side of the crop over the longer side of the box: the face is then about 64 pixels in it, a
-size that the detector is good at whatever the size of the face in the picture."""
-GLANCE = 2
-"""A glance sees the input of a whole look at this fraction of its size."""
-COARSE = 3
-"""Every whole picture is looked at again at this fraction of its size: faces that fill the
-picture are missed at full size."""
-LARGE = 96
-"""Sides in pixels of the whole input from which a face of the coarse look counts."""
-DUPLICATE = 0.4
-"""IoU from which two boxes of one frame are one face seen twice."""
+CROP_SIDE = 160
+"""Side of a crop as detector input, in pixels: at most a tenth of the cost of a whole frame."""
+CROP_PER_FACE = 2.5
+"""Side of the crop divided by the longer side of the box. The face is then about 64 pixels in it, a
+size that suits the detector, whatever its size in the frame."""
+QUICK_REDUCTION = 2
+"""A quick look divides the input size of a full look by this."""
+COARSE_REDUCTION = 3
+"""A full look also runs on the input divided by this: at full size the detector misses faces that
+fill the frame."""
+COARSE_MIN_SIDE = 96
+"""Minimum side of a face from the coarse input, in pixels of the full input."""
+DUPLICATE_IOU = 0.4
+"""IoU from which two boxes of one frame are the same face."""
 
 
-class PictureLooker:
-    """The looker of ``app.tracking`` over the frames that are at hand.
+class FaceLooker:
+    """The ``Looker`` of ``app.tracking``, over the frames that are in memory.
 
-    ``frames`` is shared with whoever adds and drops them.
+    ``frames`` is shared with the caller, which adds and removes frames.
     """
 
     def __init__(self, detector: FaceDetector, frames: dict[int, Frame]) -> None:
         self._detector = detector
         self._frames = frames
 
-    def whole(self, frame: int) -> Faces:
-        """Every face of the frame, large and small."""
-        picture = self._frames[frame]
-        size = self._detector.input_size(picture.size)
-        image = picture.rgb(size)
-        small = tuple(max(1, side // COARSE) for side in size)
+    def detect_all(self, index: int) -> Faces:
+        """Return every face of frame ``index``, large and small."""
+        frame = self._frames[index]
+        size = self._detector.input_size(frame.size)
+        image = frame.rgb(size)
+        small = tuple(max(1, side // COARSE_REDUCTION) for side in size)
         coarse = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
-        fine, huge = self._detector.detect([image, np.asarray(coarse, np.uint8)])
-        huge = scaled(huge, (small[0], small[1]), size)
-        sides = huge.boxes[:, 2:] - huge.boxes[:, :2]
-        faces = once([fine, huge.take(np.flatnonzero(sides.min(axis=1, initial=1e9) >= LARGE))])
-        return scaled(faces, size, picture.size)
+        fine, large = self._detector.detect([image, np.asarray(coarse, np.uint8)])
+        large = rescale_faces(large, (small[0], small[1]), size)
+        sides = (large.boxes[:, 2:] - large.boxes[:, :2]).min(axis=1, initial=1e9)
+        faces = merge_duplicates([fine, large.take(np.flatnonzero(sides >= COARSE_MIN_SIDE))])
+        return rescale_faces(faces, size, frame.size)
 
-    def glance(self, frame: int) -> Faces:
-        """The larger faces of the frame."""
-        picture = self._frames[frame]
-        width, height = self._detector.input_size(picture.size)
-        size = max(1, width // GLANCE), max(1, height // GLANCE)
-        (faces,) = self._detector.detect([picture.rgb(size)])
-        return scaled(faces, size, picture.size)
+    def detect_large(self, index: int) -> Faces:
+        """Return the larger faces of frame ``index``."""
+        frame = self._frames[index]
+        width, height = self._detector.input_size(frame.size)
+        size = max(1, width // QUICK_REDUCTION), max(1, height // QUICK_REDUCTION)
+        (faces,) = self._detector.detect([frame.rgb(size)])
+        return rescale_faces(faces, size, frame.size)
 
-    def likeness(self, first: int, boxes: Boxes) -> NDArray[np.float32]:
-        """How alike the places of neighbouring boxes are: see ``app.tracking.sampling``."""
+    def correlations(self, first: int, boxes: Boxes) -> NDArray[np.float32]:
+        """Return the patch correlation of each box with the next: see ``Looker``."""
         patches = [
-            patch(self._frames[frame], box) if frame in self._frames else None
-            for frame, box in enumerate(boxes, first)
+            patch(self._frames[index], box) if index in self._frames else None
+            for index, box in enumerate(boxes, first)
         ]
-        alike = [1.0 if a is None or b is None else correlation(a, b) for a, b in pairwise(patches)]
-        return np.asarray(alike, np.float32)
+        values = [
+            1.0 if a is None or b is None else correlation(a, b) for a, b in pairwise(patches)
+        ]
+        return np.asarray(values, np.float32)
 
-    def around(self, frame: int, boxes: Boxes, reach: float = 1.0) -> Faces:
-        """Faces near the (N, 4) boxes, each once; ``reach`` widens the crops."""
-        picture = self._frames[frame]
-        crops = [crop for box in boxes if (crop := Crop.around(picture, box, reach)) is not None]
-        found = self._detector.detect([crop.image for crop in crops])
-        return once([c.in_picture(f) for c, f in zip(crops, found, strict=True)])
+    def detect_near(self, index: int, boxes: Boxes, reach: float = 1.0) -> Faces:
+        """Return the faces near (N, 4) boxes, without duplicates; ``reach`` scales the crops."""
+        frame = self._frames[index]
+        crops = [crop for box in boxes if (crop := Crop.around(frame, box, reach)) is not None]
+        results = self._detector.detect([crop.image for crop in crops])
+        return merge_duplicates([c.to_frame(f) for c, f in zip(crops, results, strict=True)])
 
 
 class Crop:
-    """A square cut out of a picture around a face, black where it overhangs the picture."""
+    """A square part of a frame around a face, black where it extends beyond the frame."""
 
     def __init__(self, image: Image, scale: float, corner: tuple[float, float]) -> None:
         self.image = image
@@ -87,42 +88,42 @@ class Crop:
         self._corner = corner
 
     @classmethod
-    def around(cls, picture: Frame, box: Boxes, reach: float = 1.0) -> "Crop | None":
-        """The crop around a (4,) box, or None when it lies outside the picture."""
-        side = max(float((box[2:] - box[:2]).max()), 4.0) * ROOM * reach
+    def around(cls, frame: Frame, box: Boxes, reach: float = 1.0) -> "Crop | None":
+        """Return the crop around a (4,) box, or None if it lies outside the frame."""
+        side = max(float((box[2:] - box[:2]).max()), 4.0) * CROP_PER_FACE * reach
         middle = (box[:2] + box[2:]) / 2
         corner = (float(middle[0]) - side / 2, float(middle[1]) - side / 2)
         square = np.asarray([*corner, corner[0] + side, corner[1] + side], np.float32)
-        region = inside(square, picture.size)
+        region = clip_to_pixels(square, frame.size)
         if region is None:
             return None
-        scale = CROP / side
+        scale = CROP_SIDE / side
         x1, y1, x2, y2 = region
-        width = max(1, min(CROP, round((x2 - x1) * scale)))
-        height = max(1, min(CROP, round((y2 - y1) * scale)))
-        left = min(max(0, round((x1 - corner[0]) * scale)), CROP - width)
-        top = min(max(0, round((y1 - corner[1]) * scale)), CROP - height)
-        image = np.zeros((CROP, CROP, 3), np.uint8)
-        image[top : top + height, left : left + width] = picture.rgb((width, height), region)
+        width = max(1, min(CROP_SIDE, round((x2 - x1) * scale)))
+        height = max(1, min(CROP_SIDE, round((y2 - y1) * scale)))
+        left = min(max(0, round((x1 - corner[0]) * scale)), CROP_SIDE - width)
+        top = min(max(0, round((y1 - corner[1]) * scale)), CROP_SIDE - height)
+        image = np.zeros((CROP_SIDE, CROP_SIDE, 3), np.uint8)
+        image[top : top + height, left : left + width] = frame.rgb((width, height), region)
         return cls(image, scale, corner)
 
-    def in_picture(self, faces: Faces) -> Faces:
-        """Faces of the crop in pixels of the picture, without those that its border cuts."""
+    def to_frame(self, faces: Faces) -> Faces:
+        """Return faces of the crop in pixels of the frame, without those that its border cuts."""
         middle = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
-        central = (np.abs(middle - CROP / 2) < CROP / 4).all(axis=1)
-        whole = (faces.boxes > 2).all(axis=1) & (faces.boxes < CROP - 2).all(axis=1)
+        central = (np.abs(middle - CROP_SIDE / 2) < CROP_SIDE / 4).all(axis=1)
+        whole = (faces.boxes > 2).all(axis=1) & (faces.boxes < CROP_SIDE - 2).all(axis=1)
         kept = faces.take(np.flatnonzero(central | whole))
         return kept.moved((1 / self._scale, 1 / self._scale), self._corner)
 
 
-def scaled(faces: Faces, seen: Size, size: Size) -> Faces:
-    """Faces found in an input of size ``seen``, in pixels of a picture of ``size``."""
-    return faces.moved((size[0] / seen[0], size[1] / seen[1]), (0, 0))
+def rescale_faces(faces: Faces, input_size: Size, size: Size) -> Faces:
+    """Convert faces from pixels of a detector input to pixels of a frame of ``size``."""
+    return faces.moved((size[0] / input_size[0], size[1] / input_size[1]), (0, 0))
 
 
-def once(found: Sequence[Faces]) -> Faces:
-    """All faces of several looks at one frame, each face once, by its best score."""
-    some = [faces for faces in found if len(faces)]
+def merge_duplicates(results: Sequence[Faces]) -> Faces:
+    """Join several detections of one frame, keeping the highest score of each face."""
+    some = [faces for faces in results if len(faces)]
     if not some:
         return Faces.empty()
     faces = Faces(
@@ -130,22 +131,25 @@ def once(found: Sequence[Faces]) -> Faces:
         np.concatenate([f.scores for f in some]),
         np.concatenate([f.landmarks for f in some]),
     )
-    return faces.take(distinct(faces.boxes, faces.scores, DUPLICATE))
+    return faces.take(suppress_overlaps(faces.boxes, faces.scores, DUPLICATE_IOU))
 
 
-def face_picture(picture: Frame, box: Boxes, side: int) -> tuple[Image, float, tuple[int, int]]:
-    """The surroundings of a (4,) box as RGB, the face about ``side`` pixels large or smaller.
+def face_surroundings(
+    frame: Frame, box: Boxes, max_side: int
+) -> tuple[Image, float, tuple[int, int]]:
+    """Return an RGB image of twice a (4,) box, with the face reduced to ``max_side`` pixels.
 
-    Returns the image, its scale, and the picture's pixel at its corner.
+    Return the image, its scale, and the frame's pixel (x, y) at its top left corner. Smaller faces
+    keep their size.
 
     Raises:
-        FaceBlurError: the box lies outside the picture.
+        FaceBlurError: the box lies outside the frame.
     """
-    region = inside(grow(box[None], 2.0)[0], picture.size)
+    region = clip_to_pixels(grow(box[None], 2.0)[0], frame.size)
     if region is None:
-        raise FaceBlurError(f"frame {picture.index}: a face outside the picture has no chip")
+        raise FaceBlurError(f"frame {frame.index}: cannot cut a chip of a face outside the frame")
     x1, y1, x2, y2 = region
     longest = float((box[2:] - box[:2]).max())
-    scale = min(1.0, side / longest)
+    scale = min(1.0, max_side / longest)
     size = math.ceil((x2 - x1) * scale), math.ceil((y2 - y1) * scale)
-    return picture.rgb(size, region), scale, (x1, y1)
+    return frame.rgb(size, region), scale, (x1, y1)

@@ -1,4 +1,4 @@
-"""The interchangeable parts of one run, chosen by the settings."""
+"""The interchangeable parts of a run: models, scale, shot detector and policy."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -9,21 +9,21 @@ from app.errors import ConfigError
 from app.faces import detector_files, load_detector, load_recogniser
 from app.identity.policies import Policy
 from app.identity.scale import Scale, knots
-from app.packs.catalogue import Pack, chosen, load_pack
+from app.packs.catalogue import Pack, choose_pack, load_pack
 from app.plan import ModelRecord, ModelsRecord
 from app.types import FaceDetector, FaceRecogniser, ShotDetector
 from app.video import check_encoder
 
-LEAST_SCORE = 0.25
-"""Faces of lower score are noise even where one is expected."""
+MIN_SCORE = 0.25
+"""Detections of lower score are noise, even near a face that was seen before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What is loaded once and used for many files; any of it can be one of your own.
+    """The parts that are loaded once and used for many files; each can be replaced by your own.
 
-    ``recogniser`` is None where nobody has to be told apart. ``shots`` makes a shot detector for
-    each file. Without it, or without a ``policy``, the settings choose.
+    ``recogniser`` is None if everyone is hidden. ``shots`` creates a shot detector for each file.
+    Without ``shots`` or ``policy`` the settings choose them.
     """
 
     detector: FaceDetector
@@ -36,14 +36,14 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Packs:
-    """Whose detector and whose recogniser are used; mostly those of one pack."""
+    """The packs of the detector and of the recogniser; usually the same pack."""
 
     detector: Pack
     recogniser: Pack
 
     @property
     def name(self) -> str:
-        """One name, or both."""
+        """The name of the pack, or both names."""
         names = dict.fromkeys((self.detector.name, self.recogniser.name))
         return "+".join(names)
 
@@ -52,10 +52,10 @@ def packs_of(settings: Settings) -> Packs:
     """The packs that the settings name.
 
     Raises:
-        PackError: there is none of such a name, or its description is wrong.
+        PackError: there is no such pack, or its description is wrong.
     """
     root = settings.models_root
-    models = chosen(settings.models, root)
+    models = choose_pack(settings.models, root)
     detector, recogniser = (
         load_pack(name or models, root) for name in (settings.detector, settings.recogniser)
     )
@@ -71,7 +71,7 @@ def load_parts(settings: Settings, *, recogniser: bool | None = None) -> Parts:
 
     Raises:
         PackError: a pack or its weights are missing or damaged.
-        DeviceError: a GPU was asked for, and cannot be used.
+        DeviceError: the GPU that was requested cannot be used.
         ConfigError: the thresholds contradict those of the pack.
     """
     check_encoder(settings.encoder)
@@ -80,7 +80,7 @@ def load_parts(settings: Settings, *, recogniser: bool | None = None) -> Parts:
         packs.detector,
         threads=settings.threads,
         precision=settings.precision,
-        score=LEAST_SCORE,
+        score=MIN_SCORE,
         device=settings.device,
     )
     tell_apart = settings.choice != "everyone" if recogniser is None else recogniser
@@ -102,7 +102,7 @@ def parts_for(parts: Parts, settings: Settings) -> Parts:
 
 
 def _record(pack: Pack, files: Sequence[str]) -> ModelRecord:
-    """The files of a part: one by its hash, several by the hash of their hashes."""
+    """Record the files of a part; several files get the hash of their hashes."""
     digests = [pack.files[file] for file in files]
     if len(files) == 1:
         return ModelRecord(files[0], digests[0])
@@ -110,7 +110,7 @@ def _record(pack: Pack, files: Sequence[str]) -> ModelRecord:
 
 
 def _scale(settings: Settings, pack: Pack) -> Scale:
-    """The scale of a pack, with the similarities that the settings put in its place."""
+    """The scale of a pack, with the thresholds of the settings if they are given."""
     try:
         scale = Scale(knots(pack.scale.curve))
         return scale.changed(doubtful=settings.doubtful, sure=settings.sure)

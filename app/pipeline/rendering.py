@@ -3,21 +3,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from app.config import Settings
 from app.effects import make_effect
 from app.errors import MediaError
 from app.plan import Plan
 from app.types import Effect, Frame, FrameSink, Progress
 from app.video import Media, Uncopyable, Writing, open_mixing_sink, open_sink, open_source
-
-
-def hidden_frames(plan: Plan) -> NDArray[np.bool_]:
-    """Whether anything is hidden in each frame, (frames,)."""
-    count = plan.source.frames
-    return np.fromiter((len(plan.regions_at(frame)) > 0 for frame in range(count)), bool, count)
 
 
 def writing_of(settings: Settings, *, overwrite: bool) -> Writing:
@@ -74,7 +65,7 @@ class _Rendering:
 
     def copy_untouched(self, output: Path, writing: Writing) -> bool:
         """Write the result with copied groups of pictures; returns False where that is not safe."""
-        hidden = hidden_frames(self._plan)
+        hidden = self._plan.hidden_frames
         if self._media.is_image or hidden.all():
             return False
         try:

@@ -3,24 +3,27 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
 from app.config import Settings
 from app.errors import PlanError, UsageError
 from app.files import sha256_of
+from app.geometry import moved_inside
 from app.identity.gallery import Gallery
 from app.identity.policies import policy_for
+from app.memory import give_back_memory
 from app.pipeline.analysis import Analysis
 from app.pipeline.decisions import decide
-from app.pipeline.memory import give_back_memory
 from app.pipeline.parts import Parts, load_parts, parts_for
 from app.pipeline.people import find_photos, load_people
 from app.pipeline.rendering import render_plan
-from app.plan import VERSION, Person, Plan, SourceRecord, committed_together
-from app.types import Effect, MediaFile, MediaInfo, Progress
+from app.plan import VERSION, Person, Plan, PlanTrack, SourceRecord, committed_together
+from app.types import Effect, MediaFile, MediaInfo, Progress, Size
 from app.video import Media, check_output, open_source
 
 AnyMedia = Media | MediaFile | str
@@ -42,7 +45,9 @@ class FaceBlur:
         parts: models of your own, or those of another session.
         gallery: the people to tell apart; default: those of the photos in ``settings.people``.
 
-    >>> from app.config import Settings
+    >>> import numpy as np
+
+    from app.config import Settings
     >>> FaceBlur(Settings(blur="everyone", effect="solid")).settings.effect
     'solid'
     """
@@ -64,7 +69,7 @@ class FaceBlur:
 
         Raises:
             PackError: a pack or its weights are missing or damaged.
-            DeviceError: a GPU was asked for, and cannot be used.
+            DeviceError: the GPU that was requested cannot be used.
         """
         return self._given_parts or load_parts(self.settings)
 
@@ -188,7 +193,7 @@ class FaceBlur:
             models=parts.models,
             people=tuple(Person(person.name, person.photos) for person in everybody.people),
             shots=found.shots,
-            tracks=tracks,
+            tracks=tuple(_reaching_frame(track, source.info.size) for track in tracks),
         )
 
     def _check_people(self, parts: Parts) -> None:
@@ -253,6 +258,14 @@ class FaceBlur:
             self.render(media, made, output, progress, overwrite=overwrite)
         give_back_memory()
         return made
+
+
+def _reaching_frame(track: PlanTrack, size: Size) -> PlanTrack:
+    """A track whose boxes all reach into the frame: predicted boxes may have left it."""
+    boxes = moved_inside(track.boxes[:, 1:], size)
+    if np.array_equal(boxes, track.boxes[:, 1:]):
+        return track
+    return replace(track, boxes=np.concatenate([track.boxes[:, :1], boxes], axis=1))
 
 
 def _source_record(name: str, sha256: str, info: MediaInfo, frames: int) -> SourceRecord:

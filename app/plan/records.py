@@ -1,17 +1,27 @@
-"""What a plan is made of: frozen records, checked when made.
+"""The records of a plan: frozen, and checked when they are made.
 
-Frames count from 0 in presentation order, shots are ``[first, end)``, boxes are pixels of the
-upright picture and may overhang it.
+Frames count from 0 in presentation order. Shots are ``[first, end)``. Boxes are pixels of the
+upright frame, and may overhang it.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from dataclasses import field
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic.dataclasses import dataclass
 
 from app.errors import PlanError
 from app.types import Boxes
@@ -22,134 +32,179 @@ Decision: TypeAlias = Literal["blur", "keep"]
 Rows: TypeAlias = NDArray[np.float32]
 """(n, 5): frame, x1, y1, x2, y2."""
 
-_LIMIT = 100_000.0
-"""Coordinates beyond this many pixels are a mistake: no picture is a fifth as wide."""
+MAX_FRAMES = 10_000_000
+"""Frames of a video, at most: 46 hours at 60 frames per second."""
+MAX_SIDE = 65_536
+"""Pixels of a side, at most: four times what encoders take."""
+MAX_COORDINATE = 100_000.0
+"""Coordinates beyond this are a mistake: no frame is so large."""
+MAX_COUNT = 2**31 - 1
+"""Largest number of a track and of photos."""
 DECIMALS = 2
+"""Digits behind the point of a coordinate in a plan."""
 _BUCKET = 64
 """Frames for each entry of the index from frames to tracks."""
 
 
-@dataclass(frozen=True, slots=True)
+def _check_hash(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", value):
+        raise ValueError("must be 64 hexadecimal digits")
+    return value
+
+
+_CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+_Whole: TypeAlias = Annotated[int, Strict()]
+_Number: TypeAlias = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+_Text: TypeAlias = Annotated[str, Strict()]
+_Flag: TypeAlias = Annotated[bool, Strict()]
+_Hash: TypeAlias = Annotated[_Text, AfterValidator(_check_hash)]
+_Frame: TypeAlias = Annotated[_Whole, Field(ge=0, lt=MAX_FRAMES)]
+_Border: TypeAlias = Annotated[_Whole, Field(ge=0, le=MAX_FRAMES)]
+
+
+def _array(value: object, _handler: ValidatorFunctionWrapHandler) -> NDArray[np.float64]:
+    """Rows as an array; the reader has made arrays of those that are rows of five numbers."""
+    if not isinstance(value, np.ndarray):
+        raise ValueError("is not a list of rows frame, x1, y1, x2, y2")  # noqa: TRY004
+    return np.asarray(value, np.float64)
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class SourceRecord:
-    """The file that a plan is for; ``duration`` in seconds."""
+    """The file that a plan belongs to; ``duration`` is in seconds."""
 
-    sha256: str
-    name: str
-    frames: int
-    width: int
-    height: int
-    duration: float
-
-    def __post_init__(self) -> None:
-        require(len(self.sha256) == 64, "sha256 has 64 hexadecimal digits")
-        require(min(self.frames, self.width, self.height) >= 1, "frames and sides are at least 1")
-        require(0 <= self.duration < math.inf, "duration is not negative")
+    sha256: _Hash
+    name: _Text
+    frames: Annotated[_Whole, Field(ge=1, le=MAX_FRAMES)]
+    width: Annotated[_Whole, Field(ge=1, le=MAX_SIDE)]
+    height: Annotated[_Whole, Field(ge=1, le=MAX_SIDE)]
+    duration: Annotated[_Number, Field(ge=0, lt=math.inf)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class ModelRecord:
-    """A file of weights that was used."""
+    """A file of weights."""
 
-    file: str
-    sha256: str
+    file: _Text
+    sha256: _Text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class ModelsRecord:
-    """The models that were used; no recogniser where nobody had to be told apart."""
+    """The models of an analysis; ``recogniser`` is None if everyone was hidden."""
 
-    pack: str
+    pack: _Text
     detector: ModelRecord
     recogniser: ModelRecord | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class Person:
-    """Somebody who was looked for, and how many photos told what they look like."""
+    """A person of the gallery, and the number of reference photos."""
 
-    name: str
-    photos: int
+    name: _Text
+    photos: Annotated[_Whole, Field(ge=0, le=MAX_COUNT)]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, config=_CONFIG)
 class PlanTrack:
-    """One face through one shot, what is done with it, and why.
+    """One face through one shot, the decision about it, and the reason.
 
-    ``unclear`` says why nobody can be recognised in it, where that is so. ``boxes`` (n, 5) has a
-    row for each frame from ``first`` to ``last``, both inclusive. It is
-    rounded to 0.01 pixel, as in the file: a plan in memory hides what the file would hide.
+    ``unclear`` is the reason why nobody can be recognised in the track, None if somebody can.
+    ``boxes`` (n, 5) has a row for each frame from ``first`` to ``last``, both inclusive. It is
+    rounded to 0.01 pixel, as in the file: a plan in memory hides exactly what its file hides.
 
     Raises:
-        ValueError: a field is out of range, or the boxes are not those of these frames.
+        ValueError: a field is out of range, or the boxes do not belong to these frames.
     """
 
-    id: int
-    shot: int
-    first: int
-    last: int
-    person: str | None
-    similarity: float | None
+    id: Annotated[_Whole, Field(ge=0, le=MAX_COUNT)]
+    shot: Annotated[_Whole, Field(ge=0, lt=MAX_FRAMES)]
+    first: _Frame
+    last: _Frame
+    person: _Text | None
+    similarity: Annotated[_Number, Field(ge=-1.001, le=1.001)] | None
     decision: Decision
-    uncertain: bool
-    reason: str
-    boxes: Rows = field(repr=False)
-    unclear: str | None = None
+    uncertain: _Flag
+    reason: _Text
+    boxes: Annotated[Rows, WrapValidator(_array)] = field(repr=False)
+    unclear: _Text | None = None
 
     def __post_init__(self) -> None:
-        require(self.decision in {"blur", "keep"}, 'decision is "blur" or "keep"')
-        require(0 <= self.first <= self.last, "first and last are frames, in this order")
-        similarity = 0.0 if self.similarity is None else self.similarity
-        require(abs(similarity) <= 1.001, "similarity is between -1 and 1")
-        exact = np.asarray(self.boxes, np.float64).round(DECIMALS)
+        _require(self.first <= self.last, "first: must not be after last")
+        exact = self.boxes.astype(np.float64).round(DECIMALS)
         _check_rows(exact, self.first, self.last)
         rows = exact.astype(np.float32)
         rows.setflags(write=False)
         object.__setattr__(self, "boxes", rows)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, config=_CONFIG)
 class Plan:
-    """Everything that rendering needs to know, and everything that an auditor may ask.
+    """The decisions about all faces of a video: for rendering, for review and for audits.
 
     Raises:
         ValueError: the parts contradict each other.
     """
 
     source: SourceRecord
-    settings: Mapping[str, Any]
+    settings: dict[str, Any]
     models: ModelsRecord
     people: tuple[Person, ...]
-    shots: tuple[tuple[int, int], ...]
+    shots: tuple[tuple[_Border, _Border], ...]
     tracks: tuple[PlanTrack, ...]
 
     def __post_init__(self) -> None:
         borders = [0, *(end for _, end in self.shots)]
         rising = all(first < end for first, end in self.shots)
         gapless = [first for first, _ in self.shots] == borders[:-1]
-        require(
+        _require(
             rising and gapless and borders[-1] == self.source.frames,
             f"shots: must follow each other without a gap from 0 to {self.source.frames}",
         )
-        require(
-            len({track.id for track in self.tracks}) == len(self.tracks), "tracks: an id is twice"
+        _require(
+            len({track.id for track in self.tracks}) == len(self.tracks),
+            "tracks: two tracks have the same id",
         )
         for number, track in enumerate(self.tracks):
-            where = f"tracks[{number}]"
-            require(0 <= track.shot < len(self.shots), f"{where}: there is no shot {track.shot}")
-            require(track.last < self.source.frames, f"{where}: goes on after the last frame")
+            _check_track(track, f"tracks[{number}]", self)
+
+    @staticmethod
+    def read(path: Path | str) -> "Plan":
+        """Read a plan and check all of it.
+
+        Raises:
+            PlanError: it cannot be read, has another version, or contains an error; the message
+                names the place of the error.
+        """
+        # The reader needs this class.
+        from app.plan.reading import read_plan  # noqa: PLC0415
+
+        return read_plan(Path(path))
+
+    def write(self, path: Path | str) -> None:
+        """Write the plan as JSON, and move it to ``path`` when it is complete.
+
+        Raises:
+            OutputError: the file cannot be written there.
+            DiskFull: there is no space for it.
+        """
+        from app.plan.writing import write_plan  # noqa: PLC0415
+
+        write_plan(self, Path(path))
 
     @property
     def not_found(self) -> tuple[str, ...]:
-        """The names of the people who were looked for, and whom no track may show."""
+        """Names of the people of the gallery that no track shows."""
         shown = {track.person for track in self.tracks}
         return tuple(person.name for person in self.people if person.name not in shown)
 
     @property
     def counts(self) -> dict[str, int]:
-        """The plan in numbers, without names.
+        """Numbers about the plan, without names.
 
-        ``uncertain`` tracks deserve a look first; ``unclear`` are those of them in which nobody can
-        be recognised; ``not_found`` counts people.
+        ``uncertain`` tracks should be reviewed first; ``unclear`` are those of them in which nobody
+        can be recognised; ``not_found`` counts people.
         """
         return {
             "frames": self.source.frames,
@@ -161,9 +216,18 @@ class Plan:
             "not_found": len(self.not_found),
         }
 
+    @property
+    def hidden_frames(self) -> NDArray[np.bool_]:
+        """Whether anything is hidden in each frame, (frames,)."""
+        hidden = np.zeros(self.source.frames, bool)
+        for track in self.tracks:
+            if track.decision == "blur":
+                hidden[track.first : track.last + 1] = True
+        return hidden
+
     @cached_property
     def _index(self) -> dict[int, list[PlanTrack]]:
-        """The tracks to hide for each stretch of ``_BUCKET`` frames."""
+        """The tracks to hide for each bucket of ``_BUCKET`` frames."""
         index: dict[int, list[PlanTrack]] = {}
         for track in self.tracks:
             if track.decision == "blur":
@@ -172,10 +236,12 @@ class Plan:
         return index
 
     def regions_at(self, frame: int) -> Boxes:
-        """Look up the boxes to hide in a frame, (N, 4); the cost is that of the tracks around it.
+        """Return the boxes to hide in a frame, (N, 4).
+
+        The cost depends on the number of tracks near the frame, not on that of all tracks.
 
         Raises:
-            PlanError: the plan knows nothing of this frame, so nobody in it could be hidden.
+            PlanError: the plan does not contain this frame, so nobody in it could be hidden.
         """
         if not 0 <= frame < self.source.frames:
             raise PlanError(f"frame {frame} is not in the plan, which has {self.source.frames}")
@@ -187,20 +253,29 @@ class Plan:
         return np.stack(rows) if rows else np.zeros((0, 4), np.float32)
 
 
-def require(condition: bool, message: str) -> None:
-    """Raise ``ValueError`` with ``message`` unless the condition holds."""
+def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ValueError(message)
 
 
 def _check_rows(rows: NDArray[np.float64], first: int, last: int) -> None:
     expected = (last - first + 1, 5)
-    require(rows.shape == expected, f"boxes: expected shape {expected}, got {rows.shape}")
+    _require(rows.shape == expected, f"boxes: expected shape {expected}, got {rows.shape}")
     frames = np.arange(first, last + 1)
-    require(
+    _require(
         bool(np.array_equal(rows[:, 0], frames)), f"boxes: one for each frame {first} to {last}"
     )
-    good = np.isfinite(rows).all(axis=1) & (np.abs(rows[:, 1:]) <= _LIMIT).all(axis=1)
+    good = np.isfinite(rows).all(axis=1) & (np.abs(rows[:, 1:]) <= MAX_COORDINATE).all(axis=1)
     good &= (rows[:, 3] > rows[:, 1]) & (rows[:, 4] > rows[:, 2])
     if not good.all():
         raise ValueError(f"boxes[{int(np.argmin(good))}]: x1 < x2 and y1 < y2, all of them pixels")
+
+
+def _check_track(track: PlanTrack, where: str, plan: Plan) -> None:
+    """Check a track against the source and the shots."""
+    _require(track.shot < len(plan.shots), f"{where}: there is no shot {track.shot}")
+    _require(track.last < plan.source.frames, f"{where}: goes on after the last frame")
+    _, x1, y1, x2, y2 = track.boxes.T
+    outside = (x2 <= 0) | (y2 <= 0) | (x1 >= plan.source.width) | (y1 >= plan.source.height)
+    if outside.any():
+        raise ValueError(f"{where}: boxes[{int(np.argmax(outside))}]: lies outside the frame")

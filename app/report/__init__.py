@@ -1,5 +1,5 @@
-"""What was done to a video, for the eyes of a reviewer."""
+"""Reports for reviewers: contact sheets of a video before and after."""
 
-from app.report.contact_sheet import chosen_frames, contact_sheet, save_png
+from app.report.contact_sheet import choose_frames, contact_sheet, save_png
 
-__all__ = ["chosen_frames", "contact_sheet", "save_png"]
+__all__ = ["choose_frames", "contact_sheet", "save_png"]

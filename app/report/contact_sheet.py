@@ -1,9 +1,8 @@
-"""The contact sheet: one picture of pairs before and after, where something happens.
+"""The contact sheet: an image with pairs of frames, before and after hiding.
 
-It shows the faces that the video hides, so it is to be kept as the original is.
+It shows the faces that the video hides, so protect it like the original video.
 """
 
-import errno
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
@@ -12,26 +11,27 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from app.errors import DiskFull, MediaError, OutputError
+from app.errors import MediaError, OutputError
+from app.files import replacing
 from app.plan import Plan, PlanTrack
 from app.types import Frame, FrameSource, Image, Size
 
-_BAR = 20
-"""Height in pixels of the line of text above a pair."""
+_CAPTION_HEIGHT = 20
+"""Height in pixels of the caption above a pair."""
 _GAP = 4
-_PAPER = (24, 24, 24)
-_INK = (235, 235, 235)
+_BACKGROUND = (24, 24, 24)
+_TEXT = (235, 235, 235)
 _HIDDEN = (235, 70, 60)
 _UNCERTAIN = (250, 170, 30)
 _KEPT = (90, 200, 90)
 
 
-def chosen_frames(plan: Plan, count: int) -> list[int]:
-    """At most ``count`` frames in which something happens, in order.
+def choose_frames(plan: Plan, count: int) -> list[int]:
+    """Return at most ``count`` frames of a plan that are worth showing, in order.
 
-    First the middle of each track, those with a doubt before the hidden ones and these before the
-    kept ones, longer before shorter; then the first and the last frame of each; then frames spread
-    evenly over the video.
+    First the middle of each track: uncertain tracks before hidden ones before kept ones, longer
+    before shorter. Then the first and last frame of each track. Then frames spread evenly over the
+    video.
     """
     ranked = sorted(
         plan.tracks,
@@ -41,11 +41,11 @@ def chosen_frames(plan: Plan, count: int) -> list[int]:
             track.first - track.last,
         ),
     )
-    wanted = [(track.first + track.last) // 2 for track in ranked]
-    wanted += [frame for track in ranked for frame in (track.first, track.last)]
+    frames = [(track.first + track.last) // 2 for track in ranked]
+    frames += [frame for track in ranked for frame in (track.first, track.last)]
     last = plan.source.frames - 1
-    wanted += [round(last * step / max(1, count - 1)) for step in range(count)]
-    return sorted(list(dict.fromkeys(wanted))[:count])
+    frames += [round(last * step / max(1, count - 1)) for step in range(count)]
+    return sorted(list(dict.fromkeys(frames))[:count])
 
 
 def contact_sheet(
@@ -59,16 +59,16 @@ def contact_sheet(
 ) -> Image:
     """Draw pairs of ``before`` and ``after``, each with its frame number, time and people.
 
-    The faces are outlined in the picture before: hidden ones red, doubtful ones orange, kept ones
-    green. Both videos are read once, side by side; only the chosen frames are held, small.
+    Faces are outlined in the frame before: hidden ones red, uncertain ones orange, kept ones green.
+    Both videos are read once, side by side. Only the chosen frames are kept, at reduced size.
 
     Args:
-        before: the original.
+        before: the original video.
         after: the result, with the same frames.
-        plan: what was hidden.
-        frames: how many pairs, at least 1.
-        columns: pairs in a row, at least 1.
-        width: of one picture, in pixels.
+        plan: the plan of the result.
+        frames: maximum number of pairs, at least 1.
+        columns: pairs per row, at least 1.
+        width: width of one frame on the sheet, in pixels.
 
     Returns:
         (h, w, 3) RGB.
@@ -79,82 +79,75 @@ def contact_sheet(
     """
     if min(frames, columns, width) < 1:
         raise ValueError("frames, columns and width must be positive")
-    wanted = chosen_frames(plan, frames)
+    chosen = choose_frames(plan, frames)
     size = (width, max(1, round(width * plan.source.height / plan.source.width)))
     cells = [
         _pair(shown, hidden, plan, _time(shown, start, before.info.time_base), size)
-        for shown, hidden, start in _matching(before, after, wanted)
+        for shown, hidden, start in _frame_pairs(before, after, chosen)
     ]
-    if len(cells) < len(wanted):
-        raise MediaError(f"the video ends before frame {wanted[len(cells)]} of the plan")
+    if len(cells) < len(chosen):
+        raise MediaError(f"the video ends before frame {chosen[len(cells)]} of the plan")
     return _table(cells, min(columns, len(cells)))
 
 
 def save_png(image: Image, path: Path) -> None:
-    """Write an (h, w, 3) RGB picture as PNG, whole or not at all.
+    """Write an (h, w, 3) RGB image as PNG, completely or not at all.
 
     Raises:
         OutputError: the file cannot be written.
-        DiskFull: there is no room for it.
+        DiskFull: the disk is full.
     """
     done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not done:
-        raise OutputError(f"{path}: the picture cannot be encoded")
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(data.tobytes())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        if error.errno == errno.ENOSPC:
-            raise DiskFull(f"{path}: no space left; free some and start again") from error
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+        raise OutputError(f"{path}: the image cannot be encoded")
+    with replacing(path) as file:
+        file.write(data.tobytes())
 
 
-def _matching(
-    before: FrameSource, after: FrameSource, wanted: list[int]
+def _frame_pairs(
+    before: FrameSource, after: FrameSource, chosen: list[int]
 ) -> Iterator[tuple[Frame, Frame, int]]:
-    """The wanted frames of both videos, and the pts at which the first video begins."""
-    left = set(wanted)
+    """Yield the chosen frames of both videos, and the first pts of the first video."""
+    remaining = set(chosen)
     start = 0
     with ExitStack() as stack:
         both = [iter(source) for source in (before, after)]
         for frames in both:
-            close = getattr(frames, "close", None)  # decoding ahead ends with its iterator
+            close = getattr(frames, "close", None)  # ends decoding ahead
             if close is not None:
                 stack.callback(close)
         for shown, hidden in zip(*both, strict=False):
             if shown.index == 0:
                 start = shown.pts
-            if shown.index in left:
+            if shown.index in remaining:
                 yield shown, hidden, start
-                left.remove(shown.index)
-            if not left:
+                remaining.remove(shown.index)
+            if not remaining:
                 return
 
 
 def _time(frame: Frame, start: int, base: Fraction) -> str:
-    """Time since the first frame as minutes, seconds and thousandths."""
-    thousandths = round((frame.pts - start) * base * 1000)
-    return f"{thousandths // 60000}:{thousandths // 1000 % 60:02}.{thousandths % 1000:03}"
+    """Return the time since the first frame as minutes, seconds and milliseconds."""
+    milliseconds = round((frame.pts - start) * base * 1000)
+    return f"{milliseconds // 60000}:{milliseconds // 1000 % 60:02}.{milliseconds % 1000:03}"
 
 
 def _pair(before: Frame, after: Frame, plan: Plan, time: str, size: Size) -> Image:
-    """One cell of the sheet: a line of text over the two pictures."""
+    """Draw one cell of the sheet: a caption above the two frames."""
     width, height = size
     scale = np.asarray((width / plan.source.width, height / plan.source.height))
     shown = np.ascontiguousarray(before.rgb(size))
-    here = [track for track in plan.tracks if track.first <= before.index <= track.last]
-    for track in here:
+    tracks = [track for track in plan.tracks if track.first <= before.index <= track.last]
+    for track in tracks:
         box = track.boxes[before.index - track.first, 1:].reshape(2, 2) * scale
         low, high = np.rint(box).astype(int).tolist()
         cv2.rectangle(shown, low, high, _colour(track))
-    cell = np.full((_BAR + height, 2 * width + _GAP, 3), _PAPER, np.uint8)
-    cell[_BAR:, :width] = shown
-    cell[_BAR:, width + _GAP :] = after.rgb(size)
-    text = "  ".join([f"frame {before.index}", time, *(_label(track) for track in here)])
+    cell = np.full((_CAPTION_HEIGHT + height, 2 * width + _GAP, 3), _BACKGROUND, np.uint8)
+    cell[_CAPTION_HEIGHT:, :width] = shown
+    cell[_CAPTION_HEIGHT:, width + _GAP :] = after.rgb(size)
+    text = "  ".join([f"frame {before.index}", time, *(_label(track) for track in tracks)])
     face = cv2.FONT_HERSHEY_SIMPLEX
-    cv2.putText(cell, text, (4, _BAR - 6), face, 0.42, _INK, 1, cv2.LINE_AA)
+    cv2.putText(cell, text, (4, _CAPTION_HEIGHT - 6), face, 0.42, _TEXT, 1, cv2.LINE_AA)
     return cell
 
 
@@ -165,18 +158,18 @@ def _colour(track: PlanTrack) -> tuple[int, int, int]:
 
 
 def _label(track: PlanTrack) -> str:
-    """Number, person and doubt of a track; the font has no letters beyond ASCII."""
+    """Return number, person and uncertainty of a track; the font has ASCII letters only."""
     name = (track.person or "").encode("ascii", "replace").decode()
-    doubt = "?" if track.uncertain else ""
-    return f"#{track.id}{doubt} {name}".rstrip()
+    mark = "?" if track.uncertain else ""
+    return f"#{track.id}{mark} {name}".rstrip()
 
 
 def _table(cells: list[Image], columns: int) -> Image:
-    """Cells of one size in rows, with gaps between them and around."""
+    """Lay out cells of one size in rows, with gaps between and around them."""
     height, width = cells[0].shape[:2]
     rows = -(-len(cells) // columns)
     size = (rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, 3)
-    sheet = np.full(size, _PAPER, np.uint8)
+    sheet = np.full(size, _BACKGROUND, np.uint8)
     for number, cell in enumerate(cells):
         y = _GAP + number // columns * (height + _GAP)
         x = _GAP + number % columns * (width + _GAP)

@@ -1,54 +1,58 @@
-"""Cuts and gradual transitions as a network sees them: TransNet V2 by ONNX Runtime.
+"""Cuts and gradual transitions by a network, TransNet V2.
 
 Method: Soucek and Lokoc, "TransNet V2: An effective deep network architecture for fast shot
-transition detection", https://arxiv.org/abs/2008.04838. It sees windows of tiny pictures, and of
-each window the probabilities in the middle count.
+transition detection", https://arxiv.org/abs/2008.04838. The network takes windows of tiny frames.
+Only the probabilities in the middle of each window are used.
 """
 
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ModelError
 from app.networks.sessions import Device, open_session
-from app.packs.input_size import TRANSNET_SIZE
 from app.types import Frame, Image, Size
 
-THRESHOLD = 0.5
+_FRAME_SIZE: Final = (48, 27)
+"""Width and height of the frames that the network takes."""
+_THRESHOLD: Final = 0.5
 """As published."""
-WINDOW = 100
-"""Frames that are looked at together; as published. In shorter windows fewer cuts are found."""
-STEP = 50
-"""Frames that count in each window; as published."""
-FUTURE = 12
-"""Frames after those that count. It is 25 as published; with 12 as many cuts were found."""
-LONGEST = 6
-"""Frames in a row that are one transition at most: the network marks up to three of a dissolve."""
-_CERTAIN = 2.0
-"""More than any probability: pictures of another size are another shot."""
+WINDOW: Final = 100
+"""Frames in a window; as published. With shorter windows fewer cuts are found."""
+MAX_STEP: Final = 50
+"""Frames of a window whose probabilities are used; as published."""
+FUTURE_FRAMES: Final = 12
+"""Frames of a window after those. As published it is 25; with 12, as many cuts were found."""
+MAX_TRANSITION: Final = 6
+"""Marked frames in a row that are one transition at most. The network marks up to three frames of a
+dissolve."""
+_CERTAIN: Final = 2.0
+"""More than any probability: a frame with another size begins another shot."""
 
 
 class TransNetShots:
     """``ShotDetector`` over the converted TransNet V2.
 
-    The network marks the middle of a transition; of a cut it marks the last frame before it. So a
-    new shot begins after a marked frame. Where several frames in a row are marked, it begins after
-    the most probable one alone: it is one transition, several cuts would leave shots of single
-    frames in which nobody is recognised, and in its middle the new picture is as strong as the old
-    one, so each side has the frames in which its own faces are seen best.
+    The network marks the middle of a transition, and the last frame before a cut. A new shot
+    therefore begins after a marked frame. If several frames in a row are marked, they are one
+    transition, and the new shot begins after the most probable frame. In the middle of a transition
+    both images are equally strong, so that each shot gets the frames that show its faces best.
+    Several cuts would leave shots of single frames, in which no person is recognised.
 
     Args:
-        model: the file of weights, or its bytes.
-        threshold: the least probability of a transition, 0..1.
-        step: frames that count in each window, 1..50. A smaller step has less latency and finds
-            about as much, but each frame is looked at ``WINDOW / step`` times.
-        threads: at most; default: the CPUs this process may use.
+        model: the path or the bytes of an ONNX file.
+        threshold: the lowest probability of a transition, 0..1.
+        step: frames of each window whose probabilities are used, 1..50. A smaller step reduces the
+            latency and finds about as many cuts, but each frame is processed ``WINDOW / step``
+            times.
+        threads: the maximum number of threads; default: the CPUs this process may use.
         device: where to run.
 
     Raises:
         ValueError: the threshold or the step is out of range.
-        DeviceError: the GPU that was asked for cannot be used.
+        DeviceError: a GPU was requested, but cannot be used.
         ModelError: the runtime cannot load the model.
     """
 
@@ -56,40 +60,41 @@ class TransNetShots:
         self,
         model: Path | bytes,
         *,
-        threshold: float = THRESHOLD,
-        step: int = STEP,
+        threshold: float = _THRESHOLD,
+        step: int = MAX_STEP,
         threads: int | None = None,
         device: Device = "cpu",
     ) -> None:
         if not 0 < threshold < 1:
             raise ValueError(f"threshold: expected between 0 and 1, got {threshold}")
-        if not 1 <= step <= STEP:
-            raise ValueError(f"step: expected 1 to {STEP}, got {step}")
+        if not 1 <= step <= MAX_STEP:
+            raise ValueError(f"step: expected 1 to {MAX_STEP}, got {step}")
         self._session = open_session(model, threads, device)
         self._threshold = threshold
         self._step = step
-        self._past = WINDOW - step - FUTURE
+        self._past = WINDOW - step - FUTURE_FRAMES
         self._start()
 
     def _start(self) -> None:
         self._size: Size | None = None
         self._thumbnails: list[Image] = []
         self._known = 0
-        """Frames whose probabilities are known; the thumbnails begin ``_past`` frames earlier."""
+        """Frames with known probabilities. The thumbnails begin ``_past`` frames earlier."""
         self._resized: set[int] = set()
+        """Indices of frames with another size than the frame before."""
         self._run: list[tuple[float, int]] = []
-        """Probabilities and numbers of the last known frames, as long as they are marked."""
+        """Probabilities and indices of the marked frames that end with the last known frame."""
 
     @property
     def latency(self) -> int:
-        """How many later frames may have to be pushed before a cut is told.
+        """How many more frames may be needed before a cut is returned.
 
-        A frame waits for its window to be full, and a marked one for the end of the transition.
+        A frame waits until its window is full, and a marked one also for the end of the transition.
         """
-        return self._step + FUTURE + LONGEST - 3
+        return self._step + FUTURE_FRAMES + MAX_TRANSITION - 3
 
     def push(self, frame: Frame) -> list[int]:
-        """Take the next frame; return the cuts that are certain now.
+        """Add the next frame; return the cuts that are certain now.
 
         Raises:
             ModelError: the runtime fails.
@@ -97,7 +102,7 @@ class TransNetShots:
         if self._size is not None and self._size != frame.size:
             self._resized.add(frame.index)
         self._size = frame.size
-        thumbnail = frame.rgb(TRANSNET_SIZE)
+        thumbnail = frame.rgb(_FRAME_SIZE)
         if not self._thumbnails:
             self._known = frame.index
             self._thumbnails += [thumbnail] * self._past
@@ -107,13 +112,15 @@ class TransNetShots:
         return self._advance(self._step)
 
     def flush(self) -> list[int]:
-        """Decide the last frames as if the last one went on, and forget the video.
+        """Return the cuts in the last frames, and reset the detector for another video.
+
+        The last frame is repeated to fill the window.
 
         Raises:
             ModelError: the runtime fails.
         """
         cuts = []
-        # after the last frame no shot can begin
+        # No shot can begin after the last frame.
         while (left := len(self._thumbnails) - self._past - 1) > 0:
             cuts += self._advance(min(left, self._step))
         cuts += self._end_run()
@@ -121,15 +128,15 @@ class TransNetShots:
         return cuts
 
     def _advance(self, count: int) -> list[int]:
-        """Look at a window, and settle the first ``count`` frames of those that count in it."""
-        there = self._thumbnails[:WINDOW]
-        window = np.stack(there + there[-1:] * (WINDOW - len(there)))
+        """Process a window and decide its next ``count`` frames; return the cuts."""
+        thumbnails = self._thumbnails[:WINDOW]
+        window = np.stack(thumbnails + thumbnails[-1:] * (WINDOW - len(thumbnails)))
         probabilities = self._probabilities(window)[self._past : self._past + count]
         del self._thumbnails[:count]
-        return [cut for value in probabilities for cut in self._settle(float(value))]
+        return [cut for value in probabilities for cut in self._decide(float(value))]
 
-    def _settle(self, probability: float) -> list[int]:
-        """Take the probability of the next frame; return the cut that is certain by it."""
+    def _decide(self, probability: float) -> list[int]:
+        """Add the probability of the next frame; return the cut that is certain now, if any."""
         index = self._known
         self._known += 1
         if self._known in self._resized:
@@ -138,15 +145,15 @@ class TransNetShots:
         if probability < self._threshold:
             return self._end_run()
         self._run.append((probability, index))
-        return self._end_run() if len(self._run) == LONGEST else []
+        return self._end_run() if len(self._run) == MAX_TRANSITION else []
 
     def _end_run(self) -> list[int]:
-        """The cut of the marked frames, if there are any."""
+        """End the run of marked frames; return its cut, if any."""
         run, self._run = self._run, []
         return [1 + max(run, key=lambda marked: marked[0])[1]] if run else []
 
     def _probabilities(self, window: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Of each frame of a window the probability that it is the middle of a transition."""
+        """Return the probability of each frame that it is the middle of a transition."""
         try:
             found = self._session.run(["transitions"], {"frames": window})[0]
         except Exception as error:

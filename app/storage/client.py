@@ -1,11 +1,11 @@
 """The client of S3, and its errors as ours."""
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from app.errors import DiskFull, PlaceError, StorageError
+from app.files import is_disk_full
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -16,7 +16,6 @@ READ_SECONDS = 10.0
 WRITE_SECONDS = 60.0
 """S3 may take its time to put an object together of its parts."""
 _CONNECTIONS = 10
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _REFUSED = {
     403: "access is denied; give the role the permission",
     404: "is not there; check the name",
@@ -77,7 +76,7 @@ def translated(label: str) -> Iterator[None]:
     except (exceptions.ParamValidationError, exceptions.InvalidRegionError) as error:
         raise PlaceError(f"{label}: cannot be asked for: {type(error).__name__}") from error
     except (exceptions.BotoCoreError, Boto3Error, OSError) as error:
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if isinstance(error, OSError) and is_disk_full(error):
             raise DiskFull(f"{label}: no room left on the disk; free some") from error
         raise StorageError(f"{label}: S3 fails: {type(error).__name__}; try again") from error
 

@@ -1,15 +1,20 @@
 """An object of S3 as a file: read where it lies, block by block, a little ahead."""
 
+import hashlib
 import io
+import os
+import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from app.errors import FaceBlurError, StorageError
+from app.files import is_disk_full
 from app.storage.client import translated
 from app.storage.uri import S3Uri
 
@@ -30,9 +35,9 @@ _BUFFER = 256 << 10
 class RemoteFile:
     """An object of S3; implements the contract ``MediaFile``. To be used as a context.
 
-    All its readers share the blocks, so that two passes side by side fetch them once. An object
-    that changes is an error, and after any error nothing more is read. The threads that fetch end
-    with the context.
+    All readers share the blocks: some in memory, and with ``disk`` all of them in a temporary file,
+    so that each is fetched once. A change of the object is an error, and after any error nothing
+    more is read. The threads that fetch end with the context.
 
     Args:
         client: of S3.
@@ -40,6 +45,7 @@ class RemoteFile:
         label: what messages and plans call it.
         check: called while a reader waits; raises what stops the work.
         block: bytes that are fetched at once.
+        disk: folder of the temporary file for blocks; None: they are only kept in memory.
 
     Raises:
         PlaceError: it is not there, or may not be read.
@@ -53,6 +59,8 @@ class RemoteFile:
         label: str,
         check: Callable[[], None],
         block: int = BLOCK,
+        *,
+        disk: Path | None = None,
     ) -> None:
         self._client, self._place, self._label = client, place, label
         self._check, self._block_size = check, block
@@ -61,7 +69,12 @@ class RemoteFile:
         self.size = int(head["ContentLength"])
         self.etag = str(head["ETag"])
         self._failure: FaceBlurError | None = None
+        self._hash = hashlib.sha256()
+        self._hashed = 0
         self._lock = threading.Lock()
+        self._stored: set[int] = set()
+        # closed at the end of the context
+        self._disk = None if disk is None else tempfile.TemporaryFile(dir=disk)  # noqa: SIM115
         self._blocks: OrderedDict[int, Future[bytes]] = OrderedDict()
         self._closing = threading.Event()
         self._fetchers = ThreadPoolExecutor(1 + _AHEAD, thread_name_prefix="fetch-ahead")
@@ -84,7 +97,21 @@ class RemoteFile:
 
     def open(self, mode: Literal["rb"], /) -> io.BufferedReader:  # noqa: ARG002 - as of a path
         """A reader of its own, at the first byte."""
-        return io.BufferedReader(_Reader(self), _BUFFER)
+        return io.BufferedReader(_Reader(self), min(_BUFFER, self._block_size))
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the object in hexadecimal.
+
+        Blocks are hashed as they are read in order, so that a pass from the first byte to the last
+        costs no second one; blocks that were skipped are read now.
+
+        Raises:
+            FaceBlurError: as ``read_at``.
+        """
+        while self._hashed * self._block_size < self.size:
+            self.read_at(self._hashed * self._block_size, 1)
+        return self._hash.hexdigest()
 
     def check_read(self) -> None:
         """Raise again what any reader met: a library in between may have taken it for an end.
@@ -114,12 +141,43 @@ class RemoteFile:
             raise
 
     def _block(self, number: int) -> bytes:
+        data = self._stored_block(number)
+        if data is None:
+            data = self._fetched_block(number)
+        with self._lock:
+            if number == self._hashed:
+                self._hash.update(data)
+                self._hashed += 1
+        return data
+
+    def _stored_block(self, number: int) -> bytes | None:
+        """The block from the temporary file, None if it is not there."""
+        if self._disk is None or number not in self._stored:
+            return None
+        first = number * self._block_size
+        return os.pread(self._disk.fileno(), min(self._block_size, self.size - first), first)
+
+    def _store(self, number: int, data: bytes) -> None:
+        """Keep a block in the temporary file."""
+        if self._disk is None:
+            return
+        try:
+            written = os.pwrite(self._disk.fileno(), data, number * self._block_size)
+        except OSError as error:
+            if is_disk_full(error):  # then it is fetched again when it is needed again
+                return
+            raise
+        if written == len(data):
+            self._stored.add(number)
+
+    def _fetched_block(self, number: int) -> bytes:
         with self._lock:
             future = self._wanted(number)
             if number - 1 in self._blocks:  # somebody reads on and on
                 last = (self.size - 1) // self._block_size
                 for later in range(number + 1, min(number + _AHEAD, last) + 1):
-                    self._wanted(later)
+                    if later not in self._stored:
+                        self._wanted(later)
             while len(self._blocks) > _KEPT:
                 self._blocks.popitem(last=False)
         while not future.done():
@@ -139,12 +197,15 @@ class RemoteFile:
         last = min(first + self._block_size, self.size) - 1
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return self._get(first, last)
+                data = self._get(first, last)
             except StorageError as error:
                 # What boto3 itself has tried again already is not tried once more.
                 is_final = not isinstance(error, _Broken) or attempt == _ATTEMPTS
                 if is_final or self._closing.wait(attempt * 0.2):
                     raise
+            else:
+                self._store(number, data)
+                return data
         raise AssertionError("the last attempt returns or raises")
 
     def _get(self, first: int, last: int) -> bytes:
@@ -177,6 +238,8 @@ class RemoteFile:
         self._closing.set()
         self._fetchers.shutdown(cancel_futures=True)
         self._blocks.clear()
+        if self._disk is not None:
+            self._disk.close()
 
 
 class _Broken(StorageError):

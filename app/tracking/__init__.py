@@ -1,1 +1,1 @@
-"""Follow faces through a shot: looks, association, sampling, stitching, interpolation."""
+"""Face tracking within a shot: when to look, association, stitching and interpolation."""

@@ -1,67 +1,78 @@
-"""Which face of one look is which face of another: cost, gate and assignment."""
+"""Match faces between two looks: pair costs, gating and optimal one-to-one assignment."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.geometry import centres
-from app.tracking.assignment import assign
 from app.types import Boxes
 
 FORBIDDEN = 1e6
-NEAREST_REACH = 0.6
+"""Cost of a pair that the gate rejects."""
+MIN_REACH = 0.6
 REACH_PER_FRAME = 0.12
-FURTHEST_REACH = 1.8
-GROWTH = 0.5
-GROWTH_PER_FRAME = 0.04
+MAX_REACH = 1.8
+"""Gate on the distance between centres, in units of the pair's mean side. It widens with time."""
+MAX_SIZE_CHANGE = 0.5
+SIZE_CHANGE_PER_FRAME = 0.04
+"""Gate on the absolute log ratio of the sides. It widens with time."""
+
+Pair = tuple[int, int]
+"""Row and column."""
 
 
-def sides(boxes: Boxes) -> NDArray[np.float32]:
-    """Geometric mean of width and height, (N,) pixels, at least one pixel.
+def mean_sides(boxes: Boxes) -> NDArray[np.float32]:
+    """Return the geometric mean of width and height, (N,) pixels, at least one pixel.
 
-    >>> sides(np.float32([[0, 0, 4, 9], [5, 5, 5, 5]])).tolist()
+    >>> mean_sides(np.float32([[0, 0, 4, 9], [5, 5, 5, 5]])).tolist()
     [6.0, 1.0]
     """
     extents = np.maximum(boxes[:, 2:] - boxes[:, :2], 1)
     return np.asarray(np.sqrt(extents[:, 0] * extents[:, 1]), np.float32)
 
 
-def distances(a: Boxes, b: Boxes) -> NDArray[np.float32]:
-    """Distance of centres of each pair in units of the pair's mean side: (N, M).
+def centre_distances(a: Boxes, b: Boxes) -> NDArray[np.float32]:
+    """Return the distance between the centres of each pair, (N, M), in units of their mean side.
 
-    >>> distances(np.float32([[0, 0, 10, 10]]), np.float32([[5, 0, 15, 10]])).tolist()
+    >>> centre_distances(np.float32([[0, 0, 10, 10]]), np.float32([[5, 0, 15, 10]])).tolist()
     [[0.5]]
     """
-    apart = np.linalg.norm(centres(a)[:, None] - centres(b)[None], axis=2)
-    return np.asarray(apart / ((sides(a)[:, None] + sides(b)[None]) / 2), np.float32)
+    distances = np.linalg.norm(centres(a)[:, None] - centres(b)[None], axis=2)
+    sides = (mean_sides(a)[:, None] + mean_sides(b)[None]) / 2
+    return np.asarray(distances / sides, np.float32)
 
 
-def growths(a: Boxes, b: Boxes) -> NDArray[np.float32]:
-    """How different the sizes of each pair are: absolute log ratio of the sides, (N, M).
+def size_changes(a: Boxes, b: Boxes) -> NDArray[np.float32]:
+    """Return the absolute log ratio of the sides of each pair, (N, M).
 
-    >>> growths(np.float32([[0, 0, 10, 10]]), np.float32([[0, 0, 20, 20]])).round(2).tolist()
+    >>> size_changes(np.float32([[0, 0, 10, 10]]), np.float32([[0, 0, 20, 20]])).round(2).tolist()
     [[0.6899999976158142]]
     """
-    return np.asarray(np.abs(np.log(sides(a))[:, None] - np.log(sides(b))[None]), np.float32)
+    logs = np.log(mean_sides(a))[:, None] - np.log(mean_sides(b))[None]
+    return np.asarray(np.abs(logs), np.float32)
 
 
-def costs(a: Boxes, b: Boxes, gap: int) -> NDArray[np.float32]:
-    """Cost of taking each pair for one face seen ``gap`` frames apart: (N, M).
+def pair_costs(a: Boxes, b: Boxes, gap: int) -> NDArray[np.float32]:
+    """Return the cost (N, M) of treating each pair as one face seen ``gap`` frames apart.
 
-    A pair beyond the gate (too far, or too different in size, for so short a time) costs
-    ``FORBIDDEN``. The gate is wide on purpose: a wrong pair does not survive the look at the
-    middle of its interval, a pair that was never formed costs many looks.
+    Pairs outside the gate (too far apart, or too different in size, for the time) cost
+    ``FORBIDDEN``. The gate is deliberately wide: a wrong pair is rejected by the next look, halfway
+    between the two, but a missing pair costs many extra looks.
     """
-    far, grown = distances(a, b), growths(a, b)
-    reach = min(NEAREST_REACH + REACH_PER_FRAME * gap, FURTHEST_REACH)
-    cost = far + grown
-    cost[(far > reach) | (grown > GROWTH + GROWTH_PER_FRAME * gap)] = FORBIDDEN
+    distance, change = centre_distances(a, b), size_changes(a, b)
+    reach = min(MIN_REACH + REACH_PER_FRAME * gap, MAX_REACH)
+    max_change = MAX_SIZE_CHANGE + SIZE_CHANGE_PER_FRAME * gap
+    cost = distance + change
+    cost[(distance > reach) | (change > max_change)] = FORBIDDEN
     return cost
 
 
-def associate(a: Boxes, b: Boxes, gap: int) -> list[tuple[int, int]]:
-    """The cheapest one-to-one assignment of boxes (N, 4) to boxes (M, 4), inside the gate.
+def associate(a: Boxes, b: Boxes, gap: int) -> list[Pair]:
+    """Return the cheapest one-to-one assignment of boxes (N, 4) to boxes (M, 4), as index pairs.
 
-    Returns pairs of indices. Optimal over all pairs.
+    The result is optimal over all pairs inside the gate (see ``pair_costs``).
 
     >>> first = np.float32([[0, 0, 10, 10], [20, 0, 30, 10]])
     >>> associate(first, first[::-1], 1)
@@ -69,4 +80,55 @@ def associate(a: Boxes, b: Boxes, gap: int) -> list[tuple[int, int]]:
     >>> associate(first, np.float32([[90, 90, 99, 99]]), 1)
     []
     """
-    return assign(costs(a, b, gap), FORBIDDEN)
+    return assign(pair_costs(a, b, gap), FORBIDDEN)
+
+
+def assign(cost: NDArray[Any], limit: float) -> list[Pair]:
+    """Return the pairs (row, column) of the cheapest assignment that cost less than ``limit``.
+
+    ``cost`` is (N, M). Pairs at or above ``limit`` are impossible; they must cost so much that no
+    optimal assignment prefers one. Pairs are sorted by row. Optimal (scipy's
+    ``linear_sum_assignment``).
+
+    >>> assign(np.array([[0.1, 9.0], [0.2, 9.0]]), 9.0)
+    [(0, 0)]
+    """
+    possible = cost < limit
+    if (possible.sum(axis=0) <= 1).all() and (possible.sum(axis=1) <= 1).all():
+        return [(int(i), int(j)) for i, j in np.argwhere(possible)]
+    # Importing scipy takes as long as the rest of the start-up; most frames do not need it.
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415
+
+    rows, columns = linear_sum_assignment(cost)
+    pairs = zip(rows.tolist(), columns.tolist(), strict=True)
+    return [(i, j) for i, j in pairs if possible[i, j]]
+
+
+def assign_sparse(costs: Mapping[Pair, float], limit: float) -> list[Pair]:
+    """Return the cheapest assignment when few pairs are possible: those in ``costs``.
+
+    Pairs that cost ``limit`` or more are impossible, and an unmatched row costs ``limit``, so that
+    one good pair can be better than two bad ones. Time grows with the number of pairs, not with
+    rows times columns (scipy's ``min_weight_full_bipartite_matching``, with an extra column per row
+    that stands for "unmatched").
+
+    >>> assign_sparse({(0, 7): 0.3, (5, 7): 0.2, (9, 1): 0.5}, 1e6)
+    [(5, 7), (9, 1)]
+    """
+    pairs = sorted(pair for pair, cost in costs.items() if cost < limit)
+    rows, row = np.unique([i for i, _ in pairs], return_inverse=True)
+    columns, column = np.unique([j for _, j in pairs], return_inverse=True)
+    if len(rows) == len(columns) == len(pairs):
+        return pairs
+    from scipy.sparse import coo_array  # noqa: PLC0415 - see ``assign``
+    from scipy.sparse.csgraph import min_weight_full_bipartite_matching  # noqa: PLC0415
+
+    weight = np.array([costs[pair] for pair in pairs])
+    unmatched = np.arange(len(rows))
+    # Sparse graphs treat a weight of 0 as a missing edge, so shift all weights to 1 and above.
+    weights = np.concatenate([weight, np.full(len(rows), limit)]) - weight.min() + 1
+    edges = np.concatenate([row, unmatched]), np.concatenate([column, len(columns) + unmatched])
+    shape = (len(rows), len(columns) + len(rows))
+    graph = coo_array((weights, edges), shape).tocsr()
+    chosen = zip(*min_weight_full_bipartite_matching(graph), strict=True)
+    return [(int(rows[i]), int(columns[j])) for i, j in chosen if j < len(columns)]

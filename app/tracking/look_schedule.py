@@ -1,4 +1,4 @@
-"""Samplers: when the next whole look is due. No stretch of frames stays unverified in between."""
+"""Samplers: decide when the next full look is due, at most a fixed time after the last one."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -10,70 +10,71 @@ from numpy.typing import NDArray
 
 from app.types import Frame
 
-THUMBNAIL = (64, 36)
+THUMBNAIL_SIZE = (64, 36)
 CHANGED_LEVELS = 24
-"""Grey levels (of 255) by which a point of the thumbnail has changed beyond noise and light."""
-CHANGED_PART = 0.3
-"""Part of the thumbnail that has to change for an early look."""
-SHORTEST = Fraction(3, 20)
-"""Seconds between comparisons, and below which no look is early: glances see what comes and goes
-faster."""
+"""Grey levels (of 255) from which a change of a thumbnail pixel is more than noise or light."""
+CHANGED_FRACTION = 0.3
+"""Fraction of the thumbnail that must change for an early look."""
+MIN_INTERVAL = Fraction(3, 20)
+"""Seconds between comparisons, and the least time before an early look. The quick looks in between
+find faces that come and go faster."""
 
 
-class Cadence(Protocol):
-    """Decides at each frame whether it must be looked at as a whole."""
+class LookSchedule(Protocol):
+    """Decide for each frame whether it needs a full look."""
 
     def restart(self, frame: Frame) -> None:
-        """``frame`` has been looked at."""
+        """Record a full look at ``frame``."""
 
     def due(self, frame: Frame) -> bool:
-        """Whether this later frame is to be looked at."""
+        """Return whether this later frame needs a full look."""
 
 
 class EveryFrame:
-    """Looks at every frame: the slowest and surest way, and the reference for the others."""
+    """Look at every frame: the slowest and safest schedule, and the reference for the others."""
 
     def restart(self, frame: Frame) -> None:
-        """Nothing to remember."""
+        """Do nothing: there is no state."""
 
-    def due(self, frame: Frame) -> bool:  # noqa: ARG002 - the contract's signature
-        """Always."""
+    def due(self, frame: Frame) -> bool:  # noqa: ARG002 - the protocol's signature
+        """Return True."""
         return True
 
 
-class AdaptiveCadence:
-    """Looks after ``longest`` seconds, or when the picture has changed a good deal before that."""
+class AdaptiveSchedule:
+    """Look after ``longest`` seconds, or earlier when the image has changed a lot."""
 
     def __init__(self, longest: Fraction, time_base: Fraction) -> None:
         self._longest = longest / time_base
-        self._shortest = min(SHORTEST, longest) / time_base
-        self._since = self._compared = 0
-        self._picture: NDArray[np.uint8] | None = None
+        self._shortest = min(MIN_INTERVAL, longest) / time_base
+        self._looked_at = self._compared_at = 0
+        self._thumbnail: NDArray[np.uint8] | None = None
 
     def restart(self, frame: Frame) -> None:
-        """Compare the next frames with this one."""
-        self._since = self._compared = frame.pts
-        self._picture = _thumbnail(frame)
+        """Record a full look at ``frame``; later frames are compared with it."""
+        self._looked_at = self._compared_at = frame.pts
+        self._thumbnail = _thumbnail(frame)
 
     def due(self, frame: Frame) -> bool:
-        """Whether ``frame`` is too late after the last look, or too different from it."""
-        if self._picture is None or frame.pts - self._since >= self._longest:
+        """Return whether ``frame`` is too long after the last look, or too different from it."""
+        if self._thumbnail is None or frame.pts - self._looked_at >= self._longest:
             return True
-        if frame.pts - self._compared < self._shortest:
+        if frame.pts - self._compared_at < self._shortest:
             return False
-        self._compared = frame.pts
-        change = cv2.absdiff(_thumbnail(frame), self._picture)
-        return bool(np.mean(change > CHANGED_LEVELS) > CHANGED_PART)
+        self._compared_at = frame.pts
+        change = cv2.absdiff(_thumbnail(frame), self._thumbnail)
+        return bool(np.mean(change > CHANGED_LEVELS) > CHANGED_FRACTION)
 
 
 def _thumbnail(frame: Frame) -> NDArray[np.uint8]:
     width, height = frame.size
-    small = frame.rgb((min(width, THUMBNAIL[0]), min(height, THUMBNAIL[1])))
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+    size = min(width, THUMBNAIL_SIZE[0]), min(height, THUMBNAIL_SIZE[1])
+    return np.asarray(cv2.cvtColor(frame.rgb(size), cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-SAMPLERS: dict[str, Callable[[Fraction, Fraction], Cadence]] = {
-    "adaptive": AdaptiveCadence,
+SAMPLERS: dict[str, Callable[[Fraction, Fraction], LookSchedule]] = {
+    "adaptive": AdaptiveSchedule,
     "every": lambda longest, time_base: EveryFrame(),  # noqa: ARG005 - one signature for all
 }
-"""Samplers by name: from the longest time between looks in seconds, and the time base."""
+"""Samplers by the setting ``sampling``. Arguments: longest time between looks in seconds, and the
+time base."""

@@ -1,4 +1,4 @@
-"""What is seen of faces: single observations, and trails of observations of one face."""
+"""Observations of faces in single frames, and tracklets: runs of observations of one face."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -7,13 +7,13 @@ import numpy as np
 
 from app.types import Boxes, Faces, Landmarks
 
-STEADY = 12
-"""Observations further apart than this many frames say nothing about the present speed."""
+MAX_SPEED_GAP = 12
+"""Frames between two observations up to which they still give a speed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
-    """One face as a detector saw it in one frame. Compared by identity.
+    """One detected face in one frame. Compared by identity.
 
     ``box`` (4,) xyxy pixels, ``landmarks`` (5, 2) pixels, ``score`` in 0..1.
     """
@@ -25,7 +25,7 @@ class Observation:
 
 
 def observe(frame: int, faces: Faces) -> list[Observation]:
-    """The faces of one frame as observations."""
+    """Return the faces of one frame as observations."""
     return [
         Observation(frame, box, float(score), landmarks)
         for box, score, landmarks in zip(faces.boxes, faces.scores, faces.landmarks, strict=True)
@@ -33,13 +33,13 @@ def observe(frame: int, faces: Faces) -> list[Observation]:
 
 
 def boxes_of(observations: Iterable[Observation]) -> Boxes:
-    """Boxes of observations, (N, 4)."""
+    """Return the boxes of observations, (N, 4)."""
     return np.asarray([o.box for o in observations], np.float32).reshape(-1, 4)
 
 
 @dataclass(slots=True)
-class Trail:
-    """Observations of one face in one shot, in order of time; never empty."""
+class Tracklet:
+    """Observations of one face in one shot, sorted by frame; never empty."""
 
     observations: list[Observation] = field(default_factory=list)
 
@@ -55,31 +55,31 @@ class Trail:
 
     @property
     def score(self) -> float:
-        """The best score of any observation."""
+        """The highest detection score."""
         return max(o.score for o in self.observations)
 
-    def predicted(self, frame: int) -> Boxes:
-        """Where the box (4,) is expected at a later frame: it keeps half of its speed.
+    def predict(self, frame: int) -> Boxes:
+        """Return the box (4,) expected at a later frame, at half of the last speed.
 
-        Half, because faces that move fast mostly slow down or turn; the look around the
-        prediction has room for both.
+        Half, because fast faces usually slow down or turn. The crop around the prediction is large
+        enough for both. The box moves by its own longer side at most.
         """
         newest = self.observations[-1]
         if len(self.observations) == 1:
             return newest.box
-        before = self.observations[-2]
-        gap = newest.frame - before.frame
-        if gap > STEADY:
+        previous = self.observations[-2]
+        gap = newest.frame - previous.frame
+        if gap > MAX_SPEED_GAP:
             return newest.box
-        shift = (newest.box - before.box) * ((frame - newest.frame) / gap / 2)
+        shift = (newest.box - previous.box) * ((frame - newest.frame) / gap / 2)
         limit = float(np.max(newest.box[2:] - newest.box[:2]))
         middle = np.clip((shift[:2] + shift[2:]) / 2, -limit, limit)
         return np.asarray(newest.box + np.tile(middle, 2), np.float32)
 
-    def coasting(self, frame: int) -> Boxes | None:
-        """Where the box (4,) would be at a frame before or after at an unchanging speed.
+    def extrapolate(self, frame: int) -> Boxes | None:
+        """Return the box (4,) at an earlier or later frame, at constant speed.
 
-        None where the speed is not known: two observations that are near each other tell it.
+        Return None if the speed is unknown, as that needs two observations close in time.
         """
         if len(self.observations) < 2:
             return None
@@ -87,7 +87,7 @@ class Trail:
         if frame < self.first:
             near, far = self.observations[0], self.observations[1]
         gap = near.frame - far.frame
-        if abs(gap) > STEADY:
+        if abs(gap) > MAX_SPEED_GAP:
             return None
         shift = (near.box - far.box) * ((frame - near.frame) / gap)
         return np.asarray(near.box + np.tile((shift[:2] + shift[2:]) / 2, 2), np.float32)

@@ -1,4 +1,4 @@
-"""Join trails of one face inside a shot that a short loss of sight has broken."""
+"""Join the tracklets of one face in a shot that was lost for a moment."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
@@ -6,73 +6,78 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from app.tracking.assignment import assign_some
-from app.tracking.association import FORBIDDEN, costs
-from app.tracking.observations import Trail
+from app.tracking.association import FORBIDDEN, assign_sparse, pair_costs
+from app.tracking.observations import Tracklet
 
-Likeness = Callable[[Trail, Trail], float | None]
-"""How much two trails look like one person, in units where 0 is undecided, above is for it and
-below against it; None when it is not known."""
+Affinity = Callable[[Tracklet, Tracklet], float | None]
+"""How much two tracklets look like one person: 0 is undecided, above 0 speaks for one person, below
+against it. None if unknown."""
 
-ALONE = 3.0
-"""Cost of a trail that goes on nowhere, in the units of ``costs``. Joins that cost more are between
-faces that are far from each other and of different sizes; two bad joins cost more than a good one
-and a trail that stays alone."""
-PATIENCE = 1.0
-"""Longest loss of sight in seconds that is bridged. The bridge hides the place where the face was
-last seen, on the way to where it is seen again."""
+END_COST = 3.0
+"""Cost of a tracklet without continuation, in the units of ``pair_costs``. A join above this cost
+links faces that are far apart and of different sizes. Two bad joins cost more than one good join
+and a tracklet that stays alone."""
+MAX_GAP_SECONDS = 1.0
+"""Longest loss that is bridged. In the gap, the track moves from the last box to the next one and
+hides what is there."""
 
 
-def _cost(early: Trail, late: Trail, likeness: Likeness) -> float:
+def _join_cost(early: Tracklet, late: Tracklet, affinity: Affinity) -> float:
     gap = late.first - early.last
-    place = early.predicted(late.first)[None]
-    here = late.observations[0].box[None]
-    last = early.observations[-1].box[None]
-    ways = (costs(place, here, gap), costs(last, here, gap), _coasting(early, late, gap))
-    cost = min(float(way[0, 0]) for way in ways)
+    predicted = early.predict(late.first)[None]
+    start = late.observations[0].box[None]
+    end = early.observations[-1].box[None]
+    costs = (
+        pair_costs(predicted, start, gap),
+        pair_costs(end, start, gap),
+        _constant_speed_cost(early, late, gap),
+    )
+    cost = min(float(one[0, 0]) for one in costs)
     if cost >= FORBIDDEN:
         return FORBIDDEN
-    alike = likeness(early, late)
-    if alike is None:
+    score = affinity(early, late)
+    if score is None:
         return cost
-    return FORBIDDEN if alike < -1 else cost - alike
+    return FORBIDDEN if score < -1 else cost - score
 
 
-def _coasting(early: Trail, late: Trail, gap: int) -> NDArray[np.float32]:
-    """Cost (1, 1) of a face that keeps its speed: what is too smeared to be found moves fast.
+def _constant_speed_cost(early: Tracklet, late: Tracklet, gap: int) -> NDArray[np.float32]:
+    """Return the cost (1, 1) of a face at constant speed: motion blur hides fast faces.
 
-    Both must be on the way of the other, as a guess so far from where it was seen is a bold one.
+    Each tracklet must lie on the extrapolated path of the other, as one extrapolation over such a
+    distance is unreliable.
     """
-    ahead, back = early.coasting(late.first), late.coasting(early.last)
+    ahead, back = early.extrapolate(late.first), late.extrapolate(early.last)
     if ahead is None or back is None:
         return np.full((1, 1), FORBIDDEN, np.float32)
-    here, last = late.observations[0].box[None], early.observations[-1].box[None]
-    return np.maximum(costs(ahead[None], here, gap), costs(back[None], last, gap))
+    start, end = late.observations[0].box[None], early.observations[-1].box[None]
+    return np.maximum(pair_costs(ahead[None], start, gap), pair_costs(back[None], end, gap))
 
 
-def stitch(trails: Sequence[Trail], patience: int, likeness: Likeness) -> list[Trail]:
-    """Join trails of one shot where one ends and another goes on.
+def stitch(tracklets: Sequence[Tracklet], max_gap: int, affinity: Affinity) -> list[Tracklet]:
+    """Join tracklets of one shot where one ends and another continues it.
 
-    At most ``patience`` frames later, at a place that can be reached, by an optimal assignment of
-    ends to beginnings. A ``likeness`` below -1 forbids a join.
+    A continuation begins at most ``max_gap`` frames later, within reach, and is chosen by an
+    optimal assignment of ends to beginnings. An ``affinity`` below -1 forbids a join.
     """
-    cost = {(i, j): _cost(trails[i], trails[j], likeness) for i, j in _apart(trails, patience)}
-    following = dict(assign_some(cost, ALONE))
-    heads = set(range(len(trails))) - set(following.values())
-    return [_joined(trails, head, following) for head in sorted(heads)]
+    candidates = _candidates(tracklets, max_gap)
+    cost = {(i, j): _join_cost(tracklets[i], tracklets[j], affinity) for i, j in candidates}
+    next_of = dict(assign_sparse(cost, END_COST))
+    heads = set(range(len(tracklets))) - set(next_of.values())
+    return [_joined(tracklets, head, next_of) for head in sorted(heads)]
 
 
-def _apart(trails: Sequence[Trail], patience: int) -> Iterator[tuple[int, int]]:
-    """Pairs of trails of which the second begins up to ``patience`` frames after the first."""
-    order = sorted(range(len(trails)), key=lambda number: trails[number].first)
-    firsts = [trails[number].first for number in order]
-    for i, early in enumerate(trails):
-        after = bisect_right(firsts, early.last), bisect_right(firsts, early.last + patience)
+def _candidates(tracklets: Sequence[Tracklet], max_gap: int) -> Iterator[tuple[int, int]]:
+    """Yield index pairs where the second begins 1 to ``max_gap`` frames after the first ends."""
+    order = sorted(range(len(tracklets)), key=lambda number: tracklets[number].first)
+    firsts = [tracklets[number].first for number in order]
+    for i, early in enumerate(tracklets):
+        after = bisect_right(firsts, early.last), bisect_right(firsts, early.last + max_gap)
         yield from ((i, j) for j in order[slice(*after)])
 
 
-def _joined(trails: Sequence[Trail], head: int, following: dict[int, int]) -> Trail:
-    observations = list(trails[head].observations)
-    while (head := following.get(head, -1)) >= 0:
-        observations += trails[head].observations
-    return Trail(observations)
+def _joined(tracklets: Sequence[Tracklet], head: int, next_of: dict[int, int]) -> Tracklet:
+    observations = list(tracklets[head].observations)
+    while (head := next_of.get(head, -1)) >= 0:
+        observations += tracklets[head].observations
+    return Tracklet(observations)

@@ -14,10 +14,10 @@ import numpy as np
 from app.config import ServiceSettings, Settings
 from app.errors import MediaTooLarge, UsageError
 from app.faces.alignment import align
-from app.faces.quality import lit
+from app.faces.quality import brighten_dark
 from app.identity.gallery import Gallery
 from app.pipeline import FaceBlur, Parts, default_output, give_back_memory, load_people
-from app.pipeline.face_looker import PictureLooker
+from app.pipeline.face_looker import FaceLooker
 from app.plan import Plan, write_plan
 from app.types import Embeddings, Faces, Frame, Image, MediaInfo, Progress
 from app.video import CONTENT_TYPES, Media, open_source
@@ -195,14 +195,14 @@ def write_faces(media: Media, info: MediaInfo, parts: Parts, target: Path) -> di
 
 
 def _embedded_faces(frame: Frame, parts: Parts) -> tuple[Faces, Embeddings]:
-    found = PictureLooker(parts.detector, {0: frame}).whole(0)
+    found = FaceLooker(parts.detector, {0: frame}).detect_all(0)
     faces = found.take(np.flatnonzero(found.scores >= MIN_FACE_SCORE))
     assert parts.recogniser is not None  # noqa: S101 - the service always loads it
     if not len(faces):
         return faces, np.zeros((0, parts.recogniser.dimension), np.float32)
     image: Image = frame.rgb()
     chips = align(image, faces.landmarks, parts.recogniser.template, parts.recogniser.chip_size)
-    return faces, parts.recogniser.embed([lit(chip) for chip in chips])
+    return faces, parts.recogniser.embed([brighten_dark(chip) for chip in chips])
 
 
 def _face_report(faces: Faces, embeddings: Embeddings, number: int) -> dict[str, Any]:

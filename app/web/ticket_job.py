@@ -62,7 +62,9 @@ class TicketJob:
         began = time.monotonic()
         with (
             _refusals_told(),
-            RemoteFile(make_client(), ticket.source, "the input", self._check) as source,
+            RemoteFile(
+                make_client(), ticket.source, "the input", self._check, disk=self._folder
+            ) as source,
         ):
             self._check_size(source.size)
             gallery = self._gallery(ticket, settings)

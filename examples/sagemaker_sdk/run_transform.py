@@ -2,8 +2,8 @@
 
     python run_transform.py IMAGE_URI ROLE_ARN s3://BUCKET/input/ s3://BUCKET/output/ [TYPE]
 
-It needs an environment of its own (see README.md). The scripts of Face blur do more: they check
-settings and limits before anything is made, stop a job on Ctrl-C, and check its results.
+It needs a separate environment (see README.md). The scripts of Face blur do more: they check
+settings and limits first, stop a job on Ctrl-C, and check its results.
 """
 
 import sys
@@ -14,7 +14,7 @@ from sagemaker.core.helper.session_helper import Session
 from sagemaker.core.transformer import Transformer
 
 TAGS = [{"Key": "face-blur:project", "Value": "face-blur"}]
-# Parts of the SDK report their calls to its makers unless they are told not to.
+# Parts of the SDK report calls to its makers, unless this is set.
 QUIET = {
     "SchemaVersion": "1.0",
     "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}},
@@ -22,8 +22,8 @@ QUIET = {
 
 
 def run(image: str, role: str, source: str, target: str, kind: str = "ml.g4dn.xlarge") -> str:
-    """Hide every face in all videos below ``source``; returns the name of the job."""
-    # Without a bucket of its own the session would make one to upload code to.
+    """Hide every face in all videos below ``source``; return the name of the job."""
+    # Without a bucket, the session would create one to upload code to.
     session = Session(boto3.Session(), default_bucket=target.split("/")[2], sagemaker_config=QUIET)
     name = f"face-blur-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
     session.sagemaker_client.create_model(
@@ -36,14 +36,14 @@ def run(image: str, role: str, source: str, target: str, kind: str = "ml.g4dn.xl
     gpu = kind.startswith(("ml.g", "ml.p"))
     transformer = Transformer(
         name, 1, kind, output_path=target, assemble_with="None", max_concurrent_transforms=1,
-        max_payload=0,  # of any size, in chunks; the default of 6 MB is too little for a film
+        max_payload=0,  # any size, sent in chunks; the default is 6 MB
         env={"FACE_BLUR_EFFECT": "solid"} | ({"FACE_BLUR_DEVICE": "cuda"} if gpu else {}),
         tags=TAGS, base_transform_job_name="face-blur", sagemaker_session=session,
-        # The default host has a driver for CUDA 11, on which the models would not run.
+        # The default host has a driver for CUDA 11, which is too old for the models.
         transform_ami_version="al2-ami-sagemaker-batch-gpu-535" if gpu else None,
     )  # fmt: skip
-    # No `strategy`: it is only for inputs that are split. A dictionary, not ModelClientConfig:
-    # of that the SDK drops zeros, and SageMaker would try an hour of work three times more.
+    # No `strategy`: it is for split inputs. A dictionary, because the SDK drops the zeros of a
+    # ModelClientConfig, and SageMaker would retry an hour of work three times.
     once = {"InvocationsTimeoutInSeconds": 3600, "InvocationsMaxRetries": 0}
     transformer.transform(
         source, content_type="application/octet-stream", split_type="None",

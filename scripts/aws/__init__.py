@@ -1,1 +1,1 @@
-"""The life of a job on AWS: what the commands of this folder's parent are made of."""
+"""The implementation of the commands for AWS."""

@@ -1,35 +1,40 @@
-"""What all commands have in common: options, errors as one line, and exit codes."""
+"""The parts that all commands share: options, job settings, one-line errors, exit codes."""
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from app.errors import FaceBlurError, Interrupted
+from app.config import ENV_PREFIX, ServiceSettings, Settings
+from app.errors import ConfigError, FaceBlurError, Interrupted
 from scripts.aws.cloud import Cloud
-from scripts.aws.variables import Variables, add_options, given
+from scripts.aws.variables import Variables, add_variable_options, variables_given
 
 Run: TypeAlias = Callable[[Cloud, argparse.Namespace], None]
-"""Does the work of a command; raises ``FaceBlurError`` where it fails."""
+"""The work of a command; it raises ``FaceBlurError`` on failure."""
+SHORT = ("blur", "effect", "shape")
+"""Settings that have their own option; all others are given with ``--set``."""
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
-    """A parser with the options that every command has; those of its own are added to it."""
+    """Return a parser with the common options; commands add their own."""
     parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
-    parser.add_argument("--config", type=Path, metavar="FILE", help="instead of variables.py")
     parser.add_argument(
-        "--dry-run", action="store_true", help="change nothing; print the requests that would"
+        "--config", type=Path, metavar="FILE", help="read this file instead of variables.py"
     )
-    add_options(parser)
+    parser.add_argument(
+        "--dry-run", action="store_true", help="change nothing; print the requests instead"
+    )
+    add_variable_options(parser)
     return parser
 
 
 def main(parser: argparse.ArgumentParser, run: Run, argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code: 0, 1 failed, 2 usage, 130 interrupted."""
+    """Run a command and return its exit code: 0, 1 failed, 2 usage, 130 interrupted."""
     args = parser.parse_args(argv)
     try:
-        cloud = Cloud(Variables.load(given(args), args.config), dry_run=args.dry_run)
+        cloud = Cloud(Variables.load(variables_given(args), args.config), dry_run=args.dry_run)
         run(cloud, args)
     except KeyboardInterrupt:
         return _fail(parser.prog, "interrupted", Interrupted.exit_code)
@@ -41,3 +46,59 @@ def main(parser: argparse.ArgumentParser, run: Run, argv: Sequence[str] | None =
 def _fail(name: str, message: str, code: int) -> int:
     print(f"{name}: error: {' '.join(message.split())}", file=sys.stderr)
     return code
+
+
+def add_job_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options for the settings of a job."""
+    group = parser.add_argument_group("settings of Face blur (see docs/settings.md)")
+    for name in SHORT:
+        description = str(Settings.model_fields[name].description)
+        group.add_argument(f"--{name}", metavar="VALUE", help=description)
+    group.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting"
+    )
+
+
+def settings_given(args: argparse.Namespace) -> dict[str, str]:
+    """Return the settings given as options, as environment variables.
+
+    Raises:
+        ConfigError: ``--set`` is not NAME=VALUE, or a setting is given twice.
+    """
+    found = {name: getattr(args, name) for name in SHORT if getattr(args, name) is not None}
+    pairs = _pairs(args.set)
+    if twice := sorted(set(found) & set(pairs)):
+        raise ConfigError(f"{twice[0]} is given twice")
+    return {ENV_PREFIX + name.upper(): value for name, value in (found | pairs).items()}
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    out: dict[str, str] = {}
+    for text in texts:
+        name, found, value = text.partition("=")
+        if not found:
+            raise ConfigError(f"--set {text}: must be NAME=VALUE")
+        if name in out:
+            raise ConfigError(f"{name} is given twice")
+        out[name] = value
+    return out
+
+
+def check_settings(environment: Mapping[str, str], *, people: bool) -> None:
+    """Check that the container will start with an environment.
+
+    The container makes the same check, but then the instance has already been paid for.
+
+    Args:
+        environment: ``FACE_BLUR_`` variables.
+        people: whether the container gets reference photos in another way.
+
+    Raises:
+        ConfigError: a name is unknown, a value is out of range, or two values contradict.
+    """
+    values: dict[str, Any] = {
+        name.removeprefix(ENV_PREFIX).lower(): value for name, value in environment.items() if value
+    }
+    service = {name: values.pop(name) for name in ServiceSettings.model_fields if name in values}
+    ServiceSettings(**service)
+    Settings(**({"people": "people"} if people else {}) | values)

@@ -1,9 +1,8 @@
-"""The limits of SageMaker's API, checked before a call is made.
+"""The limits of SageMaker's API, checked before a call.
 
-Nothing else does it early: boto3 checks only types and what is left out, and a request that is
-refused after the upload of a film has cost more than one that is never sent. Lengths, numbers,
-patterns and lists of values are those of boto3's own description of the service; the rest, which
-is only in the documentation, is below.
+boto3 checks only types and missing values, and SageMaker would refuse the request only after a
+long upload. Lengths, ranges, patterns and enumerations come from boto3's own description of the
+service; limits that only the documentation has are below.
 """
 
 import re
@@ -14,21 +13,21 @@ from typing import Any
 import botocore.session
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-from scripts.aws.errors import LimitError
+from scripts.aws.cloud import LimitError
 
 GPU_IMAGE = "al2-ami-sagemaker-batch-gpu-535"
-"""The host of transform jobs with a driver for CUDA 12; the default one is for CUDA 11."""
+"""The host image of transform jobs with a driver for CUDA 12; the default has one for CUDA 11."""
 _GPU = re.compile(r"ml\.(g\d|p\d)")
 _OWN_DISK = re.compile(r"ml\.(g4dn|g5|g6e?|p4de?|p5e?n?|[a-z]\d+[a-z]*d[a-z]*)\.")
-_MOST_PAYLOAD_MB = 100
-_MOST_MODEL_ENVIRONMENT = 32 * 1024
-_MOST_INSTANCES = 100
+_MAX_PAYLOAD_MB = 100
+_MAX_MODEL_ENVIRONMENT = 32 * 1024
+_MAX_INSTANCES = 100
 _S3_FOLDER = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(?:[^/\s][^\s]*/)?")
 _S3_FILE = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^/].*[^/]")
 
 
 def has_gpu(instance_type: str) -> bool:
-    """Whether instances of a type have a GPU of NVIDIA.
+    """Return whether an instance type has an NVIDIA GPU.
 
     >>> has_gpu("ml.g4dn.xlarge"), has_gpu("ml.c6i.xlarge")
     (True, False)
@@ -37,7 +36,7 @@ def has_gpu(instance_type: str) -> bool:
 
 
 def has_own_disk(instance_type: str) -> bool:
-    """Whether instances of a type bring disks, which they encrypt by themselves.
+    """Return whether an instance type has local disks, which it encrypts itself.
 
     >>> has_own_disk("ml.g5.xlarge"), has_own_disk("ml.c6i.xlarge"), has_own_disk("ml.m5d.large")
     (True, False, True)
@@ -46,18 +45,18 @@ def has_own_disk(instance_type: str) -> bool:
 
 
 def check(operation: str, request: Mapping[str, Any]) -> None:
-    """Whether SageMaker can take a request at all.
+    """Check a request against the limits.
 
     Args:
-        operation: its name in the API, such as ``CreateTransformJob``.
-        request: as boto3 takes it.
+        operation: name of the call in the API, such as ``CreateTransformJob``.
+        request: arguments for boto3.
 
     Raises:
-        LimitError: all that is wrong, in one line.
+        LimitError: the request violates limits; the message lists all of them in one line.
     """
     shape = _service().operation_model(operation).input_shape
-    assert shape is not None, operation  # noqa: S101 - for the type checker: all have one
-    faults = [*_faults(shape, request, ""), *_FURTHER[operation](request)]
+    assert shape is not None, operation
+    faults = [*_faults(shape, request, ""), *_EXTRA_CHECKS[operation](request)]
     if faults:
         raise LimitError(f"{operation}: {'; '.join(faults)}")
 
@@ -68,7 +67,7 @@ def _service() -> Any:
 
 
 def _faults(shape: Shape, value: Any, where: str) -> Iterator[str]:
-    """All that is wrong with a value of a shape, and with what is in it."""
+    """Yield all violations in a value of a shape, recursively."""
     if isinstance(shape, StructureShape):
         yield from _members(shape, value, where)
     elif isinstance(shape, ListShape):
@@ -111,25 +110,25 @@ def _range(shape: Shape, number: Any, where: str, of: str) -> Iterator[str]:
 
 def _text(shape: Shape, value: str, where: str) -> Iterator[str]:
     yield from _range(shape, len(value), where, "characters")
-    # Values of the list have no pattern besides.
+    # A shape has an enumeration or a pattern, not both.
     values: Sequence[str] = getattr(shape, "enum", ())
     if values and value not in values:
-        yield f"{where}: {value!r} is none of those that exist"
+        yield f"{where}: {value!r} is not an allowed value"
     pattern = shape.metadata.get("pattern")
-    if pattern and not re.fullmatch(_translated(pattern), value):
-        yield f"{where}: {value!r} is not of the form {pattern}"
+    if pattern and not re.fullmatch(_python_pattern(pattern), value):
+        yield f"{where}: {value!r} does not match {pattern}"
 
 
-def _translated(pattern: str) -> str:
-    """A pattern without the classes of Unicode, which Python writes otherwise."""
+def _python_pattern(pattern: str) -> str:
+    """Translate Unicode classes, which Python's ``re`` does not know."""
     return pattern.replace(r"\p{L}", r"\w").replace(r"\p{N}", r"\d").replace(r"\p{Z}", r"\s")
 
 
 def _model(request: Mapping[str, Any]) -> Iterator[str]:
     environment: Mapping[str, str] = request.get("PrimaryContainer", {}).get("Environment", {})
     size = sum(len(key.encode()) + len(value.encode()) for key, value in environment.items())
-    if size > _MOST_MODEL_ENVIRONMENT:
-        yield f"PrimaryContainer.Environment has {size} bytes, not 0 to {_MOST_MODEL_ENVIRONMENT}"
+    if size > _MAX_MODEL_ENVIRONMENT:
+        yield f"PrimaryContainer.Environment has {size} bytes, not 0 to {_MAX_MODEL_ENVIRONMENT}"
     data = request.get("PrimaryContainer", {}).get("ModelDataUrl", "s3://aaa/a.tar.gz")
     if not (_S3_FILE.fullmatch(data) and data.endswith(".tar.gz")):
         yield f"PrimaryContainer.ModelDataUrl: {data!r} is not s3://BUCKET/NAME.tar.gz"
@@ -137,23 +136,22 @@ def _model(request: Mapping[str, Any]) -> Iterator[str]:
 
 def _transform(request: Mapping[str, Any]) -> Iterator[str]:
     payload = request.get("MaxPayloadInMB", 6) * request.get("MaxConcurrentTransforms", 1)
-    if payload > _MOST_PAYLOAD_MB:
+    if payload > _MAX_PAYLOAD_MB:
         yield (
-            f"MaxConcurrentTransforms times MaxPayloadInMB is {payload}, "
-            f"not 0 to {_MOST_PAYLOAD_MB}"
+            f"MaxConcurrentTransforms times MaxPayloadInMB is {payload}, not 0 to {_MAX_PAYLOAD_MB}"
         )
     source = request["TransformInput"]["DataSource"]["S3DataSource"]
     yield from _source(source, "TransformInput.DataSource.S3DataSource.S3Uri")
     yield from _folder(request["TransformOutput"]["S3OutputPath"], "TransformOutput.S3OutputPath")
     resources = request["TransformResources"]
-    if resources["InstanceCount"] > _MOST_INSTANCES:
+    if resources["InstanceCount"] > _MAX_INSTANCES:
         yield (
             f"TransformResources.InstanceCount is {resources['InstanceCount']}, "
-            f"not 1 to {_MOST_INSTANCES}"
+            f"not 1 to {_MAX_INSTANCES}"
         )
-    wanted = GPU_IMAGE if has_gpu(resources["InstanceType"]) else None
-    if resources.get("TransformAmiVersion") != wanted:
-        yield f"TransformResources.TransformAmiVersion must be {wanted} for this type"
+    expected = GPU_IMAGE if has_gpu(resources["InstanceType"]) else None
+    if resources.get("TransformAmiVersion") != expected:
+        yield f"TransformResources.TransformAmiVersion must be {expected} for this type"
 
 
 def _processing(request: Mapping[str, Any]) -> Iterator[str]:
@@ -166,7 +164,7 @@ def _processing(request: Mapping[str, Any]) -> Iterator[str]:
 
 def _source(source: Mapping[str, str], where: str) -> Iterator[str]:
     if source["S3DataType"] != "ManifestFile":
-        # Prefixes are compared as text: s3://b/in would be s3://b/input2/ too.
+        # Prefixes match as text: s3://b/in would match s3://b/input2/ too.
         yield from _folder(source["S3Uri"], where)
     elif not _S3_FILE.fullmatch(source["S3Uri"]):
         yield f"{where}: {source['S3Uri']!r} is not s3://BUCKET/NAME"
@@ -174,10 +172,10 @@ def _source(source: Mapping[str, str], where: str) -> Iterator[str]:
 
 def _folder(uri: str, where: str) -> Iterator[str]:
     if not _S3_FOLDER.fullmatch(uri):
-        yield f"{where}: {uri!r} is not s3://BUCKET/PREFIX/ (with a slash at its end)"
+        yield f"{where}: {uri!r} is not s3://BUCKET/PREFIX/ (with a trailing slash)"
 
 
-_FURTHER: dict[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
+_EXTRA_CHECKS: dict[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
     "CreateModel": _model,
     "CreateTransformJob": _transform,
     "CreateProcessingJob": _processing,

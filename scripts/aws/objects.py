@@ -1,4 +1,4 @@
-"""What lies in S3: places, the inputs of a job, and manifests that name some of them."""
+"""Objects in S3: URIs, the inputs of a job, and manifests that list inputs."""
 
 import json
 from collections.abc import Collection, Iterable
@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import Self
 
 from app.errors import UsageError
-from scripts.aws.cloud import Cloud
-from scripts.aws.errors import CloudError
+from scripts.aws.cloud import Cloud, CloudError
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A bucket, and a prefix or key in it.
+class S3Uri:
+    """A bucket, and a key or key prefix in it.
 
-    >>> Place.of("s3://films/input/").key
+    >>> S3Uri.parse("s3://videos/input/").key
     'input/'
     """
 
@@ -22,16 +21,16 @@ class Place:
     key: str
 
     @classmethod
-    def of(cls, uri: str) -> Self:
-        """Read ``s3://BUCKET/KEY``.
+    def parse(cls, uri: str) -> Self:
+        """Parse ``s3://BUCKET/KEY``.
 
         Raises:
-            UsageError: it is not of this form.
+            UsageError: the text has another form.
         """
         scheme, _, rest = uri.partition("://")
         bucket, slash, key = rest.partition("/")
         if scheme != "s3" or not bucket or not slash:
-            raise UsageError(f"{uri}: is not s3://BUCKET/PREFIX/")
+            raise UsageError(f"{uri}: must be s3://BUCKET/PREFIX/")
         return cls(bucket, key)
 
     def __str__(self) -> str:
@@ -39,8 +38,8 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """An object: its key, its size in bytes, and its ETag with the quotes."""
+class S3Object:
+    """An object: its key, its size in bytes, and its ETag with quotes."""
 
     key: str
     size: int
@@ -49,9 +48,9 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The objects of a prefix that a job is to do, and those that it must not be given."""
+    """The inputs of a job below a prefix, and the keys there that are no inputs."""
 
-    prefix: Place
+    prefix: S3Uri
     keys: tuple[str, ...]
     left_out: tuple[str, ...] = ()
 
@@ -61,79 +60,78 @@ class Inputs:
         return tuple(key.removeprefix(self.prefix.key) for key in self.keys)
 
 
-def listed(cloud: Cloud, place: Place) -> list[Item]:
-    """All objects whose keys begin with a prefix, in the order of their keys.
+def list_objects(cloud: Cloud, place: S3Uri) -> list[S3Object]:
+    """Return all objects with a key prefix, in the order of their keys.
 
     Raises:
-        CloudError: they cannot be listed.
+        CloudError: the objects cannot be listed.
     """
     found = cloud.pages("s3", "list_objects_v2", "Contents", Bucket=place.bucket, Prefix=place.key)
-    return [Item(one["Key"], one["Size"], one["ETag"]) for one in found]
+    return [S3Object(one["Key"], one["Size"], one["ETag"]) for one in found]
 
 
-def inputs_of(cloud: Cloud, place: Place) -> Inputs:
-    """What a job is to do of a prefix.
+def list_inputs(cloud: Cloud, place: S3Uri) -> Inputs:
+    """Return the inputs below a prefix.
 
-    Left out are markers of folders, hidden files and empty objects: a job that is given one of
-    them fails, or does the same for each of them in vain.
+    Folder markers, hidden files and empty objects are left out: a job would fail on them.
 
     Raises:
-        UsageError: there is nothing to do.
+        UsageError: there are no inputs.
     """
-    items = listed(cloud, place)
-    wanted = tuple(item.key for item in items if item.size and not _hidden(item.key))
-    if not wanted:
-        raise UsageError(f"{place}: there is nothing; upload videos with scripts/upload.py")
-    return Inputs(place, wanted, tuple(item.key for item in items if item.key not in set(wanted)))
+    items = list_objects(cloud, place)
+    keys = tuple(item.key for item in items if item.size and not _hidden(item.key))
+    if not keys:
+        raise UsageError(f"{place}: no videos found; upload some with scripts/upload.py")
+    return Inputs(place, keys, tuple(item.key for item in items if item.key not in set(keys)))
 
 
 def _hidden(key: str) -> bool:
     return key.rpartition("/")[2].startswith(".")
 
 
-def chosen(cloud: Cloud, place: Place, names: Iterable[str]) -> Inputs:
-    """The objects of these names below a prefix.
+def choose_inputs(cloud: Cloud, place: S3Uri, names: Iterable[str]) -> Inputs:
+    """Return the inputs with these names below a prefix.
 
     Raises:
-        UsageError: one of them is not there.
+        UsageError: a name does not exist, or its object is empty.
     """
-    there = inputs_of(cloud, place)
+    available = list_inputs(cloud, place)
     keys = tuple(dict.fromkeys(place.key + name.removeprefix(place.key) for name in names))
-    missing = sorted(set(keys) - set(there.keys))
+    missing = sorted(set(keys) - set(available.keys))
     if missing:
-        raise UsageError(f"s3://{place.bucket}/{missing[0]}: is not there, or is empty")
+        raise UsageError(f"s3://{place.bucket}/{missing[0]}: does not exist, or is empty")
     return Inputs(place, keys)
 
 
 def manifest(inputs: Inputs) -> str:
-    """The file that tells SageMaker which objects are meant.
+    """Return the manifest of some inputs, in SageMaker's format.
 
-    >>> manifest(Inputs(Place("films", "in/"), ("in/a.mp4",)))
-    '[{"prefix": "s3://films/in/"}, "a.mp4"]'
+    >>> manifest(Inputs(S3Uri("videos", "in/"), ("in/a.mp4",)))
+    '[{"prefix": "s3://videos/in/"}, "a.mp4"]'
     """
     return json.dumps([{"prefix": str(inputs.prefix)}, *inputs.names], ensure_ascii=False)
 
 
-def read_manifest(cloud: Cloud, place: Place) -> Inputs:
-    """The objects of a manifest.
+def read_manifest(cloud: Cloud, place: S3Uri) -> Inputs:
+    """Return the inputs that a manifest lists.
 
     Raises:
-        CloudError: it cannot be read, or is not one.
+        CloudError: the manifest cannot be read or is invalid.
     """
     body = read_object(cloud, place)
     try:
         head, *names = json.loads(body)
-        prefix = Place.of(head["prefix"])
+        prefix = S3Uri.parse(head["prefix"])
         return Inputs(prefix, tuple(prefix.key + name for name in names))
     except (ValueError, TypeError, KeyError, UsageError) as error:
         raise CloudError(f"{place}: is not a manifest") from error
 
 
-def read_object(cloud: Cloud, place: Place) -> bytes:
-    """The bytes of a small object.
+def read_object(cloud: Cloud, place: S3Uri) -> bytes:
+    """Return the content of a small object.
 
     Raises:
-        CloudError: it cannot be read.
+        CloudError: the object cannot be read.
     """
     answer = cloud.read("s3", "get_object", Bucket=place.bucket, Key=place.key)
     with answer["Body"] as body:
@@ -141,22 +139,26 @@ def read_object(cloud: Cloud, place: Place) -> bytes:
     return content
 
 
-def write_manifest(cloud: Cloud, inputs: Inputs, place: Place) -> None:
-    """Put the manifest of some inputs where a job can read it."""
+def write_manifest(cloud: Cloud, inputs: Inputs, place: S3Uri) -> None:
+    """Write the manifest of some inputs."""
     cloud.change(
-        "s3", "put_object", Bucket=place.bucket, Key=place.key,
-        Body=manifest(inputs), ContentType="application/json",
-    )  # fmt: skip
+        "s3",
+        "put_object",
+        Bucket=place.bucket,
+        Key=place.key,
+        Body=manifest(inputs),
+        ContentType="application/json",
+    )
 
 
-def source_of(cloud: Cloud, inputs: Inputs, place: Place, *, whole: bool) -> dict[str, str]:
-    """How a job is told its inputs: by their prefix if that is right, else by a manifest.
+def data_source(cloud: Cloud, inputs: Inputs, place: S3Uri, *, whole: bool) -> dict[str, str]:
+    """Return the data source of a job: the prefix if possible, otherwise a manifest.
 
     Args:
         cloud: the account.
-        inputs: what is to be done.
-        place: of the manifest, if there has to be one.
-        whole: the inputs are all that is to be done of the prefix.
+        inputs: the inputs of the job.
+        place: where to write the manifest, if one is needed.
+        whole: whether the inputs are all those below the prefix.
     """
     if whole and not inputs.left_out:
         return {"S3DataType": "S3Prefix", "S3Uri": str(inputs.prefix)}
@@ -164,37 +166,37 @@ def source_of(cloud: Cloud, inputs: Inputs, place: Place, *, whole: bool) -> dic
     return {"S3DataType": "ManifestFile", "S3Uri": str(place)}
 
 
-def described_inputs(cloud: Cloud, source: dict[str, str]) -> Inputs:
-    """The inputs of a job that was told them by ``source_of``.
+def read_data_source(cloud: Cloud, source: dict[str, str]) -> Inputs:
+    """Return the inputs of a data source made by ``data_source``.
 
     Raises:
-        UsageError: nothing is there any more.
+        UsageError: the inputs no longer exist.
     """
-    place = Place.of(source["S3Uri"])
+    place = S3Uri.parse(source["S3Uri"])
     if source["S3DataType"] == "ManifestFile":
         return read_manifest(cloud, place)
-    return inputs_of(cloud, place)
+    return list_inputs(cloud, place)
 
 
 def results_by_key(inputs: Inputs, results: Collection[str]) -> dict[str, str]:
-    """Which result is of which input.
+    """Map the keys of inputs to the names of their results.
 
-    SageMaker names the results of a job after the keys of its inputs, whole or without the prefix
-    of the job. Which of them is not documented well, but it is the same for all of a job, so that
-    is taken which explains most results.
+    SageMaker names results after the keys of the inputs, either in full or without the prefix of
+    the job. The documentation is unclear about it, but one job uses one form, so the form that
+    matches most results is taken.
 
     Args:
-        inputs: of the job.
+        inputs: the inputs of the job.
         results: names of results, without their folder and without ``.out``.
 
-    >>> inputs = Inputs(Place("films", "in/"), ("in/x.mp4", "in/b/x.mp4"))
+    >>> inputs = Inputs(S3Uri("videos", "in/"), ("in/x.mp4", "in/b/x.mp4"))
     >>> results_by_key(inputs, ["x.mp4"]), results_by_key(inputs, ["in/b/x.mp4"])
     ({'in/x.mp4': 'x.mp4'}, {'in/b/x.mp4': 'in/b/x.mp4'})
     """
     parts = inputs.prefix.key.split("/")
-    there = set(results)
+    known = set(results)
     found: list[dict[str, str]] = []
     for first in reversed(range(len(parts))):
         cut = len("/".join(parts[:first])) + bool(first)
-        found.append({key: key[cut:] for key in inputs.keys if key[cut:] in there})
+        found.append({key: key[cut:] for key in inputs.keys if key[cut:] in known})
     return max(found, key=len)

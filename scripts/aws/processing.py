@@ -1,4 +1,4 @@
-"""Requests of a Processing job: for films of any length, and results that keep their names."""
+"""Requests and reports of Processing jobs, for videos of any length."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,23 +6,22 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from scripts.aws.cloud import Cloud
-from scripts.aws.deployed import image_uri, volume_key, vpc
-from scripts.aws.errors import CloudError
+from scripts.aws.cloud import Cloud, CloudError, project_tags
+from scripts.aws.command import check_settings
+from scripts.aws.images import image_uri
+from scripts.aws.jobs import volume_key, vpc
 from scripts.aws.limits import check, has_gpu
-from scripts.aws.objects import Inputs, Item, Place, listed, read_object
-from scripts.aws.options import check_settings
-from scripts.aws.tags import our_tags
+from scripts.aws.objects import Inputs, S3Object, S3Uri, list_objects, read_object
 
 ROOT = PurePosixPath("/opt/ml/processing")
-"""Where the container finds its input, the photos of people, and where it puts the output."""
+"""Folder in the container with the input, the photos of people, and the output."""
 REPORTS = "reports/"
 _ARGUMENTS = ["process"]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """What a report says of a file: its name, its result, and the hashes of both."""
+class ReportLine:
+    """One line of a report: a file, its result, and the hashes of both."""
 
     file: str
     status: str
@@ -39,11 +38,11 @@ class Line:
         return self.status == "done"
 
 
-def environment_of(cloud: Cloud, settings: Mapping[str, str], *, people: bool) -> dict[str, str]:
-    """Variables of the container.
+def make_environment(cloud: Cloud, settings: Mapping[str, str], *, people: bool) -> dict[str, str]:
+    """Return the environment of the container.
 
     Raises:
-        ConfigError: the container would not start with them.
+        ConfigError: the container would not start with it.
     """
     out = {**cloud.variables.options, **settings}
     if has_gpu(cloud.variables.processing_instance_type):
@@ -57,24 +56,24 @@ def job_request(
     name: str,
     *,
     source: Mapping[str, str],
-    output: Place,
+    output: S3Uri,
     count: int,
-    people: Place | None,
+    people: S3Uri | None,
     environment: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The request that begins a job.
+    """Return the request that creates a job.
 
     Args:
         cloud: the account.
-        name: of the job.
-        source: where the videos are, as ``objects.source_of`` gives it.
-        output: where results, plans and reports go, each as soon as it is there.
-        count: number of videos; more instances would have nothing to do.
-        people: the prefix of the photos, if there are any.
-        environment: variables of the container.
+        name: name of the job.
+        source: the videos, as returned by ``objects.data_source``.
+        output: where results, plans and reports go, each as soon as it is ready.
+        count: number of videos; more instances than that would be idle.
+        people: prefix of the photos, if there are any.
+        environment: environment of the container.
 
     Raises:
-        LimitError: it is beyond a limit of the API.
+        LimitError: the request violates a limit of the API.
     """
     variables = cloud.variables
     inputs = [_input("input", source, "ShardedByS3Key")]
@@ -91,7 +90,7 @@ def job_request(
         "StoppingCondition": {"MaxRuntimeInSeconds": variables.max_runtime_seconds},
         "NetworkConfig": {"EnableNetworkIsolation": variables.network_isolation, **vpc(variables)},
         "Environment": dict(environment),
-        "Tags": our_tags(variables.project),
+        "Tags": project_tags(variables.project),
     }
     check("CreateProcessingJob", request)
     return request
@@ -110,7 +109,7 @@ def _input(name: str, source: Mapping[str, str], distribution: str) -> dict[str,
     }
 
 
-def _output(cloud: Cloud, place: Place) -> dict[str, Any]:
+def _output(cloud: Cloud, place: S3Uri) -> dict[str, Any]:
     key = cloud.variables.kms_key
     target = {"S3Uri": str(place), "LocalPath": str(ROOT / "output"), "S3UploadMode": "Continuous"}
     output = {"OutputName": "output", "S3Output": target}
@@ -128,68 +127,70 @@ def _cluster(cloud: Cloud, count: int) -> dict[str, Any]:
     }
 
 
-def output_of(told: Mapping[str, Any]) -> Place:
-    """Where the results of a job go, as the service tells it."""
-    (output,) = told["ProcessingOutputConfig"]["Outputs"]
-    return Place.of(output["S3Output"]["S3Uri"])
+def output_of_job(description: Mapping[str, Any]) -> S3Uri:
+    """Return where the results of a job go, from its description."""
+    (output,) = description["ProcessingOutputConfig"]["Outputs"]
+    return S3Uri.parse(output["S3Output"]["S3Uri"])
 
 
-def source_told(told: Mapping[str, Any]) -> dict[str, str]:
-    """Where the videos of a job are, as ``objects.source_of`` gives it."""
-    (source,) = (one["S3Input"] for one in told["ProcessingInputs"] if one["InputName"] == "input")
+def source_of_job(description: Mapping[str, Any]) -> dict[str, str]:
+    """Return the data source of a job, from its description."""
+    (source,) = (
+        one["S3Input"] for one in description["ProcessingInputs"] if one["InputName"] == "input"
+    )
     return {key: source[key] for key in ("S3DataType", "S3Uri")}
 
 
-def resumed_environment(told: Mapping[str, Any]) -> dict[str, str]:
-    """The variables of a job that has to be gone on with.
+def resumed_environment(description: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment of a job, for a job that resumes it.
 
     Raises:
-        CloudError: the service does not tell them; other settings would hide others.
+        CloudError: the description lacks it; other settings could hide other people.
     """
-    if not isinstance(told.get("Environment"), dict):
-        raise CloudError(f"the settings of {told['ProcessingJobName']} are not known any more")
-    return dict(told["Environment"])
+    if not isinstance(description.get("Environment"), dict):
+        raise CloudError(f"the settings of {description['ProcessingJobName']} are no longer known")
+    return dict(description["Environment"])
 
 
-def read_reports(cloud: Cloud, output: Place, items: Iterable[Item]) -> dict[str, Line]:
-    """What the reports of a job say, by the names of files; of several lines the last counts.
+def read_reports(cloud: Cloud, output: S3Uri, items: Iterable[S3Object]) -> dict[str, ReportLine]:
+    """Return the reports of a job by file name; the last line about a file counts.
 
     Raises:
-        CloudError: one of them cannot be read.
+        CloudError: a report cannot be read.
     """
-    lines: dict[str, Line] = {}
+    lines: dict[str, ReportLine] = {}
     for item in items:
         name = item.key.removeprefix(output.key)
         if name.startswith(REPORTS) and name.endswith(".jsonl"):
-            text = read_object(cloud, Place(output.bucket, item.key)).decode(errors="replace")
+            text = read_object(cloud, S3Uri(output.bucket, item.key)).decode(errors="replace")
             lines |= {line.file: line for line in _lines(text)}
     return lines
 
 
-def _lines(text: str) -> Iterator[Line]:
+def _lines(text: str) -> Iterator[ReportLine]:
     for row in text.splitlines():
         try:
             found = json.loads(row)
         except ValueError:
-            continue  # cut off: an upload goes on while the file grows
+            continue  # incomplete: reports are uploaded while they grow
         if isinstance(found, dict) and found.get("file"):
-            yield Line(**{key: str(found.get(key, "")) for key in Line.__slots__})
+            yield ReportLine(**{key: str(found.get(key, "")) for key in ReportLine.__slots__})
 
 
-def finished(cloud: Cloud, output: Place) -> set[str]:
-    """The names of the files that a job has finished, whose results are there.
+def finished_names(cloud: Cloud, output: S3Uri) -> set[str]:
+    """Return the names of the files whose reported results exist.
 
     Raises:
         CloudError: the output cannot be read.
     """
-    items = listed(cloud, output)
-    there = {item.key.removeprefix(output.key) for item in items}
+    items = list_objects(cloud, output)
+    existing = {item.key.removeprefix(output.key) for item in items}
     lines = read_reports(cloud, output, items).values()
-    return {line.file for line in lines if line.done and {line.output, line.plan} <= there}
+    return {line.file for line in lines if line.done and {line.output, line.plan} <= existing}
 
 
-def without(inputs: Inputs, names: Iterable[str]) -> Inputs:
-    """The inputs but those of these names."""
+def exclude(inputs: Inputs, names: Iterable[str]) -> Inputs:
+    """Return the inputs without those with the given names."""
     done = set(names)
     pairs = zip(inputs.keys, inputs.names, strict=True)
     return Inputs(inputs.prefix, tuple(key for key, name in pairs if name not in done))

@@ -1,4 +1,4 @@
-"""Files to S3: checked against what arrives, and not sent where they are already."""
+"""Uploads to S3: skip objects that are already there, and verify those that were sent."""
 
 import base64
 import hashlib
@@ -13,19 +13,17 @@ from urllib.parse import urlencode
 from boto3.s3.transfer import TransferConfig
 
 from app.errors import UsageError
-from scripts.aws.cloud import Cloud
-from scripts.aws.errors import CloudError, translated
-from scripts.aws.tags import PROJECT_TAG
+from scripts.aws.cloud import PROJECT_TAG, Cloud, CloudError, translate_errors
 
 PART = 64 * 2**20
-"""Bytes of a part of a large object, at least: it is a part that is sent again after a fault."""
+"""Minimum bytes of a part of a large object: after a fault, a part is sent again."""
 _PARTS = 10_000
 _BLOCK = 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """A file, and what it is to be called in the bucket."""
+class Upload:
+    """A file and its key in the bucket."""
 
     path: Path
     key: str
@@ -33,25 +31,25 @@ class Item:
 
 
 class Progress(Protocol):
-    """Told how many bytes have gone, as they go."""
+    """Receives the number of bytes sent."""
 
     def __call__(self, size: int, /) -> object:
-        """So many bytes more."""
+        """Add ``size`` bytes."""
 
 
-Bar = Callable[[Item, int], AbstractContextManager[Progress]]
-"""Makes the progress of an item of so many bytes."""
+Bar = Callable[[Upload, int], AbstractContextManager[Progress]]
+"""Returns the progress for an upload of so many bytes."""
 
 
-def upload(cloud: Cloud, items: Sequence[Item], bar: Bar, *, overwrite: bool) -> list[Item]:
-    """Put files where they are not yet; returns those that were sent (dry run: would be).
+def upload(cloud: Cloud, items: Sequence[Upload], bar: Bar, *, overwrite: bool) -> list[Upload]:
+    """Upload files that are not in the bucket yet; return those that were sent (dry run: would be).
 
-    An object counts as there if it has the size and the SHA-256 of the file. Each part is checked
-    by S3 as it arrives, and the whole after it: what is not what the file was is deleted again.
+    An object counts as present if its size and SHA-256 are those of the file. S3 checks each part
+    on arrival; afterwards the whole object is compared with the file, and deleted if it differs.
 
     Raises:
-        UsageError: an object is there with other content, and is not to be overwritten.
-        CloudError: AWS refuses, or a file changed while it was sent.
+        UsageError: an object exists with other content, and ``overwrite`` is false.
+        CloudError: AWS refuses, or a file changed during the upload.
     """
     missing = _missing(cloud, items, overwrite=overwrite)
     for item in missing:
@@ -59,10 +57,10 @@ def upload(cloud: Cloud, items: Sequence[Item], bar: Bar, *, overwrite: bool) ->
     return missing
 
 
-def _missing(cloud: Cloud, items: Sequence[Item], *, overwrite: bool) -> list[Item]:
+def _missing(cloud: Cloud, items: Sequence[Upload], *, overwrite: bool) -> list[Upload]:
     missing, other = [], []
     for item in items:
-        found = head(cloud, item.key)
+        found = head_object(cloud, item.key)
         if found is not None and _is_same(item.path, found):
             continue
         missing.append(item)
@@ -71,13 +69,13 @@ def _missing(cloud: Cloud, items: Sequence[Item], *, overwrite: bool) -> list[It
     if other and not overwrite:
         raise UsageError(
             f"there with other content in {cloud.bucket}: {', '.join(other)}; "
-            "rename the files, or give --overwrite"
+            "rename the files, or use --overwrite"
         )
     return missing
 
 
-def head(cloud: Cloud, key: str) -> dict[str, Any] | None:
-    """What S3 tells of an object of the bucket, with its checksum; None where there is none.
+def head_object(cloud: Cloud, key: str) -> dict[str, Any] | None:
+    """Return the metadata of an object in the bucket with its checksum, or None.
 
     Raises:
         CloudError: AWS refuses.
@@ -85,7 +83,7 @@ def head(cloud: Cloud, key: str) -> dict[str, Any] | None:
     try:
         return cloud.read("s3", "head_object", Bucket=cloud.bucket, Key=key, ChecksumMode="ENABLED")
     except CloudError as error:
-        # HEAD has no body to tell NoSuchKey in.
+        # A HEAD response has no body that could say NoSuchKey.
         if error.reason in {"404", "NoSuchKey"}:
             return None
         raise
@@ -99,12 +97,12 @@ def _is_same(path: Path, found: dict[str, Any]) -> bool:
 
 
 def _plain(found: dict[str, Any]) -> str:
-    """The checksum without the number of parts that S3 puts behind it."""
+    """Return the checksum without the number of parts that S3 appends."""
     return str(found.get("ChecksumSHA256", "")).partition("-")[0]
 
 
 def part_size(size: int) -> int:
-    """Bytes of the parts of an object of ``size`` bytes; it is sent whole if it is one part.
+    """Return the bytes of a part for an object of ``size`` bytes; one part means a single request.
 
     >>> part_size(1) == PART, part_size(10**12) > PART
     (True, True)
@@ -114,7 +112,7 @@ def part_size(size: int) -> int:
 
 
 def checksum(path: Path, part: int) -> str:
-    """The SHA-256 that S3 has of the file in base64; for one of several parts, that of theirs.
+    """The SHA-256 of a file as S3 computes it, in base64; for several parts, that of their hashes.
 
     Raises:
         UsageError: the file cannot be read.
@@ -140,7 +138,7 @@ def _digests(file: BinaryIO, part: int) -> Iterator[bytes]:
         yield digest.digest()
 
 
-def _send(cloud: Cloud, item: Item, bar: Bar) -> None:
+def _send(cloud: Cloud, item: Upload, bar: Bar) -> None:
     extra = _extra(cloud, item)
     size = item.path.stat().st_size
     request = {"Bucket": cloud.bucket, "Key": item.key, "ExtraArgs": extra}
@@ -150,18 +148,20 @@ def _send(cloud: Cloud, item: Item, bar: Bar) -> None:
         return
     part = part_size(size)
     expected = checksum(item.path, part)
-    # More than one part is more than one request, from a size of `part + 1`.
+    # Multipart uploads start at `part + 1` bytes.
     config = TransferConfig(multipart_threshold=part + 1, multipart_chunksize=part)
-    with bar(item, size) as progress, translated(f"s3 upload of {item.path}"):
+    with bar(item, size) as progress, translate_errors(f"s3 upload of {item.path}"):
         client = cloud.client("s3")
         client.upload_file(str(item.path), Callback=progress, Config=config, **request)
-    found = head(cloud, item.key)
+    found = head_object(cloud, item.key)
     if found is None or (found["ContentLength"], _plain(found)) != (size, expected):
         cloud.change("s3", "delete_object", Bucket=cloud.bucket, Key=item.key)
-        raise CloudError(f"{item.path}: what arrived is not the file; did it change meanwhile?")
+        raise CloudError(
+            f"{item.path}: the uploaded object differs from the file; did it change meanwhile?"
+        )
 
 
-def _extra(cloud: Cloud, item: Item) -> dict[str, str]:
+def _extra(cloud: Cloud, item: Upload) -> dict[str, str]:
     extra = {
         "ChecksumAlgorithm": "SHA256",
         "ContentType": item.content_type,
@@ -173,7 +173,7 @@ def _extra(cloud: Cloud, item: Item) -> dict[str, str]:
 
 
 def _abort_cut_off(cloud: Cloud, key: str) -> None:
-    """Drop parts that an earlier upload of this key has left: nobody sees them, but they cost."""
+    """Delete the parts of interrupted uploads of this key: they are invisible, but cost money."""
     found = cloud.pages("s3", "list_multipart_uploads", "Uploads", Bucket=cloud.bucket, Prefix=key)
     for one in found:
         if one["Key"] == key:

@@ -1,6 +1,7 @@
-"""Batch Transform without an account: SageMaker's side of a job, played over moto's S3.
+"""Batch Transform without an account: a simulation of SageMaker on top of moto's S3.
 
-``requests`` reads what was asked for, ``objects`` finds what is to be done, ``containers`` starts
-what serves, ``invoking`` asks it, ``logs`` writes what SageMaker would, ``driver`` runs a job out
-of these, and ``sagemaker`` stands in front of moto and starts jobs. ``life`` is the whole of it.
+``job`` parses requests and finds a job's objects, ``containers`` starts the service, ``invocation``
+sends it requests, ``transformer`` processes one object, ``instance`` runs one container,
+``job_runner`` runs a job, ``logs`` writes its log, ``sagemaker`` is the server in front of moto,
+and ``end_to_end`` runs the commands against it.
 """

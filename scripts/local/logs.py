@@ -1,4 +1,4 @@
-"""The logs of a job where SageMaker puts them: a group of CloudWatch, two streams an instance."""
+"""The log of a job in CloudWatch, as SageMaker writes it: two streams for each instance."""
 
 import queue
 import threading
@@ -9,16 +9,16 @@ from typing import Any, Self
 from botocore.exceptions import ClientError
 
 GROUP = "/aws/sagemaker/TransformJobs"
-_MOST = 500
-"""Lines of one call."""
+_MAX_LINES = 500
+"""Maximum number of lines per call."""
 
 
 class LogStream:
-    """A stream of the log; lines go there in the order in which they come.
+    """A stream of the log that keeps the order of its lines.
 
     Args:
-        logs: a client of CloudWatch Logs.
-        name: of the stream.
+        logs: a CloudWatch Logs client.
+        name: name of the stream.
     """
 
     def __init__(self, logs: Any, name: str) -> None:
@@ -31,12 +31,12 @@ class LogStream:
         self._writer.start()
 
     def line(self, text: str) -> None:
-        """Add a line; empty ones are left out, as CloudWatch takes none."""
+        """Add a line; empty lines are dropped, as CloudWatch does not accept them."""
         if text:
             self._lines.put({"timestamp": round(time.time() * 1000), "message": text})
 
     def service_line(self, text: str) -> None:
-        """Add a line in the form in which SageMaker writes its own."""
+        """Add a line in the format of SageMaker's own messages."""
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
         self.line(f"{now}:[sagemaker logs]: {text}")
 
@@ -44,7 +44,7 @@ class LogStream:
         ended = False
         while not ended:
             batch = [self._lines.get()]
-            while len(batch) < _MOST and not self._lines.empty():
+            while len(batch) < _MAX_LINES and not self._lines.empty():
                 batch.append(self._lines.get())
             ended = None in batch
             events = [line for line in batch if line is not None]
@@ -56,7 +56,7 @@ class LogStream:
             self._logs.put_log_events(
                 logGroupName=GROUP, logStreamName=self._name, logEvents=events
             )
-        except Exception as error:  # noqa: BLE001 - raised where the stream is left
+        except Exception as error:  # noqa: BLE001 - raised when the stream is closed
             self._failure = error
 
     def __enter__(self) -> Self:
@@ -70,7 +70,7 @@ class LogStream:
 
 
 def _make_group(logs: Any) -> None:
-    """Make the group, unless it is there: another instance may have made it just now."""
+    """Create the group, unless it exists: another instance may just have created it."""
     try:
         logs.create_log_group(logGroupName=GROUP)
     except ClientError as error:

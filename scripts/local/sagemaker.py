@@ -1,7 +1,7 @@
-"""moto's server, with SageMaker's side of transform jobs in front of it.
+"""A server for moto with a simulation of transform jobs in front of it.
 
-moto calls a transform job completed the moment it is created, and cannot stop one. Here requests
-pass on to moto, but creating a job starts a run of it, whose state moto tells from then on.
+In moto a transform job is completed at once, and cannot be stopped. This server passes requests on
+to moto, but runs a created job, and keeps its state in moto's record up to date.
 """
 
 import io
@@ -27,10 +27,10 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
 from scripts.local.containers import Launcher
-from scripts.local.driver import Ended, Run
-from scripts.local.invoking import HOST
-from scripts.local.requests import Job, Refused, Request, parse_job
-from scripts.local.transforming import Patience
+from scripts.local.invocation import HOST
+from scripts.local.job import Job, Refused, Request, parse_job
+from scripts.local.job_runner import JobResult, JobRun
+from scripts.local.transformer import Timeouts
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -39,63 +39,61 @@ Key: TypeAlias = tuple[str, str]
 """Region and name of a model or a job."""
 
 _KEY = "local"
-"""Access key and its secret: moto takes any."""
+"""Access key and secret: moto accepts any."""
 _SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/")
 
 
 @dataclass(slots=True)
-class Played:
-    """A job that was created: its record in moto, and what plays it."""
+class JobRecord:
+    """A created job: its record in moto, and its run."""
 
     record: FakeTransformJob
-    run: Run
+    run: JobRun
     thread: threading.Thread | None = None
-    ended: Ended | None = None
+    ended: JobResult | None = None
     over: threading.Event = field(default_factory=threading.Event)
 
 
 class _Quiet(MotoRequestHandler):
-    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002
-        """Keep no log of requests."""
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - inherited
+        """Do not log requests."""
 
 
 class SageMaker:
-    """A server for all of AWS that moto plays, at ``url``; used as a context.
+    """A server at ``url`` for all services that moto simulates; use it as a context manager.
 
-    moto keeps its accounts in this process. They are emptied at the start, so there is one server
-    at a time.
-
-    ``launcher`` and ``patience`` are those of the jobs that are going to be created.
+    moto keeps its accounts in this process, and they are emptied at the start. So only one server
+    can run at a time. ``launcher`` and ``timeouts`` apply to jobs created later.
 
     Args:
         launcher: starts the containers of jobs.
-        patience: how long SageMaker waits.
+        timeouts: the timeouts of SageMaker.
     """
 
-    def __init__(self, launcher: Launcher, patience: Patience | None = None) -> None:
-        self.launcher, self.patience = launcher, patience
+    def __init__(self, launcher: Launcher, timeouts: Timeouts | None = None) -> None:
+        self.launcher, self.timeouts = launcher, timeouts
         self._session = boto3.Session(_KEY, _KEY)
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._models: dict[Key, Request] = {}
-        self._played: dict[Key, Played] = {}
+        self._played: dict[Key, JobRecord] = {}
         self._lock, self._making = threading.Lock(), threading.Lock()
         self._server = make_server(HOST, 0, self._answer, threaded=True, request_handler=_Quiet)
         self.url = f"http://{HOST}:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     def client(self, service: str, region: str) -> Any:
-        """A client of boto3 for this server, whatever the environment says."""
+        """Return a boto3 client for this server, regardless of the environment."""
         config = Config(proxies={}, retries={"mode": "standard", "max_attempts": 1})
         with self._making:
             return self._session.client(  # type: ignore[call-overload]
                 service, region, endpoint_url=self.url, config=config
             )
 
-    def wait(self, name: str, region: str, timeout: float | None = None) -> Ended | None:
-        """How a job ended; None while it goes on after ``timeout`` seconds.
+    def wait(self, name: str, region: str, timeout: float | None = None) -> JobResult | None:
+        """Return how a job ended; None if it still runs after ``timeout`` seconds.
 
         Raises:
-            KeyError: there is no such job.
+            KeyError: the job does not exist.
         """
         played = self._played[region, name]
         played.over.wait(timeout)
@@ -107,7 +105,7 @@ class SageMaker:
         return self
 
     def reset(self) -> None:
-        """Stop all jobs, and begin anew with nothing."""
+        """Stop all jobs and delete everything."""
         with self._lock:
             played = list(self._played.values())
             self._played.clear()
@@ -158,18 +156,18 @@ class SageMaker:
             if model is None:
                 return _refusal("ValidationException", "Could not find the model of the job")
             try:
-                job = self._equipped(parse_job(model, request), region)
+                job = self._with_network(parse_job(model, request), region)
             except Refused as error:
                 return _refusal("ValidationException", str(error))
             response = Response.from_app(self._moto, environ)
             if response.status_code == 200:
                 s3, logs = (self.client(service, region) for service in ("s3", "logs"))
-                run = Run(job, s3, logs, self.launcher, self.patience)
+                run = JobRun(job, s3, logs, self.launcher, self.timeouts)
                 self._start(region, name, run)
         return response
 
-    def _equipped(self, job: Job, region: str) -> Job:
-        """With what a container finds that is not isolated: a network, and credentials."""
+    def _with_network(self, job: Job, region: str) -> Job:
+        """Add the network and credentials of a container that is not isolated."""
         if job.isolated:
             return job
         found = {
@@ -181,14 +179,14 @@ class SageMaker:
         }
         return replace(job, environment={**found, **job.environment})
 
-    def _start(self, region: str, name: str, run: Run) -> None:
+    def _start(self, region: str, name: str, run: JobRun) -> None:
         record = sagemaker_backends[DEFAULT_ACCOUNT_ID][region].transform_jobs[name]
-        # Before the caller knows of the job: nobody sees moto's own idea of its state.
+        # Before the caller knows the job: moto's own state must not be visible.
         record.transform_job_status = "InProgress"
         record.transform_end_time = None  # type: ignore[assignment]
-        played = Played(record, run)
+        played = JobRecord(record, run)
         self._played[region, name] = played
-        played.thread = threading.Thread(target=_play, args=(played,), name=f"job {name}")
+        played.thread = threading.Thread(target=_run_job, args=(played,), name=f"job {name}")
         played.thread.start()
 
     def _stop_job(self, request: Request, environ: "WSGIEnvironment") -> Response:
@@ -203,9 +201,9 @@ class SageMaker:
         return _json({}, 200)
 
 
-def _play(played: Played) -> None:
-    """Run a job and keep its record; whatever happens, the record gets an end."""
-    state, reason = "Failed", "InternalServerError: the driver has failed"
+def _run_job(played: JobRecord) -> None:
+    """Run a job and update its record; the record gets a final state in any case."""
+    state, reason = "Failed", "InternalServerError: the simulation failed"
     try:
         played.ended = played.run.run()
         state, reason = played.ended.state, played.ended.reason
@@ -217,7 +215,7 @@ def _play(played: Played) -> None:
 
 
 def _region(environ: "WSGIEnvironment") -> str:
-    """The region that a request is signed for."""
+    """Return the region that a request is signed for."""
     found = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
     return found[1] if found else "us-east-1"
 

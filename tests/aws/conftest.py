@@ -1,7 +1,7 @@
-"""An account of AWS that is a server of moto in this process, new for each test.
+"""An AWS account simulated by a moto server in this process, empty for each test.
 
-No test of this folder can reach AWS: the credentials are not any, and every client is sent to the
-loopback by ``AWS_ENDPOINT_URL``.
+These tests cannot reach AWS: the credentials are invalid, and ``AWS_ENDPOINT_URL`` sends every
+client to the loopback interface.
 """
 
 import os
@@ -25,13 +25,13 @@ PATIENCE = 120
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What moto says of our stack in its own thread: it makes all of it but this."""
+    """Ignore moto's warning that it does not support bucket policies."""
     unknown = "Tried to parse AWS..S3..BucketPolicy but it's not supported by moto"
     config.addinivalue_line("filterwarnings", f"ignore:{unknown}:UserWarning")
 
 
 class Ran(NamedTuple):
-    """A command that has ended."""
+    """A finished command."""
 
     code: int
     out: str
@@ -54,7 +54,7 @@ def moto_server() -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def _loopback_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither the credentials nor the settings of whoever runs the tests are used by any."""
+    """Remove credentials and settings of the user from the environment."""
     for name in list(os.environ):
         if name.startswith(("AWS_", PREFIX, "FACE_BLUR_")):
             monkeypatch.delenv(name)
@@ -66,20 +66,20 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "AWS_CONFIG_FILE": nothing,
         "AWS_SHARED_CREDENTIALS_FILE": nothing,
         "AWS_EC2_METADATA_DISABLED": "true",
-        # Port 9 discards: a test that forgets the fixture ``moto`` gets no further.
+        # Port 9 discards: a test without the fixture ``moto`` reaches nothing.
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
         "NO_PROXY": "127.0.0.1",
         "no_proxy": "127.0.0.1",
     }
     for name, value in ours.items():
         monkeypatch.setenv(name, value)
-    # The variables of whoever runs the tests.
+    # Do not read the user's variables.
     monkeypatch.setattr("scripts.aws.variables.FILE", tmp_path / "no-variables.py")
 
 
 @pytest.fixture
 def moto(moto_server: str, _loopback_only: None, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URL of an account with nothing in it, to which all clients are sent."""
+    """The URL of an empty account, to which all clients are sent."""
     reset = urllib.request.Request(f"{moto_server}/moto-api/reset", method="POST")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(reset, timeout=PATIENCE):
@@ -90,13 +90,13 @@ def moto(moto_server: str, _loopback_only: None, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def cloud(moto: str) -> Cloud:
-    """The account as a command sees it that has no variables but the region."""
+    """The account with default variables."""
     return Cloud(Variables(region=REGION))
 
 
 @pytest.fixture
 def run_command(moto: str, tmp_path: Path) -> RunCommand:
-    """Runs ``scripts/<name>.py`` as users do, in an empty folder, with an empty variables.py."""
+    """Runs ``python -m scripts.NAME`` in an empty folder, with an empty variables.py."""
     config = tmp_path / "empty-variables.py"
     config.touch()
 

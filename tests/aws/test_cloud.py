@@ -1,4 +1,4 @@
-"""Calls of AWS: what a dry run prints, what an error says, and whose stack is believed."""
+"""Calls of AWS: dry runs, errors, and the outputs of the stack."""
 
 import io
 import json
@@ -7,11 +7,9 @@ import boto3
 import pytest
 
 from app.errors import Interrupted, UsageError
-from scripts.aws.cloud import Cloud
+from scripts.aws.cloud import Cloud, CloudError, project_tags
 from scripts.aws.command import main as run_main
 from scripts.aws.command import make_parser
-from scripts.aws.errors import CloudError
-from scripts.aws.tags import our_tags
 from scripts.aws.variables import Variables
 
 STACK = json.dumps(
@@ -23,7 +21,7 @@ STACK = json.dumps(
 
 
 def make_stack(cloud: Cloud, *, tagged: bool) -> None:
-    tags = our_tags("face-blur") if tagged else []
+    tags = project_tags("face-blur") if tagged else []
     cloud.client("cloudformation").create_stack(
         StackName="face-blur", TemplateBody=STACK, Tags=tags
     )
@@ -41,7 +39,7 @@ def test_a_dry_run_prints_the_request_and_does_not_make_it(cloud: Cloud) -> None
     assert [bucket["Name"] for bucket in cloud.read("s3", "list_buckets")["Buckets"]] == ["films"]
 
 
-def test_a_listing_is_followed_over_its_pages(cloud: Cloud) -> None:
+def test_a_listing_reads_all_pages(cloud: Cloud) -> None:
     models = cloud.client("sagemaker")
     role = "arn:aws:iam::123456789012:role/x"
     for number in range(5):
@@ -50,7 +48,7 @@ def test_a_listing_is_followed_over_its_pages(cloud: Cloud) -> None:
     assert sorted(model["ModelName"] for model in found) == ["m0", "m1", "m2", "m3", "m4"]
 
 
-def test_what_aws_refuses_is_one_line_with_its_code(cloud: Cloud) -> None:
+def test_an_error_of_aws_is_one_line_with_its_code(cloud: Cloud) -> None:
     for attempt in (cloud.read, cloud.change):
         with pytest.raises(CloudError, match=r"^s3 list_objects_v2: NoSuchBucket: .+") as caught:
             attempt("s3", "list_objects_v2", Bucket="nobodys-bucket")
@@ -68,24 +66,26 @@ def test_missing_credentials_are_one_line(cloud: Cloud, monkeypatch: pytest.Monk
         Cloud(cloud.variables).read("s3", "list_buckets")
 
 
-def test_the_stack_tells_what_the_variables_do_not(cloud: Cloud) -> None:
+def test_empty_variables_come_from_the_stack(cloud: Cloud) -> None:
     make_stack(cloud, tagged=True)
     assert (cloud.bucket, cloud.role_arn) == ("films", "arn:of:role")
     given = Cloud(Variables(bucket="mine", role_arn="arn:aws:iam::123456789012:role/r"))
     assert (given.bucket, given.role_arn) == ("mine", "arn:aws:iam::123456789012:role/r")
-    with pytest.raises(CloudError, match=r"^REPOSITORY is not given.+infrastructure\.py"):
+    with pytest.raises(CloudError, match=r"^REPOSITORY is not set.+infrastructure\.py"):
         _ = cloud.repository
 
 
-def test_a_stack_that_is_not_ours_is_not_believed(cloud: Cloud) -> None:
+def test_a_stack_without_our_tag_is_not_used(cloud: Cloud) -> None:
     make_stack(cloud, tagged=False)
-    with pytest.raises(CloudError, match=r"does not carry our tag; choose another PROJECT"):
+    with pytest.raises(
+        CloudError, match=r"does not have the tag of this project; choose another PROJECT"
+    ):
         _ = cloud.outputs
-    with pytest.raises(CloudError, match=r"^BUCKET is not given.+does not carry our tag"):
+    with pytest.raises(CloudError, match=r"^BUCKET is not set.+does not have the tag"):
         _ = cloud.bucket
 
 
-def test_without_a_stack_the_command_that_makes_it_is_named(cloud: Cloud) -> None:
+def test_without_a_stack_the_error_names_the_command_that_creates_it(cloud: Cloud) -> None:
     with pytest.raises(CloudError, match=r"does not exist.+run scripts/infrastructure\.py"):
         _ = cloud.bucket
 
@@ -117,7 +117,7 @@ def test_a_command_passes_its_options_on(moto: str) -> None:
     assert (seen[0].variables.region, seen[0].variables.subnets) == ("us-east-1", ("a", "b"))
 
 
-def test_bad_variables_end_a_command_before_it_begins(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_variables_end_a_command_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     def never(*_: object) -> None:
         raise AssertionError
 
@@ -125,5 +125,5 @@ def test_bad_variables_end_a_command_before_it_begins(capsys: pytest.CaptureFixt
     assert "error: REGION: " in capsys.readouterr().err
 
 
-def test_nothing_of_these_tests_leaves_the_machine() -> None:
+def test_these_tests_do_not_reach_the_network() -> None:
     assert boto3.client("s3", "eu-north-1").meta.endpoint_url == "http://127.0.0.1:9"

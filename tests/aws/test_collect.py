@@ -60,9 +60,13 @@ class Films:
 
     def plan(self, path: Path, **changes: Any) -> bytes:
         source: dict[str, Any] = {
-            "sha256": sha256_of(self.film), "name": "a.mp4", "frames": 120,
-            "width": 176, "height": 144, "duration": 4.0,
-        } | changes  # fmt: skip
+            "sha256": sha256_of(self.film),
+            "name": "a.mp4",
+            "frames": 120,
+            "width": 176,
+            "height": 144,
+            "duration": 4.0,
+        } | changes
         record = SourceRecord(**source)
         models = ModelsRecord("open", ModelRecord("d.onnx", "0" * 64), None)
         write_plan(Plan(record, {}, models, (), ((0, record.frames),), ()), path)
@@ -86,7 +90,7 @@ def rows(out: str) -> dict[str, tuple[str, str]]:
     }
 
 
-def test_results_get_their_names_types_and_marks(
+def test_results_get_their_names_types_and_metadata(
     cloud: Cloud, run: Commands, films: Films, tmp_path: Path
 ) -> None:
     film, picture = films.film.read_bytes(), films.picture.read_bytes()
@@ -122,10 +126,10 @@ def test_results_get_their_names_types_and_marks(
     assert (tmp_path / "again" / "a.mp4").read_bytes() == films.hidden
     # What was collected counts as done for those who go on.
     ran = run(run_transform, *CPU, "--resume", "one")
-    assert "one has left nothing undone" in ran.err
+    assert "one: all files are finished" in ran.err
 
 
-def test_what_is_no_result_stays_where_it_is(cloud: Cloud, run: Commands, films: Films) -> None:
+def test_an_invalid_result_is_not_moved(cloud: Cloud, run: Commands, films: Films) -> None:
     film = films.film.read_bytes()
     begin(
         cloud,
@@ -150,8 +154,8 @@ def test_what_is_no_result_stays_where_it_is(cloud: Cloud, run: Commands, films:
     assert "5 of 5 have no valid result: cut.mp4, gone.mp4" in ran.err
     found = rows(run(collect, "one", *WHERE, "--json").out)
     assert found["gone.mp4"] == ("missing", f"{status} ({said})")
-    assert found["same.mp4"][1] == "it is the source itself, byte by byte: not processed"
-    assert found["text.mp4"][1] == "it is neither a video, an image nor a plan"
+    assert found["same.mp4"][1] == "it is identical to the source: not processed"
+    assert found["text.mp4"][1] == "it is not a video, an image or a plan"
     assert found["other.mp4"][1] == "image: True, not False as in its source"
     assert found["cut.mp4"][0] == "failed"
 
@@ -173,7 +177,7 @@ def test_results_are_checked_against_plans(
     assert rows(ran.out) == {
         "a.mp4": ("done", "output/one/a.mp4"),
         "b.mp4": ("failed", "frames: 120, not 119 as in its source"),
-        "c.mp4": ("failed", "its plan is of another file"),
+        "c.mp4": ("failed", "its plan belongs to another file"),
     }
 
 
@@ -181,32 +185,42 @@ def test_plans_and_reports_of_tickets_are_results(
     cloud: Cloud, run: Commands, films: Films, tmp_path: Path
 ) -> None:
     ticket = {"input": "s3://films/x.mp4", "output": "s3://films/y.mp4"}
-    begin(cloud, run, {"a.mp4": films.film.read_bytes(), "t.json": json.dumps(ticket).encode(),
-                       "u.json": json.dumps(ticket).encode()})  # fmt: skip
+    begin(
+        cloud,
+        run,
+        {
+            "a.mp4": films.film.read_bytes(),
+            "t.json": json.dumps(ticket).encode(),
+            "u.json": json.dumps(ticket).encode(),
+        },
+    )
     report = {"frames": 1, "output": "s3://films/y.mp4"}
     other = {"frames": 1, "output": "s3://films/z.mp4"}
-    fill(cloud, {"output/one/a.mp4.out": films.plan(tmp_path / "a"),
-                 "output/one/t.json.out": json.dumps(report).encode(),
-                 "output/one/u.json.out": json.dumps(other).encode()})  # fmt: skip
+    fill(
+        cloud,
+        {
+            "output/one/a.mp4.out": films.plan(tmp_path / "a"),
+            "output/one/t.json.out": json.dumps(report).encode(),
+            "output/one/u.json.out": json.dumps(other).encode(),
+        },
+    )
     found = rows(run(collect, "one", *WHERE, "--json").out)
     assert found["a.mp4"] == ("done", "output/one/a.mp4.json")
     assert found["t.json"] == ("done", "output/one/t.json.json")
     assert found["u.json"][0] == "failed"
 
 
-def test_an_object_of_somebody_else_is_not_replaced(
-    cloud: Cloud, run: Commands, films: Films
-) -> None:
+def test_a_foreign_object_is_not_replaced(cloud: Cloud, run: Commands, films: Films) -> None:
     begin(cloud, run, {"a.mp4": films.film.read_bytes()})
     fill(cloud, {"output/one/a.mp4.out": films.hidden, "output/one/a.mp4": b"mine"})
     ran = run(collect, "one", *WHERE)
     assert ran.code == 1
-    assert "output/one/a.mp4: another object has its name; move it" in ran.out
+    assert "output/one/a.mp4: another object has this name; move it" in ran.out
     assert body(cloud, "output/one/a.mp4") == b"mine"
     assert body(cloud, "output/one/a.mp4.out") == films.hidden
 
 
-def test_a_copy_that_is_another_keeps_the_result(
+def test_a_wrong_copy_keeps_the_result(
     cloud: Cloud, run: Commands, films: Films, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin(cloud, run, {"a.mp4": films.film.read_bytes()})
@@ -218,20 +232,23 @@ def test_a_copy_that_is_another_keeps_the_result(
         if operation == "copy":
             again = request["ExtraArgs"]
             cloud.client("s3").put_object(
-                Bucket=BUCKET, Key=request["Key"], Body=films.hidden[:-1] + b"?",
-                ContentType=again["ContentType"], Metadata=again["Metadata"],
+                Bucket=BUCKET,
+                Key=request["Key"],
+                Body=films.hidden[:-1] + b"?",
+                ContentType=again["ContentType"],
+                Metadata=again["Metadata"],
                 ChecksumAlgorithm="SHA256",
-            )  # fmt: skip
+            )
         return answer
 
     monkeypatch.setattr(Cloud, "change", damage)
     ran = run(collect, "one", *WHERE)
     assert ran.code == 1
-    assert "its copy is not what was copied" in ran.out
+    assert "its copy differs" in ran.out
     assert body(cloud, "output/one/a.mp4.out") == films.hidden
 
 
-def test_a_prefix_without_a_job(cloud: Cloud, run: Commands, films: Films) -> None:
+def test_results_below_a_prefix_without_a_job(cloud: Cloud, run: Commands, films: Films) -> None:
     fill(cloud, {"input/a.mp4": films.film.read_bytes(), "out/input/a.mp4.out": films.hidden})
     ran = run(collect, *WHERE, "--results", f"s3://{BUCKET}/out/")
     assert ran.code == 0, ran.err
@@ -250,33 +267,48 @@ def test_results_of_processing_jobs(
     run(run_processing, *WHERE, "--name", "one")
     plan, sha = films.plan(tmp_path / "plan"), hashlib.sha256(films.hidden).hexdigest()
     lines = [
-        {"file": name, "status": "done", "code": "ok", "message": "", "output": name,
-         "plan": f"plans/{name}.plan.json", "result_sha256": sha}
+        {
+            "file": name,
+            "status": "done",
+            "code": "ok",
+            "message": "",
+            "output": name,
+            "plan": f"plans/{name}.plan.json",
+            "result_sha256": sha,
+        }
         for name in ("a.mp4", "swapped.mp4")
-    ]  # fmt: skip
+    ]
     lines.append({"file": "bad.mp4", "status": "failed", "code": "broken_media", "message": "cut"})
     report = "".join(json.dumps(line) + "\n" for line in lines)
-    fill(cloud, {
-        "output/one/a.mp4": films.hidden, "output/one/plans/a.mp4.plan.json": plan,
-        "output/one/swapped.mp4": films.mkv, "output/one/plans/swapped.mp4.plan.json": plan,
-        "output/one/reports/algo-1.jsonl": report.encode(),
-    })  # fmt: skip
+    fill(
+        cloud,
+        {
+            "output/one/a.mp4": films.hidden,
+            "output/one/plans/a.mp4.plan.json": plan,
+            "output/one/swapped.mp4": films.mkv,
+            "output/one/plans/swapped.mp4.plan.json": plan,
+            "output/one/reports/algo-1.jsonl": report.encode(),
+        },
+    )
     processing_job("one").processing_job_status = "Failed"
     ran = run(collect, "one", *WHERE, "--json")
     assert ran.code == 1
     assert rows(ran.out) == {
         "a.mp4": ("done", "output/one/a.mp4"),
         "bad.mp4": ("missing", "broken_media: cut"),
-        "late.mp4": ("missing", "no report tells of it"),
-        "swapped.mp4": ("failed", "it is not the file that the report tells of"),
+        "late.mp4": ("missing", "no report mentions it"),
+        "swapped.mp4": ("failed", "it is not the file that the report describes"),
     }
     head = cloud.client("s3").head_object(Bucket=BUCKET, Key="output/one/a.mp4")
     assert head["ContentType"] == "video/mp4"
     assert body(cloud, "output/one/a.mp4") == films.hidden
     # Another job has done what this one has not.
     run(run_processing, *WHERE, "--name", "two", "--keys", *names[1:])
-    more = [line | {"file": name, "output": name, "plan": f"plans/{name}.plan.json"}
-            for name in names[1:] for line in lines[:1]]  # fmt: skip
+    more = [
+        line | {"file": name, "output": name, "plan": f"plans/{name}.plan.json"}
+        for name in names[1:]
+        for line in lines[:1]
+    ]
     fill(cloud, {f"output/two/{name}": films.hidden for name in names[1:]})
     fill(cloud, {f"output/two/plans/{name}.plan.json": plan for name in names[1:]})
     report = "".join(json.dumps(line) + "\n" for line in more)

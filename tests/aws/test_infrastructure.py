@@ -1,4 +1,4 @@
-"""The stack: what is in the template, what AWS is asked for, and whose stack is left alone."""
+"""The stack: its template, the requests, and stacks of others."""
 
 import io
 import json
@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]
 
-from scripts.aws.cloud import Cloud
-from scripts.aws.errors import CloudError, NotOurs
-from scripts.aws.infrastructure import KEEP, TEMPLATE, set_up
-from scripts.aws.tags import PROJECT_TAG, our_tags
+from scripts.aws.cloud import PROJECT_TAG, Cloud, CloudError, UntaggedError, project_tags
+from scripts.aws.stack import KEEP, TEMPLATE, create_or_update
 from scripts.aws.variables import Variables
 
 OURS = {PROJECT_TAG: "face-blur"}
@@ -28,7 +26,7 @@ def statements(cloud: Cloud, policy: str) -> dict[str, Any]:
     role = cloud.outputs["RoleArn"].rpartition("/")[2]
     found = cloud.read("iam", "get_role_policy", RoleName=role, PolicyName=policy)
     document = found["PolicyDocument"]
-    # The server of moto answers a policy of a stack as Python writes it.
+    # moto returns a stack policy in Python's notation.
     parsed = json.loads(document.replace("'", '"')) if isinstance(document, str) else document
     return {statement["Sid"]: statement for statement in parsed["Statement"]}
 
@@ -41,7 +39,7 @@ def test_cfn_lint_finds_nothing() -> None:
 
 
 def test_the_bucket_is_closed_to_all_others() -> None:
-    # Properties that moto does not take over from a stack.
+    # Properties that moto does not apply.
     bucket = resources()["Bucket"]["Properties"]
     assert bucket["PublicAccessBlockConfiguration"] == {
         "BlockPublicAcls": True,
@@ -62,7 +60,7 @@ def test_the_bucket_is_closed_to_all_others() -> None:
     ]
 
 
-def test_nothing_stays_in_the_bucket_for_ever() -> None:
+def test_everything_in_the_bucket_expires() -> None:
     rules = {
         rule["Id"]: rule
         for rule in resources()["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
@@ -78,7 +76,7 @@ def test_nothing_stays_in_the_bucket_for_ever() -> None:
     assert rules["everything"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
 
 
-def test_footage_does_not_go_with_the_stack() -> None:
+def test_videos_survive_the_deletion_of_the_stack() -> None:
     found = resources()
     for name in ("Bucket", "BucketPolicy"):
         assert found[name]["DeletionPolicy"] == "RetainExceptOnCreate"
@@ -93,28 +91,28 @@ def test_untagged_images_expire_and_pushed_ones_are_scanned() -> None:
     assert repository["ImageScanningConfiguration"] == {"ScanOnPush": True}
 
 
-def test_the_stack_stands_and_all_in_it_is_tagged(cloud: Cloud) -> None:
-    outputs = set_up(cloud, NOTHING)
+def test_the_stack_is_created_and_its_resources_are_tagged(cloud: Cloud) -> None:
+    outputs = create_or_update(cloud, NOTHING)
     assert outputs == cloud.outputs
     assert set(outputs) == {"Bucket", "Repository", "RepositoryUri", "RoleArn"}
     assert outputs["RepositoryUri"].endswith(".dkr.ecr.eu-north-1.amazonaws.com/face-blur")
     tags = cloud.read("s3", "get_bucket_tagging", Bucket=outputs["Bucket"])["TagSet"]
-    assert tags == our_tags("face-blur")
+    assert tags == project_tags("face-blur")
     encryption = cloud.read("s3", "get_bucket_encryption", Bucket=outputs["Bucket"])
     (rule,) = encryption["ServerSideEncryptionConfiguration"]["Rules"]
     assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
     (repository,) = cloud.read("ecr", "describe_repositories")["repositories"]
     assert repository["imageTagMutability"] == "IMMUTABLE"
     arn = repository["repositoryArn"]
-    assert cloud.read("ecr", "list_tags_for_resource", resourceArn=arn)["tags"] == our_tags(
+    assert cloud.read("ecr", "list_tags_for_resource", resourceArn=arn)["tags"] == project_tags(
         "face-blur"
     )
     role = outputs["RoleArn"].rpartition("/")[2]
-    assert cloud.read("iam", "get_role", RoleName=role)["Role"]["Tags"] == our_tags("face-blur")
+    assert cloud.read("iam", "get_role", RoleName=role)["Role"]["Tags"] == project_tags("face-blur")
 
 
-def test_the_role_is_for_sagemaker_of_this_account(cloud: Cloud) -> None:
-    role = set_up(cloud, NOTHING)["RoleArn"].rpartition("/")[2]
+def test_only_sagemaker_of_this_account_can_use_the_role(cloud: Cloud) -> None:
+    role = create_or_update(cloud, NOTHING)["RoleArn"].rpartition("/")[2]
     trust = cloud.read("iam", "get_role", RoleName=role)["Role"]["AssumeRolePolicyDocument"]
     assert trust["Statement"] == [
         {
@@ -128,8 +126,8 @@ def test_the_role_is_for_sagemaker_of_this_account(cloud: Cloud) -> None:
     assert names == ["jobs"]
 
 
-def test_the_role_can_do_what_jobs_need_and_no_more(cloud: Cloud) -> None:
-    outputs = set_up(cloud, NOTHING)
+def test_the_role_has_the_permissions_of_jobs_and_no_more(cloud: Cloud) -> None:
+    outputs = create_or_update(cloud, NOTHING)
     bucket = f"arn:aws:s3:::{outputs['Bucket']}"
     may = statements(cloud, "jobs")
     assert may["FindObjects"]["Resource"] == bucket
@@ -137,7 +135,7 @@ def test_the_role_can_do_what_jobs_need_and_no_more(cloud: Cloud) -> None:
     assert may["WriteResults"]["Resource"] == f"{bucket}/output/*"
     assert may["PullImage"]["Resource"].endswith(":123456789012:repository/face-blur")
     assert may["WriteLogs"]["Resource"].endswith(":123456789012:log-group:/aws/sagemaker/*")
-    # What cannot be narrowed to resources.
+    # Actions that cannot be restricted to resources.
     assert {name for name, one in may.items() if one["Resource"] == "*"} == {
         "LogInToRegistry",
         "WriteMetrics",
@@ -152,11 +150,11 @@ def test_the_role_can_do_what_jobs_need_and_no_more(cloud: Cloud) -> None:
     assert not [action for action in actions if "*" in action or "Delete" in action]
 
 
-def test_subnets_and_a_key_take_permissions_of_their_own(cloud: Cloud) -> None:
+def test_subnets_and_a_key_add_permissions(cloud: Cloud) -> None:
     key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
     cloud.client("kms").create_alias(AliasName="alias/films", TargetKeyId=key)
     ours = Cloud(Variables(subnets="subnet-1", kms_key="alias/films"))
-    outputs = set_up(ours, NOTHING)
+    outputs = create_or_update(ours, NOTHING)
     assert statements(ours, "network")["AttachToNetwork"]["Effect"] == "Allow"
     use = statements(ours, "key")
     assert {one["Resource"] for one in use.values()} == {key}
@@ -166,47 +164,49 @@ def test_subnets_and_a_key_take_permissions_of_their_own(cloud: Cloud) -> None:
     assert rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == key
 
 
-def test_it_can_be_run_again(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
-    first = set_up(cloud, NOTHING | {"KeepDays": 7})
-    assert set_up(cloud, NOTHING) == first
+def test_running_again_is_safe(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    first = create_or_update(cloud, NOTHING | {"KeepDays": 7})
+    assert create_or_update(cloud, NOTHING) == first
     subnets = Cloud(Variables(subnets="subnet-1"))
-    assert set_up(subnets, NOTHING) == first
+    assert create_or_update(subnets, NOTHING) == first
     (stack,) = cloud.read("cloudformation", "describe_stacks", StackName="face-blur")["Stacks"]
     has = {item["ParameterKey"]: item["ParameterValue"] for item in stack["Parameters"]}
     kept = {"KeepDays": "7", "KeepRestDays": "365", "UseNetwork": "true"}
     assert kept.items() <= has.items()
 
 
-def test_no_update_is_no_error(
+def test_nothing_to_update_is_not_an_error(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = set_up(cloud, NOTHING)
+    first = create_or_update(cloud, NOTHING)
     change = cloud.change
 
     def nothing_to_do(service: str, operation: str, **request: Any) -> dict[str, Any]:
         if operation == "update_stack":
-            # What AWS answers, and moto does not.
+            # The response of AWS, which moto does not give.
             text = "cloudformation update_stack: ValidationError: No updates are to be performed."
             raise CloudError(text, "ValidationError")
         return change(service, operation, **request)
 
     monkeypatch.setattr(cloud, "change", nothing_to_do)
-    assert set_up(cloud, NOTHING) == first
+    assert create_or_update(cloud, NOTHING) == first
     assert "is up to date" in capsys.readouterr().err
 
 
-def test_a_stack_that_is_not_ours_is_left_alone(cloud: Cloud) -> None:
+def test_a_stack_without_our_tag_is_left_alone(cloud: Cloud) -> None:
     body = json.dumps({"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}})
     cloud.client("cloudformation").create_stack(StackName="face-blur", TemplateBody=body)
-    with pytest.raises(NotOurs, match=r"does not carry our tag; choose another PROJECT"):
-        set_up(cloud, NOTHING)
+    with pytest.raises(
+        UntaggedError, match=r"does not have the tag of this project; choose another PROJECT"
+    ):
+        create_or_update(cloud, NOTHING)
     resources = cloud.pages(
         "cloudformation", "list_stack_resources", "StackResourceSummaries", StackName="face-blur"
     )
     assert [one["LogicalResourceId"] for one in resources] == ["Bucket"]
 
 
-def test_a_stack_that_fails_says_why(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_stack_gives_its_reasons(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     def waited(*_: object, **__: object) -> None:
         raise CloudError("cloudformation stack_create_complete: Waiter failed")
 
@@ -223,13 +223,11 @@ def test_a_stack_that_fails_says_why(cloud: Cloud, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(cloud, "wait", waited)
     monkeypatch.setattr(cloud, "pages", events)
     with pytest.raises(CloudError, match=r"^the stack .+: Repository: face-blur already exists$"):
-        set_up(cloud, NOTHING)
+        create_or_update(cloud, NOTHING)
 
 
-def test_a_stack_in_the_middle_of_something_is_not_touched(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    set_up(cloud, NOTHING)
+def test_a_stack_in_progress_is_not_changed(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    create_or_update(cloud, NOTHING)
     read = cloud.read
 
     def busy(service: str, operation: str, **request: Any) -> dict[str, Any]:
@@ -239,19 +237,19 @@ def test_a_stack_in_the_middle_of_something_is_not_touched(
 
     monkeypatch.setattr(cloud, "read", busy)
     with pytest.raises(CloudError, match=r"is being changed \(UPDATE_IN_PROGRESS\); try again"):
-        set_up(cloud, NOTHING)
+        create_or_update(cloud, NOTHING)
 
 
-def test_a_dry_run_prints_the_request_and_makes_nothing(cloud: Cloud) -> None:
+def test_a_dry_run_prints_the_request_and_creates_nothing(cloud: Cloud) -> None:
     out = io.StringIO()
-    assert set_up(Cloud(cloud.variables, dry_run=True, out=out), NOTHING) == {}
+    assert create_or_update(Cloud(cloud.variables, dry_run=True, out=out), NOTHING) == {}
     (line,) = out.getvalue().splitlines()
     asked = json.loads(line)
     assert (asked["service"], asked["operation"]) == ("cloudformation", "create_stack")
     request = asked["request"]
     assert request["TemplateBody"] == Path(TEMPLATE).read_text()
     assert request["Capabilities"] == ["CAPABILITY_IAM"]
-    assert request["Tags"] == our_tags("face-blur")
+    assert request["Tags"] == project_tags("face-blur")
     assert {one["ParameterKey"]: one["ParameterValue"] for one in request["Parameters"]} == {
         "Project": "face-blur",
         "InputPrefix": "input/",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scripts.aws.errors import LimitError
+from scripts.aws.cloud import LimitError
 from scripts.aws.limits import GPU_IMAGE, check, has_gpu, has_own_disk
 
 ROLE = "arn:aws:iam::123456789012:role/jobs"
@@ -64,9 +64,9 @@ TRANSFORM: list[tuple[Change, str]] = [
     (put("TransformJobName", value="a" * 64), "TransformJobName has 64 characters, not 1 to 63"),
     (
         put("TransformJobName", value="bad_name!"),
-        "TransformJobName: 'bad_name!' is not of the form",
+        "TransformJobName: 'bad_name!' does not match",
     ),
-    (put("TransformJobName", value="ends-"), "is not of the form"),
+    (put("TransformJobName", value="ends-"), "does not match"),
     (put("ModelName", value="m" * 64), "ModelName has 64 characters"),
     (put("ModelClientConfig", "InvocationsTimeoutInSeconds", value=3601), "3601, not 1 to 3600"),
     (put("ModelClientConfig", "InvocationsTimeoutInSeconds", value=0), "is 0, not 1 to 3600"),
@@ -75,19 +75,22 @@ TRANSFORM: list[tuple[Change, str]] = [
     (put("MaxConcurrentTransforms", value=-1), "is -1, not at least 0"),
     (put("Environment", value={f"K{n}": "v" for n in range(17)}), "has 17 entries, not 0 to 16"),
     (put("Environment", "K", value="v" * 10241), "has 10241 characters, not 0 to 10240"),
-    (put("Environment", "1K", value="v"), "Environment 1K: '1K' is not of the form"),
+    (put("Environment", "1K", value="v"), "Environment 1K: '1K' does not match"),
     (put("TransformResources", "InstanceCount", value=0), "InstanceCount is 0, not at least 1"),
     (put("TransformResources", "InstanceCount", value=101), "is 101, not 1 to 100"),
-    (put("TransformResources", "InstanceType", value="ml.t3.large"), "'ml.t3.large' is none of"),
+    (
+        put("TransformResources", "InstanceType", value="ml.t3.large"),
+        "'ml.t3.large' is not an allowed value",
+    ),
     (put("TransformResources", "InstanceType", value="ml.g5.xlarge"), f"must be {GPU_IMAGE}"),
     (put("TransformResources", "TransformAmiVersion", value=GPU_IMAGE), "must be None"),
-    (put(*S3, "S3Uri", value="s3://films/in"), "with a slash at its end"),
-    (put(*S3, "S3Uri", value="films/in/"), "is not of the form"),
-    (put(*S3, "S3DataType", value="Folder"), "'Folder' is none of those"),
+    (put(*S3, "S3Uri", value="s3://films/in"), "with a trailing slash"),
+    (put(*S3, "S3Uri", value="films/in/"), "does not match"),
+    (put(*S3, "S3DataType", value="Folder"), "'Folder' is not an allowed value"),
     (put(*S3, value={"S3DataType": "ManifestFile", "S3Uri": "s3://films/in/"}), "s3://BUCKET/NAME"),
-    (put("TransformOutput", "S3OutputPath", value="s3://films/out"), "with a slash at its end"),
+    (put("TransformOutput", "S3OutputPath", value="s3://films/out"), "with a trailing slash"),
     (put("TransformOutput", "KmsKeyId", value="key with spaces"), "KmsKeyId: 'key with spaces'"),
-    (put("TransformInput", "SplitType", value="Frames"), "'Frames' is none of"),
+    (put("TransformInput", "SplitType", value="Frames"), "'Frames' is not an allowed value"),
     (put("Tags", value=[{"Key": "k", "Value": "v" * 257}]), "Tags[0].Value has 257 characters"),
     (put("Retries", value=1), "Retries is unknown"),
 ]
@@ -115,7 +118,10 @@ PROCESSING: list[tuple[Change, str]] = [
     (put("StoppingCondition", value={"MaxRuntimeInSeconds": 777601}), "not 1 to 777600"),
     (put("Environment", value={"K": "v" * 257}), "has 257 characters, not 0 to 256"),
     (put("AppSpecification", "ContainerArguments", value=[]), "has 0 entries, not 1 to 100"),
-    (put("ProcessingInputs", 0, "S3Input", "S3Uri", value="s3://films/in"), "with a slash"),
+    (
+        put("ProcessingInputs", 0, "S3Input", "S3Uri", value="s3://films/in"),
+        "with a trailing slash",
+    ),
 ]
 
 
@@ -144,7 +150,7 @@ def test_each_limit(operation: str, request_: dict[str, Any], change: Change, me
     assert "\n" not in str(caught.value)
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_violations_are_reported_at_once() -> None:
     request = transform()
     del request["ModelName"]
     request["TransformJobName"] = ""
@@ -167,5 +173,5 @@ def test_all_faults_are_told_at_once() -> None:
         ("ml.inf2.xlarge", False, False),
     ],
 )
-def test_what_types_have(kind: str, gpu: bool, disk: bool) -> None:
+def test_properties_of_instance_types(kind: str, gpu: bool, disk: bool) -> None:
     assert (has_gpu(kind), has_own_disk(kind)) == (gpu, disk)

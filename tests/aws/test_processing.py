@@ -56,13 +56,29 @@ def source(name: str, uri: str, distribution: str, kind: str = "S3Prefix") -> di
     }
 
 
-def test_a_dry_run_prints_exactly_what_would_be_sent(films: Cloud, run: Commands) -> None:
+def test_a_dry_run_prints_the_exact_request(films: Cloud, run: Commands) -> None:
     fill(films, {"people/alice.jpg": b"photo"})
     ran = run(
-        run_processing, *WHERE, "--name", "one", "--dry-run", "--effect", "solid",
-        "--processing-instance-count", "9", "--kms-key", "alias/films", "--subnets", "subnet-1",
-        "--security-groups", "sg-1", "--volume-gb", "500", "--max-runtime-seconds", "7200",
-    )  # fmt: skip
+        run_processing,
+        *WHERE,
+        "--name",
+        "one",
+        "--dry-run",
+        "--effect",
+        "solid",
+        "--processing-instance-count",
+        "9",
+        "--kms-key",
+        "alias/films",
+        "--subnets",
+        "subnet-1",
+        "--security-groups",
+        "sg-1",
+        "--volume-gb",
+        "500",
+        "--max-runtime-seconds",
+        "7200",
+    )
     assert ran.code == 0, ran.err
     target = {
         "S3Uri": f"s3://{BUCKET}/output/one/",
@@ -114,13 +130,13 @@ def test_a_job_without_people_hides_everyone(films: Cloud, run: Commands) -> Non
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--processing-instance-type", "ml.nothing.large"), "none of those that exist"),
+        (("--processing-instance-type", "ml.nothing.large"), "not an allowed value"),
         (("--set", "select=" + ";".join(["0,100,100"] * 40)), "characters, not 0 to 256"),
-        (("--keys", "gone.mp4"), "input/gone.mp4: is not there"),
-        (("--resume", "gone"), "gone: there is no such job"),
+        (("--keys", "gone.mp4"), "input/gone.mp4: does not exist"),
+        (("--resume", "gone"), "gone: no such job"),
     ],
 )
-def test_what_is_refused_costs_nothing(
+def test_a_refused_request_creates_nothing(
     films: Cloud, run: Commands, options: tuple[str, ...], message: str
 ) -> None:
     ran = run(run_processing, *WHERE, *options)
@@ -167,7 +183,7 @@ def with_environment(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Non
     )
 
 
-def test_going_on_with_what_is_unfinished(
+def test_resuming_unfinished_files(
     films: Cloud, run: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(films, {"people/alice.jpg": b"photo", "input/c.mp4": b"c", "input/d.mp4": b"d"})
@@ -181,7 +197,7 @@ def test_going_on_with_what_is_unfinished(
     processing_job("one").processing_job_status = "Stopped"
     ran = run(run_processing, *WHERE, "--resume", "one")
     assert (ran.code, ran.out) == (1, "")
-    assert "the settings of one are not known any more" in ran.err
+    assert "the settings of one are no longer known" in ran.err
     with_environment(monkeypatch, FACE_BLUR_EFFECT="solid")
     ran = run(run_processing, *WHERE, "--resume", "one", "--name", "two", "--dry-run")
     _, (_, request) = requests(ran.out)
@@ -198,7 +214,7 @@ def test_going_on_with_what_is_unfinished(
     report(films, "two", "algo-1", *(done(films, "two", name) for name in names[1:]))
     ran = run(run_processing, *WHERE, "--resume", "one", "two")
     assert ran.code == 2
-    assert "one, two: nothing is left undone" in ran.err
+    assert "one, two: all files are finished" in ran.err
     ran = run(run_processing, *WHERE, "--resume", "one", "--effect", "blur")
     assert "--resume takes settings and people from the job" in ran.err
 

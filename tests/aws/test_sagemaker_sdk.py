@@ -1,4 +1,4 @@
-"""The example for the SageMaker SDK, in an environment of its own that is kept in the cache."""
+"""The example for the SageMaker SDK, in a separate environment kept in the cache."""
 
 import hashlib
 import os
@@ -15,12 +15,12 @@ from tests.aws_jobs import BUCKET, IMAGE, REGION, ROLE, backend
 EXAMPLE = Path(__file__).parents[2] / "examples" / "sagemaker_sdk"
 LOCK = EXAMPLE / "requirements.txt"
 BUILD_SECONDS = 600
-"""450 MB are fetched, once for each lock; it took 95 s on two shared cores."""
+"""Downloads 450 MB, once for each lock; it took 95 s on two shared cores."""
 
 
 @pytest.fixture(scope="session")
 def sdk() -> Path:
-    """The interpreter of an environment with what the lock names, and nothing else."""
+    """The interpreter of an environment with the packages of the lock only."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     key = hashlib.sha256(LOCK.read_bytes() + version.encode()).hexdigest()[:16]
     home = cache_folder() / "sagemaker-sdk"
@@ -46,20 +46,24 @@ def run(sdk: Path, *args: str) -> subprocess.CompletedProcess[str]:
     folders = (f"s3://{BUCKET}/input/", f"s3://{BUCKET}/output/")
     return subprocess.run(
         [str(sdk), str(EXAMPLE / "run_transform.py"), IMAGE, ROLE, *folders, *args],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
         env=dict(os.environ, AWS_DEFAULT_REGION=REGION),
-    )  # fmt: skip
+    )
 
 
-def test_the_example_begins_the_job_that_our_scripts_begin(moto: str, sdk: Path) -> None:
+def test_the_example_creates_the_same_job_as_the_scripts(moto: str, sdk: Path) -> None:
     ran = run(sdk)
     assert ran.returncode == 0, ran.stderr
     (job,) = backend().transform_jobs.values()
     assert ran.stdout == f"{job.transform_job_name}\n"
     assert (job.max_payload_in_mb, job.max_concurrent_transforms) == (0, 1)
     assert job.model_client_config == {
-        "InvocationsTimeoutInSeconds": 3600, "InvocationsMaxRetries": 0
-    }  # fmt: skip
+        "InvocationsTimeoutInSeconds": 3600,
+        "InvocationsMaxRetries": 0,
+    }
     assert job.batch_strategy is None
     assert job.transform_input == {
         "DataSource": {
@@ -70,8 +74,9 @@ def test_the_example_begins_the_job_that_our_scripts_begin(moto: str, sdk: Path)
         "SplitType": "None",
     }
     assert job.transform_output == {
-        "S3OutputPath": f"s3://{BUCKET}/output/", "AssembleWith": "None"
-    }  # fmt: skip
+        "S3OutputPath": f"s3://{BUCKET}/output/",
+        "AssembleWith": "None",
+    }
     assert job.transform_resources == {
         "InstanceType": "ml.g4dn.xlarge",
         "InstanceCount": 1,
@@ -84,7 +89,7 @@ def test_the_example_begins_the_job_that_our_scripts_begin(moto: str, sdk: Path)
     assert model.execution_role_arn == ROLE
 
 
-def test_the_example_without_a_gpu_asks_nobody_but_the_account(
+def test_the_example_calls_only_the_account(
     moto: str, sdk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the SDK asks for over the network goes through sockets that are written down."""

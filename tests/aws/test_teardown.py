@@ -1,4 +1,4 @@
-"""The end: all that is ours goes, and nothing else, even if it is called the same."""
+"""Tearing down: all tagged resources are deleted, and no others, even with the same names."""
 
 import json
 from typing import Any
@@ -6,16 +6,14 @@ from typing import Any
 import pytest
 from moto.sagemaker.models import sagemaker_backends
 
-from scripts.aws.cloud import Cloud
-from scripts.aws.errors import CloudError
-from scripts.aws.infrastructure import KEEP, set_up
-from scripts.aws.tags import our_tags
-from scripts.aws.teardown import Found, find_all
-from scripts.aws.teardown import delete as delete_all
+from scripts.aws.cloud import Cloud, CloudError, project_tags
+from scripts.aws.deletion import Resource, find_all
+from scripts.aws.deletion import delete as delete_all
+from scripts.aws.stack import KEEP, create_or_update
 from scripts.aws.variables import Variables
 
 ROLE = "arn:aws:iam::123456789012:role/jobs"
-OURS, OTHERS = our_tags("face-blur"), our_tags("news")
+OURS, OTHERS = project_tags("face-blur"), project_tags("news")
 PLACE = {"LocationConstraint": "eu-north-1"}
 
 
@@ -26,18 +24,23 @@ def make_models(cloud: Cloud, name: str, tags: list[dict[str, str]]) -> None:
 def make_jobs(cloud: Cloud, name: str, tags: list[dict[str, str]], *, running: bool) -> None:
     sagemaker = cloud.client("sagemaker")
     sagemaker.create_transform_job(
-        TransformJobName=name, ModelName="m", Tags=tags,
+        TransformJobName=name,
+        ModelName="m",
+        Tags=tags,
         TransformInput={
             "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/i/"}}
         },
         TransformOutput={"S3OutputPath": "s3://b/o/"},
         TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
-    )  # fmt: skip
+    )
     cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
     sagemaker.create_processing_job(
-        ProcessingJobName=name, RoleArn=ROLE, Tags=tags,
-        ProcessingResources={"ClusterConfig": cluster}, AppSpecification={"ImageUri": "i"},
-    )  # fmt: skip
+        ProcessingJobName=name,
+        RoleArn=ROLE,
+        Tags=tags,
+        ProcessingResources={"ClusterConfig": cluster},
+        AppSpecification={"ImageUri": "i"},
+    )
     if running:
         backend = sagemaker_backends["123456789012"]["eu-north-1"]
         backend.transform_jobs[name].transform_job_status = "InProgress"
@@ -48,9 +51,11 @@ def make_repository(cloud: Cloud, name: str, tags: list[dict[str, str]]) -> None
     ecr = cloud.client("ecr")
     ecr.create_repository(repositoryName=name, tags=tags)
     manifest = {
-        "schemaVersion": 2, "config": {"digest": "sha256:" + "0" * 64, "size": 1}, "layers": [],
+        "schemaVersion": 2,
+        "config": {"digest": "sha256:" + "0" * 64, "size": 1},
+        "layers": [],
         "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-    }  # fmt: skip
+    }
     ecr.put_image(repositoryName=name, imageManifest=json.dumps(manifest), imageTag="one")
 
 
@@ -81,8 +86,8 @@ def stoppable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return stopped
 
 
-def test_all_that_is_ours_goes_and_nothing_else(cloud: Cloud, stoppable: list[str]) -> None:
-    bucket = set_up(cloud, dict.fromkeys(KEEP))["Bucket"]
+def test_only_tagged_resources_are_deleted(cloud: Cloud, stoppable: list[str]) -> None:
+    bucket = create_or_update(cloud, dict.fromkeys(KEEP))["Bucket"]
     cloud.client("s3").put_object(Bucket=bucket, Key="input/a.mp4", Body=b"film")
     make_bucket(cloud, "left-of-an-earlier-stack", OURS)
     cloud.client("s3").create_multipart_upload(Bucket="left-of-an-earlier-stack", Key="cut-off")
@@ -106,7 +111,7 @@ def test_all_that_is_ours_goes_and_nothing_else(cloud: Cloud, stoppable: list[st
         *sorted([("bucket", bucket), ("bucket", "left-of-an-earlier-stack")]),
     ]
     assert found[5].detail == "1 images"
-    assert Found("bucket", "left-of-an-earlier-stack", "1 objects, 2.0 MB") in found
+    assert Resource("bucket", "left-of-an-earlier-stack", "1 objects, 2.0 MB") in found
     delete_all(cloud, found)
     assert find_all(cloud) == []
     assert stoppable == ["ours"]
@@ -128,13 +133,13 @@ def test_all_that_is_ours_goes_and_nothing_else(cloud: Cloud, stoppable: list[st
         assert other["ProcessingJobStatus"] == "InProgress"
 
 
-def test_a_stack_of_the_name_that_is_not_ours_stays(cloud: Cloud) -> None:
+def test_a_stack_with_our_name_but_without_our_tag_stays(cloud: Cloud) -> None:
     body = json.dumps({"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}})
     cloud.client("cloudformation").create_stack(StackName="face-blur", TemplateBody=body)
     assert find_all(cloud) == []
 
 
-def test_versions_and_marks_of_deletion_go_too(cloud: Cloud) -> None:
+def test_versions_and_delete_markers_are_deleted_too(cloud: Cloud) -> None:
     make_bucket(cloud, "films", OURS)
     s3 = cloud.client("s3")
     s3.put_bucket_versioning(Bucket="films", VersioningConfiguration={"Status": "Enabled"})
@@ -146,13 +151,11 @@ def test_versions_and_marks_of_deletion_go_too(cloud: Cloud) -> None:
     assert cloud.read("s3", "list_buckets")["Buckets"] == []
 
 
-def test_a_bucket_that_has_gone_with_its_stack_is_no_fault(cloud: Cloud) -> None:
-    delete_all(cloud, [Found("bucket", "gone")])
+def test_a_bucket_deleted_with_its_stack_is_not_an_error(cloud: Cloud) -> None:
+    delete_all(cloud, [Resource("bucket", "gone")])
 
 
-def test_what_cannot_be_read_is_not_passed_over(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreadable_resource_is_an_error(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     make_bucket(cloud, "films", OURS)
     read = cloud.read
 
@@ -169,7 +172,7 @@ def test_what_cannot_be_read_is_not_passed_over(
 def test_the_command_asks(cloud: Cloud, run_command: Any) -> None:
     nothing = run_command("teardown")
     assert (nothing.code, nothing.out) == (0, "")
-    assert "nothing in eu-north-1 carries the tag of face-blur" in nothing.err
+    assert "no resource in eu-north-1 has the tag of face-blur" in nothing.err
     make_bucket(cloud, "films", OURS)
     for answer in ("", "yes\n"):
         refused = run_command("teardown", stdin=answer)
@@ -190,6 +193,6 @@ def test_the_command_asks(cloud: Cloud, run_command: Any) -> None:
     assert cloud.read("s3", "list_buckets")["Buckets"] == []
 
 
-def test_another_project_is_another_project(cloud: Cloud) -> None:
+def test_resources_of_another_project_stay(cloud: Cloud) -> None:
     make_bucket(cloud, "films", OURS)
     assert find_all(Cloud(Variables(project="news"))) == []

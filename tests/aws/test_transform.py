@@ -12,7 +12,7 @@ import pytest
 from app.errors import ConfigError
 from scripts import run_transform
 from scripts.aws.cloud import Cloud
-from scripts.aws.options import check_settings
+from scripts.aws.command import check_settings
 from tests.aws_jobs import (
     BUCKET,
     CPU,
@@ -53,11 +53,12 @@ def job_named(name: str, model: str, **changes: Any) -> dict[str, Any]:
             "SplitType": "None",
         },
         "TransformOutput": {
-            "S3OutputPath": f"s3://{BUCKET}/output/{name}/", "AssembleWith": "None"
+            "S3OutputPath": f"s3://{BUCKET}/output/{name}/",
+            "AssembleWith": "None",
         },
         "TransformResources": {"InstanceType": "ml.c6i.xlarge", "InstanceCount": 1},
         "Tags": TAGS,
-    } | changes  # fmt: skip
+    } | changes
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def films(cloud: Cloud) -> Cloud:
     return cloud
 
 
-def test_a_dry_run_prints_exactly_what_would_be_sent(films: Cloud, run: Commands) -> None:
+def test_a_dry_run_prints_the_exact_request(films: Cloud, run: Commands) -> None:
     ran = run(run_transform, *CPU, "--name", "one", "--dry-run")
     assert ran.code == 0, ran.err
     (made, model), (begun, job) = requests(ran.out)
@@ -92,11 +93,31 @@ def test_a_dry_run_prints_exactly_what_would_be_sent(films: Cloud, run: Commands
 def test_gpu_keys_networks_people_and_settings(films: Cloud, run: Commands) -> None:
     fill(films, {"people.tar.gz": b"photos"})
     ran = run(
-        run_transform, *WHERE, "--name", "one", "--dry-run", "--keys", "more/b.mp4",
-        "--subnets", "subnet-1,subnet-2", "--security-groups", "sg-1", "--kms-key", "alias/films",
-        "--options", "FACE_BLUR_PAD=5", "--effect", "solid", "--set", "margin=0.3",
-        "--timeout-seconds", "600", "--instance-count", "9", "--plans",
-    )  # fmt: skip
+        run_transform,
+        *WHERE,
+        "--name",
+        "one",
+        "--dry-run",
+        "--keys",
+        "more/b.mp4",
+        "--subnets",
+        "subnet-1,subnet-2",
+        "--security-groups",
+        "sg-1",
+        "--kms-key",
+        "alias/films",
+        "--options",
+        "FACE_BLUR_PAD=5",
+        "--effect",
+        "solid",
+        "--set",
+        "margin=0.3",
+        "--timeout-seconds",
+        "600",
+        "--instance-count",
+        "9",
+        "--plans",
+    )
     assert ran.code == 0, ran.err
     (_, model), (_, manifest), (_, job) = requests(ran.out)
     assert model["PrimaryContainer"] == {
@@ -104,9 +125,7 @@ def test_gpu_keys_networks_people_and_settings(films: Cloud, run: Commands) -> N
         "Environment": {"FACE_BLUR_DEVICE": "cuda", "FACE_BLUR_PAD": "5"},
         "ModelDataUrl": f"s3://{BUCKET}/people.tar.gz",
     }
-    assert model["VpcConfig"] == {
-        "Subnets": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]
-    }  # fmt: skip
+    assert model["VpcConfig"] == {"Subnets": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
     assert manifest == {
         "Bucket": BUCKET,
         "Key": "output/one.manifest.json",
@@ -128,7 +147,7 @@ def test_gpu_keys_networks_people_and_settings(films: Cloud, run: Commands) -> N
     assert job["ModelClientConfig"]["InvocationsTimeoutInSeconds"] == 600
 
 
-def test_disks_that_are_not_of_the_instance_get_the_key(films: Cloud, run: Commands) -> None:
+def test_attached_disks_get_the_key(films: Cloud, run: Commands) -> None:
     ran = run(run_transform, *CPU, "--kms-key", "alias/films", "--dry-run")
     (_, _), (_, job) = requests(ran.out)
     assert job["TransformResources"]["VolumeKmsKeyId"] == "alias/films"
@@ -140,8 +159,9 @@ def test_people_from_s3_and_tickets_need_a_network(films: Cloud, run: Commands) 
     (_, model), (_, job) = requests(ran.out)
     assert model["EnableNetworkIsolation"] is False
     assert job["Environment"] == {
-        "FACE_BLUR_BLUR": "others", "FACE_BLUR_PEOPLE": f"s3://{BUCKET}/people/"
-    }  # fmt: skip
+        "FACE_BLUR_BLUR": "others",
+        "FACE_BLUR_PEOPLE": f"s3://{BUCKET}/people/",
+    }
     assert "gets a network" in ran.err
     ran = run(run_transform, *CPU, "--tickets", "--dry-run")
     assert ran.code == 0, ran.err
@@ -152,7 +172,7 @@ def test_people_from_s3_and_tickets_need_a_network(films: Cloud, run: Commands) 
     assert job["TransformInput"]["ContentType"] == "application/json"
 
 
-def test_markers_hidden_and_empty_objects_are_no_inputs(films: Cloud, run: Commands) -> None:
+def test_markers_hidden_and_empty_objects_are_left_out(films: Cloud, run: Commands) -> None:
     junk = {"input/": b"", "input/more/": b"", "input/.DS_Store": b"x", "input/cut.mp4": b""}
     fill(films, junk | {"input2/other.mp4": b"x"})
     ran = run(run_transform, *CPU, "--name", "one")
@@ -161,10 +181,10 @@ def test_markers_hidden_and_empty_objects_are_no_inputs(films: Cloud, run: Comma
         f'[{{"prefix": "s3://{BUCKET}/input/"}}, "a.mp4", "more/b.mp4"]'
     )
     for key in junk:
-        assert f"left out, as it is hidden or empty: {key}\n" in ran.err
+        assert f"left out, because it is hidden or empty: {key}\n" in ran.err
 
 
-def test_a_job_is_begun_and_its_model_is_made_once(films: Cloud, run: Commands) -> None:
+def test_a_job_is_created_and_its_model_only_once(films: Cloud, run: Commands) -> None:
     first = run(run_transform, *CPU)
     second = run(run_transform, *CPU, "--effect", "solid")
     other = run(run_transform, *CPU, "--options", "FACE_BLUR_PAD=9")
@@ -197,7 +217,7 @@ def test_an_archive_with_other_people_makes_another_model(films: Cloud, run: Com
     assert len(names | {model["ModelName"]}) == 3
 
 
-def test_the_image_is_taken_by_its_digest(films: Cloud, run: Commands) -> None:
+def test_the_image_is_named_by_its_digest(films: Cloud, run: Commands) -> None:
     ecr = films.client("ecr")
     uri = ecr.create_repository(repositoryName="face-blur")["repository"]["repositoryUri"]
     manifest = '{"schemaVersion": 2, "config": {"digest": "sha256:1"}, "layers": []}'
@@ -225,16 +245,16 @@ def test_the_image_is_taken_by_its_digest(films: Cloud, run: Commands) -> None:
         (("--set", "effect=solid", "--effect", "blur"), "effect is given twice"),
         (("--blur", "listed"), "needs people or select"),
         (("--people", "model"), "there is no archive of photos"),
-        (("--keys", "gone.mp4"), "s3://films/input/gone.mp4: is not there"),
-        (("--input-prefix", "nothing/"), "s3://films/nothing/: there is nothing"),
-        (("--name", "bad_name"), "TransformJobName: 'bad_name' is not of the form"),
-        (("--instance-type", "ml.t3.large"), "'ml.t3.large' is none of those that exist"),
+        (("--keys", "gone.mp4"), "s3://films/input/gone.mp4: does not exist"),
+        (("--input-prefix", "nothing/"), "s3://films/nothing/: no videos found"),
+        (("--name", "bad_name"), "TransformJobName: 'bad_name' does not match"),
+        (("--instance-type", "ml.t3.large"), "'ml.t3.large' is not an allowed value"),
         (("--options", "FACE_BLUR_QUEUE=999"), "queue: Input should be less than or equal to 64"),
-        (("--resume", "gone"), "gone: there is no such job"),
-        (("--watch", "gone"), "gone: there is no such job"),
+        (("--resume", "gone"), "gone: no such job"),
+        (("--watch", "gone"), "gone: no such job"),
     ],
 )
-def test_what_is_refused_costs_nothing(
+def test_a_refused_request_creates_nothing(
     films: Cloud, run: Commands, options: tuple[str, ...], message: str
 ) -> None:
     ran = run(run_transform, *CPU, *options)
@@ -246,7 +266,7 @@ def test_what_is_refused_costs_nothing(
     assert not keys(films, "output/")
 
 
-def test_a_model_of_somebody_else_is_not_used(films: Cloud, run: Commands) -> None:
+def test_a_foreign_model_is_not_used(films: Cloud, run: Commands) -> None:
     ran = run(run_transform, *CPU, "--dry-run")
     model = requests(ran.out)[0][1] | {"Tags": []}
     films.client("sagemaker").create_model(**model)
@@ -284,7 +304,7 @@ def test_waiting_for_a_job_that_fails(films: Cloud, run: Commands) -> None:
     assert last.endswith("; without result: a.mp4")
 
 
-def test_going_on_with_what_has_no_result(films: Cloud, run: Commands) -> None:
+def test_resuming_inputs_without_a_result(films: Cloud, run: Commands) -> None:
     run(run_transform, *CPU, "--name", "one", "--effect", "solid")
     finish(films, "one", "a.mp4")
     transform_job("one").transform_job_status = "Failed"
@@ -299,10 +319,10 @@ def test_going_on_with_what_has_no_result(films: Cloud, run: Commands) -> None:
     finish(films, "one", "more/b.mp4")
     ran = run(run_transform, *CPU, "--resume", "one")
     assert (ran.code, len(backend().transform_jobs)) == (2, 2)
-    assert "one has left nothing undone" in ran.err
+    assert "one: all files are finished" in ran.err
     transform_job("two").transform_job_status = "InProgress"
     ran = run(run_transform, *CPU, "--resume", "two")
-    assert "two is InProgress; wait for its end" in ran.err
+    assert "two is InProgress; wait until it ends" in ran.err
     ran = run(run_transform, *CPU, "--resume", "one", "--effect", "blur")
     assert "--resume takes settings and people from the job" in ran.err
 
@@ -313,7 +333,7 @@ def test_a_job_without_our_tag_is_left_alone(films: Cloud, run: Commands) -> Non
     for option in ("--watch", "--resume"):
         ran = run(run_transform, *CPU, option, "other")
         assert ran.code == 2
-        assert "does not carry the tag" in ran.err
+        assert "does not have the tag" in ran.err
 
 
 def started(*args: str) -> subprocess.Popen[str]:
@@ -357,7 +377,7 @@ def test_a_second_interrupt_leaves(films: Cloud, monkeypatch: pytest.MonkeyPatch
     assert "left one, which may not have stopped yet" in err
 
 
-def test_settings_are_checked_as_the_container_does() -> None:
+def test_settings_are_checked_as_in_the_container() -> None:
     check_settings({"FACE_BLUR_BLUR": "listed"}, people=True)
     check_settings({"FACE_BLUR_BLUR": "listed", "FACE_BLUR_SELECT": "0,1,2"}, people=False)
     with pytest.raises(ConfigError):

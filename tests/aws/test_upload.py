@@ -1,4 +1,4 @@
-"""What is uploaded, under which names, checked how, and what an interruption costs."""
+"""Uploads: names, checks, and interruptions."""
 
 import gzip
 import hashlib
@@ -20,11 +20,9 @@ import pytest
 from app.errors import PeopleError, UnsupportedMedia, UsageError
 from app.pipeline.people import find_photos
 from scripts.aws import transfer
-from scripts.aws.cloud import Cloud
-from scripts.aws.errors import CloudError
-from scripts.aws.tags import our_tags
-from scripts.aws.transfer import Item, Progress, checksum, head, part_size, upload
-from scripts.aws.upload import check_keys, find_media, find_people, write_archive
+from scripts.aws.cloud import Cloud, CloudError, project_tags
+from scripts.aws.transfer import Progress, Upload, checksum, head_object, part_size, upload
+from scripts.aws.uploads import check_keys, find_media, find_people, write_archive
 from scripts.aws.variables import Variables
 from testmedia.clip import Clip
 
@@ -32,11 +30,11 @@ MP4 = b"\0\0\0\x18ftypisom\0\0\0\0isomiso2" + b"film" * 1000
 JPEG = b"\xff\xd8\xff\xe0" + b"photo" * 100
 BUCKET = "films"
 SMALLEST = 5 * 2**20
-"""Of a part, by the rules of S3."""
+"""Minimum size of a part in S3."""
 
 
 @contextmanager
-def silent(item: Item, size: int) -> Iterator[Progress]:
+def silent(item: Upload, size: int) -> Iterator[Progress]:
     yield lambda _: None
 
 
@@ -60,10 +58,10 @@ def body(cloud: Cloud, key: str) -> bytes:
     return bytes(cloud.read("s3", "get_object", Bucket=BUCKET, Key=key)["Body"].read())
 
 
-def an_item(folder: Path, content: bytes = MP4, key: str = "input/a.mp4") -> Item:
+def an_item(folder: Path, content: bytes = MP4, key: str = "input/a.mp4") -> Upload:
     path = folder / "a.mp4"
     path.write_bytes(content)
-    return Item(path, key, "video/mp4")
+    return Upload(path, key, "video/mp4")
 
 
 def test_files_and_folders_become_keys_below_the_prefix(tmp_path: Path) -> None:
@@ -82,7 +80,7 @@ def test_files_and_folders_become_keys_below_the_prefix(tmp_path: Path) -> None:
     assert strange == [tmp_path / "day" / "notes.txt"]
 
 
-def test_a_file_that_was_named_has_to_be_media(tmp_path: Path) -> None:
+def test_a_named_file_must_be_media(tmp_path: Path) -> None:
     (tmp_path / "notes.mp4").write_text("notes")
     with pytest.raises(UnsupportedMedia, match=r"notes\.mp4: not a video or image"):
         find_media([tmp_path / "notes.mp4"], "input/")
@@ -93,53 +91,53 @@ def test_a_file_that_was_named_has_to_be_media(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "fault"),
     [
-        (("a/x.mp4", "b/x.mp4"), r"a/x\.mp4 and .*b/x\.mp4 would have one name"),
-        (("a/x.mp4", "b/X.mp4"), "would have one name"),
-        (("a/caf\u00e9.mp4", "b/cafe\u0301.mp4"), "would have one name"),
+        (("a/x.mp4", "b/x.mp4"), r"a/x\.mp4 and .*b/x\.mp4 would have the same name"),
+        (("a/x.mp4", "b/X.mp4"), "would have the same name"),
+        (("a/caf\u00e9.mp4", "b/cafe\u0301.mp4"), "would have the same name"),
         (("a/x\ny.mp4",), "control characters"),
         (("a/x\udcff.mp4",), "is not text"),
     ],
 )
 def test_names_that_would_collide_are_refused(names: tuple[str, ...], fault: str) -> None:
-    items = [Item(Path(name), f"input/{Path(name).name}", "video/mp4") for name in names]
+    items = [Upload(Path(name), f"input/{Path(name).name}", "video/mp4") for name in names]
     with pytest.raises(UsageError, match=fault):
         check_keys(items)
 
 
-def test_a_name_has_the_length_that_s3_takes() -> None:
-    check_keys([Item(Path("x"), "i/" + "\u00e9" * 511, "video/mp4")])
+def test_a_name_has_at_most_the_length_of_s3() -> None:
+    check_keys([Upload(Path("x"), "i/" + "\u00e9" * 511, "video/mp4")])
     with pytest.raises(UsageError, match="longer than the 1024 bytes of S3"):
-        check_keys([Item(Path("x"), "i/" + "\u00e9" * 512, "video/mp4")])
+        check_keys([Upload(Path("x"), "i/" + "\u00e9" * 512, "video/mp4")])
 
 
-def test_an_object_is_what_the_file_is_and_carries_our_tag(films: Cloud, tmp_path: Path) -> None:
+def test_an_object_has_the_content_of_the_file_and_our_tag(films: Cloud, tmp_path: Path) -> None:
     item = an_item(tmp_path)
     told: list[int] = []
 
     @contextmanager
-    def bar(item: Item, size: int) -> Iterator[Progress]:
+    def bar(item: Upload, size: int) -> Iterator[Progress]:
         assert size == len(MP4)
         yield told.append
 
     assert upload(films, [item], bar, overwrite=False) == [item]
     assert sum(told) == len(MP4)
     assert body(films, item.key) == MP4
-    found = head(films, item.key)
+    found = head_object(films, item.key)
     assert found is not None
     assert found["ContentType"] == "video/mp4"
     assert found["ChecksumSHA256"] == checksum(item.path, part_size(len(MP4)))
     tags = films.read("s3", "get_object_tagging", Bucket=BUCKET, Key=item.key)["TagSet"]
-    assert tags == our_tags("face-blur")
+    assert tags == project_tags("face-blur")
 
 
 @pytest.mark.parametrize("size", [0, 1, SMALLEST, SMALLEST + 1, 2 * SMALLEST, 2 * SMALLEST + 7])
-def test_our_checksum_is_that_of_s3(
+def test_the_checksum_equals_that_of_s3(
     films: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     monkeypatch.setattr(transfer, "PART", SMALLEST)
     item = an_item(tmp_path, os.urandom(size))
     assert upload(films, [item], silent, overwrite=False) == [item]
-    found = head(films, item.key)
+    found = head_object(films, item.key)
     assert found is not None
     assert found["ETag"].count("-") == (size > SMALLEST)
     assert upload(films, [item], silent, overwrite=False) == []
@@ -148,13 +146,13 @@ def test_our_checksum_is_that_of_s3(
     )
 
 
-def test_parts_grow_where_there_would_be_too_many() -> None:
+def test_parts_grow_with_large_files() -> None:
     largest = 5 * 2**40
     assert part_size(largest) * 10_000 >= largest
     assert part_size(largest) % 2**20 == 0
 
 
-def test_the_number_of_parts_that_s3_appends_is_no_difference(
+def test_the_appended_number_of_parts_is_ignored(
     films: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # S3 answers `<checksum>-<parts>` for objects of several parts, moto does not.
@@ -172,11 +170,11 @@ def test_the_number_of_parts_that_s3_appends_is_no_difference(
     assert upload(films, [item], silent, overwrite=False) == []
 
 
-def test_other_content_is_not_replaced_unasked(films: Cloud, tmp_path: Path) -> None:
+def test_other_content_is_replaced_only_with_overwrite(films: Cloud, tmp_path: Path) -> None:
     first = an_item(tmp_path)
     upload(films, [first], silent, overwrite=False)
     changed = an_item(tmp_path, MP4[:-1] + b"!")
-    other = Item(tmp_path / "a.mp4", "input/new.mp4", "video/mp4")
+    other = Upload(tmp_path / "a.mp4", "input/new.mp4", "video/mp4")
     with pytest.raises(UsageError, match=r"with other content in films: input/a\.mp4; .+overwrite"):
         upload(films, [other, changed], silent, overwrite=False)
     assert keys(films) == ["input/a.mp4"]
@@ -185,7 +183,7 @@ def test_other_content_is_not_replaced_unasked(films: Cloud, tmp_path: Path) -> 
     assert body(films, "input/a.mp4").endswith(b"!")
 
 
-def test_an_object_that_others_have_put_there_is_not_taken_for_the_file(
+def test_an_object_without_checksum_does_not_count_as_the_file(
     films: Cloud, tmp_path: Path
 ) -> None:
     item = an_item(tmp_path)
@@ -194,20 +192,20 @@ def test_an_object_that_others_have_put_there_is_not_taken_for_the_file(
         upload(films, [item], silent, overwrite=False)
 
 
-def test_a_file_that_changes_meanwhile_is_not_left_in_s3(films: Cloud, tmp_path: Path) -> None:
+def test_the_object_of_a_changing_file_is_deleted(films: Cloud, tmp_path: Path) -> None:
     item = an_item(tmp_path)
 
     @contextmanager
-    def changing(item: Item, size: int) -> Iterator[Progress]:
+    def changing(item: Upload, size: int) -> Iterator[Progress]:
         item.path.write_bytes(MP4[::-1])
         yield lambda _: None
 
-    with pytest.raises(CloudError, match=r"a\.mp4: what arrived is not the file"):
+    with pytest.raises(CloudError, match=r"a\.mp4: the uploaded object differs from the file"):
         upload(films, [item], changing, overwrite=False)
     assert keys(films) == []
 
 
-def test_what_a_cut_off_upload_has_left_is_removed(films: Cloud, tmp_path: Path) -> None:
+def test_parts_of_an_interrupted_upload_are_deleted(films: Cloud, tmp_path: Path) -> None:
     item = an_item(tmp_path)
     s3 = films.client("s3")
     for key in (item.key, item.key + ".other", "elsewhere"):
@@ -217,16 +215,16 @@ def test_what_a_cut_off_upload_has_left_is_removed(films: Cloud, tmp_path: Path)
     assert sorted(one["Key"] for one in left) == ["elsewhere", "input/a.mp4.other"]
 
 
-def test_an_interruption_leaves_nothing_and_the_rest_is_sent_later(
+def test_an_interrupted_upload_leaves_nothing_and_can_be_resumed(
     films: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transfer, "PART", SMALLEST)
     small = an_item(tmp_path)
     path = tmp_path / "large.mp4"
     path.write_bytes(os.urandom(3 * SMALLEST))
-    large = Item(path, "input/large.mp4", "video/mp4")
+    large = Upload(path, "input/large.mp4", "video/mp4")
 
-    pressed: list[Item] = []
+    pressed: list[Upload] = []
     noticed = threading.Event()
 
     def notice(number: int, frame: FrameType | None) -> None:
@@ -234,7 +232,7 @@ def test_an_interruption_leaves_nothing_and_the_rest_is_sent_later(
         signal.default_int_handler(number, frame)
 
     @contextmanager
-    def interrupted(item: Item, size: int) -> Iterator[Progress]:
+    def interrupted(item: Upload, size: int) -> Iterator[Progress]:
         def press(_: int) -> None:
             """Called by a thread that sends; it goes on when the main one has been interrupted."""
             if item == large and not pressed:
@@ -256,18 +254,18 @@ def test_an_interruption_leaves_nothing_and_the_rest_is_sent_later(
     assert upload(films, [small, large], silent, overwrite=False) == [large]
 
 
-def test_a_bucket_that_is_not_there_is_one_line(cloud: Cloud, tmp_path: Path) -> None:
+def test_a_missing_bucket_is_a_one_line_error(cloud: Cloud, tmp_path: Path) -> None:
     nowhere = Cloud(Variables(bucket="nobodys-bucket"))
     with pytest.raises(CloudError, match=r"NoSuchBucket") as caught:
         upload(nowhere, [an_item(tmp_path)], silent, overwrite=False)
     assert "\n" not in str(caught.value)
 
 
-def test_a_key_of_ones_own_encrypts(cloud: Cloud, tmp_path: Path) -> None:
+def test_a_kms_key_encrypts(cloud: Cloud, tmp_path: Path) -> None:
     make_bucket(cloud)
     ours = Cloud(Variables(bucket=BUCKET, kms_key="alias/films"))
     upload(ours, [an_item(tmp_path)], silent, overwrite=False)
-    found = head(ours, "input/a.mp4")
+    found = head_object(ours, "input/a.mp4")
     assert found is not None
     assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", "alias/films")
 
@@ -281,7 +279,7 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def test_photos_lie_in_s3_as_in_their_folder(photos: Path) -> None:
+def test_photos_keep_their_folders_in_s3(photos: Path) -> None:
     items = find_people(photos, "people/")
     assert [(item.key, item.content_type) for item in items] == [
         ("people/al.jpg", "image/jpeg"),
@@ -301,7 +299,7 @@ def test_the_archive_unpacks_to_a_folder_of_people(photos: Path, tmp_path: Path)
     assert (tmp_path / "model/people/bo/1.jpg").read_bytes() == JPEG + b"bo/1.jpg"
 
 
-def test_the_same_photos_are_the_same_archive(photos: Path, tmp_path: Path) -> None:
+def test_equal_photos_make_equal_archives(photos: Path, tmp_path: Path) -> None:
     write_archive(photos, tmp_path / "1.tar.gz")
     for path in photos.rglob("*"):
         os.utime(path, (1, 1))
@@ -311,8 +309,12 @@ def test_the_same_photos_are_the_same_archive(photos: Path, tmp_path: Path) -> N
     assert first == (tmp_path / "another-name.gz").read_bytes()
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(first))) as tar:
         assert tar.getnames() == [
-            "people", "people/bo", "people/al.jpg", "people/bo/1.jpg", "people/bo/2.jpg"
-        ]  # fmt: skip
+            "people",
+            "people/bo",
+            "people/al.jpg",
+            "people/bo/1.jpg",
+            "people/bo/2.jpg",
+        ]
 
 
 def test_a_folder_without_people_is_refused(tmp_path: Path) -> None:

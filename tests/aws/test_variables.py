@@ -1,4 +1,4 @@
-"""The variables of the commands: where they come from, and what is wrong with them, at once."""
+"""The variables of the commands: their sources, and their errors."""
 
 import runpy
 from pathlib import Path
@@ -29,23 +29,23 @@ def test_the_example_explains_every_variable_and_has_the_defaults() -> None:
     }
 
 
-def test_an_option_goes_before_the_environment_and_that_before_the_file(file: Path) -> None:
+def test_options_override_the_environment_and_that_the_file(file: Path) -> None:
     environment = {"DEPLOY_BUCKET": "of-environment", "DEPLOY_PROJECT": "environment", "HOME": "/"}
     found = Variables.load({"project": "option"}, file, environment)
     assert (found.project, found.bucket, found.volume_gb) == ("option", "of-environment", 7)
     assert found.region == "eu-north-1"
 
 
-def test_without_a_file_the_defaults_hold() -> None:
+def test_without_a_file_the_defaults_apply() -> None:
     assert Variables.load({}, None, {}) == Variables()
 
 
-def test_the_file_of_its_own_is_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_file_is_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scripts.aws.variables.FILE", file)
     assert Variables.load({}, None, {}).bucket == "of-file"
 
 
-def test_lists_come_from_text_too() -> None:
+def test_lists_can_be_text() -> None:
     found = Variables.load(
         {"subnets": "subnet-1,subnet-2"},
         None,
@@ -60,7 +60,7 @@ def test_lists_come_from_text_too() -> None:
     assert Variables.load({"subnets": "", "options": ""}, None, {}) == Variables()
 
 
-def test_all_faults_are_told_at_once_and_in_one_line() -> None:
+def test_all_errors_are_in_one_line() -> None:
     wrong = {
         "region": "north",
         "project": "Face_Blur",
@@ -103,7 +103,7 @@ def test_all_faults_are_told_at_once_and_in_one_line() -> None:
         ("security_groups", "a,b,c,d,e,f"),
     ],
 )
-def test_what_aws_would_refuse_is_refused(name: str, value: object) -> None:
+def test_values_that_aws_would_refuse_are_refused(name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"^{name.upper()}: "):
         Variables(**{name: value})
 
@@ -111,29 +111,29 @@ def test_what_aws_would_refuse_is_refused(name: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("inner", "outer"), [("output", "input"), ("people", "input"), ("input", "output")]
 )
-def test_prefixes_do_not_lie_in_each_other(inner: str, outer: str) -> None:
+def test_prefixes_must_not_overlap(inner: str, outer: str) -> None:
     prefixes = {f"{inner}_prefix": "films/inner/", f"{outer}_prefix": "films/"}
-    with pytest.raises(ConfigError, match=r"prefixes films/ and films/inner/ lie in each other"):
+    with pytest.raises(ConfigError, match=r"prefixes films/ and films/inner/ overlap"):
         Variables(**prefixes)
-    with pytest.raises(ConfigError, match="lie in each other"):
+    with pytest.raises(ConfigError, match="overlap"):
         Variables(**dict.fromkeys(prefixes, "films/"))
     assert Variables(**prefixes | {f"{outer}_prefix": "film/"})
 
 
 @pytest.mark.parametrize("text", ["BUCKET = ", "raise ValueError('no')", "import no_such_module"])
-def test_a_file_that_cannot_be_run_is_named(tmp_path: Path, text: str) -> None:
+def test_the_error_names_a_file_that_cannot_be_run(tmp_path: Path, text: str) -> None:
     path = tmp_path / "mine.py"
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"mine\.py: cannot be run: \w+Error"):
         Variables.load({}, path, {})
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no\.py: cannot be run: FileNotFoundError"):
         Variables.load({}, tmp_path / "no.py", {})
 
 
-def test_an_unknown_name_of_the_file_is_an_error(tmp_path: Path) -> None:
+def test_an_unknown_name_in_the_file_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "variables.py"
     path.write_text('BUKET = "films"')
     with pytest.raises(ConfigError, match=r"^BUKET: unknown variable$"):

@@ -1,37 +1,18 @@
-"""The measure of cost measures: CPU, memory, and failure."""
+"""Measuring cost: CPU, memory, failures, and the videos for it."""
 
-import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import av
 import pytest
 
+from bench import cost, long_video, transcode
 from testmedia.clip import Clip
 from testmedia.fetch import fetch
 
-BENCH = Path(__file__).parents[2] / "bench"
 
-
-def load(name: str) -> ModuleType:
-    """A script of ``bench``, as a module."""
-    spec = importlib.util.spec_from_file_location(f"bench_{name}", BENCH / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def cost() -> ModuleType:
-    return load("cost")
-
-
-def test_cpu_and_memory_are_those_of_the_process(cost: ModuleType) -> None:
+def test_cpu_and_memory_are_measured_per_process() -> None:
     idle = cost.measure([sys.executable, "-c", "import time; time.sleep(0.3)"])
     busy = cost.measure(
         [sys.executable, "-c", "import time\nb=b'x'*2**27\nwhile time.process_time()<0.4: pass"]
@@ -42,19 +23,19 @@ def test_cpu_and_memory_are_those_of_the_process(cost: ModuleType) -> None:
     assert 100 < busy.memory - idle.memory < 160
 
 
-def test_a_command_that_fails_is_no_measure(cost: ModuleType) -> None:
+def test_a_command_that_fails_is_an_error() -> None:
     with pytest.raises(RuntimeError, match=r"exit 3: so it is"):
         cost.measure(
             [sys.executable, "-c", "import sys; print('so it is', file=sys.stderr); sys.exit(3)"]
         )
 
 
-def test_much_on_standard_error_does_not_block(cost: ModuleType) -> None:
+def test_a_long_error_output_does_not_block() -> None:
     program = "import sys; sys.stderr.write('x' * 2**20)"
     assert cost.measure([sys.executable, "-c", program]).cpu > 0
 
 
-def test_the_table_has_medians_and_ratios(cost: ModuleType) -> None:
+def test_the_table_has_medians_and_ratios() -> None:
     runs = {
         "transcode": [cost.Cost(cpu, 1, 100) for cpu in (2, 1, 9)],
         "blur": [cost.Cost(cpu, 2, 300) for cpu in (3, 8, 1)],
@@ -69,7 +50,7 @@ def test_the_plain_transcode_keeps_frames_and_sound(
     clip: Callable[[str], Clip], tmp_path: Path
 ) -> None:
     source, output = clip("appears").path, tmp_path / "out.mp4"
-    frames = load("transcode").transcode(source, output, {"quality": "60"})
+    frames = transcode.transcode(source, output, {"quality": "60"})
     assert frames == 50
     with av.open(str(source)) as one, av.open(str(output)) as two:
         assert two.streams.video[0].frames == 50
@@ -77,13 +58,12 @@ def test_the_plain_transcode_keeps_frames_and_sound(
     assert packets[0] == packets[1]
 
 
-def test_a_made_clip_has_the_frames_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    clips = load("clips")
-    scene = clips.long_scene(450, fetch("carphone.mp4"))
+def test_a_long_scene_has_shots_of_the_requested_length() -> None:
+    scene = long_video.long_scene(450, fetch("carphone.mp4"))
     assert scene.size == (1920, 1080)
     assert [shot.frames for shot in scene.shots] == [200, 200, 50]
     film = scene.shots[0].background
     pictures = [film.picture((64, 36), frame) for frame in (0, 1, 239, 478 // 2)]
     assert pictures[0].shape == (36, 64, 3)
     assert not (pictures[0] == pictures[1]).all()
-    assert (film.picture((64, 36), 238) == pictures[0]).all(), "to and fro"
+    assert (film.picture((64, 36), 238) == pictures[0]).all(), "forwards and backwards"

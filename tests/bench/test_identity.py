@@ -1,4 +1,4 @@
-"""The measure of identity: rates with known answers, and real faces through the real pipeline."""
+"""Measuring identity: rates with known results, and real faces in the real pipeline."""
 
 import json
 import tomllib
@@ -15,15 +15,15 @@ from app.identity.gallery import Person
 from app.pipeline import Parts, load_parts
 from app.video import open_source
 from bench import curves, identity
-from bench.footage import CONDITIONS, FRAMES, SIZE, Condition, picture, write
-from bench.photos import PLACES, Portrait, load_portraits, people_of, some
-from bench.verification import NOT_FOUND, Comparison, highest, lowest
+from bench.portrait_video import CONDITIONS, FRAMES, SIZE, Condition, picture, write
+from bench.portraits import LABELS, Portrait, group_people, load_portraits, people_of, thin_sittings
+from bench.rates import NOT_FOUND, Comparison, highest, lowest
 from testmedia.fetch import fetch
 from testmedia.photos import GUESTS
 
 
 def comparison(people: int, gap: float, *, sittings: int = 2, seed: int = 0) -> Comparison:
-    """Normal scores: pairs of one person lie ``gap`` deviations above those of two."""
+    """Normal scores: those of one person's pairs are ``gap`` deviations higher."""
     who = np.repeat(np.arange(people), sittings)
     sitting = np.tile(np.arange(sittings), people)
     same = who[:, None] == who[None]
@@ -46,7 +46,7 @@ class TestComparison:
         assert found.false_match(threshold) <= 0.001
         assert found.identified(0.01)[0] == 1
 
-    def test_scores_that_say_nothing(self) -> None:
+    def test_random_scores(self) -> None:
         found = comparison(60, 0.0, sittings=4)
         assert found.auc == pytest.approx(0.5, abs=0.03)
         assert found.false_non_match(found.threshold(0.01)) == pytest.approx(0.99, abs=0.01)
@@ -60,8 +60,8 @@ class TestComparison:
         assert threshold == pytest.approx(2.326, abs=0.05)
         assert found.false_non_match(threshold) == pytest.approx(0.628, abs=0.03)
 
-    def test_the_bounds_hold_the_truth(self) -> None:
-        """Half of the pairs of one person lie below their mean, Phi(-1.5) of the others above."""
+    def test_the_bounds_contain_the_truth(self) -> None:
+        """Half of one person's pairs are below their mean, Phi(-1.5) of the others above."""
         inside = [0, 0]
         for seed in range(10):
             bounds = comparison(30, 1.5, seed=seed).interval(1.5)
@@ -69,11 +69,11 @@ class TestComparison:
             inside[1] += bounds[1][0] <= 0.0668 <= bounds[1][1]
         assert min(inside) >= 8
 
-    def test_no_error_among_few_people_is_not_taken_for_none(self) -> None:
+    def test_no_errors_among_few_people_keep_a_wide_bound(self) -> None:
         (low, high), _ = comparison(6, 100.0).interval(50.0)
         assert (low, high) == (0, 0.5)
 
-    def test_what_is_not_found_is_missed(self) -> None:
+    def test_a_track_that_is_not_found_is_missed(self) -> None:
         found = comparison(10, 100.0)
         found.scores[:4] = NOT_FOUND
         assert found.false_non_match(50.0) == pytest.approx(0.2)
@@ -84,7 +84,7 @@ class TestComparison:
         wrong = Comparison(np.asarray([[0.5, 0.9], [0.1, 0.9]]), who, who, apart)
         assert wrong.identified(1.0)[0] == 0.5
 
-    def test_without_pairs_there_is_no_rate(self) -> None:
+    def test_without_pairs_the_rate_is_nan(self) -> None:
         found = comparison(4, 1.0, sittings=1)
         assert np.isnan([found.auc, found.false_non_match(0.5), found.identified(0.01)[0]]).all()
         assert np.isnan(found.interval(0.5)[0]).all()
@@ -95,7 +95,7 @@ class TestComparison:
             Comparison(np.zeros((3, 2)), who, who, np.ones((3, 2), bool))
 
 
-def test_thresholds_keep_what_they_promise() -> None:
+def test_thresholds_keep_their_rates() -> None:
     scores = np.random.default_rng(0).random(997)
     for part in (0.0, 0.001, 0.01, 0.5):
         assert (scores >= lowest(scores, part)).mean() <= part
@@ -103,7 +103,7 @@ def test_thresholds_keep_what_they_promise() -> None:
         assert (scores < highest(scores, part)).mean() <= part
 
 
-class TestPhotos:
+class TestPortraits:
     def test_a_folder_of_people(self, tmp_path: Path, parts: Parts) -> None:
         for name, medium in (("obama/1", "obama"), ("obama/2", "obama2"), ("biden/1", "biden")):
             target = tmp_path / f"{name}.jpg"
@@ -111,7 +111,7 @@ class TestPhotos:
             target.symlink_to(fetch(f"{medium}.jpg"))
         found = load_portraits(parts.detector, tmp_path)
         assert people_of(found) == ("biden", "obama")
-        assert len({portrait.sitting_of for portrait in found}) == 3
+        assert len({portrait.sitting_key for portrait in found}) == 3
         assert all(portrait.still for portrait in found)
 
     def test_a_portrait_at_another_width(self, obama: Portrait) -> None:
@@ -120,15 +120,15 @@ class TestPhotos:
         inside = (small.landmarks > small.box[:2]) & (small.landmarks < small.box[2:])
         assert inside.all()
 
-    def test_places_name_media_and_people_once(self) -> None:
-        points = [(place.medium, place.frame, place.at) for place in PLACES]
+    def test_labels_name_media_and_people_once(self) -> None:
+        points = [(place.medium, place.frame, place.at) for place in LABELS]
         assert len(set(points)) == len(points)
-        assert len({place.person for place in PLACES}) >= 12
+        assert len({place.person for place in LABELS}) >= 12
 
     def test_sittings_are_thinned(self, obama: Portrait) -> None:
-        assert some([obama] * 5) == [obama] * 2
+        assert thin_sittings([obama] * 5) == [obama] * 2
 
-    def test_a_face_that_is_not_there_is_an_error(self, parts: Parts, tmp_path: Path) -> None:
+    def test_a_missing_face_is_an_error(self, parts: Parts, tmp_path: Path) -> None:
         (tmp_path / "nobody").mkdir()
         path = tmp_path / "nobody" / "grey.png"
         cv2.imwrite(str(path), np.full((200, 200, 3), 128, np.uint8))
@@ -149,8 +149,8 @@ def obama(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Portrait:
     return portrait
 
 
-class TestFootage:
-    def test_the_face_is_where_it_is_said_to_be(self, obama: Portrait, tmp_path: Path) -> None:
+class TestPortraitVideo:
+    def test_the_face_is_at_its_box(self, obama: Portrait, tmp_path: Path) -> None:
         boxes = write(obama, CONDITIONS[0], tmp_path / "clip.mp4")
         frames = [frame.rgb() for frame in open_source(tmp_path / "clip.mp4")]
         assert len(frames) == len(boxes) == FRAMES
@@ -163,7 +163,7 @@ class TestFootage:
         actual = frames[5][y1 : y1 + d - b, x1 : x1 + c - a].astype(int)
         assert abs(actual - expected).mean() < 6
 
-    def test_what_makes_it_worse(self, obama: Portrait) -> None:
+    def test_conditions_degrade_the_face(self, obama: Portrait) -> None:
         plain, _ = picture(obama, Condition("plain", 96), 0)
         soft, _ = picture(obama, Condition("soft", 96, soft=0.03), 0)
         dark, _ = picture(obama, Condition("dark", 96, light=0.2), 0)
@@ -178,7 +178,7 @@ class TestFootage:
         assert box[2] - box[0] == pytest.approx(300, abs=2)
 
 
-def test_references_are_photographs_and_frames_of_those_without(
+def test_references_are_photographs_or_frames_of_people_without_any(
     obama: Portrait, parts: Parts, tmp_path: Path
 ) -> None:
     def frame(person: str, sitting: str) -> Portrait:
@@ -206,7 +206,7 @@ class TestCurves:
         )
         return whole, np.repeat([0.25, 0.625, 1.0], len(parts[0].probes))
 
-    def test_the_bins_keep_what_they_promise(self) -> None:
+    def test_the_bins_keep_their_rates(self) -> None:
         found, qualities = self.measured()
         for one in curves.bins(found, qualities):
             rows = qualities == one.quality
@@ -218,19 +218,19 @@ class TestCurves:
             assert one.bounds[0] <= one.doubtful <= one.bounds[1]
             assert part.false_match(one.doubtful) == pytest.approx(one.strangers_doubtful)
 
-    def test_the_curve_begins_where_strangers_are_told_apart(self) -> None:
+    def test_the_curve_starts_where_strangers_can_be_separated(self) -> None:
         rows = curves.curve(curves.bins(*self.measured()))
         assert [quality for quality, *_ in rows] == [0.625, 1.0]
         assert all(doubtful <= sure for _, _, doubtful, sure in rows)
         assert rows[0][2] <= rows[1][2]
 
-    def test_it_reads_as_a_pack_does(self) -> None:
+    def test_the_curve_can_be_read_as_a_pack(self) -> None:
         rows = curves.curve(curves.bins(*self.measured()))
         table = tomllib.loads(curves.toml(rows))["curve"]
         assert [tuple(row.values()) for row in table] == rows
         assert [*table[0]] == ["quality", "stranger", "doubtful", "sure"]
 
-    def test_few_people_are_said_to_be_few(self) -> None:
+    def test_too_few_people_are_reported(self) -> None:
         for people, few in ((60, False), (10, True)):
             bins = curves.bins(*self.measured(people))
             assert ("too few" in str(identity.Report("open", [], bins, people))) is few
@@ -239,8 +239,8 @@ class TestCurves:
 def test_groups_are_the_first_words_of_folders(obama: Portrait) -> None:
     names = [f"{group}-{n}" for group in ("a", "b") for n in range(5)] + ["c-1"]
     portraits = [replace(obama, person=name) for name in names]
-    assert identity.groups(portraits) == {"a": [0, 1, 2, 3, 4], "b": [5, 6, 7, 8, 9]}
-    assert identity.groups(portraits[:5]) == {}
+    assert group_people(portraits) == {"a": [0, 1, 2, 3, 4], "b": [5, 6, 7, 8, 9]}
+    assert group_people(portraits[:5]) == {}
 
 
 def test_real_faces_through_the_pipeline(
@@ -263,8 +263,8 @@ def test_real_faces_through_the_pipeline(
     assert "| dlib | 48 px | 2 | 2 / 4 | 0 | 0 % | 1.0000 |" in capsys.readouterr().out
 
 
-def test_the_guests_are_labelled_as_the_clips_label_them() -> None:
-    labels = {place.person: place.at for place in PLACES if place.medium == "group.jpg"}
+def test_the_guests_have_the_same_labels_as_in_the_scenes() -> None:
+    labels = {place.person: place.at for place in LABELS if place.medium == "group.jpg"}
     assert [*labels] == [guest.person for guest in GUESTS]
     for guest in GUESTS:
         x1, y1, x2, y2 = guest.face

@@ -1,4 +1,4 @@
-"""The measure of what can be read of a face tells hidden faces from shown ones."""
+"""The readability of hidden and visible faces."""
 
 from collections.abc import Callable
 
@@ -25,14 +25,14 @@ def face(request: pytest.FixtureRequest, clip: Callable[[str], Clip]) -> tuple[I
 
 
 def hidden(picture: Image, box: tuple[float, ...], effect: str) -> Image:
-    """The picture with an effect on one box."""
+    """Return the image with an effect on one box."""
     after = picture.copy()
     drawn = make_effect(effect, shape="rectangle", margin=0.2, feather=0.1, cells=4)
     drawn.hide((Plane(after, 0, 0, (0, 0, 0)),), np.asarray([box], np.float32))
     return after
 
 
-def test_a_face_that_was_not_touched_is_readable(face: tuple[Image, Seen]) -> None:
+def test_an_untouched_face_is_readable(face: tuple[Image, Seen]) -> None:
     picture, seen = face
     assert readable(picture, picture, seen.box) == pytest.approx(1)
     noisy = np.clip(picture + np.random.default_rng(1).normal(0, 2, picture.shape), 0, 255)
@@ -40,7 +40,7 @@ def test_a_face_that_was_not_touched_is_readable(face: tuple[Image, Seen]) -> No
 
 
 @pytest.mark.parametrize("effect", EFFECTS)
-def test_a_face_that_was_hidden_is_not(face: tuple[Image, Seen], effect: str) -> None:
+def test_a_hidden_face_is_not_readable(face: tuple[Image, Seen], effect: str) -> None:
     picture, seen = face
     assert readable(picture, hidden(picture, seen.box, effect), seen.box) < READABLE
 
@@ -53,7 +53,7 @@ def test_half_a_face_is_readable(face: tuple[Image, Seen]) -> None:
     assert readable(picture, half, seen.box) > READABLE
 
 
-def test_another_place_and_nothing_are_not_readable(face: tuple[Image, Seen]) -> None:
+def test_other_regions_are_not_readable(face: tuple[Image, Seen]) -> None:
     picture, seen = face
     moved = np.roll(picture, round(seen.width / 2), axis=1)
     assert readable(picture, moved, seen.box) < READABLE
@@ -65,7 +65,7 @@ def _faded(picture: Image, contrast: float) -> Image:
     return np.round(128 + contrast * (picture.astype(float) - 128)).astype(np.uint8)
 
 
-def test_a_pale_face_is_readable_and_what_rounding_leaves_is_not(
+def test_a_pale_face_is_readable_but_rounding_noise_is_not(
     clip: Callable[[str], Clip],
 ) -> None:
     picture, seen = first(clip("calm"))

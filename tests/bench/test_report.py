@@ -1,4 +1,4 @@
-"""The page of benchmarks says what was run, and shows what there is to show."""
+"""The benchmarks page and its plots."""
 
 import subprocess
 import sys
@@ -12,10 +12,17 @@ from bench.plots import plot
 
 COST = {"cpu": 1.0, "clock": 1.0, "memory": 300.0}
 SPEED = [
-    {"table": table, "clip": "360 lines", "command": "blur", "frames": frames, "cost": COST,
-     "ratio": 1.5, "note": ""}
+    {
+        "table": table,
+        "clip": "360 lines",
+        "command": "blur",
+        "frames": frames,
+        "cost": COST,
+        "ratio": 1.5,
+        "note": "",
+    }
     for table, frames in (("sizes", 100), ("length", 750), ("length", 7500))
-]  # fmt: skip
+]
 STRENGTH = [
     {"attacker": "same", "method": "blur", "size": size, "rank1": 0.1} for size in (32, 64, 128)
 ]
@@ -37,13 +44,13 @@ def test_figures_are_drawn(name: str, figures: list[dict[str, object]], tmp_path
 
 
 @pytest.mark.parametrize("name", ["identity", "speed"])
-def test_what_has_no_figures_has_no_picture(name: str, tmp_path: Path) -> None:
+def test_parts_without_figures_have_no_plot(name: str, tmp_path: Path) -> None:
     path = tmp_path / "none.png"
     assert not plot(name, [], path)
     assert not path.exists()
 
 
-def test_the_page_has_every_part_with_its_command_and_its_picture() -> None:
+def test_the_page_has_every_part_with_command_and_plot() -> None:
     parts = {name: (f"| table of {name} |", 61.4) for name in report.PARTS}
     page = report.page(parts, {"speed": "images/speed.png"}, quick=True)
     for name, title in report.PARTS.items():
@@ -55,9 +62,7 @@ def test_the_page_has_every_part_with_its_command_and_its_picture() -> None:
     assert "onnxruntime" in page
 
 
-def test_a_part_that_breaks_down_makes_no_page(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_part_makes_no_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\nexit 7\n")
     program.chmod(0o755)
@@ -68,7 +73,7 @@ def test_a_part_that_breaks_down_makes_no_page(
     assert not page.exists()
 
 
-def test_the_script_says_what_it_takes() -> None:
+def test_the_script_has_help() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench.report", "--help"], check=True, capture_output=True, text=True
     )

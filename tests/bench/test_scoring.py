@@ -1,4 +1,4 @@
-"""The proof counts what is there: leaks where nothing was hidden, none where all was."""
+"""Scores: leaks where nothing was hidden, and none where everything was."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ def appears(clip: Callable[[str], Clip]) -> Clip:
 
 
 def rewritten(source: Path, output: Path, edit: Edit, frames: int | None = None) -> Path:
-    """A video whose frames were edited."""
+    """Return a video with edited frames."""
     with av.open(str(source)) as one, av.open(str(output), "w") as other:
         coded = other.add_stream("libx264", rate=30, options={"crf": "18", "preset": "ultrafast"})
         for number, frame in enumerate(one.decode(video=0)):
@@ -36,7 +36,7 @@ def rewritten(source: Path, output: Path, edit: Edit, frames: int | None = None)
 
 
 def black_right(until: int) -> Edit:
-    """The right half black, in frames before ``until``."""
+    """Black out the right half in frames before ``until``."""
 
     def edit(number: int, picture: Image) -> Image:
         if number < until:
@@ -52,33 +52,33 @@ def test_a_copy_leaks_everything(appears: Clip) -> None:
     assert (found.appearances, found.late, found.early, found.longest) == (2, 2, 2, 50)
 
 
-def test_what_is_black_leaks_nothing(appears: Clip, tmp_path: Path) -> None:
+def test_black_faces_leak_nothing(appears: Clip, tmp_path: Path) -> None:
     output = rewritten(appears.path, tmp_path / "out.mp4", black_right(99))
     assert score(appears.path, output, appears.truth, {"obama"}).leaks == 0
     assert score(appears.path, output, appears.truth, {"biden"}).leaks == 50
 
 
-def test_the_frames_that_were_forgotten_are_counted(appears: Clip, tmp_path: Path) -> None:
-    """Obama is there in frames 23 to 30."""
+def test_frames_that_were_not_hidden_are_counted(appears: Clip, tmp_path: Path) -> None:
+    """Obama is visible in frames 23 to 30."""
     output = rewritten(appears.path, tmp_path / "out.mp4", black_right(28))
     found = score(appears.path, output, appears.truth, {"obama"})
     assert (found.targets, found.leaks, found.longest) == (8, 3, 3)
     assert (found.appearances, found.late, found.early) == (1, 0, 1)
 
 
-def test_a_frame_too_few_is_no_result(appears: Clip, tmp_path: Path) -> None:
+def test_a_missing_frame_is_an_error(appears: Clip, tmp_path: Path) -> None:
     output = rewritten(appears.path, tmp_path / "out.mp4", black_right(99), frames=49)
     with pytest.raises(ValueError, match="zip"):
         score(appears.path, output, appears.truth, {"obama"})
 
 
-def test_appearances_are_frames_in_a_row() -> None:
+def test_appearances_are_consecutive_frames() -> None:
     faces = [Seen(n, "a", (0, 0, 9, 9), 1, 1) for n in (3, 4, 5, 9)]
     faces += [Seen(n, "b", (0, 0, 9, 9), 1, 1) for n in (4, 5)]
     assert appearances(faces) == [("a", 3, 5), ("a", 9, 9), ("b", 4, 5)]
 
 
-def test_scores_are_added_and_runs_are_not() -> None:
+def test_adding_scores_keeps_the_longest_run() -> None:
     one = Score(targets=5, leaks=2, longest=2, jitter=0.04, steps=4)
     both = one + Score(targets=3, longest=1, jitter=0.05, steps=5)
     assert (both.targets, both.leaks, both.longest) == (8, 2, 2)

@@ -1,23 +1,17 @@
-"""The measure of shot detectors counts what it should, and its list of cuts is one."""
+"""The scores of shot detectors, and the labelled cuts of the music video."""
 
 import json
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+
+from bench import shots
 
 BENCH = Path(__file__).parents[2] / "bench"
 
 
-@pytest.fixture(scope="module")
-def shots() -> ModuleType:
-    from bench import shots  # noqa: PLC0415 - lies in bench/
-
-    return shots
-
-
 @pytest.mark.parametrize(
-    ("told", "tolerance", "expected"),
+    ("detected", "tolerance", "expected"),
     [
         ([], 0, (0, 3, 0)),
         ([5, 10, 32], 0, (3, 0, 0)),
@@ -28,21 +22,19 @@ def shots() -> ModuleType:
         ([29, 35], 0, (0, 3, 2)),
     ],
 )
-def test_scores(
-    shots: ModuleType, told: list[int], tolerance: int, expected: tuple[int, int, int]
-) -> None:
+def test_scores(detected: list[int], tolerance: int, expected: tuple[int, int, int]) -> None:
     truth = shots.Cuts((5, 10), ((30, 34),))
-    found = shots.score(told, truth, tolerance)
+    found = shots.score(detected, truth, tolerance)
     assert (found.found, found.missed, found.false) == expected
 
 
-def test_rates(shots: ModuleType) -> None:
+def test_rates() -> None:
     assert shots.Score(3, 1, 2).precision == 3 / 5
     assert shots.Score(3, 1, 2).recall == 3 / 4
     assert shots.Score().precision == shots.Score().recall == 1
 
 
-def test_the_list_of_cuts() -> None:
+def test_labelled_cuts_are_ordered_and_complete() -> None:
     known = json.loads((BENCH / "shots" / "music_video.json").read_text("utf-8"))
     assert known["hard"] == sorted(set(known["hard"]))
     assert 0 < known["hard"][0] <= known["hard"][-1] < known["frames"] == 5301

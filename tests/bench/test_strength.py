@@ -1,4 +1,4 @@
-"""The measure of strength sees what is left of a face, and what is not."""
+"""Measuring strength: what is left of a face, and what is not."""
 
 import json
 from collections.abc import Sequence
@@ -11,16 +11,17 @@ import pytest
 from app.effects.masks import Outline
 from app.types import Embeddings, Image, Landmarks
 from bench import strength
-from bench.hiding import NOTHING, OTHERS, averaged, blocks, covered, gaussian, methods, ours
-from bench.photos import Portrait
+from bench.methods import NOTHING, OTHERS, averaged, blocks, covered, gaussian, methods, ours
+from bench.portraits import Portrait
 from bench.rates import chance_of, more_than, naming, wilson
+from testmedia.fetch import fetch
 
 PEOPLE = 12
 TEMPLATE = np.asarray([(60, 60), (100, 60), (80, 80), (60, 100), (100, 100)], np.float32)
 
 
 class Pixels:
-    """A recogniser that sees how a chip's pixels differ from grey, and nothing else."""
+    """A recogniser that sees only how a chip's pixels differ from grey."""
 
     chip_size = 160
     dimension = 160 * 160 * 3
@@ -35,10 +36,7 @@ class Pixels:
 
 
 def portraits(people: int, *, colour: int = 0, sittings: int = 2) -> list[Portrait]:
-    """Fine noise for each person, the same in all sittings, and as bright as ``colour`` makes it.
-
-    The noise has the same mean in every cell of an effect, and in everybody.
-    """
+    """Return fine noise for each person, equal in all sittings, with brightness from ``colour``."""
     out = []
     for person in range(people):
         random = np.random.default_rng(person)
@@ -59,7 +57,7 @@ def rows() -> dict[tuple[str, str], strength.Row]:
 
 
 @pytest.mark.parametrize("attacker", strength.ATTACKERS)
-def test_everybody_is_named_when_nothing_is_hidden(
+def test_everyone_is_named_if_nothing_is_hidden(
     rows: dict[tuple[str, str], strength.Row], attacker: str
 ) -> None:
     row = rows["nothing (control)", attacker]
@@ -69,7 +67,7 @@ def test_everybody_is_named_when_nothing_is_hidden(
 
 
 @pytest.mark.parametrize("attacker", strength.ATTACKERS)
-def test_nobody_is_named_but_by_chance_when_all_is_black(
+def test_black_faces_are_named_only_by_chance(
     rows: dict[tuple[str, str], strength.Row], attacker: str
 ) -> None:
     row = rows["solid", attacker]
@@ -77,7 +75,7 @@ def test_nobody_is_named_but_by_chance_when_all_is_black(
     assert row.cmc == pytest.approx([n / PEOPLE for n in range(1, 6)])
 
 
-def test_an_effect_that_leaves_the_face_violates_the_floor() -> None:
+def test_an_effect_that_keeps_the_face_fails() -> None:
     ways = (replace(NOTHING, floor=True), ours("blur", 1))
     measured = strength.measure(portraits(PEOPLE), Pixels(), ways, (100,))
     assert [row.violated for row in measured] == [True] * 3 + [False] * 3
@@ -85,14 +83,14 @@ def test_an_effect_that_leaves_the_face_violates_the_floor() -> None:
     assert "**100%**" in strength.table(measured)
 
 
-def test_the_effects_leave_the_floor_alone() -> None:
+def test_the_effects_pass() -> None:
     ways = (ours("blur", floor=True), ours("pixelate", floor=True), ours("blur", 1))
     measured = strength.measure(portraits(PEOPLE), Pixels(), ways, (100,))
     assert not any(row.violated for row in measured)
     assert strength.verdict(measured).count("holds") == 3
 
 
-def test_colour_is_the_floor_of_an_equally_hidden_gallery() -> None:
+def test_equally_hidden_pictures_are_compared_with_the_mean_colour() -> None:
     """Every cell has the person's colour, which one cell tells, too."""
     ways = (ours("pixelate", floor=True), ours("blur", 1))
     measured = strength.measure(portraits(PEOPLE, colour=5), Pixels(), ways, (100,))
@@ -100,7 +98,7 @@ def test_colour_is_the_floor_of_an_equally_hidden_gallery() -> None:
     assert not any(row.violated for row in hidden)
 
 
-def test_few_people_are_not_judged_where_a_second_picture_is_needed() -> None:
+def test_too_few_people_with_a_second_picture_are_not_judged() -> None:
     ways = (ours("blur", floor=True), ours("blur", 1))
     measured = strength.measure(portraits(3), Pixels(), ways, (100,))
     assert "hidden: not judged" in strength.verdict(measured)
@@ -108,8 +106,8 @@ def test_few_people_are_not_judged_where_a_second_picture_is_needed() -> None:
     assert {row.attacker for row in alone} == {"same"}
 
 
-def test_a_fixed_kernel_leaves_a_large_face_and_cells_do_not() -> None:
-    """What the defaults of others are measured for, on one real face."""
+def test_a_fixed_kernel_keeps_a_large_face_but_cells_do_not() -> None:
+    """The reason for measuring the defaults of other tools, on one real face."""
     (portrait,) = portraits(1, sittings=1)
     left = {}
     for method in (OTHERS[0], ours("blur")):
@@ -118,7 +116,7 @@ def test_a_fixed_kernel_leaves_a_large_face_and_cells_do_not() -> None:
     assert left[OTHERS[0].name] > 10 * left[ours("blur").name]
 
 
-def test_what_surrounds_a_face_is_painted_over() -> None:
+def test_the_surroundings_of_a_face_are_painted_over() -> None:
     (portrait,) = portraits(1, sittings=1)
     image, _ = strength.seen(portrait, ours("solid"), portrait.width)
     inside = covered(Outline("ellipse", 0.2, 0.0), portrait.box, image)
@@ -127,7 +125,7 @@ def test_what_surrounds_a_face_is_painted_over() -> None:
     assert 0.5 < inside.mean() < 0.7
 
 
-def test_the_mean_of_frames_shows_nothing_that_no_frame_shows() -> None:
+def test_the_mean_of_frames_shows_only_the_hidden_region() -> None:
     (portrait,) = portraits(1, sittings=1)
     image, _ = strength.seen(portrait, averaged("solid", 0.05), portrait.width)
     assert set(np.unique(image)) == {0, strength.GREY}
@@ -139,7 +137,7 @@ def test_the_mean_of_frames_shows_nothing_that_no_frame_shows() -> None:
     assert len(np.unique(many[middle])) > len(np.unique(one[middle]))
 
 
-def test_the_methods_of_others() -> None:
+def test_the_methods_of_other_tools() -> None:
     face = np.arange(48 * 36 * 3, dtype=np.uint32).reshape(48, 36, 3).astype(np.uint8)
     colours = np.unique(blocks(12)(face).reshape(-1, 3), axis=0)
     assert len(colours) <= 12
@@ -155,17 +153,17 @@ class TestRates:
         assert found.rank1 == pytest.approx(0.25)
         assert found.cmc == pytest.approx([0.25, 0.5, 0.75, 1])
 
-    def test_somebody_who_is_like_everybody_is_not_named_for_all(self) -> None:
+    def test_a_person_who_resembles_everyone_is_not_always_named(self) -> None:
         scores = np.eye(5) + np.asarray([9.0, 0, 0, 0, 0])
         assert naming(scores, range(5)).rank1 == 1
 
-    def test_people_count_alike_however_many_pictures_they_have(self) -> None:
+    def test_people_have_equal_weights(self) -> None:
         scores = np.asarray([[0.0, 1], [1, 0], [1, 0], [0, 1]])
         found = naming(scores, [0, 0, 0, 1])
         assert found.right == pytest.approx([5 / 6, 1])
         assert found.rank1 == pytest.approx(11 / 12)
 
-    def test_chance_is_told_from_success(self) -> None:
+    def test_success_has_a_low_p_value(self) -> None:
         random = np.random.default_rng(1)
         right = naming(np.eye(10), range(10))
         wrong = naming(random.normal(size=(10, 10)), range(10))
@@ -173,7 +171,7 @@ class TestRates:
         assert good < 0.001
         assert bad > 0.2
 
-    def test_noise_is_seldom_taken_for_success(self) -> None:
+    def test_noise_rarely_has_a_low_p_value(self) -> None:
         random = np.random.default_rng(2)
         noise = [naming(random.normal(size=(10, 10)), range(10)) for _ in range(100)]
         assert min(chance_of(noise)) > 0.01
@@ -192,9 +190,7 @@ class TestRates:
 def test_real_faces_are_named_until_they_are_hidden(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The whole of it on four real faces: the photos of three people, one of them twice."""
-    from testmedia.fetch import fetch  # noqa: PLC0415 - only here
-
+    """The complete measurement with four real faces: three people, one of them twice."""
     for name, medium in (("a/1", "obama"), ("a/2", "obama3"), ("b/1", "biden")):
         target = tmp_path / "people" / f"{name}.jpg"
         target.parent.mkdir(parents=True, exist_ok=True)

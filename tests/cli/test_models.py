@@ -118,7 +118,7 @@ def test_without_its_publisher_another_pack_is_taken_loudly(
     out, err = capsys.readouterr()
     assert out.splitlines()[-1] == "dlib: ready"
     assert "warning: open CANNOT BE FETCHED" in err
-    assert "The pack dlib is taken instead: its recogniser confuses people who look alike" in err
+    assert "The pack dlib is used instead: its recogniser confuses people who look alike" in err
     assert Path(_place("dlib/other.onnx")).is_file()
     assert not Path(_place("open/net.onnx")).exists()
 

@@ -1,4 +1,4 @@
-"""What every effect promises, in every shape, on planes of every layout."""
+"""The contract of all effects, for every shape and plane layout."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -36,7 +36,7 @@ def _yuv(bits: int, shift: tuple[int, int]) -> Callable[[], list[Plane]]:
 
 
 def _transposed() -> list[Plane]:
-    """As a sink sees a picture that is stored on its side: views with negative, swapped strides."""
+    """Planes of a frame that is stored rotated: views with negative, swapped strides."""
     planes = _yuv(8, (1, 1))()
     stored = [np.ascontiguousarray(np.rot90(plane.pixels)) for plane in planes]
     return [
@@ -88,9 +88,9 @@ def _one(box: NDArray[np.float32]) -> Boxes:
 
 
 def _radius(plane: Plane, box: NDArray[np.float32], shape: str) -> NDArray[np.float64]:
-    """How far each sample is out at its nearest point: 1 at the border of the face with its margin.
+    """Distance of the nearest point of each sample; 1 is the border of the face with its margin.
 
-    Counted slowly, pixel by pixel of the picture, and independently of how the effects do it.
+    Computed slowly, pixel by pixel, and independently of the effects.
     """
     x1, y1, x2, y2 = box.astype(float)
     halves = (x2 - x1) / 2 * (1 + 2 * MARGIN), (y2 - y1) / 2 * (1 + 2 * MARGIN)
@@ -111,7 +111,7 @@ def _radius(plane: Plane, box: NDArray[np.float32], shape: str) -> NDArray[np.fl
 def _pairs(
     name: str, shape: str, layout: str, box: NDArray[np.float32]
 ) -> Iterator[tuple[Plane, NDArray[Any], NDArray[np.float64]]]:
-    """Each plane after hiding, what was there before, and the radius of each sample."""
+    """Each plane after hiding, its samples before, and the radius of each sample."""
     planes = LAYOUTS[layout]()
     before = [plane.pixels.copy() for plane in planes]
     _make(name, shape).hide(planes, _one(box))
@@ -129,8 +129,8 @@ def test_nothing_outside_the_mask_is_touched(name: str, shape: str, layout: str)
 
 
 @each_case
-def test_inside_there_are_few_values(name: str, shape: str, layout: str) -> None:
-    """Whatever the picture was: noise has thousands of values, what is drawn of it has few."""
+def test_the_inside_has_few_values(name: str, shape: str, layout: str) -> None:
+    """Noise has thousands of values; the fill that replaces it has few."""
     for box in BOXES:
         for plane, before, radius in _pairs(name, shape, layout, box):
             inside = radius <= 1 - 1e-4
@@ -145,10 +145,10 @@ def test_inside_there_are_few_values(name: str, shape: str, layout: str) -> None
 
 
 @each_case
-def test_what_is_drawn_depends_on_the_means_of_the_cells_alone(
+def test_the_fill_depends_only_on_the_means_of_the_cells(
     name: str, shape: str, layout: str
 ) -> None:
-    """Two pictures with the same means in each cell look the same, where the face was."""
+    """Two images with the same mean in each cell give the same fill."""
     for box in BOXES:
         planes, others = LAYOUTS[layout](), LAYOUTS[layout]()
         rng = np.random.default_rng(5)
@@ -175,7 +175,7 @@ def _shuffle_cells(plane: Plane, box: NDArray[np.float32], rng: np.random.Genera
         starts = np.arange(count) * size
         cell = np.floor((starts + size / 2 - low) / (high - low) * number)
         cell = np.clip(cell, 0, number - 1)
-        # What only the feather would touch is no part of a cell, and stays.
+        # Samples that only the feather touches belong to no cell and stay.
         cell[(starts + size <= low) | (starts >= high)] = -1
         cells.append(cell)
     for row in np.unique(cells[0][cells[0] >= 0]):
@@ -187,7 +187,7 @@ def _shuffle_cells(plane: Plane, box: NDArray[np.float32], rng: np.random.Genera
 
 
 @each_case
-def test_a_box_beside_the_picture_changes_nothing(name: str, shape: str, layout: str) -> None:
+def test_a_box_outside_the_frame_changes_nothing(name: str, shape: str, layout: str) -> None:
     planes = LAYOUTS[layout]()
     before = [plane.pixels.copy() for plane in planes]
     far = _boxes([[-90, 10, -40, 60], [400, 10, 450, 60], [10, -90, 50, -40], [9, 900, 19, 950]])
@@ -214,9 +214,7 @@ def test_no_boxes_change_nothing(name: str) -> None:
         [0, 6, 5, 5],
     ],
 )
-def test_boxes_that_are_none_are_refused_before_anything_is_done(
-    name: str, box: list[float]
-) -> None:
+def test_invalid_boxes_are_refused_before_any_change(name: str, box: list[float]) -> None:
     planes = LAYOUTS["420"]()
     with pytest.raises(ValueError, match="finite"):
         _make(name).hide(planes, _boxes([[10, 10, 50, 50], box]))
@@ -224,14 +222,14 @@ def test_boxes_that_are_none_are_refused_before_anything_is_done(
 
 
 @each_effect
-def test_boxes_of_another_shape_are_refused(name: str) -> None:
+def test_boxes_of_a_wrong_shape_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"expected shape \(N, 4\), got \(1, 5\)"):
         _make(name).hide(LAYOUTS["420"](), np.zeros((1, 5), np.float32))
 
 
 @each_effect
 def test_overlapping_faces_are_all_hidden(name: str) -> None:
-    """A fine pattern is gone from everywhere in two overlapping faces, whichever is first."""
+    """A fine pattern disappears everywhere in two overlapping faces, in either order."""
     boxes = _boxes([[30, 30, 90, 90], [60, 40, 120, 100]])
     y, x = np.indices((HEIGHT, WIDTH))
     pattern = (255 * ((x + y) % 2)).astype(np.uint8)
@@ -263,15 +261,15 @@ def test_any_box_is_hidden_and_nothing_else(
 
 
 @each_case
-def test_large_faces_are_drawn_in_parts_that_do_not_show(
+def test_bands_of_large_faces_do_not_show(
     name: str, shape: str, layout: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A part of a few rows is hidden wholly in the middle: that must be what mixing makes of it."""
+    """In a low band the middle columns are not blended; the result must be the same."""
     for box in BOXES:
         whole, parts = LAYOUTS[layout](), LAYOUTS[layout]()
-        monkeypatch.setattr(effects, "_BAND", 1 << 40)
+        monkeypatch.setattr(effects, "_BAND_SAMPLES", 1 << 40)
         _make(name, shape).hide(whole, _one(box))
-        monkeypatch.setattr(effects, "_BAND", 600)
+        monkeypatch.setattr(effects, "_BAND_SAMPLES", 600)
         _make(name, shape).hide(parts, _one(box))
         for one, other in zip(whole, parts, strict=True):
             assert np.array_equal(one.pixels, other.pixels)

@@ -1,4 +1,4 @@
-"""What every policy promises, and what each decides: all matches by all policies."""
+"""The contract of all policies, and the verdict of each on every kind of match."""
 
 import pytest
 
@@ -12,14 +12,14 @@ STANDINGS: tuple[Standing | None, ...] = ("sure", "doubtful", "excluded", "uncle
 TABLE = {
     ("listed", "sure"): ("blur", False, "matches alice"),
     ("listed", "doubtful"): ("blur", True, "may be alice"),
-    ("listed", "excluded"): ("keep", True, "like alice, who is somebody else here"),
-    ("listed", "unclear"): ("blur", True, "cannot tell: in profile"),
-    ("listed", None): ("keep", False, "like nobody listed"),
+    ("listed", "excluded"): ("keep", True, "similar to alice, but alice is another face here"),
+    ("listed", "unclear"): ("blur", True, "cannot be recognised: in profile"),
+    ("listed", None): ("keep", False, "matches no listed person"),
     ("others", "sure"): ("keep", False, "matches alice"),
-    ("others", "doubtful"): ("blur", True, "not surely alice"),
-    ("others", "excluded"): ("blur", True, "not surely alice"),
-    ("others", "unclear"): ("blur", True, "cannot tell: in profile"),
-    ("others", None): ("blur", False, "like nobody to keep"),
+    ("others", "doubtful"): ("blur", True, "may not be alice"),
+    ("others", "excluded"): ("blur", True, "may not be alice"),
+    ("others", "unclear"): ("blur", True, "cannot be recognised: in profile"),
+    ("others", None): ("blur", False, "matches no person to keep"),
     ("everyone", "sure"): ("blur", False, "everyone is hidden"),
     ("everyone", "doubtful"): ("blur", False, "everyone is hidden"),
     ("everyone", "excluded"): ("blur", False, "everyone is hidden"),
@@ -38,7 +38,7 @@ def test_the_table_has_every_policy_and_standing() -> None:
     assert set(TABLE) == {(name, standing) for name in POLICIES for standing in STANDINGS}
 
 
-def test_the_setting_keeps_weak_faces_with_listed_only() -> None:
+def test_unclear_faces_are_kept_only_with_listed() -> None:
     assert policy_for("listed", "keep") is listed_if_clear
     for blur in POLICIES:
         assert policy_for(blur, "hide") is POLICIES[blur]
@@ -65,7 +65,7 @@ def test_a_policy_decides(
 
 
 @each_policy
-def test_a_doubt_hides(policy: Policy) -> None:
+def test_a_doubtful_match_is_hidden(policy: Policy) -> None:
     assert policy(found("doubtful"), "alice").decision == "blur"
 
 

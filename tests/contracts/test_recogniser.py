@@ -1,4 +1,4 @@
-"""One contract for every recogniser."""
+"""The contract of all recognisers."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tests.faces import networks
 from tests.faces_media import photograph, ready, scaled
 
 TINY = {"arcface": 512, "insightface": 512, "sface": 128}
-"""Kinds of large networks, and the lengths of their embeddings: tiny networks stand in."""
+"""Kinds of large networks that tiny ones replace here, and the lengths of their embeddings."""
 
 
 @pytest.fixture(scope="module", params=["open", "dlib", *TINY])
@@ -25,7 +25,7 @@ def recogniser(
     return RECOGNISERS[kind](path)
 
 
-def test_every_kind_is_held_to_it() -> None:
+def test_every_kind_is_tested() -> None:
     assert RECOGNISERS.keys() == {"dlib-resnet", "reidentification", *TINY}
 
 
@@ -46,20 +46,20 @@ def test_no_chips(recogniser: FaceRecogniser) -> None:
     assert recogniser.embed([]).shape == (0, recogniser.dimension)
 
 
-def test_a_chip_of_another_size_is_refused(recogniser: FaceRecogniser) -> None:
+def test_chip_of_another_size_is_refused(recogniser: FaceRecogniser) -> None:
     side = recogniser.chip_size
     with pytest.raises(ValueError, match="chip"):
         recogniser.embed([np.zeros((side, side + 1, 3), np.uint8)])
 
 
-def test_a_large_batch_is_what_its_chips_are_alone(recogniser: FaceRecogniser) -> None:
+def test_batch_gives_the_same_embeddings_as_single_chips(recogniser: FaceRecogniser) -> None:
     chips = _noise(recogniser, 18)
     together = recogniser.embed(chips)
     for index in (0, 15, 16, 17):
         np.testing.assert_allclose(together[index], recogniser.embed([chips[index]])[0], atol=1e-4)
 
 
-def test_the_template_lies_in_the_chip(recogniser: FaceRecogniser) -> None:
+def test_template_is_inside_the_chip(recogniser: FaceRecogniser) -> None:
     template = recogniser.template
     assert template.shape == (5, 2)
     assert (template > 0).all()
@@ -68,17 +68,17 @@ def test_the_template_lies_in_the_chip(recogniser: FaceRecogniser) -> None:
 
 
 @pytest.mark.parametrize("name", ["open", "dlib"])
-def test_photographs_of_a_person_are_more_alike_than_people(name: str) -> None:
+def test_photos_of_one_person_are_more_similar_than_photos_of_two(name: str) -> None:
     pack = ready(name)
     detector, recogniser = load_detector(pack, precision="float"), load_recogniser(pack)
     chips = []
     for name in ("obama", "obama2", "obama3", "biden"):
-        picture = scaled(photograph(f"{name}.jpg"), 480)
-        faces = detector.detect([picture])[0]
-        chips += align(picture, faces.landmarks[:1], recogniser.template, recogniser.chip_size)
+        image = scaled(photograph(f"{name}.jpg"), 480)
+        faces = detector.detect([image])[0]
+        chips += align(image, faces.landmarks[:1], recogniser.template, recogniser.chip_size)
     embeddings = recogniser.embed(chips)
     alike = embeddings @ embeddings.T
     same, other = alike[:3, :3].min(), alike[:3, 3].max()
-    _, _, doubtful, sure = pack.scale.curve[-1]
-    assert same > sure
-    assert doubtful > other
+    best = pack.scale.rows[-1]
+    assert same > best.sure
+    assert best.doubtful > other

@@ -1,4 +1,4 @@
-"""What every sampler promises: no stretch of frames stays unverified for long."""
+"""The contract of all samplers: full looks are never too far apart."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.tracking.look_schedule import SAMPLERS, SHORTEST, AdaptiveCadence, Cadence
+from app.tracking.look_schedule import MIN_INTERVAL, SAMPLERS, AdaptiveSchedule, LookSchedule
 from app.types import Image, Luma, Plane, Region, Size
 
-Make = Callable[[Fraction, Fraction], Cadence]
+Make = Callable[[Fraction, Fraction], LookSchedule]
 each_sampler = pytest.mark.parametrize("make", SAMPLERS.values(), ids=SAMPLERS)
 MILLISECOND = Fraction(1, 1000)
 LONGEST = Fraction(2, 5)
@@ -22,7 +22,7 @@ LONGEST = Fraction(2, 5)
 
 @dataclass(frozen=True)
 class Timed:
-    """A picture at a time."""
+    """An image with a presentation time."""
 
     pts: int
     image: Image
@@ -38,7 +38,7 @@ class Timed:
         return np.asarray(small, np.uint8)
 
     def luma(self, size: Size, region: Region) -> Luma:
-        raise AssertionError("a sampler compares no places")
+        raise AssertionError("a sampler compares whole frames only")
 
     def quantiser(self, region: Region) -> float | None:
         return None
@@ -51,13 +51,13 @@ def grey(level: int, size: Size = (64, 36)) -> Image:
     return np.full((size[1], size[0], 3), level, np.uint8)
 
 
-def looks(cadence: Cadence, frames: Sequence[Timed]) -> list[int]:
-    """The numbers of the frames that are looked at, the first among them."""
-    cadence.restart(frames[0])
+def looks(schedule: LookSchedule, frames: Sequence[Timed]) -> list[int]:
+    """The numbers of the frames that get a full look, including the first."""
+    schedule.restart(frames[0])
     taken = [0]
     for number, frame in enumerate(frames[1:], start=1):
-        if cadence.due(frame):
-            cadence.restart(frame)
+        if schedule.due(frame):
+            schedule.restart(frame)
             taken.append(number)
     return taken
 
@@ -73,7 +73,7 @@ def stills(times: Sequence[int]) -> list[Timed]:
     start=st.integers(-5000, 5000),
     longest=st.fractions(Fraction(1, 50), 2, max_denominator=1000),
 )
-def test_no_frame_that_is_passed_over_is_as_late_as_the_longest_wait(
+def test_skipped_frames_are_earlier_than_the_longest_wait(
     make: Make, gaps: list[int], start: int, longest: Fraction
 ) -> None:
     times = [start + sum(gaps[:n]) for n in range(len(gaps) + 1)]
@@ -87,10 +87,14 @@ def test_no_frame_that_is_passed_over_is_as_late_as_the_longest_wait(
 @each_sampler
 @pytest.mark.parametrize(
     ("rate", "base"),
-    [(Fraction(25), Fraction(1, 25)), (Fraction(30000, 1001), Fraction(1, 90000)),
-     (Fraction(60), Fraction(1, 15360)), (Fraction(5), Fraction(1, 1000))],
-)  # fmt: skip
-def test_time_counts_whatever_its_unit_is(make: Make, rate: Fraction, base: Fraction) -> None:
+    [
+        (Fraction(25), Fraction(1, 25)),
+        (Fraction(30000, 1001), Fraction(1, 90000)),
+        (Fraction(60), Fraction(1, 15360)),
+        (Fraction(5), Fraction(1, 1000)),
+    ],
+)
+def test_waits_do_not_depend_on_the_time_base(make: Make, rate: Fraction, base: Fraction) -> None:
     times = [round(n / rate / base) for n in range(round(4 * rate))]
     taken = looks(make(LONGEST, base), stills(times))
     waits = [(times[b] - times[a]) * base for a, b in pairwise(taken)]
@@ -100,20 +104,20 @@ def test_time_counts_whatever_its_unit_is(make: Make, rate: Fraction, base: Frac
 
 @each_sampler
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (1920, 1080)])
-def test_any_size_is_taken(make: Make, size: Size) -> None:
+def test_any_frame_size_works(make: Make, size: Size) -> None:
     frames = [Timed(pts, grey(90, size)) for pts in range(0, 1000, 100)]
     assert len(looks(make(LONGEST, MILLISECOND), frames)) >= 3
 
 
-def test_every_frame_is_every_frame() -> None:
+def test_the_sampler_every_looks_at_every_frame() -> None:
     assert looks(SAMPLERS["every"](LONGEST, MILLISECOND), stills(range(0, 400, 10))) == [*range(40)]
 
 
-def adaptive() -> Cadence:
-    return AdaptiveCadence(LONGEST, MILLISECOND)
+def adaptive() -> LookSchedule:
+    return AdaptiveSchedule(LONGEST, MILLISECOND)
 
 
-def test_a_still_picture_is_looked_at_no_more_often_than_it_must_be() -> None:
+def test_a_still_image_gets_no_early_looks() -> None:
     assert looks(adaptive(), stills(range(0, 2001, 40))) == [0, 10, 20, 30, 40, 50]
 
 
@@ -121,30 +125,30 @@ def test_a_frame_after_a_long_pause_is_looked_at() -> None:
     assert looks(adaptive(), stills([0, 40, 3040, 3080, 3480])) == [0, 2, 4]
 
 
-def test_frames_close_in_time_wait_for_their_time_and_not_their_number() -> None:
+def test_the_wait_counts_time_not_frames() -> None:
     assert looks(adaptive(), stills([*range(0, 400, 4), 400])) == [0, 100]
 
 
 def changing(at: int, part: float, levels: int) -> list[Timed]:
-    """Frames of 20 ms, of which the left ``part`` changes at one frame by some grey levels."""
+    """Frames of 20 ms; at frame ``at`` the left ``part`` changes by some grey levels."""
     changed = grey(90)
     changed[:, : round(64 * part)] += np.uint8(levels)
     return [Timed(20 * n, grey(90) if n < at else changed) for n in range(20)]
 
 
-def test_a_picture_that_changes_is_looked_at_early() -> None:
+def test_a_changed_image_gets_an_early_look() -> None:
     first, early = looks(adaptive(), changing(10, 0.5, 60))
     assert first == 0
-    assert 10 <= early < 10 + SHORTEST * 50
+    assert 10 <= early < 10 + MIN_INTERVAL * 50
 
 
-def test_a_change_at_once_waits_for_the_shortest_time() -> None:
-    first = int(SHORTEST * 1000) // 20 + 1
+def test_an_immediate_change_waits_for_the_minimum_interval() -> None:
+    first = int(MIN_INTERVAL * 1000) // 20 + 1
     assert looks(adaptive(), changing(1, 0.5, 60)) == [0, first]
 
 
 @pytest.mark.parametrize(("part", "levels"), [(0.5, 20), (0.2, 100)])
-def test_little_changes_are_no_reason_to_look(part: float, levels: int) -> None:
+def test_small_changes_cause_no_early_look(part: float, levels: int) -> None:
     assert looks(adaptive(), changing(12, part, levels)) == [0]
 
 
@@ -152,14 +156,14 @@ def test_a_slow_change_counts_from_the_last_look() -> None:
     frames = [Timed(20 * n, grey(90 + 2 * n)) for n in range(19)]
     first, early = looks(adaptive(), frames)
     assert first == 0
-    # More than 24 levels of grey have changed after 13 frames.
-    assert 13 <= early < 13 + SHORTEST * 50
+    # After 13 frames the change is more than 24 grey levels.
+    assert 13 <= early < 13 + MIN_INTERVAL * 50
 
 
-def test_a_wait_shorter_than_the_shortest_is_kept() -> None:
-    cadence = AdaptiveCadence(Fraction(1, 20), MILLISECOND)
-    assert looks(cadence, stills(range(0, 201, 10))) == [0, 5, 10, 15, 20]
+def test_a_longest_wait_below_the_minimum_interval_is_kept() -> None:
+    schedule = AdaptiveSchedule(Fraction(1, 20), MILLISECOND)
+    assert looks(schedule, stills(range(0, 201, 10))) == [0, 5, 10, 15, 20]
 
 
-def test_what_was_never_looked_at_is_due() -> None:
+def test_a_look_is_due_before_the_first_one() -> None:
     assert adaptive().due(stills([0])[0])

@@ -1,8 +1,8 @@
-"""One contract for the scales of all recognisers: the same decisions, whatever the similarities.
+"""The contract of scales: the same decisions with every recogniser, whatever its similarities.
 
 Synthetic recognisers see the same world. It is given in strengths, the unit of a scale: how
-strongly each chip is like each person's photo, and like each other chip. Each recogniser turns
-strengths into cosines of its own, and makes embeddings that have these cosines.
+similar each chip is to each person's photo, and to each other chip. Each recogniser converts
+strengths to cosines of its own, and creates embeddings with these cosines.
 """
 
 from collections.abc import Sequence
@@ -13,31 +13,32 @@ import pytest
 from numpy.typing import NDArray
 
 from app.config import Point
-from app.identity.evidence import alike
+from app.identity.evidence import affinity
 from app.identity.gallery import Gallery, Person
 from app.identity.policies import POLICIES
 from app.identity.scale import Scale
-from app.pipeline.analysis import Found, FoundTrack
-from app.pipeline.chips import Embedded
+from app.pipeline.analysis import AnalysisResult
+from app.pipeline.chips import EmbeddedChips
 from app.pipeline.decisions import decide
+from app.pipeline.shot_analysis import FaceTrack
 from app.plan import PlanTrack
-from app.tracking.observations import Observation, Trail
+from app.tracking.observations import Observation, Tracklet
 from app.tracking.stitching import stitch
 from app.types import Embeddings
 
 DOUBTFUL = 0.6
-"""Strength from which a track may be somebody, in each of the recognisers."""
+"""Strength from which a track may be a person, for each recogniser."""
 RECOGNISERS = {"0.95/0.86": (0.95, 0.86), "0.6/0.05": (0.6, 0.05), "0.3/-0.1": (0.3, -0.1)}
-"""The cosine from which a match is sure, and that of strangers."""
+"""The cosine from which a match is sure, and the cosine of strangers."""
 PEOPLE = ("alice", "bob")
 SIDE = 50.0
 
 
 @dataclass(frozen=True)
 class Chip:
-    """A face: strengths with the photos of the people, its quality, and whose face it is."""
+    """A face: its strengths with the people's photos, its quality, and its identity."""
 
-    likeness: tuple[float, float]
+    strengths: tuple[float, float]
     quality: float = 1.0
     face: str = ""
 
@@ -59,20 +60,20 @@ WORLD = {
     "rather not alice": Seen(0, 19, 400, (Chip((1.04, 0.2)),)),
     "bob, doubtful": Seen(0, 19, 600, (Chip((0.1, 0.7)),)),
     "a stranger": Seen(0, 19, 800, (Chip((0.0, 0.2)), Chip((0.1, 0.0)))),
-    "weak, like nobody": Seen(0, 19, 1000, (Chip((0.1, 0.1), quality=0.3),)),
-    "alice by company": Seen(20, 39, 0, (Chip((0.5, 0.0), face="a"),), shot=1),
+    "weak, matches nobody": Seen(0, 19, 1000, (Chip((0.1, 0.1), quality=0.3),)),
+    "alice by propagation": Seen(20, 39, 0, (Chip((0.5, 0.0), face="a"),), shot=1),
     "another shot's stranger": Seen(20, 39, 300, (Chip((0.3, 0.3)),), shot=1),
     "weak, may be alice": Seen(40, 59, 0, (Chip((0.7, 0.0), quality=0.3),), shot=2),
 }
 EXPECTED = {
     "alice": ("blur", False, "matches alice"),
-    "perhaps alice": ("keep", True, "like alice, who is somebody else here"),
+    "perhaps alice": ("keep", True, "similar to alice, but alice is another face here"),
     "rather not alice": ("blur", True, "may be alice"),
     "bob, doubtful": ("blur", True, "may be bob"),
-    "a stranger": ("keep", False, "like nobody listed"),
-    "weak, like nobody": ("blur", True, "cannot tell: out of focus"),
-    "alice by company": ("blur", False, "matches alice"),
-    "another shot's stranger": ("keep", False, "like nobody listed"),
+    "a stranger": ("keep", False, "matches no listed person"),
+    "weak, matches nobody": ("blur", True, "cannot be recognised: out of focus"),
+    "alice by propagation": ("blur", False, "matches alice"),
+    "another shot's stranger": ("keep", False, "matches no listed person"),
     "weak, may be alice": ("blur", True, "may be alice"),
 }
 
@@ -95,7 +96,7 @@ class Recogniser:
         cosines = self.stranger + strengths * (self.sure - self.stranger)
         np.fill_diagonal(cosines, 1.0)
         values, vectors = np.linalg.eigh(cosines)
-        assert values.min() > -1e-9, "there are no such faces"
+        assert values.min() > -1e-9, "no embeddings have these cosines"
         rows = vectors * np.sqrt(np.maximum(values, 0))
         np.testing.assert_allclose(rows @ rows.T, cosines, atol=1e-6)
         return np.asarray(rows, np.float32)
@@ -111,16 +112,16 @@ def _strengths(chips: Sequence[Chip]) -> NDArray[np.float64]:
     count = len(PEOPLE)
     out = np.zeros((count + len(chips),) * 2)
     for i, chip in enumerate(chips, count):
-        out[i, :count] = out[:count, i] = chip.likeness
+        out[i, :count] = out[:count, i] = chip.strengths
         for j, other in enumerate(chips, count):
-            # faces that are like one person are like each other, too
-            out[i, j] = 0.6 * float(np.dot(chip.likeness, other.likeness))
+            # Faces similar to one person are similar to each other.
+            out[i, j] = 0.6 * float(np.dot(chip.strengths, other.strengths))
             if chip.face and chip.face == other.face:
                 out[i, j] = 1.32
     return out
 
 
-def _world(recogniser: Recogniser) -> tuple[Found, Gallery]:
+def _world(recogniser: Recogniser) -> tuple[AnalysisResult, Gallery]:
     chips = [chip for seen in WORLD.values() for chip in seen.chips]
     rows = recogniser.embed(_strengths(chips))
     gallery = Gallery(tuple(Person(name, rows[i : i + 1], 1) for i, name in enumerate(PEOPLE)))
@@ -128,7 +129,7 @@ def _world(recogniser: Recogniser) -> tuple[Found, Gallery]:
     for seen in WORLD.values():
         count, frames = len(seen.chips), seen.last - seen.first + 1
         box = np.asarray([[seen.x, 0, seen.x + SIDE, SIDE]], np.float32)
-        embedded = Embedded(
+        embedded = EmbeddedChips(
             rows[at : at + count],
             np.asarray([chip.quality for chip in seen.chips], np.float32),
             np.full(count, 60, np.float32),
@@ -136,54 +137,58 @@ def _world(recogniser: Recogniser) -> tuple[Found, Gallery]:
             "out of focus",
         )
         span = (seen.first, seen.last)
-        tracks.append(FoundTrack(seen.shot, seen.first, box.repeat(frames, 0), span, embedded))
+        tracks.append(FaceTrack(seen.shot, seen.first, box.repeat(frames, 0), span, embedded))
         at += count
-    return Found(60, ((0, 20), (20, 40), (40, 60)), tuple(tracks), patience=10), gallery
+    return AnalysisResult(60, ((0, 20), (20, 40), (40, 60)), tuple(tracks), max_gap=10), gallery
 
 
-def _told(tracks: Sequence[PlanTrack]) -> dict[str, tuple[str, bool, str]]:
+def _decisions(tracks: Sequence[PlanTrack]) -> dict[str, tuple[str, bool, str]]:
     return {
         name: (track.decision, track.uncertain, track.reason)
         for name, track in zip(WORLD, tracks, strict=True)
     }
 
 
-def test_tracks_are_named_the_same(recogniser: Recogniser) -> None:
+def test_tracks_get_the_same_decisions(recogniser: Recogniser) -> None:
     found, gallery = _world(recogniser)
     _, tracks = decide(found, gallery, (), recogniser.scale, POLICIES["listed"])
-    assert _told(tracks) == EXPECTED
+    assert _decisions(tracks) == EXPECTED
 
 
-def test_a_face_pointed_at_is_found_the_same(recogniser: Recogniser) -> None:
+def test_a_selected_face_gets_the_same_decisions(recogniser: Recogniser) -> None:
     found, _ = _world(recogniser)
     middle = SIDE / 2
     _, tracks = decide(
         found, Gallery(()), (Point(5, middle, middle),), recogniser.scale, POLICIES["listed"]
     )
-    told = _told(tracks)
-    assert told["alice"] == ("blur", False, "matches selected 1")
-    assert told["alice by company"] == ("blur", False, "matches selected 1")
-    assert told["another shot's stranger"] == ("keep", False, "like nobody listed")
+    decisions = _decisions(tracks)
+    assert decisions["alice"] == ("blur", False, "matches selected 1")
+    assert decisions["alice by propagation"] == ("blur", False, "matches selected 1")
+    assert decisions["another shot's stranger"] == ("keep", False, "matches no listed person")
     beside = [name for name, seen in WORLD.items() if seen.shot == 0 and name != "alice"]
-    assert {told[name][0] for name in beside} == {"keep"}
+    assert {decisions[name][0] for name in beside} == {"keep"}
 
 
-def trail(first: int, last: int, x: float) -> Trail:
+def tracklet(first: int, last: int, x: float) -> Tracklet:
     box = np.asarray([x, 0, x + SIDE, SIDE], np.float32)
     marks = np.zeros((5, 2), np.float32)
-    return Trail([Observation(frame, box, 0.9, marks) for frame in (first, last)])
+    return Tracklet([Observation(frame, box, 0.9, marks) for frame in (first, last)])
 
 
 @pytest.mark.parametrize(
     ("strength", "joined"), [(1.4, True), (0.6, True), (0.31, True), (0.2, False), (0.0, False)]
 )
-def test_trails_are_joined_the_same(recogniser: Recogniser, strength: float, joined: bool) -> None:
-    """Two trails in one place, half a second apart: chips may speak against one person."""
+def test_the_same_tracklets_are_joined(
+    recogniser: Recogniser, strength: float, joined: bool
+) -> None:
+    """Two tracklets in one place, half a second apart: chips may count against one person."""
     rows = recogniser.embed(np.full((2, 2), strength))
     one, other = (
-        Embedded(row[None], np.ones(1, np.float32), np.ones(1, np.float32), np.zeros(1, np.int64))
+        EmbeddedChips(
+            row[None], np.ones(1, np.float32), np.ones(1, np.float32), np.zeros(1, np.int64)
+        )
         for row in rows
     )
-    trails = [trail(0, 9, 0), trail(21, 30, 0)]
-    likeness = alike(one, other, recogniser.scale)
-    assert len(stitch(trails, 25, lambda *_: likeness)) == (1 if joined else 2)
+    tracklets = [tracklet(0, 9, 0), tracklet(21, 30, 0)]
+    strengths = affinity(one, other, recogniser.scale)
+    assert len(stitch(tracklets, 25, lambda *_: strengths)) == (1 if joined else 2)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.effects.cells import Axis, Drawing, make_axis, reduce
+from app.effects.cells import CellAxis, Drawing, make_axis, reduce_to_cells
 from app.types import Boxes
 
 
@@ -13,12 +13,12 @@ def _axis(
     shift: int = 0,
     cells: int = 4,
     drawing: Drawing = "blocks",
-) -> Axis:
+) -> CellAxis:
     return make_axis(span, samples, shift, cells, drawing)
 
 
 def test_each_sample_belongs_to_one_cell() -> None:
-    assert _axis((10, 18), (10, 18)).member.tolist() == [
+    assert _axis((10, 18), (10, 18)).membership.tolist() == [
         [1, 1, 0, 0, 0, 0, 0, 0],
         [0, 0, 1, 1, 0, 0, 0, 0],
         [0, 0, 0, 0, 1, 1, 0, 0],
@@ -26,18 +26,18 @@ def test_each_sample_belongs_to_one_cell() -> None:
     ]
 
 
-def test_a_face_cut_by_the_edge_has_no_finer_cells() -> None:
-    """Sixteen pixels of which six are seen: cells of four, the one at the edge half there."""
-    assert _axis((-10, 6), (0, 6)).member.sum(axis=1).tolist() == [2, 4]
+def test_a_face_at_the_border_has_no_finer_cells() -> None:
+    """Six of sixteen pixels are inside: cells of four, and half a cell at the border."""
+    assert _axis((-10, 6), (0, 6)).membership.sum(axis=1).tolist() == [2, 4]
 
 
 @pytest.mark.parametrize(("side", "cells"), [(1, 1), (3, 1), (4, 2), (7, 3), (8, 4), (900, 4)])
-def test_a_cell_has_two_samples_at_least(side: int, cells: int) -> None:
-    assert len(_axis((0, side), (0, side)).member) == cells
+def test_a_cell_has_at_least_two_samples(side: int, cells: int) -> None:
+    assert len(_axis((0, side), (0, side)).membership) == cells
 
 
-def test_a_subsampled_plane_has_cells_of_two_of_its_own_samples() -> None:
-    assert len(_axis((0, 8), (0, 4), shift=1).member) == 2
+def test_cells_of_a_subsampled_plane_have_two_of_its_own_samples() -> None:
+    assert len(_axis((0, 8), (0, 4), shift=1).membership) == 2
 
 
 @given(
@@ -49,30 +49,30 @@ def test_a_subsampled_plane_has_cells_of_two_of_its_own_samples() -> None:
     cells=st.integers(1, 4),
     drawing=st.sampled_from(["smooth", "blocks"]),
 )
-def test_weights_are_means_and_mixtures(
+def test_membership_and_weights_are_normalised(
     low: float, side: float, first: int, count: int, shift: int, cells: int, drawing: Drawing
 ) -> None:
     axis = make_axis((low, low + side), (first, first + count), shift, cells, drawing)
-    seen = len(axis.member)
-    assert axis.member.shape == (seen, count)
-    assert axis.draw.shape == (count, seen)
+    seen = len(axis.membership)
+    assert axis.membership.shape == (seen, count)
+    assert axis.weights.shape == (count, seen)
     assert 1 <= seen <= cells
-    assert (axis.member.sum(axis=0) == 1).all()
-    assert (axis.member.sum(axis=1) >= 1).all()
-    assert (axis.draw >= 0).all()
-    assert axis.draw.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert (axis.membership.sum(axis=0) == 1).all()
+    assert (axis.membership.sum(axis=1) >= 1).all()
+    assert (axis.weights >= 0).all()
+    assert axis.weights.sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
-def test_smooth_drawing_has_no_steps() -> None:
-    draw = _axis((0, 400), (0, 400), drawing="smooth").draw
+def test_smooth_weights_have_no_steps() -> None:
+    draw = _axis((0, 400), (0, 400), drawing="smooth").weights
     assert np.abs(np.diff(draw, axis=0)).max() < 0.02
 
 
-def test_what_is_drawn_is_the_mean_of_each_cell() -> None:
+def test_the_fill_shows_the_mean_of_each_cell() -> None:
     axis = _axis((0, 4), (0, 4), cells=2)
     pixels = np.arange(16, dtype=np.float32).reshape(4, 4)
     bands = [(slice(0, 3), pixels[:3]), (slice(3, 4), pixels[3:])]
-    drawn = reduce(bands, axis, axis).rows(slice(0, 4))
+    drawn = reduce_to_cells(bands, axis, axis).draw(slice(0, 4))
     # Means 2.5, 4.5, 10.5 and 12.5, rounded to even.
     expected: Boxes = np.array([[2, 2, 4, 4]] * 2 + [[10, 10, 12, 12]] * 2, np.float32)
     assert np.array_equal(drawn, expected)

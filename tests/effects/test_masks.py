@@ -13,16 +13,16 @@ SIZE = (200, 160)
 numbers = st.floats(-100, 250)
 sides = st.floats(0.5, 200)
 TOUCH = 1e-3
-"""Pixels beyond an outline that ends where a pixel begins: that pixel is touched, not covered."""
+"""Tolerance in pixels: an outline that ends exactly where a pixel begins touches that pixel."""
 
 
 def _alpha(outline: Outline, box: NDArray[np.float64], shift: tuple[int, int] = (0, 0)) -> Alpha:
-    """The mask over a whole plane, as far as it is in the region that is drawn."""
+    """The mask over a whole plane, limited to the region that is drawn."""
     whole = (0, 0, SIZE[0] >> shift[0], SIZE[1] >> shift[1])
     alpha = outline.mask(box, shift, whole).alpha(slice(None))
     touched = box + np.repeat((-TOUCH, TOUCH), 2)
     beyond = alpha * ~_inside(outline, touched, shift, alpha.shape)
-    assert (beyond < 1e-3).all(), "something is to be hidden outside of the region"
+    assert (beyond < 1e-3).all(), "the mask extends beyond the region"
     return alpha * _inside(outline, box, shift, alpha.shape)
 
 
@@ -68,12 +68,12 @@ def test_an_ellipse_with_the_usual_margin_covers_nearly_all_of_the_box() -> None
     opaque = alpha == 1
     assert opaque[30:130, 40:120].mean() > 0.995
     assert alpha[30:130, 40:120].min() > 0.5
-    # 1.4 times as high and as wide as the box, and what touches that: from 10 to 150, 24 to 136.
+    # 1.4 times the box, from 10 to 150 and from 24 to 136, plus the pixels that it touches.
     assert np.flatnonzero(opaque.any(axis=0))[[0, -1]].tolist() == [23, 136]
     assert np.flatnonzero(opaque.any(axis=1))[[0, -1]].tolist() == [9, 150]
 
 
-def test_the_feather_is_outside_and_fades() -> None:
+def test_the_feather_fades_outside_the_outline() -> None:
     box = np.array([50.0, 50, 100, 100])
     row = _alpha(Outline("rectangle", 0.2, 0.2), box)[75]
     assert (row[39:111] == 1).all()
@@ -83,7 +83,7 @@ def test_the_feather_is_outside_and_fades() -> None:
     assert (row[120:] < 1e-4).all()
 
 
-def test_without_feather_there_is_no_soft_edge() -> None:
+def test_without_feather_the_edge_is_hard() -> None:
     alpha = _alpha(Outline("ellipse", 0.3, 0.0), np.array([50.3, 50.1, 100.7, 100.9]))
     assert set(np.unique(alpha)) == {0, 1}
 
@@ -100,14 +100,14 @@ def test_without_feather_there_is_no_soft_edge() -> None:
         {"cells": 0},
     ],
 )
-def test_effects_weaker_than_the_floor_cannot_be_made(wrong: dict[str, object]) -> None:
+def test_invalid_or_too_weak_effects_are_refused(wrong: dict[str, object]) -> None:
     right = {"name": "blur", "shape": "ellipse", "margin": 0.2, "feather": 0.1, "cells": 4}
     with pytest.raises(ConfigError, match=next(iter(wrong)).replace("name", "effect")):
         make_effect(**right | wrong)  # type: ignore[arg-type]
 
 
-def test_a_large_face_in_bands_is_as_one_in_one_piece() -> None:
-    """Rows are worked on some at a time; a pattern across them shows any seam."""
+def test_bands_of_a_large_face_show_no_seams() -> None:
+    """Rows are processed in bands; a pattern across them would show seams."""
     y, x = np.indices((900, 1000))
     pixels = ((x + y) % 256).astype(np.uint8)
     make_effect("pixelate", shape="rectangle", margin=0.1, feather=0, cells=1).hide(

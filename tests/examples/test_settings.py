@@ -1,4 +1,4 @@
-"""Each file of examples/settings with the command that it names, on a small clip."""
+"""Run each file of examples/settings with the command in its comment, on a short video."""
 
 import re
 import shutil
@@ -25,7 +25,7 @@ HIDDEN = {
     "other_parts": {"obama"},
     "strongest": {"obama", "biden"},
 }
-"""Who is hidden with each."""
+"""The people that each example hides."""
 MARGIN, COVERED = 0.2, 0.9
 
 
@@ -33,7 +33,7 @@ MARGIN, COVERED = 0.2, 0.9
 def folder(
     clip: Callable[[str], Clip], people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """A folder with the clip and the photos, in which the commands are run."""
+    """A folder with the video and the photos, in which the commands run."""
     for name in Settings.model_fields:
         monkeypatch.delenv(ENV_PREFIX + name.upper(), raising=False)
     shutil.copy(clip("calm").path, tmp_path / "clip.mp4")
@@ -44,7 +44,7 @@ def folder(
 
 
 def _command(path: Path) -> list[str]:
-    """The last command that a file names, with its plan."""
+    """Return the last command in a file, with its plan."""
     commands = re.findall(r"^#     face-blur (.*)$", path.read_text("utf-8"), re.MULTILINE)
     return [*commands[-1].split(), "--plan", "plan.json", "--quiet"]
 
@@ -55,12 +55,12 @@ def _run(path: Path) -> Plan:
     return read_plan(Path("plan.json"))
 
 
-def test_every_example_is_tried() -> None:
+def test_every_example_is_tested() -> None:
     assert [path.stem for path in EXAMPLES] == sorted(HIDDEN)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_hides_whom_it_says(
+def test_an_example_hides_the_right_people(
     path: Path, folder: Path, clip: Callable[[str], Clip], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if path.stem == "other_parts":
@@ -76,7 +76,7 @@ def test_an_example_hides_whom_it_says(
 
 
 def _fetched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The packs that the example names: the default one, and a detector."""
+    """Install the packs that the example names: the default one, and a detector."""
     root = folder / "models"
     with_detector("arcface-mtcnn", root)
     (root / "open").symlink_to(ready("open").folder)

@@ -1,4 +1,4 @@
-"""Tiny ONNX files of the signatures of networks that are too large to test with."""
+"""Tiny ONNX networks with the signatures of networks that are too large for tests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from app.faces.chip_network import CHIP
+from app.faces.recognisers import ARCFACE_CHIP
 from app.networks.onnx_graph import serialise
 from app.types import Embeddings, Image
 
@@ -24,7 +24,7 @@ def network(
     opset: int = 11,
     ir_version: int = 6,
 ) -> bytes:
-    """The bytes of a file. Weights that are among ``inputs`` are listed there too."""
+    """Return the bytes of an ONNX file. ``inputs`` may also list weights."""
     graph = helper.make_graph(
         list(nodes),
         "tiny",
@@ -37,7 +37,7 @@ def network(
 
 
 def _stored(values: NDArray[Any]) -> NDArray[Any]:
-    """Whole numbers as they are, others as networks have them."""
+    """Convert floating-point numbers to single floats; keep integers."""
     return values if values.dtype.kind == "i" else values.astype(np.float32)
 
 
@@ -47,16 +47,16 @@ def recogniser(
     batch: int | str = 1,
     scaling: bool = True,
     names: tuple[str, str] = ("data", "fc1"),
-    side: int = CHIP,
+    side: int = ARCFACE_CHIP,
 ) -> bytes:
-    """A recogniser of the mean colours of a chip; ``embedding`` is what it gives.
+    """Return a recogniser of a chip's mean colour; ``embedding`` computes its output.
 
     Args:
-        dimension: of its output.
-        batch: of its input: a number, or the name of any.
-        scaling: whether it subtracts 127.5 and divides by 128 itself, as those of MXNet do.
-        names: of input and output.
-        side: of a chip.
+        dimension: length of the output.
+        batch: the batch of the input, a number or a name.
+        scaling: whether the network itself subtracts 127.5 and divides by 128, as with MXNet.
+        names: the names of input and output.
+        side: the side of a chip in pixels.
     """
     nodes = []
     source = names[0]
@@ -75,28 +75,28 @@ def recogniser(
 
 
 def matrix(dimension: int) -> NDArray[np.float64]:
-    """The (3, dimension) weights of ``recogniser``: red, green and blue count differently."""
+    """Return the (3, dimension) weights of ``recogniser``, which differ for each colour."""
     return np.random.default_rng(8).normal(size=(3, dimension))
 
 
 def embedding(chip: Image, dimension: int, divisor: float = 128.0) -> Embeddings:
-    """What ``recogniser`` gives for an RGB chip that is scaled to (x - 127.5) / ``divisor``."""
+    """Return the embedding of an RGB chip that is scaled to (x - 127.5) / ``divisor``."""
     colours = (chip.reshape(-1, 3).mean(axis=0) - 127.5) / divisor
     raw = colours @ matrix(dimension) + np.linspace(-0.1, 0.1, dimension)
     return np.asarray(raw / np.linalg.norm(raw), np.float32)
 
 
 def chips(count: int) -> list[Image]:
-    """Chips of one colour with noise, each another one."""
+    """Return chips of different colours with noise."""
     generator = np.random.default_rng(6)
     colours = generator.integers(40, 215, (count, 1, 1, 3))
-    noise = generator.integers(-40, 40, (count, CHIP, CHIP, 3))
+    noise = generator.integers(-40, 40, (count, ARCFACE_CHIP, ARCFACE_CHIP, 3))
     return list((colours + noise).astype(np.uint8))
 
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """An output of ``detector``, of rows of values, one or more for each square of a picture.
+    """An output of ``detector``: one or more rows of values for each square of an image.
 
     The values of a square of ``stride`` pixels are ``kernel`` (values, 3) times its mean colour,
     plus ``bias`` (values,). ``shape`` is that of the output, with -1 for the rows.
@@ -109,17 +109,17 @@ class Map:
 
 
 def constant(stride: int, shape: tuple[int, ...], values: Sequence[float]) -> Map:
-    """A map of the same values everywhere."""
+    """Return a map with the same values everywhere."""
     return Map(stride, shape, np.zeros((len(values), 3)), np.asarray(values, np.float64))
 
 
 def detector(source: str, size: tuple[int | str, int | str], maps: Mapping[str, Map]) -> bytes:
-    """A detector from (1, 3, h, w) to maps.
+    """Return a detector from (1, 3, h, w) to maps.
 
     Args:
-        source: name of its input.
-        size: its width and height: numbers, or names of any.
-        maps: its outputs in order.
+        source: the name of the input.
+        size: the width and height of the input, numbers or names.
+        maps: the outputs in order.
     """
     nodes: list[NodeProto] = []
     weights: dict[str, NDArray[Any]] = {}

@@ -1,4 +1,4 @@
-"""The parts over the insightface library, and what they do where it is not installed."""
+"""Detector and recogniser of the insightface library, and a missing library."""
 
 import sys
 from collections.abc import Callable
@@ -15,14 +15,14 @@ from tests.faces_media import photograph, scaled
 
 STRIDES = (8, 16, 32)
 BOX = (1.0, 1.5, 1.0, 1.5)
-"""Distances from the corner of a cell to the sides of a face, in cells."""
+"""Distances from the corner of a cell to the sides of the face, in cells."""
 MARKS = (-0.5, -0.5, 0.5, -0.5, 0, 0, -0.5, 0.5, 0.5, 0.5)
-"""Landmarks from the corner of the cell, in cells."""
+"""Landmarks relative to the corner of the cell, in cells."""
 ANY = ("width", "height")
 
 
 def _tiny(size: tuple[int | str, int | str] = ANY, *, landmarks: bool = True) -> bytes:
-    """SCRFD's signature: red is taken for a face by the first of two anchors, at a stride of 8."""
+    """Return a network with SCRFD's signature: red squares of 8 pixels are faces."""
     maps = {}
     for stride in STRIDES:
         kernel = np.zeros((2, 3))
@@ -35,10 +35,10 @@ def _tiny(size: tuple[int | str, int | str] = ANY, *, landmarks: bool = True) ->
 
 
 def _marked(size: tuple[int, int], square: int, *cells: tuple[int, int]) -> Image:
-    picture = np.zeros((size[1], size[0], 3), np.uint8)
+    image = np.zeros((size[1], size[0], 3), np.uint8)
     for column, row in cells:
-        picture[row * square :, column * square :][:square, :square] = (204, 0, 0)
-    return picture
+        image[row * square :, column * square :][:square, :square] = (204, 0, 0)
+    return image
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def _library() -> None:
     pytest.importorskip("insightface")
 
 
-def test_without_the_library_it_is_said_how_to_get_it(
+def test_missing_library_says_how_to_install_it(
     saved: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     modules = ("insightface", "insightface.model_zoo.scrfd", "insightface.model_zoo.arcface_onnx")
@@ -70,8 +70,8 @@ def test_without_the_library_it_is_said_how_to_get_it(
             kind(saved(data))
 
 
-def test_a_detector_without_landmarks_is_refused(saved: Callable[[bytes], Path]) -> None:
-    with pytest.raises(ModelError, match=r"model\.onnx: finds no landmarks; five"):
+def test_detector_without_landmarks_is_refused(saved: Callable[[bytes], Path]) -> None:
+    with pytest.raises(ModelError, match=r"model\.onnx: has no landmarks"):
         InsightFaceDetector(saved(_tiny(landmarks=False)))
 
 
@@ -83,16 +83,16 @@ def test_another_network_is_refused(saved: Callable[[bytes], Path]) -> None:
 
 
 @pytest.mark.parametrize("score", [0.0, 1.0])
-def test_scores_out_of_range(saved: Callable[[bytes], Path], score: float) -> None:
+def test_score_out_of_range(saved: Callable[[bytes], Path], score: float) -> None:
     with pytest.raises(ValueError, match="score"):
         InsightFaceDetector(saved(_tiny()), score=score)
 
 
 @pytest.mark.usefixtures("_library")
-def test_a_cell_is_a_face(saved: Callable[[bytes], Path]) -> None:
+def test_active_cell_becomes_a_face(saved: Callable[[bytes], Path]) -> None:
     part = InsightFaceDetector(saved(_tiny()))
-    pictures = [_marked(size, 8, (3, 2)) for size in ((64, 64), (200, 140), (65, 33))]
-    for faces in part.detect(pictures):
+    images = [_marked(size, 8, (3, 2)) for size in ((64, 64), (200, 140), (65, 33))]
+    for faces in part.detect(images):
         np.testing.assert_allclose(faces.boxes, [[16, 4, 32, 28]], atol=1e-3)
         np.testing.assert_allclose(faces.scores, [0.8], atol=0.002)
         marks = np.reshape(MARKS, (5, 2)) * 8 + [24, 16]
@@ -100,24 +100,24 @@ def test_a_cell_is_a_face(saved: Callable[[bytes], Path]) -> None:
 
 
 @pytest.mark.usefixtures("_library")
-def test_the_best_face_comes_first(saved: Callable[[bytes], Path]) -> None:
-    picture = _marked((96, 96), 8, (2, 2), (7, 7))
-    picture[56:64, 56:64, 0] = 255
-    (faces,) = InsightFaceDetector(saved(_tiny())).detect([picture])
+def test_best_face_comes_first(saved: Callable[[bytes], Path]) -> None:
+    image = _marked((96, 96), 8, (2, 2), (7, 7))
+    image[56:64, 56:64, 0] = 255
+    (faces,) = InsightFaceDetector(saved(_tiny())).detect([image])
     np.testing.assert_allclose(faces.scores, [1.0, 0.8], atol=0.002)
     np.testing.assert_allclose(faces.boxes[0], [48, 44, 64, 68], atol=1e-3)
 
 
 @pytest.mark.usefixtures("_library")
-def test_faces_below_the_score_are_not_told(saved: Callable[[bytes], Path]) -> None:
-    picture = _marked((96, 96), 8, (3, 3))
+def test_faces_below_the_score_are_not_returned(saved: Callable[[bytes], Path]) -> None:
+    image = _marked((96, 96), 8, (3, 3))
     for score, count in ((0.79, 1), (0.81, 0)):
         part = InsightFaceDetector(saved(_tiny()), score=score)
-        assert len(part.detect([picture])[0]) == count
+        assert len(part.detect([image])[0]) == count
 
 
 @pytest.mark.usefixtures("_library")
-def test_only_the_session_that_was_made_is_used(
+def test_library_opens_no_session_of_its_own(
     saved: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415
@@ -130,11 +130,11 @@ def test_only_the_session_that_was_made_is_used(
 
 @pytest.mark.usefixtures("_library")
 @pytest.mark.parametrize(("size", "square"), [((90, 60), 8), ((256, 128), 16)])
-def test_a_network_of_one_size(
+def test_network_with_a_fixed_size(
     saved: Callable[[bytes], Path], size: tuple[int, int], square: int
 ) -> None:
     part = InsightFaceDetector(saved(_tiny((128, 96))))
-    # what fits is seen as it is, what does not is reduced: here to half
+    # Images that fit are not scaled; larger ones are reduced, here to half.
     (faces,) = part.detect([_marked(size, square, (3, 2))])
     scale = square / 8
     np.testing.assert_allclose(faces.boxes, np.array([[16, 4, 32, 28]]) * scale, atol=1e-3)
@@ -144,7 +144,7 @@ def test_a_network_of_one_size(
 
 @pytest.mark.usefixtures("_library")
 @pytest.mark.parametrize("wrong", [np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3), np.float32)])
-def test_what_is_no_picture_is_refused(saved: Callable[[bytes], Path], wrong: Image) -> None:
+def test_invalid_image_is_refused(saved: Callable[[bytes], Path], wrong: Image) -> None:
     with pytest.raises(ValueError, match="image: expected"):
         InsightFaceDetector(saved(_tiny())).detect([wrong])
 
@@ -152,7 +152,7 @@ def test_what_is_no_picture_is_refused(saved: Callable[[bytes], Path], wrong: Im
 @pytest.mark.usefixtures("_library")
 @pytest.mark.parametrize("batch", [1, "n"])
 @pytest.mark.parametrize(("scaling", "divisor"), [(True, 128.0), (False, 127.5)])
-def test_embeddings_are_what_the_network_says_of_rgb(
+def test_embeddings_of_rgb_chips(
     saved: Callable[[bytes], Path], batch: int | str, divisor: float, *, scaling: bool
 ) -> None:
     part = InsightFaceRecogniser(saved(recogniser(512, batch=batch, scaling=scaling)))
@@ -164,7 +164,7 @@ def test_embeddings_are_what_the_network_says_of_rgb(
 
 @pytest.mark.usefixtures("_library")
 @pytest.mark.parametrize("name", ["scrfd_500m_bnkps", "scrfd_2.5g"])
-def test_the_faces_of_a_group(shared: Path, name: str) -> None:
+def test_faces_of_a_group(shared: Path, name: str) -> None:
     path = shared / "weights" / f"{name}.onnx"
     if not path.is_file():
         pytest.skip(f"needs {name} of the shared material")

@@ -1,4 +1,4 @@
-"""MTCNN with the published networks, on photographs and on scenes whose truth is known."""
+"""MTCNN with the published networks, on photos and on synthetic scenes."""
 
 from itertools import islice
 
@@ -7,10 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from app.errors import ModelError
-from app.faces.centerface import distinct
-from app.faces.mtcnn import BATCH, SHARPNESS, Mtcnn
-from app.faces.mtcnn_stages import SIGNATURES, Stage, distinct_many
-from app.geometry import iou
+from app.faces.mtcnn import _BATCH, _SCORE_EXPONENT, Mtcnn
+from app.faces.mtcnn_stages import SIGNATURES, Stage, suppress_overlaps_fast
+from app.geometry import iou, suppress_overlaps
 from app.packs.archives import download, extract
 from app.types import Boxes, Faces, Image, Size
 from testmedia.photos import BIDEN, GUESTS, OBAMA, OBAMA_SPEAKING, OBAMA_STANDING, Photo
@@ -41,22 +40,22 @@ def portrait() -> Image:
     return scaled(photograph("obama.jpg"), 320)
 
 
-def _truth(photo: Photo, picture: Image) -> Boxes:
-    """(4,): where the face of a photograph is in a scaled copy of it."""
+def _truth(photo: Photo, image: Image) -> Boxes:
+    """Return the box (4,) of the face in a scaled copy of a photo."""
     width = photograph(photo.medium).shape[1]
-    return np.asarray(photo.face, np.float32) * np.float32(picture.shape[1] / width)
+    return np.asarray(photo.face, np.float32) * np.float32(image.shape[1] / width)
 
 
 def _found(faces: Faces, truth: Boxes) -> float:
-    """Intersection over union of a true box (4,) and the face that is nearest to it."""
+    """Return the highest intersection over union of a true box (4,) with the faces."""
     return float(iou(truth[None], faces.boxes).max(initial=0))
 
 
 @pytest.mark.parametrize("photo", [OBAMA, OBAMA_SPEAKING, OBAMA_STANDING, BIDEN, *GUESTS])
 def test_boxes_and_landmarks_of_photographs(detector: Mtcnn, photo: Photo) -> None:
-    picture = scaled(photograph(photo.medium), 640)
-    (faces,) = detector.detect([picture])
-    truth = _truth(photo, picture)
+    image = scaled(photograph(photo.medium), 640)
+    (faces,) = detector.detect([image])
+    truth = _truth(photo, image)
     best = int(iou(truth[None], faces.boxes)[0].argmax())
     assert _found(faces, truth) > 0.75
     assert faces.scores[best] > 0.9
@@ -68,7 +67,7 @@ def test_boxes_and_landmarks_of_photographs(detector: Mtcnn, photo: Photo) -> No
     assert max(left_eye[1], right_eye[1]) < nose[1] < min(left_mouth[1], right_mouth[1])
 
 
-def test_the_networks_take_pictures_with_rows_and_columns_exchanged(models: list[bytes]) -> None:
+def test_networks_take_transposed_images(models: list[bytes]) -> None:
     network = Stage(models[2], SIGNATURES[2], None, "cpu")
     x1, y1, x2, y2 = OBAMA.face
     half, middle = (y2 - y1) // 2, (x1 + x2) // 2
@@ -77,25 +76,25 @@ def test_the_networks_take_pictures_with_rows_and_columns_exchanged(models: list
     turned = np.ascontiguousarray(crop.transpose(1, 0, 2))
     upright, exchanged = network.run(np.stack([crop, turned]))[0]
     assert upright > 0.9
-    assert exchanged < 0.5, "the network itself must see the upright face transposed"
+    assert exchanged < 0.5, "the network must get the upright face transposed"
 
 
 @pytest.mark.parametrize("name", ["small", "dark", "leans", "smeared", "crowd", "pressed"])
-def test_every_face_of_a_scene(detector: Mtcnn, name: str) -> None:
+def test_every_face_of_a_scene_is_found(detector: Mtcnn, name: str) -> None:
     scene = SCENES[name]()
-    for picture, seen in islice(scene.pictures(), 0, 20, 8):
+    for image, seen in islice(scene.pictures(), 0, 20, 8):
         size = detector.input_size(scene.size)
-        (faces,) = detector.detect([scaled(picture, size[0])])
+        (faces,) = detector.detect([scaled(image, size[0])])
         whole = [face for face in seen if face.visible > 0.6]
         boxes = faces.moved((scene.size[0] / size[0], scene.size[1] / size[1]), (0, 0)).boxes
         truth = np.asarray([face.box for face in whole], np.float32).reshape(-1, 4)
         assert iou(truth, boxes).max(axis=1, initial=0) == pytest.approx(1, abs=0.4)
-        assert len(faces) == len(seen), "nothing but faces is found"
+        assert len(faces) == len(seen), "there must be no false detections"
 
 
 @pytest.mark.parametrize("part", [0.2, 0.3, 0.4])
 @pytest.mark.parametrize("edge", range(4))
-def test_a_face_over_an_edge(detector: Mtcnn, portrait: Image, edge: int, part: float) -> None:
+def test_face_cut_by_an_edge(detector: Mtcnn, portrait: Image, edge: int, part: float) -> None:
     truth = _truth(OBAMA, portrait)
     low = edge < 2
     at = truth[edge] + (part if low else -part) * (truth[edge % 2 + 2] - truth[edge % 2])
@@ -109,7 +108,7 @@ def test_a_face_over_an_edge(detector: Mtcnn, portrait: Image, edge: int, part: 
 
 @pytest.mark.parametrize("inset", [0.0, 0.1, 0.2])
 @pytest.mark.parametrize("width", [70, 140, 300])
-def test_a_face_larger_than_the_picture(detector: Mtcnn, inset: float, width: int) -> None:
+def test_face_larger_than_the_image(detector: Mtcnn, inset: float, width: int) -> None:
     x1, y1, x2, y2 = (float(value) for value in OBAMA.face)
     x, y = inset * (x2 - x1), inset * (y2 - y1)
     part = photograph("obama.jpg")[round(y1 + y) : round(y2 - y), round(x1 + x) : round(x2 - x)]
@@ -120,7 +119,7 @@ def test_a_face_larger_than_the_picture(detector: Mtcnn, inset: float, width: in
     assert _found(faces, truth) > 0.7
 
 
-def test_more_candidates_than_fit_one_run(
+def test_more_candidates_than_one_batch(
     detector: Mtcnn, portrait: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs: list[tuple[int, ...]] = []
@@ -131,25 +130,25 @@ def test_more_candidates_than_fit_one_run(
         return run(stage, images)
 
     group = scaled(photograph("group.jpg"), 640)
-    pictures = [group, portrait, np.zeros((9, 9, 3), np.uint8), portrait[:, ::-1], group]
-    alone = [detector.detect([picture])[0] for picture in pictures]
+    images = [group, portrait, np.zeros((9, 9, 3), np.uint8), portrait[:, ::-1], group]
+    alone = [detector.detect([image])[0] for image in images]
     monkeypatch.setattr(Stage, "run", counted)
-    together = detector.detect(pictures)
+    together = detector.detect(images)
     crops = [shape[0] for shape in runs if shape[1:3] == (24, 24)]
-    assert max(crops) == BATCH < sum(crops)
+    assert max(crops) == _BATCH < sum(crops)
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_allclose(one.boxes, other.boxes, atol=0.01)
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-3)
         np.testing.assert_allclose(one.landmarks, other.landmarks, atol=0.01)
 
 
-def test_a_lower_score_only_adds_faces(models: list[bytes], detector: Mtcnn) -> None:
-    picture = scaled(photograph("group.jpg"), 1280)
-    (more,) = Mtcnn(*models, score=0.001).detect([picture])
-    (faces,) = detector.detect([picture])
+def test_lower_score_only_adds_faces(models: list[bytes], detector: Mtcnn) -> None:
+    image = scaled(photograph("group.jpg"), 1280)
+    (more,) = Mtcnn(*models, score=0.001).detect([image])
+    (faces,) = detector.detect([image])
     assert len(more) > len(faces) == len(GUESTS)
     np.testing.assert_array_equal(more.boxes[: len(faces)], faces.boxes)
-    assert more.scores[len(faces)] < 0.7**SHARPNESS, "the next one is no face"
+    assert more.scores[len(faces)] < 0.7**_SCORE_EXPONENT, "the next detection must not be a face"
     assert more.scores.tolist() == sorted(more.scores.tolist(), reverse=True)
 
 
@@ -162,39 +161,39 @@ def test_a_lower_score_only_adds_faces(models: list[bytes], detector: Mtcnn) -> 
         ((9000, 1), (1920, 1)),
     ],
 )
-def test_sizes_of_the_input(detector: Mtcnn, size: Size, expected: Size) -> None:
+def test_input_sizes(detector: Mtcnn, size: Size, expected: Size) -> None:
     assert detector.input_size(size) == expected
 
 
-def test_many_distinct_boxes_are_those_of_the_plain_way() -> None:
+def test_fast_suppression_keeps_the_same_boxes() -> None:
     random = np.random.default_rng(6)
     corner = random.uniform(0, 200, (400, 2))
     boxes = np.concatenate([corner, corner + random.uniform(10, 60, (400, 2))], axis=1)
     boxes, scores = boxes.astype(np.float32), random.uniform(0.1, 1, 400).astype(np.float32)
-    kept = distinct_many(boxes, scores, 0.5)
-    assert kept.tolist() == distinct(boxes, scores, 0.5).tolist()
+    kept = suppress_overlaps_fast(boxes, scores, 0.5)
+    assert kept.tolist() == suppress_overlaps(boxes, scores, 0.5).tolist()
     assert 50 < len(kept) < 350
-    assert distinct_many(boxes[:0], scores[:0], 0.5).tolist() == []
+    assert suppress_overlaps_fast(boxes[:0], scores[:0], 0.5).tolist() == []
 
 
-def test_networks_in_another_order(models: list[bytes]) -> None:
+def test_networks_in_wrong_order_are_refused(models: list[bytes]) -> None:
     with pytest.raises(ModelError, match=r"expected a network with .*input_1"):
         Mtcnn(models[1], models[0], models[2])
 
 
 @pytest.mark.parametrize("count", [0, 2, 4])
-def test_not_three_networks(models: list[bytes], count: int) -> None:
+def test_wrong_number_of_networks(models: list[bytes], count: int) -> None:
     with pytest.raises(ValueError, match="expected 3"):
         Mtcnn(*(models * 2)[:count])
 
 
 @pytest.mark.parametrize("score", [0.0, 1.0, -1.0])
-def test_scores_out_of_range(models: list[bytes], score: float) -> None:
+def test_score_out_of_range(models: list[bytes], score: float) -> None:
     with pytest.raises(ValueError, match="score"):
         Mtcnn(*models, score=score)
 
 
-def test_what_the_runtime_cannot_run(models: list[bytes]) -> None:
+def test_runtime_failure(models: list[bytes]) -> None:
     network = Stage(models[1], SIGNATURES[1], None, "cpu")
     with pytest.raises(ModelError, match=r"MTCNN failed on \(1, 30, 30, 3\)"):
         network.run(np.zeros((1, 30, 30, 3), np.uint8))

@@ -1,4 +1,4 @@
-"""Measures of chips: each must follow what it is named after."""
+"""Measures of chip quality."""
 
 import cv2
 import numpy as np
@@ -6,23 +6,24 @@ import pytest
 
 from app.faces import load_detector
 from app.faces.alignment import align
-from app.faces.dlib_resnet import CHIP, DlibResnet
 from app.faces.quality import chip_quality, frontality, sharpness
+from app.faces.recognisers import DlibResnet
 from app.packs.catalogue import load_pack
 from app.types import Faces, Image
 from tests.faces_media import photograph, scaled
 
-MARKS = np.array(DlibResnet.points, np.float32)
+CHIP = DlibResnet.chip_side
+MARKS = np.array(DlibResnet.template_points, np.float32)
 
 
 @pytest.fixture(scope="module")
 def portrait() -> tuple[Faces, Image]:
-    picture = scaled(photograph("obama.jpg"), 480)
-    faces = load_detector(load_pack("open"), precision="float").detect([picture])[0]
-    return faces, align(picture, faces.landmarks, MARKS, CHIP)[0]
+    image = scaled(photograph("obama.jpg"), 480)
+    faces = load_detector(load_pack("open"), precision="float").detect([image])[0]
+    return faces, align(image, faces.landmarks, MARKS, CHIP)[0]
 
 
-def test_a_sharp_frontal_face(portrait: tuple[Faces, Image]) -> None:
+def test_sharp_frontal_face(portrait: tuple[Faces, Image]) -> None:
     faces, chip = portrait
     quality = chip_quality(faces, [chip])
     assert quality.frontality[0] > 0.7
@@ -33,7 +34,7 @@ def test_a_sharp_frontal_face(portrait: tuple[Faces, Image]) -> None:
 
 
 def _of(faces: Faces, chip: Image, size: float | None = None) -> float:
-    """Sharpness of a chip of the first of ``faces``, or of a face ``size`` pixels large."""
+    """Return the sharpness of a chip of the first of ``faces``, or of a face of ``size`` pixels."""
     if size is not None:
         box = np.array([[0, 0, size, size]], np.float32)
         faces = Faces(box, faces.scores, faces.landmarks)
@@ -49,14 +50,14 @@ def test_sharpness_falls_with_blur(portrait: tuple[Faces, Image]) -> None:
     assert plain > 1.3 * soft > 1.6 * softer
 
 
-def test_a_small_sharp_face_is_not_soft_for_being_enlarged(portrait: tuple[Faces, Image]) -> None:
+def test_small_sharp_face_is_not_soft_when_enlarged(portrait: tuple[Faces, Image]) -> None:
     faces, chip = portrait
     small = cv2.resize(chip, (40, 40), interpolation=cv2.INTER_AREA)
     enlarged = np.asarray(cv2.resize(small, (CHIP, CHIP)), np.uint8)
     assert _of(faces, enlarged, 28) > 1.5 * _of(faces, enlarged)
 
 
-def test_sharpness_hardly_depends_on_the_light(portrait: tuple[Faces, Image]) -> None:
+def test_sharpness_hardly_depends_on_brightness(portrait: tuple[Faces, Image]) -> None:
     faces, chip = portrait
     dark = (chip * 0.5).astype(np.uint8)
     assert _of(faces, dark) == pytest.approx(_of(faces, chip), rel=0.2)
@@ -64,12 +65,12 @@ def test_sharpness_hardly_depends_on_the_light(portrait: tuple[Faces, Image]) ->
     assert dim == pytest.approx(0.5 * bright, rel=0.05)
 
 
-def test_a_flat_chip_has_no_sharpness() -> None:
+def test_flat_chip_has_no_sharpness() -> None:
     assert sharpness(np.full((50, 50), 0.5, np.float32), 40) == 0
 
 
 def test_frontality_falls_as_the_head_turns() -> None:
-    # a head of five points in space, turned about its upright axis
+    # A head of five points in space, turned about its vertical axis.
     head = np.array([[-1, 0, 0], [1, 0, 0], [0, 1, 0.9], [-0.8, 2, 0.2], [0.8, 2, 0.2]])
     values = []
     for degrees in (0, 20, 40, 60, 85):
@@ -82,13 +83,13 @@ def test_frontality_falls_as_the_head_turns() -> None:
     assert values[-1] == 0
 
 
-def test_frontality_is_the_same_at_any_angle_and_scale() -> None:
+def test_frontality_does_not_depend_on_rotation_and_scale() -> None:
     turn = np.array([[0.6, -0.8], [0.8, 0.6]]) * 3
     plain, turned = (frontality(m[None].astype(np.float32)) for m in (MARKS, MARKS @ turn.T + 40))
     np.testing.assert_allclose(plain, turned, atol=1e-3)
 
 
-def test_damaged_landmarks_and_no_faces() -> None:
+def test_landmarks_at_one_point_and_no_faces() -> None:
     assert frontality(np.zeros((1, 5, 2), np.float32)).tolist() == [0.0]
     assert len(chip_quality(Faces.empty(), []).size) == 0
     with pytest.raises(ValueError, match="expected 0"):

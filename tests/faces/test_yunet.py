@@ -1,4 +1,4 @@
-"""YuNet: the decoding against OpenCV's own, and what it is made of."""
+"""YuNet, compared with OpenCV's implementation, and over tiny networks."""
 
 from pathlib import Path
 
@@ -14,9 +14,9 @@ from tests.faces_media import photograph, scaled
 
 WEIGHTS = "weights/face_detection_yunet_2026may.onnx"
 BOX = (0.5, 0.25, np.log(2), np.log(3))
-"""Centre in its cell, and logarithms of width and height, in cells."""
+"""Centre relative to the cell, and logarithms of width and height, in cells."""
 MARKS = (0.25, 0, 0.75, 0, 0.5, 0.5, 0.25, 1, 0.75, 1)
-"""Right of and below the corner of the cell, in cells."""
+"""Landmarks relative to the corner of the cell, in cells."""
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +29,12 @@ def weights(shared: Path) -> Path:
 
 @pytest.mark.parametrize("width", [640, 333, 1000])
 @pytest.mark.parametrize("medium", ["group.jpg", "obama.jpg"])
-def test_opencv_finds_the_same(weights: Path, medium: str, width: int) -> None:
-    picture = scaled(photograph(medium), width)
-    theirs = cv2.FaceDetectorYN.create(
-        str(weights), "", (picture.shape[1], picture.shape[0]), 0.5, 0.3
-    )
-    _, rows = theirs.detect(np.ascontiguousarray(picture[..., ::-1]))
+def test_same_faces_as_opencv(weights: Path, medium: str, width: int) -> None:
+    image = scaled(photograph(medium), width)
+    theirs = cv2.FaceDetectorYN.create(str(weights), "", (image.shape[1], image.shape[0]), 0.5, 0.3)
+    _, rows = theirs.detect(np.ascontiguousarray(image[..., ::-1]))
     expected = np.asarray(rows)
-    (faces,) = YuNet(weights, score=0.5).detect([picture])
+    (faces,) = YuNet(weights, score=0.5).detect([image])
     np.testing.assert_allclose(faces.scores, expected[:, 14], atol=1e-3)
     np.testing.assert_allclose(faces.boxes[:, :2], expected[:, :2], atol=0.1)
     np.testing.assert_allclose(faces.boxes[:, 2:] - faces.boxes[:, :2], expected[:, 2:4], atol=0.1)
@@ -44,7 +42,7 @@ def test_opencv_finds_the_same(weights: Path, medium: str, width: int) -> None:
 
 
 def _tiny(active: int, size: tuple[int | str, int | str] = ("width", "height")) -> bytes:
-    """A network that takes blue for a face and green for its centre, at one stride."""
+    """Return a network for which blue is a face and green its centre, at one stride."""
     maps = {}
     for name, colour in (("cls", 0), ("obj", 1)):
         kernel = np.zeros((1, 3))
@@ -58,18 +56,18 @@ def _tiny(active: int, size: tuple[int | str, int | str] = ("width", "height")) 
 
 
 def _marked(size: tuple[int, int], square: int, *cells: tuple[int, int]) -> Image:
-    """A dark picture with cells (column, row) of a likelihood of 0.8, all of them centres."""
-    picture = np.zeros((size[1], size[0], 3), np.uint8)
+    """Return a dark image with active cells (column, row) that have a probability of 0.8."""
+    image = np.zeros((size[1], size[0], 3), np.uint8)
     for column, row in cells:
-        picture[row * square :, column * square :][:square, :square] = (0, 255, 204)
-    return picture
+        image[row * square :, column * square :][:square, :square] = (0, 255, 204)
+    return image
 
 
 @pytest.mark.parametrize("stride", STRIDES)
-def test_a_cell_is_a_face(stride: int) -> None:
-    # as wide as no multiple of 32, so that rows are told apart only by the padded width
-    picture = _marked((200, 140), stride, (1, 2))
-    (faces,) = YuNet(_tiny(stride)).detect([picture])
+def test_active_cell_becomes_a_face(stride: int) -> None:
+    # The width is not a multiple of 32, so that decoding needs the padded width.
+    image = _marked((200, 140), stride, (1, 2))
+    (faces,) = YuNet(_tiny(stride)).detect([image])
     x, y = stride * 1.5, stride * 2.25
     box = [x - stride, y - stride * 1.5, x + stride, y + stride * 1.5]
     np.testing.assert_allclose(faces.boxes, [box], atol=1e-3)
@@ -78,35 +76,35 @@ def test_a_cell_is_a_face(stride: int) -> None:
     np.testing.assert_allclose(faces.landmarks, [marks], atol=1e-3)
 
 
-def test_cells_of_one_face_are_one_face() -> None:
+def test_overlapping_boxes_are_one_face() -> None:
     part = YuNet(_tiny(8))
-    # boxes are two cells wide: side by side they share a third, two apart nothing
+    # Boxes are two cells wide: neighbours have an overlap of a third, others none.
     assert len(part.detect([_marked((96, 96), 8, (3, 3), (4, 3))])[0]) == 1
     assert len(part.detect([_marked((96, 96), 8, (3, 3), (5, 3))])[0]) == 2
 
 
-def test_faces_below_the_score_are_not_told() -> None:
-    picture = _marked((96, 96), 8, (3, 3))
+def test_faces_below_the_score_are_not_returned() -> None:
+    image = _marked((96, 96), 8, (3, 3))
     below, above = np.sqrt(0.8) - 0.01, np.sqrt(0.8) + 0.01
-    assert len(YuNet(_tiny(8), score=below).detect([picture])[0]) == 1
-    assert len(YuNet(_tiny(8), score=above).detect([picture])[0]) == 0
+    assert len(YuNet(_tiny(8), score=below).detect([image])[0]) == 1
+    assert len(YuNet(_tiny(8), score=above).detect([image])[0]) == 0
 
 
-def test_pictures_of_many_sizes_in_one_call() -> None:
+def test_images_of_different_sizes_in_one_call() -> None:
     part = YuNet(_tiny(8))
-    pictures = [_marked(size, 8, (2, 1)) for size in ((64, 64), (300, 70), (65, 33))]
-    for faces in part.detect(pictures):
+    images = [_marked(size, 8, (2, 1)) for size in ((64, 64), (300, 70), (65, 33))]
+    for faces in part.detect(images):
         np.testing.assert_allclose(faces.boxes, [[12, -2, 28, 22]], atol=1e-3)
 
 
-def test_a_tiny_picture_is_enlarged() -> None:
-    # four times: a cell of 2 pixels is one of 8
+def test_tiny_image_is_enlarged() -> None:
+    # It is enlarged four times: squares of 2 pixels become 8 pixels.
     (faces,) = YuNet(_tiny(8)).detect([_marked((16, 16), 2, (3, 3))])
     np.testing.assert_allclose((faces.boxes[0, :2] + faces.boxes[0, 2:]) / 2, [7, 6.5], atol=0.3)
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((8, 8), np.uint8), np.zeros((0, 8, 3), np.uint8)])
-def test_what_is_no_picture_is_refused(wrong: Image) -> None:
+def test_invalid_image_is_refused(wrong: Image) -> None:
     with pytest.raises(ValueError, match="image: expected"):
         YuNet(_tiny(8)).detect([wrong])
 
@@ -115,14 +113,12 @@ def test_what_is_no_picture_is_refused(wrong: Image) -> None:
     ("size", "expected"),
     [((1920, 1080), (1280, 704)), ((640, 360), (640, 360)), ((176, 144), (352, 288))],
 )
-def test_small_faces_stay_visible_in_the_input(
-    size: tuple[int, int], expected: tuple[int, int]
-) -> None:
+def test_input_sizes(size: tuple[int, int], expected: tuple[int, int]) -> None:
     assert YuNet(_tiny(8)).input_size(size) == expected
 
 
-def test_a_network_of_one_size_is_refused() -> None:
-    with pytest.raises(ModelError, match="one size only"):
+def test_network_with_a_fixed_size_is_refused() -> None:
+    with pytest.raises(ModelError, match="one image size only"):
         YuNet(_tiny(8, (640, 640)))
 
 
@@ -132,6 +128,6 @@ def test_another_network_is_refused() -> None:
 
 
 @pytest.mark.parametrize("score", [0.0, 1.0])
-def test_scores_out_of_range(score: float) -> None:
+def test_score_out_of_range(score: float) -> None:
     with pytest.raises(ValueError, match="score"):
         YuNet(_tiny(8), score=score)

@@ -1,21 +1,21 @@
-"""Which face of a reference photo is meant."""
+"""Choosing the face of a reference photo, and the gallery."""
 
 import numpy as np
 import pytest
 
 from app.errors import PeopleError
-from app.identity.gallery import AMBIGUOUS, SMALLEST, Gallery, Person, choose_face
+from app.identity.gallery import MAX_SECOND_FACE, MIN_FACE_SIDE, Gallery, Person, choose_face
 from app.types import Boxes
 
 
 def boxes(*sides: tuple[float, float]) -> Boxes:
-    """Boxes of these widths and heights, side by side."""
+    """Boxes of the given widths and heights, side by side."""
     rows = [(200 * n, 10, 200 * n + width, 10 + height) for n, (width, height) in enumerate(sides)]
     return np.asarray(rows, np.float32).reshape(-1, 4)
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
-def test_the_largest_face_is_meant(order: tuple[int, ...]) -> None:
+def test_the_largest_face_is_chosen(order: tuple[int, ...]) -> None:
     faces = boxes((100, 130), (40, 50), (60, 70))[list(order)]
     assert choose_face(faces, "a.jpg") == order.index(0)
 
@@ -24,25 +24,25 @@ def test_the_largest_face_is_meant(order: tuple[int, ...]) -> None:
     ("faces", "why"),
     [
         (boxes(), "no face found"),
-        (boxes((SMALLEST - 1, 90)), "smaller than 20 pixels"),
-        (boxes((90, SMALLEST - 1)), "smaller than 20 pixels"),
+        (boxes((MIN_FACE_SIDE - 1, 90)), "smaller than 20 pixels"),
+        (boxes((90, MIN_FACE_SIDE - 1)), "smaller than 20 pixels"),
         (boxes((100, 100), (100, 100)), "several faces of about the same size"),
-        (boxes((100, AMBIGUOUS * 100), (100, 100)), "several faces of about the same size"),
+        (boxes((100, MAX_SECOND_FACE * 100), (100, 100)), "several faces of about the same size"),
     ],
 )
-def test_a_photo_that_leaves_a_doubt_is_refused_by_its_name(faces: Boxes, why: str) -> None:
+def test_an_ambiguous_or_unusable_photo_is_refused_by_name(faces: Boxes, why: str) -> None:
     with pytest.raises(PeopleError, match=f"^photos/alice.jpg: .*{why}"):
         choose_face(faces, "photos/alice.jpg")
 
 
-def test_a_passer_by_is_no_doubt() -> None:
-    assert choose_face(boxes((100, AMBIGUOUS * 100 - 1), (100, 100)), "a.jpg") == 1
+def test_a_small_second_face_is_ignored() -> None:
+    assert choose_face(boxes((100, MAX_SECOND_FACE * 100 - 1), (100, 100)), "a.jpg") == 1
 
 
-def test_the_smallest_usable_face() -> None:
-    assert choose_face(boxes((SMALLEST, SMALLEST)), "a.jpg") == 0
+def test_a_face_of_the_minimum_size_is_usable() -> None:
+    assert choose_face(boxes((MIN_FACE_SIDE, MIN_FACE_SIDE)), "a.jpg") == 0
 
 
-def test_a_gallery_names_its_people_in_order() -> None:
+def test_names_are_in_the_order_of_the_people() -> None:
     people = tuple(Person(name, np.zeros((1, 4), np.float32), 1) for name in ("zoe", "adam"))
     assert Gallery(people).names == ("zoe", "adam")

@@ -1,4 +1,4 @@
-"""Scales: curves of similarity over quality, and strengths by them."""
+"""Scales: curves of similarity over quality, and the strengths that they give."""
 
 import numpy as np
 import pytest
@@ -17,19 +17,19 @@ def test_a_stranger_has_strength_0_and_a_sure_match_1() -> None:
         assert SCALE.similarity(doubtful, knot.quality) == pytest.approx(knot.doubtful)
 
 
-def test_between_knots_it_is_linear_and_outside_flat() -> None:
+def test_curves_are_linear_between_knots_and_flat_outside() -> None:
     assert SCALE.similarity(1.0, 0.9) == pytest.approx(0.38)
     assert SCALE.similarity(0.0, 0.1) == pytest.approx(0.02)
     assert SCALE.similarity(1.0, 0.1) == pytest.approx(0.4)
     assert SCALE.least == 0.4
 
 
-def test_arrays_of_similarities_and_qualities() -> None:
+def test_strengths_of_arrays() -> None:
     got = SCALE.strength([[0.02, 0.4]], [[0.4, 0.8]])
     np.testing.assert_allclose(got, [[0, 1]], atol=1e-6)
 
 
-def test_settings_put_one_similarity_in_the_place_of_a_curve() -> None:
+def test_one_similarity_can_replace_a_curve() -> None:
     changed = SCALE.changed(doubtful=0.25)
     assert [changed.similarity(float(changed.doubtful(q)), q) for q in (0.4, 1.0)] == [
         pytest.approx(0.25)
@@ -51,6 +51,6 @@ def test_settings_put_one_similarity_in_the_place_of_a_curve() -> None:
         [(0.5, float("nan"), 0.1, 0.2)],
     ],
 )
-def test_a_curve_out_of_order_is_refused(curve: list[tuple[float, float, float, float]]) -> None:
+def test_invalid_knots_are_refused(curve: list[tuple[float, float, float, float]]) -> None:
     with pytest.raises(ValueError, match="knots"):
         Scale(tuple(Knot(*row) for row in curve))

@@ -1,4 +1,4 @@
-"""The Dockerfile, what it is sent, and the locks it installs."""
+"""The Dockerfile, its build context, and the locks it installs."""
 
 import json
 import re
@@ -15,7 +15,7 @@ COLLIDING = {"onnxruntime", "opencv-python"}
 
 
 def instructions() -> list[tuple[str, str]]:
-    """Each instruction and its argument, without comments and continuations."""
+    """Return each instruction and its argument, without comments and continuations."""
     lines = [line for line in TEXT.splitlines() if not line.lstrip().startswith("#")]
     joined = "\n".join(lines).replace("\\\n", " ").splitlines()
     pairs = (line.partition(" ") for line in joined if line.strip())
@@ -23,7 +23,7 @@ def instructions() -> list[tuple[str, str]]:
 
 
 def final() -> list[tuple[str, str]]:
-    """The instructions of the last stage."""
+    """Return the instructions of the last stage."""
     every = instructions()
     last = max(number for number, (name, _) in enumerate(every) if name == "FROM")
     return every[last:]
@@ -34,7 +34,7 @@ def argument(name: str) -> str:
 
 
 def lock(file: str) -> dict[str, tuple[str, int]]:
-    """Version and number of hashes of each package."""
+    """Return version and number of hashes of each package."""
     text = (ROOT / file).read_text("utf-8").replace("\\\n", " ")
     lines = [line.split() for line in text.splitlines() if line[:1].isalnum()]
     return {
@@ -43,16 +43,16 @@ def lock(file: str) -> dict[str, tuple[str, int]]:
     }
 
 
-def test_it_builds_the_gpu_variant_unless_told_otherwise() -> None:
+def test_the_default_variant_is_cuda() -> None:
     assert ("ARG", "VARIANT=cuda") in instructions()
     assert argument("FROM").startswith("base-${VARIANT} ")
 
 
-def test_it_needs_no_frontend_from_a_registry() -> None:
+def test_no_frontend_is_fetched() -> None:
     assert not re.search(r"^#\s*syntax\s*=", TEXT, re.MULTILINE)
 
 
-def test_it_runs_without_rights_and_takes_arguments() -> None:
+def test_it_runs_without_privileges_and_takes_arguments() -> None:
     assert argument("USER") == "${USER_ID}:${USER_ID}"
     (default,) = (rest for name, rest in final() if name == "ARG" and rest.startswith("USER_ID="))
     assert int(default.removeprefix("USER_ID=")) > 0
@@ -62,25 +62,25 @@ def test_it_runs_without_rights_and_takes_arguments() -> None:
     assert isinstance(json.loads(argument("CMD")), list)
 
 
-def test_it_says_what_sagemaker_and_the_libraries_need_to_know() -> None:
+def test_labels_and_environment_are_set() -> None:
     label = 'com.amazonaws.sagemaker.capabilities.accept-bind-to-port="true"'
     assert label in argument("LABEL").split()
     assert {"ORT_DISABLE_TELEMETRY=1", "SVT_LOG=1"} <= set(argument("ENV").split())
     assert "/ping" in argument("HEALTHCHECK")
 
 
-def test_nothing_is_put_where_sagemaker_puts_its_own() -> None:
+def test_the_folders_of_sagemaker_stay_free() -> None:
     assert not [rest for _, rest in instructions() if "/opt/ml" in rest]
 
 
-def test_the_last_stage_takes_all_from_other_stages() -> None:
+def test_the_last_stage_copies_only_from_other_stages() -> None:
     copies = [rest for name, rest in final() if name == "COPY"]
     assert copies
     assert all(rest.startswith("--from=") for rest in copies)
     assert not [rest for name, rest in final() if name == "RUN" and re.search("pip|apt", rest)]
 
 
-def test_all_that_is_copied_is_sent_and_nothing_else() -> None:
+def test_the_build_context_has_only_the_copied_files() -> None:
     lines = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
     assert rules[0] == "*"
@@ -101,7 +101,7 @@ def test_only_hashed_wheels_of_the_locks_are_installed() -> None:
     assert all(hashes for file in LOCKED for _, hashes in lock(file).values())
 
 
-def test_the_gpu_variant_differs_in_the_runtime_alone() -> None:
+def test_the_gpu_variant_differs_only_in_the_runtime() -> None:
     cpu, gpu = lock("requirements.txt"), lock("requirements-gpu.txt")
     assert {name: gpu.get(name) for name in cpu.keys() - {"onnxruntime"}} == {
         name: cpu[name] for name in cpu.keys() - {"onnxruntime"}
@@ -114,7 +114,7 @@ def test_the_gpu_variant_differs_in_the_runtime_alone() -> None:
     assert Version(gpu["onnxruntime-gpu"][0]) < Version("1.27"), "that needs CUDA 13"
 
 
-def test_insightface_brings_nothing_that_is_there_in_another_version() -> None:
+def test_the_lock_of_insightface_has_the_same_versions() -> None:
     ours, theirs = lock("requirements.txt"), lock("requirements-insightface.txt")
     assert not COLLIDING & theirs.keys()
     assert {name: theirs[name] for name in ours.keys() & theirs.keys()} == {
@@ -122,7 +122,7 @@ def test_insightface_brings_nothing_that_is_there_in_another_version() -> None:
     }
 
 
-def test_the_locks_have_what_was_asked_for() -> None:
+def test_the_locks_satisfy_the_requirements() -> None:
     for file in ("requirements-gpu.in", "requirements-insightface.in"):
         locked = lock(file.replace(".in", ".txt"))
         for line in (ROOT / file).read_text("utf-8").splitlines():

@@ -1,4 +1,4 @@
-"""The smoke test itself: it has to fail when a face is not hidden."""
+"""The smoke test: it must fail if a face is not hidden."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ def here(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def painted(media: Path, places: Collection[Box], frames: int = 30) -> bytes:
-    """The clip with grey over some places, and without its last frames."""
+    """Return the video with grey boxes, and without its last frames."""
     target = media / "painted.mp4"
     with av.open(str(media / "clip.mp4"), "r") as source, av.open(str(target), "w") as out:
         video = out.add_stream("libx264", rate=30)
@@ -52,7 +52,7 @@ OBAMA: Box = (90, 80, 280, 240)
 BIDEN: Box = (380, 90, 560, 250)
 
 
-def test_it_is_content_when_who_is_listed_is_hidden_and_nobody_else(media: Path) -> None:
+def test_a_correct_video_passes(media: Path) -> None:
     smoke.hidden(painted(media, [OBAMA]), {"obama"})
     smoke.hidden(painted(media, [OBAMA, BIDEN]), {"obama", "biden"})
 
@@ -66,14 +66,14 @@ def test_it_is_content_when_who_is_listed_is_hidden_and_nobody_else(media: Path)
         ([OBAMA], {"obama", "biden"}, "frame 0: biden: "),
     ],
 )
-def test_it_finds_who_is_hidden_wrongly(
+def test_wrongly_hidden_people_are_found(
     media: Path, places: list[Box], people: set[str], fault: str
 ) -> None:
     with pytest.raises(smoke.Fault, match=fault):
         smoke.hidden(painted(media, places), people)
 
 
-def test_it_finds_missing_frames(media: Path) -> None:
+def test_missing_frames_are_found(media: Path) -> None:
     with pytest.raises(smoke.Fault, match="29 frames instead of 30"):
         smoke.hidden(painted(media, [OBAMA], frames=29), {"obama"})
 
@@ -87,7 +87,7 @@ def test_it_finds_missing_frames(media: Path) -> None:
         ("00000000", 8080, "01", False),
     ],
 )
-def test_it_finds_a_service_that_only_this_machine_can_reach(
+def test_a_service_on_the_loopback_is_found(
     tmp_path: Path, address: str, port: int, state: str, *, expected: bool
 ) -> None:
     (tmp_path / "proc" / "net").mkdir(parents=True)

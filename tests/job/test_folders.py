@@ -26,8 +26,8 @@ def places(mounts: Mounts, *arguments: str, **environment: str) -> Folders:
     [
         (("--inputs", "x"), "unrecognized arguments: --inputs"),
         (("--input", "nowhere"), "the folder of the input is missing"),
-        (("--output", "{root}/processing/input/hidden"), "input and output lie in each other"),
-        (("--output", "{root}/processing"), "input and output lie in each other"),
+        (("--output", "{root}/processing/input/hidden"), "input and output overlap"),
+        (("--output", "{root}/processing"), "input and output overlap"),
         (("--people", "{root}/processing/input"), "the people lie in the input"),
         (("--input", "{root}/" + "n" * 300), "a folder of the job cannot be looked at"),
     ],

@@ -1,4 +1,4 @@
-"""A local SageMaker for each test; nothing of the environment of the user is used."""
+"""A simulated SageMaker for each test, without the user's environment."""
 
 import os
 import sys
@@ -9,8 +9,8 @@ import pytest
 
 from scripts.local.containers import Launcher, ProgramLauncher
 from scripts.local.sagemaker import SageMaker
-from scripts.local.transforming import Patience
-from tests.playing import HURRIED, Local, Playing
+from scripts.local.transformer import Timeouts
+from tests.local_sagemaker import HURRIED, Local, MakeLocal
 
 WAYWARD = Path(__file__).with_name("misbehaving.py")
 
@@ -24,29 +24,29 @@ def _nothing_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     monkeypatch.setenv("AWS_CONFIG_FILE", nothing)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", nothing)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    # Port 9 discards: who does not ask the local server gets no further.
+    # Port 9 discards: only the local server can be reached.
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
 
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
-    """A server and its clients, which take a while to make; use ``playing``."""
+    """A server and its clients, which take a while to make; use ``make_local``."""
     with SageMaker(ProgramLauncher(tmp_path_factory.mktemp("spool"))) as sagemaker:
         yield Local(sagemaker)
 
 
 @pytest.fixture
-def playing(local: Local, tmp_path: Path) -> Iterator[Playing]:
-    """Makes a local SageMaker; no process of its containers may be left behind."""
+def make_local(local: Local, tmp_path: Path) -> Iterator[MakeLocal]:
+    """Makes a simulated SageMaker; fails if processes of its containers are left."""
 
     def play(
-        mode: str = "good", *, patience: Patience = HURRIED, launcher: Launcher | None = None
+        mode: str = "good", *, timeouts: Timeouts = HURRIED, launcher: Launcher | None = None
     ) -> Local:
         mark = str(tmp_path)
         command = [sys.executable, str(WAYWARD), mode, mark]
-        local.begin_anew(launcher or ProgramLauncher(tmp_path, command), patience, mark)
+        local.reset(launcher or ProgramLauncher(tmp_path, command), timeouts, mark)
         return local
 
     yield play
     local.sagemaker.reset()
-    assert local.left() == []
+    assert local.leftover_processes() == []

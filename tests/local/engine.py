@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Takes the place of docker: keeps what it is asked, and serves as a container would."""
+"""Stands in for docker: records its arguments, and serves as a container would."""
 
 import json
 import os

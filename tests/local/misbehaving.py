@@ -1,7 +1,4 @@
-"""A container that does one thing wrong, or nothing: python misbehaving.py MODE [ANYTHING]
-
-It uses only the standard library, so that it is up in a moment.
-"""
+"""A container with one fault, or none: python misbehaving.py MODE [ANYTHING]"""
 
 import json
 import os
@@ -60,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
             self._after(b"".join(self._body()))
 
     def _after(self, body: bytes) -> None:
-        """Answer when all of the object has come."""
+        """Respond after the whole object has arrived."""
         chunks = b"Transfer-Encoding: chunked\r\n\r\n"
         raw = {
             "broken chunks": chunks + b"4\r\nhalf\r\n",

@@ -1,4 +1,4 @@
-"""What starts containers: programs, and images by an engine."""
+"""Starting containers: programs, and images with an engine."""
 
 import json
 import shutil
@@ -9,32 +9,32 @@ from pathlib import Path
 import pytest
 
 from scripts.local.containers import ImageLauncher, ProgramLauncher, free_ports
-from tests.playing import BUCKET, Playing
+from tests.local_sagemaker import BUCKET, MakeLocal
 
 HERE = Path(__file__).parent
 
 
-def test_ports_that_are_free_are_all_different() -> None:
+def test_free_ports_are_different() -> None:
     found = free_ports(20)
     assert len(set(found)) == 20
 
 
 def test_an_image_is_started_as_sagemaker_starts_it(
-    playing: Playing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_local: MakeLocal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The engine is none, as there may be none here; its arguments are those for a real one."""
+    """The engine is a stand-in, as there may be none; its arguments are those for a real one."""
     engine = tmp_path / "engine"
     text = (HERE / "engine.py").read_text("utf-8").replace("/usr/bin/env python3", sys.executable)
     engine.write_text(text, encoding="utf-8")
     engine.chmod(0o755)
     monkeypatch.setenv("WAYWARD", str(HERE / "misbehaving.py"))
-    local = playing(launcher=ImageLauncher("face-blur:cpu", str(engine)))
+    local = make_local(launcher=ImageLauncher("face-blur:cpu", str(engine)))
     shutil.make_archive(str(tmp_path / "model"), "gztar", HERE, "conftest.py")
     archive = (tmp_path / "model.tar.gz").read_bytes()
     local.s3.put_object(Bucket=BUCKET, Key="model.tar.gz", Body=archive)
     local.put(**{"a.mp4": b"a"})
     local.model(f"s3://{BUCKET}/model.tar.gz")
-    assert local.play(Environment={"FACE_BLUR_EFFECT": "solid"}).state == "Completed"
+    assert local.run_job(Environment={"FACE_BLUR_EFFECT": "solid"}).state == "Completed"
     run, stop, _ = map(json.loads, (tmp_path / "asked").read_text("utf-8").splitlines())
     arguments = run["arguments"]
     assert arguments[:2] == ["run", "--rm"]
@@ -49,7 +49,7 @@ def test_an_image_is_started_as_sagemaker_starts_it(
     assert stop["arguments"] == ["stop", "--time", "1", name]
 
 
-def test_a_program_finds_nothing_of_the_users_environment(
+def test_a_program_gets_no_environment_of_the_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACE_BLUR_EFFECT", "pixelate")

@@ -1,11 +1,11 @@
-"""Containers that misbehave: the job ends as it should, in time, and nothing wrong is stored."""
+"""Misbehaving containers: the job ends correctly and in time, and stores no invalid result."""
 
 import time
 from dataclasses import replace
 
 import pytest
 
-from tests.playing import HURRIED, Playing
+from tests.local_sagemaker import HURRIED, MakeLocal
 
 SEE_LOGS = "See job logs for more information"
 PING = (
@@ -15,41 +15,41 @@ PING = (
 SOON = 20.0
 """Seconds; what is not bounded lasts for half an hour or longer."""
 LARGE = bytes(8_000_000)
-"""More than fits into the buffers of a connection."""
+"""More than the buffers of a connection hold."""
 
 
-def test_a_container_that_is_late_is_waited_for(playing: Playing) -> None:
-    local = playing("late")
+def test_the_job_waits_for_a_slow_container(make_local: MakeLocal) -> None:
+    local = make_local("late")
     local.put(**{"a.mp4": b"a"})
     local.model()
     began = time.monotonic()
-    assert local.play().state == "Completed"
+    assert local.run_job().state == "Completed"
     assert time.monotonic() - began > 0.6
     assert set(local.results()) == {"out/a.mp4.out"}
 
 
 @pytest.mark.parametrize("mode", ["never ready", "unhealthy"])
-def test_a_container_that_is_never_ready_fails_the_job_when_its_time_is_up(
-    playing: Playing, mode: str
+def test_a_container_that_is_never_ready_fails_the_job_after_the_timeout(
+    make_local: MakeLocal, mode: str
 ) -> None:
-    local = playing(mode, patience=replace(HURRIED, ping=1.5))
+    local = make_local(mode, timeouts=replace(HURRIED, ping=1.5))
     local.put(**{"a.mp4": b"a"})
     local.model()
     began = time.monotonic()
-    assert local.play().state == "Failed"
+    assert local.run_job().state == "Failed"
     assert 1.5 <= time.monotonic() - began < SOON
-    described = local.described()
+    described = local.describe()
     assert (described["TransformJobStatus"], described["FailureReason"]) == ("Failed", PING)
     assert local.results() == {}
     assert any(PING in line for line in local.data_log())
 
 
-def test_a_container_that_ends_before_it_is_ready_fails_the_job_at_once(playing: Playing) -> None:
-    local = playing("exit", patience=replace(HURRIED, ping=1800, ping_every=0.1))
+def test_a_container_that_exits_early_fails_the_job_at_once(make_local: MakeLocal) -> None:
+    local = make_local("exit", timeouts=replace(HURRIED, ping=1800, ping_every=0.1))
     local.put(**{"a.mp4": b"a"})
     local.model()
     began = time.monotonic()
-    ended = local.play()
+    ended = local.run_job()
     assert time.monotonic() - began < SOON
     assert ended.reason == "AlgorithmError: Model container exited with code 3 before it was ready"
     assert local.printed() == ["no models"]
@@ -64,10 +64,10 @@ def test_a_container_that_ends_before_it_is_ready_fails_the_job_at_once(playing:
         ("status 302", "AlgorithmError", ["Bad HTTP status received from algorithm: 302"]),
         ("status 204", "AlgorithmError", ["Bad HTTP status received from algorithm: 204"]),
         ("status 415", "ClientError", ["ClientError: 415", 'Message: {"error": {"code": "no"}}']),
-        ("short", "AlgorithmError", ["the answer ends after 4 of 8 bytes"]),
+        ("short", "AlgorithmError", ["the response ends after 4 of 8 bytes"]),
         ("broken chunks", "AlgorithmError", ["Unable to get response from algorithm"]),
         ("half a chunk", "AlgorithmError", ["Unable to get response from algorithm"]),
-        ("empty", "AlgorithmError", ["the answer is empty"]),
+        ("empty", "AlgorithmError", ["the response is empty"]),
         ("no length", "AlgorithmError", ["neither a length nor chunks"]),
         ("silent", "AlgorithmError", ["Unable to get response from algorithm"]),
         ("crash", "AlgorithmError", ["Unable to get response from algorithm"]),
@@ -75,83 +75,83 @@ def test_a_container_that_ends_before_it_is_ready_fails_the_job_at_once(playing:
         ("early 413", "ClientError", ["ClientError: 413"]),
     ],
 )
-def test_a_wrong_answer_fails_the_object_and_is_not_stored(
-    playing: Playing, mode: str, fault: str, lines: list[str]
+def test_an_invalid_response_fails_the_object_and_is_not_stored(
+    make_local: MakeLocal, mode: str, fault: str, lines: list[str]
 ) -> None:
-    local = playing(mode)
+    local = make_local(mode)
     local.put(**{"a.mp4": LARGE})
     local.model()
-    ended = local.play()
+    ended = local.run_job()
     assert (ended.state, ended.reason) == ("Failed", f"{fault}: {SEE_LOGS}")
     assert [(one.state, one.fault) for one in ended.outcomes] == [("failed", fault)]
-    assert local.described()["FailureReason"] == ended.reason
+    assert local.describe()["FailureReason"] == ended.reason
     log = [line for line in local.data_log() if "[sagemaker logs]: films/in/a.mp4: " in line]
     assert all(any(wanted in line for line in log) for wanted in lines), log
     assert local.results() == {}
 
 
 @pytest.mark.parametrize("mode", ["hang", "drip"])
-def test_an_answer_that_takes_too_long_is_none(playing: Playing, mode: str) -> None:
-    local = playing(mode)
+def test_a_late_response_does_not_count(make_local: MakeLocal, mode: str) -> None:
+    local = make_local(mode)
     local.put(**{"a.mp4": b"a"})
     local.model()
     began = time.monotonic()
-    ended = local.play(client={"InvocationsTimeoutInSeconds": 1})
+    ended = local.run_job(client={"InvocationsTimeoutInSeconds": 1})
     assert 1 <= time.monotonic() - began < SOON
     assert (ended.state, ended.reason) == ("Failed", f"AlgorithmError: {SEE_LOGS}")
-    assert "no whole answer in 1 s" in ended.outcomes[0].message
+    assert "no complete response in 1 s" in ended.outcomes[0].message
     assert local.results() == {}
 
 
-def test_after_a_crash_nothing_more_is_asked(playing: Playing) -> None:
-    local = playing("crash")
+def test_a_crashed_container_gets_no_more_requests(make_local: MakeLocal) -> None:
+    local = make_local("crash")
     local.put(**{"a.mp4": LARGE, "b.mp4": LARGE})
     local.model()
-    first, second = local.play().outcomes
+    first, second = local.run_job().outcomes
     assert first.state == second.state == "failed"
-    assert "has ended" in second.message
+    assert "has exited" in second.message
     assert local.results() == {}
 
 
-def test_a_container_that_does_not_want_to_end_is_ended(playing: Playing) -> None:
-    local = playing("stubborn", patience=replace(HURRIED, kill_after=0.5))
+def test_a_container_that_ignores_sigterm_is_killed(make_local: MakeLocal) -> None:
+    local = make_local("stubborn", timeouts=replace(HURRIED, kill_after=0.5))
     local.put(**{"a.mp4": b"a"})
     local.model()
     began = time.monotonic()
-    assert local.play(client={"InvocationsTimeoutInSeconds": 1}).state == "Failed"
+    assert local.run_job(client={"InvocationsTimeoutInSeconds": 1}).state == "Failed"
     assert 1.5 <= time.monotonic() - began < SOON
-    assert local.left() == []
+    assert local.leftover_processes() == []
 
 
-def test_what_a_container_has_started_ends_with_it(playing: Playing) -> None:
-    local = playing("children")
+def test_descendants_of_a_container_are_killed(make_local: MakeLocal) -> None:
+    local = make_local("children")
     local.put(**{"a.mp4": b"a"})
     local.model()
-    assert local.play().state == "Completed"
-    assert local.left() == []
+    assert local.run_job().state == "Completed"
+    assert local.leftover_processes() == []
 
 
-def test_an_invocation_is_repeated_as_often_as_the_job_allows(playing: Playing) -> None:
-    local = playing("flaky")
+def test_an_invocation_is_retried_as_often_as_the_job_allows(make_local: MakeLocal) -> None:
+    local = make_local("flaky")
     local.put(**{"a.mp4": b"a"})
     local.model()
-    assert local.play("once", client={"InvocationsMaxRetries": 0}).state == "Failed"
+    assert local.run_job("once", client={"InvocationsMaxRetries": 0}).state == "Failed"
     assert local.results() == {}
-    assert local.play("twice", client={"InvocationsMaxRetries": 1}).state == "Completed"
+    assert local.run_job("twice", client={"InvocationsMaxRetries": 1}).state == "Completed"
     assert set(local.results()) == {"out/a.mp4.out"}
     assert any("algorithm: 500" in line for line in local.data_log("twice"))
 
 
-def test_which_statuses_are_repeated_can_be_said(playing: Playing) -> None:
-    local = playing("flaky", patience=replace(HURRIED, retried=lambda status: status == 503))
+def test_the_retried_statuses_can_be_chosen(make_local: MakeLocal) -> None:
+    local = make_local("flaky", timeouts=replace(HURRIED, retried=lambda status: status == 503))
     local.put(**{"a.mp4": b"a"})
     local.model()
-    assert local.play(client={"InvocationsMaxRetries": 3}).state == "Failed"
+    assert local.run_job(client={"InvocationsMaxRetries": 3}).state == "Failed"
 
 
-def test_a_client_error_is_not_repeated(playing: Playing) -> None:
-    local = playing("status 400")
+def test_a_client_error_is_not_retried(make_local: MakeLocal) -> None:
+    local = make_local("status 400")
     local.put(**{"a.mp4": b"a"})
     local.model()
-    assert local.play(client={"InvocationsMaxRetries": 3}).state == "Failed"
+    assert local.run_job(client={"InvocationsMaxRetries": 3}).state == "Failed"
     assert len([line for line in local.data_log() if "ClientError: 400" in line]) == 1

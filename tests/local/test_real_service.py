@@ -1,4 +1,4 @@
-"""The real service behind the driver: what comes back is hidden, frame by frame."""
+"""The real service in the simulation: results are hidden in every frame."""
 
 import io
 import tarfile
@@ -16,7 +16,7 @@ from scripts.local.containers import ProgramLauncher
 from scripts.smoke_media import REFERENCES, scene
 from testmedia.clip import Clip, write_clip
 from testmedia.fetch import fetch
-from tests.playing import BUCKET, HURRIED, Local, Playing
+from tests.local_sagemaker import BUCKET, HURRIED, Local, MakeLocal
 
 REAL = replace(HURRIED, ping=60, ping_every=0.2, ping_timeout=2, kill_after=30)
 
@@ -36,10 +36,10 @@ def small_portrait() -> bytes:
     return out.getvalue()
 
 
-def begin_anew(playing: Playing, folder: Path) -> Local:
+def begin_anew(make_local: MakeLocal, folder: Path) -> Local:
     spool = folder / "spool"
     spool.mkdir()
-    local = playing(patience=REAL, launcher=ProgramLauncher(spool))
+    local = make_local(timeouts=REAL, launcher=ProgramLauncher(spool))
     local.mark = str(spool)
     local.s3.put_object(Bucket=BUCKET, Key="model.tar.gz", Body=people_archive())
     local.model(f"s3://{BUCKET}/model.tar.gz")
@@ -68,13 +68,13 @@ def assert_only_obama_is_hidden(clip: Clip, result: bytes, path: Path) -> None:
             assert detail[1] > 0.7 * detail[0], face
 
 
-def test_a_job_with_good_and_bad_objects(playing: Playing, tmp_path: Path) -> None:
-    local = begin_anew(playing, tmp_path)
+def test_a_job_with_good_and_bad_objects(make_local: MakeLocal, tmp_path: Path) -> None:
+    local = begin_anew(make_local, tmp_path)
     clip = write_clip(scene(), tmp_path / "clip.mp4")
     film = clip.path.read_bytes()
     objects = {"a.mp4": film, "monday/b.mp4": film, "c.jpg": small_portrait()}
     local.put(**objects, **{"junk.mp4": b"junk" * 100_000, "monday/": b"", "cut.mp4": film[:9000]})
-    ended = local.play(instances=2, client={"InvocationsTimeoutInSeconds": 120})
+    ended = local.run_job(instances=2, client={"InvocationsTimeoutInSeconds": 120})
     states = {one.item.source.key.removeprefix("in/"): one for one in ended.outcomes}
     assert {name for name, one in states.items() if one.state == "done"} == set(objects)
     assert {one.fault for name, one in states.items() if name not in objects} == {"ClientError"}
@@ -92,17 +92,17 @@ def test_a_job_with_good_and_bad_objects(playing: Playing, tmp_path: Path) -> No
     assert "films/in/junk.mp4: ClientError: 415" in log
     assert "unsupported_media" in log
     assert "obama" not in "\n".join(line for _, line in local.lines("job")), "names are not logged"
-    assert local.left() == []
+    assert local.leftover_processes() == []
     assert list((tmp_path / "spool").iterdir()) == []
 
 
-def test_a_job_that_is_stopped_in_the_middle(playing: Playing, tmp_path: Path) -> None:
-    """The service ends its work in peace, but what comes then is not stored."""
-    local = begin_anew(playing, tmp_path)
+def test_stopping_a_running_job(make_local: MakeLocal, tmp_path: Path) -> None:
+    """The service finishes its work, but the result is not stored."""
+    local = begin_anew(make_local, tmp_path)
     film = write_clip(scene(), tmp_path / "clip.mp4").path.read_bytes()
     local.put(**{"a.mp4": film, "b.mp4": b"not reached"})
     settings = {"FACE_BLUR_SAMPLING": "every", "FACE_BLUR_EFFECT": "solid"}
-    local.begin(Environment=settings, MaxPayloadInMB=50)
+    local.create_job(Environment=settings, MaxPayloadInMB=50)
     spool = tmp_path / "spool"
     end = time.monotonic() + 60
     received = "face-blur-*/request-*/media"
@@ -111,22 +111,22 @@ def test_a_job_that_is_stopped_in_the_middle(playing: Playing, tmp_path: Path) -
         time.sleep(0.02)
     local.api.stop_transform_job(TransformJobName="job")
     began = time.monotonic()
-    ended = local.ended()
+    ended = local.wait()
     assert time.monotonic() - began < 30
     assert (ended.state, {one.state for one in ended.outcomes}) == ("Stopped", {"stopped"})
-    assert local.described()["TransformJobStatus"] == "Stopped"
+    assert local.describe()["TransformJobStatus"] == "Stopped"
     (line,) = [line for line in local.printed() if '"event": "invocation"' in line]
     assert '"status": 200' in line
     assert local.results() == {}
-    assert local.left() == []
+    assert local.leftover_processes() == []
     assert list(spool.iterdir()) == []
 
 
 def test_a_service_that_cannot_start_fails_the_job_at_once(
-    playing: Playing, tmp_path: Path
+    make_local: MakeLocal, tmp_path: Path
 ) -> None:
-    local = begin_anew(playing, tmp_path)
+    local = begin_anew(make_local, tmp_path)
     local.put(**{"a.mp4": b"never sent"})
-    ended = local.play(Environment={"FACE_BLUR_NO_SUCH_SETTING": "1"})
+    ended = local.run_job(Environment={"FACE_BLUR_NO_SUCH_SETTING": "1"})
     assert ended.reason == "AlgorithmError: Model container exited with code 2 before it was ready"
     assert any("FACE_BLUR_NO_SUCH_SETTING" in line for line in local.printed())

@@ -1,4 +1,4 @@
-"""The whole life of a job by one command: with a broken video, so that both ends are seen."""
+"""A complete job with one command; one of its two videos is broken."""
 
 import os
 import subprocess
@@ -9,9 +9,9 @@ from pathlib import Path
 import av
 import pytest
 
-from scripts.local.driver import Ended
-from scripts.local.life import Done, environment
-from tests.playing import Local
+from scripts.local.end_to_end import ScenarioResult, environment
+from scripts.local.job_runner import JobResult
+from tests.local_sagemaker import Local
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Ran:
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp("local")
-    # What is the user's has to be left out, or nothing of this would work.
+    # Settings of the user would make the job fail, so they must be left out.
     wrong = {"AWS_PROFILE": "none", "DEPLOY_REGION": "nowhere", "FACE_BLUR_NOTHING": "1"}
     ended = subprocess.run(
         [
@@ -47,7 +47,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     return Ran(ended.returncode, ended.stdout, ended.stderr, folder)
 
 
-def test_it_fails_as_one_object_does(ran: Ran) -> None:
+def test_a_failed_object_fails_the_command(ran: Ran) -> None:
     assert ran.code == 1, ran.err
     assert "Traceback" not in ran.err
     assert "\nFailed: ClientError: See job logs for more information\n" in ran.out
@@ -74,30 +74,34 @@ def test_the_commands_are_shown(ran: Ran) -> None:
 @pytest.mark.parametrize(
     ("ended", "faults", "code"),
     [
-        (Ended("Completed", "", ()), [], 0),
-        (Ended("Completed", "", ()), ["clip.mp4: has 29 frames"], 1),
-        (Ended("Failed", "ClientError", ()), [], 1),
-        (Ended("Stopped", "", ()), [], 1),
+        (JobResult("Completed", "", ()), [], 0),
+        (JobResult("Completed", "", ()), ["clip.mp4: has 29 frames"], 1),
+        (JobResult("Failed", "ClientError", ()), [], 1),
+        (JobResult("Stopped", "", ()), [], 1),
     ],
 )
-def test_the_exit_code(ended: Ended, faults: list[str], code: int) -> None:
-    assert Done(Path("folder"), ended, {}, faults).exit_code == code
+def test_the_exit_code(ended: JobResult, faults: list[str], code: int) -> None:
+    assert ScenarioResult(Path("folder"), ended, {}, faults).exit_code == code
 
 
-def test_commands_find_the_local_server_only(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_use_only_the_local_server(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "of the user")
     found = environment(local.sagemaker)
     assert found["AWS_ENDPOINT_URL"] == local.sagemaker.url
     assert "AWS_PROFILE" not in found
 
 
-def test_a_wrong_option_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_wrong_option_is_a_one_line_error(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "scripts.transform_local", "--folder", str(tmp_path)]
     ended = subprocess.run(
         [*command, "--image", "x", "--engine", "no-such-engine"],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert ended.returncode == 1
     assert ended.stderr == (
-        "transform_local: error: no-such-engine is not here; leave --image out to do without\n"
+        "transform_local: error: no-such-engine is not installed; "
+        "leave --image out to do without it\n"
     )

@@ -1,1 +1,1 @@
-"""Tests."""
+"""Tests of ONNX Runtime sessions."""

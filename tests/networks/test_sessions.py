@@ -1,4 +1,4 @@
-"""Sessions: telemetry, threads, and faults of the runtime."""
+"""Sessions: telemetry, CPUs, devices, and errors of the runtime."""
 
 import os
 import subprocess
@@ -14,12 +14,12 @@ from app.packs.catalogue import load_pack, models_folder
 MODEL = models_folder() / "open/centerface-int8.onnx"
 
 
-def test_telemetry_is_off_before_the_runtime_is_loaded() -> None:
+def test_telemetry_is_off_before_the_runtime_is_imported() -> None:
     program = f"""
 import os, sys
 import app.faces
 from pathlib import Path
-assert "onnxruntime" not in sys.modules, "it must not be loaded by an import of ours"
+assert "onnxruntime" not in sys.modules, "importing app.faces must not import it"
 class Spy:
     def find_spec(self, name, path=None, target=None):
         if name == "onnxruntime":
@@ -111,7 +111,7 @@ def test_cpus_with_dot_products(tmp_path: Path, text: str, *, expected: bool) ->
     assert prefers_int8(tmp_path) is expected
 
 
-def test_what_is_no_model(tmp_path: Path) -> None:
+def test_file_that_is_not_a_model(tmp_path: Path) -> None:
     path = tmp_path / "damaged.onnx"
     path.write_bytes(b"damaged")
     for model in (path, b"damaged", tmp_path / "absent.onnx"):
@@ -120,11 +120,11 @@ def test_what_is_no_model(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_a_gpu_that_is_not_there_is_refused() -> None:
-    with pytest.raises(DeviceError, match="GPU was asked for"):
+def test_missing_gpu_is_an_error() -> None:
+    with pytest.raises(DeviceError, match="GPU was requested"):
         open_session(load_pack("open").path("centerface.onnx"), device="cuda")
 
 
-def test_auto_runs_on_the_cpu_where_there_is_no_gpu() -> None:
+def test_auto_uses_the_cpu_if_there_is_no_gpu() -> None:
     session = open_session(load_pack("open").path("centerface.onnx"), device="auto")
     assert session.get_providers() == ["CPUExecutionProvider"]

@@ -1,1 +1,1 @@
-"""Tests of model packs."""
+"""Tests of model packs and of conversions."""

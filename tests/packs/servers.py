@@ -1,4 +1,4 @@
-"""A server of one file that misbehaves in the ways that servers do."""
+"""An HTTP server for one file that fails in various ways."""
 
 import threading
 from collections.abc import Iterator
@@ -9,18 +9,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Script:
-    """What is served, and how each request goes: see ``_Handler``; the last way stays."""
+    """The served data, and how to answer each request; the last of ``ways`` is repeated.
+
+    A way is ``whole``, an HTTP status, ``redirect``, ``corrupt``, ``truncated``, ``stalls``,
+    ``no ranges`` or ``no length``.
+    """
 
     data: bytes
     ways: list[str] = field(default_factory=lambda: ["whole"])
     asked: list[tuple[str, str | None]] = field(default_factory=list)
-    """Path and range of every request."""
+    """The path and the range of every request."""
     released: threading.Event = field(default_factory=threading.Event)
-    """Set at the end: stalling answers go on."""
+    """Set at the end, so that stalling answers finish."""
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers one way after the other."""
+    """Answers each request in the next way."""
 
     server: "_Server"
 
@@ -59,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Do not log."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -70,7 +74,7 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def serving(script: Script) -> Iterator[str]:
-    """The address of a server that follows a script."""
+    """Run a server that follows a script; yield its URL."""
     server = _Server(script)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()

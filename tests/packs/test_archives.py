@@ -1,4 +1,4 @@
-"""Archives by pip, from a folder of wheels that the test makes; single members of them."""
+"""Archives that pip takes from a folder of the test, and their members."""
 
 import hashlib
 import io
@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from app.errors import PackError
-from app.packs.archives import cache_folder, download, extract, file_hash, put
+from app.files import file_hash, write_file
+from app.packs.archives import cache_folder, download, extract
 
 SETUP = "from setuptools import setup\nsetup(name='tiny_weights', version='1.0')\n"
 
@@ -19,7 +20,7 @@ def _hash(data: bytes) -> str:
 
 
 def _wheel(folder: Path) -> Path:
-    """A wheel as small as pip takes it, with one file of weights."""
+    """Write a minimal wheel with one file of weights."""
     path = folder / "tiny_weights-1.0-py3-none-any.whl"
     info = "tiny_weights-1.0.dist-info"
     with zipfile.ZipFile(path, "w") as wheel:
@@ -47,7 +48,7 @@ def _sdist(folder: Path) -> Path:
 
 @pytest.fixture
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is all that pip knows of a registry."""
+    """Make pip use an empty folder instead of a registry."""
     for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
         monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "registry"
@@ -58,35 +59,35 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_wheel_is_downloaded_once(offline: Path, tmp_path: Path) -> None:
+def test_wheel_is_downloaded_once(offline: Path, tmp_path: Path) -> None:
     wheel = _wheel(offline)
     digest = file_hash(wheel)
     first = download("tiny_weights==1.0", digest, tmp_path / "cache")
     wheel.unlink()
     assert download("tiny_weights==1.0", digest, tmp_path / "cache") == first
     assert file_hash(first) == digest
-    assert [path.name for path in first.parent.iterdir()] == [digest], "leftovers"
+    assert [path.name for path in first.parent.iterdir()] == [digest], "temporary files are left"
 
 
-def test_the_hash_chooses_the_source_distribution(
+def test_hash_selects_the_source_distribution(
     offline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _wheel(offline)
     sdist = _sdist(offline)
-    # its build tools are those of this environment: the folder has none
+    # The folder has no build tools: pip must use those of this environment.
     monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "0")
     found = download("tiny_weights==1.0", file_hash(sdist), tmp_path / "cache")
     assert found.read_bytes() == sdist.read_bytes()
 
 
-def test_a_damaged_archive_in_the_cache_is_replaced(offline: Path, tmp_path: Path) -> None:
+def test_damaged_archive_in_the_cache_is_replaced(offline: Path, tmp_path: Path) -> None:
     digest = file_hash(_wheel(offline))
     found = download("tiny_weights==1.0", digest, tmp_path)
     found.write_bytes(b"damaged")
     assert file_hash(download("tiny_weights==1.0", digest, tmp_path)) == digest
 
 
-def test_other_bytes_than_the_pinned_are_refused(offline: Path, tmp_path: Path) -> None:
+def test_archive_with_another_hash_is_refused(offline: Path, tmp_path: Path) -> None:
     _wheel(offline)
     with pytest.raises(PackError) as caught:
         download("tiny_weights==1.0", "0" * 64, tmp_path)
@@ -94,14 +95,14 @@ def test_other_bytes_than_the_pinned_are_refused(offline: Path, tmp_path: Path) 
     assert list((tmp_path / "archives").iterdir()) == []
 
 
-def test_what_the_registry_does_not_have(offline: Path, tmp_path: Path) -> None:
-    with pytest.raises(PackError, match=r"^no_such==1\.0: pip could not download it: .+$"):
+def test_package_that_does_not_exist(offline: Path, tmp_path: Path) -> None:
+    with pytest.raises(PackError, match=r"^no_such==1\.0: pip cannot download it: .+$"):
         download("no_such==1.0", "0" * 64, tmp_path)
 
 
-def test_a_cache_that_cannot_be_written(offline: Path, tmp_path: Path) -> None:
+def test_cache_that_is_not_writable(offline: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(PackError, match="cannot be kept"):
+    with pytest.raises(PackError, match="cannot be stored"):
         download("tiny_weights==1.0", "0" * 64, tmp_path / "file")
 
 
@@ -112,7 +113,7 @@ def test_a_cache_that_cannot_be_written(offline: Path, tmp_path: Path) -> None:
         (_sdist, "tiny_weights-1.0/tiny/weights.bin", b"other weights"),
     ],
 )
-def test_one_member(tmp_path: Path, make: object, member: str, content: bytes) -> None:
+def test_extract_one_member(tmp_path: Path, make: object, member: str, content: bytes) -> None:
     archive = make(tmp_path).rename(tmp_path / "no-suffix")  # type: ignore[operator]
     assert extract(archive, member, _hash(content)) == content
     with pytest.raises(PackError, match="not the pinned file"):
@@ -122,14 +123,16 @@ def test_one_member(tmp_path: Path, make: object, member: str, content: bytes) -
 
 
 @pytest.mark.parametrize("make", [_wheel, _sdist])
-def test_a_truncated_archive(tmp_path: Path, make: object) -> None:
+def test_truncated_archive(tmp_path: Path, make: object) -> None:
     archive = make(tmp_path)  # type: ignore[operator]
     archive.write_bytes(archive.read_bytes()[:60])
     with pytest.raises(PackError):
         extract(archive, "tiny_weights-1.0/tiny/weights.bin", "0" * 64)
 
 
-def test_the_cache_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_folder_follows_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "face-blur"
     monkeypatch.delenv("XDG_CACHE_HOME")
@@ -137,8 +140,8 @@ def test_the_cache_follows_the_environment(tmp_path: Path, monkeypatch: pytest.M
     assert cache_folder() == tmp_path / "home/.cache/face-blur"
 
 
-def test_put_leaves_nothing_half_written(tmp_path: Path) -> None:
+def test_put_leaves_no_partial_file(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError, match="folder"):
-        put(tmp_path / "folder", b"data")
+        write_file(tmp_path / "folder", b"data")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]

@@ -1,4 +1,4 @@
-"""The rewritten and the 8-bit detector against the published network itself."""
+"""The rewritten and the 8-bit CenterFace, compared with the published network."""
 
 import numpy as np
 import onnx
@@ -10,9 +10,10 @@ from app.networks.onnx_graph import constants, serialise
 from app.networks.sessions import open_session
 from app.packs.archives import download, extract
 from app.packs.catalogue import load_pack
+from app.packs.convert import Calibration
 from app.packs.convert.centerface import convert
-from app.packs.convert.equalisation import equalise, links
-from app.packs.convert.quantisation import KEEP_FLOAT, Calibration, observed, quantise
+from app.packs.convert.quantisation import CENTERFACE_FLOAT, quantise, quantised_activations
+from app.packs.convert.weight_equalisation import equalisable, equalise
 from app.types import Image
 
 
@@ -44,10 +45,8 @@ def _maps(
     return np.asarray(open_session(serialise(model)).run(["maps"], {"images": images})[0])
 
 
-def test_it_computes_what_the_published_network_does(
-    published: bytes, converted: onnx.ModelProto
-) -> None:
-    # as published the batch has ten pictures of 32 x 32
+def test_same_output_as_the_published_network(published: bytes, converted: onnx.ModelProto) -> None:
+    # The published network takes batches of ten images of 32 x 32.
     images = _image(10, 32, 32)
     session = open_session(published)
     planes = images.transpose(0, 3, 1, 2).astype(np.float32)
@@ -62,7 +61,9 @@ def test_any_batch_and_size(converted: onnx.ModelProto) -> None:
     onnx.checker.check_model(converted, full_check=True)
 
 
-def test_equalising_changes_nothing(converted: onnx.ModelProto, calibration: Calibration) -> None:
+def test_equalisation_does_not_change_the_output(
+    converted: onnx.ModelProto, calibration: Calibration
+) -> None:
     equal = equalise(converted, calibration.octaves)
     before, after = constants(converted.graph), constants(equal.graph)
     assert sum(not np.array_equal(before[name], after[name]) for name in before) > 60
@@ -70,26 +71,28 @@ def test_equalising_changes_nothing(converted: onnx.ModelProto, calibration: Cal
     np.testing.assert_allclose(_maps(equal, images), _maps(converted, images), atol=1e-4)
 
 
-def test_equalised_channels_are_more_alike(
+def test_equalisation_enlarges_small_channels(
     converted: onnx.ModelProto, calibration: Calibration
 ) -> None:
-    name, before, _, _ = next(iter(links(converted)))
+    name, before, _, _ = next(iter(equalisable(converted)))
     peaks = np.abs(constants(converted.graph)[before.input[1]]).max(axis=(1, 2, 3))
     digits = [int(digit) for digit in calibration.octaves[name]]
     assert len(digits) == len(peaks)
-    assert min(digits) == 0, "the largest channel stays"
+    assert min(digits) == 0, "the largest channel must stay the same"
     assert max(digits) > 0
 
 
-def test_every_rounded_activation_is_calibrated(
+def test_every_quantised_activation_is_calibrated(
     converted: onnx.ModelProto, calibration: Calibration
 ) -> None:
-    assert set(calibration.ranges) == set(observed(converted, KEEP_FLOAT))
+    assert set(calibration.ranges) == set(quantised_activations(converted, CENTERFACE_FLOAT))
     assert Calibration.from_json(calibration.to_json()) == calibration
 
 
-def test_8_bits_stay_close(converted: onnx.ModelProto, calibration: Calibration) -> None:
-    small = quantise(equalise(converted, calibration.octaves), calibration.ranges, KEEP_FLOAT)
+def test_quantised_network_is_valid_and_small(
+    converted: onnx.ModelProto, calibration: Calibration
+) -> None:
+    small = quantise(equalise(converted, calibration.octaves), calibration.ranges, CENTERFACE_FLOAT)
     onnx.checker.check_model(small, full_check=True)
     kinds = [tensor.data_type for tensor in small.graph.initializer if len(tensor.dims) == 4]
     assert kinds.count(onnx.TensorProto.INT8) == len(kinds) - 3, (
@@ -98,19 +101,19 @@ def test_8_bits_stay_close(converted: onnx.ModelProto, calibration: Calibration)
     assert len(serialise(small)) < len(serialise(converted)) / 3
 
 
-def test_a_missing_range_is_an_error(converted: onnx.ModelProto, calibration: Calibration) -> None:
+def test_missing_range_is_an_error(converted: onnx.ModelProto, calibration: Calibration) -> None:
     ranges = dict(list(calibration.ranges.items())[:-1])
     with pytest.raises(PackError, match="no calibrated range"):
-        quantise(converted, ranges, KEEP_FLOAT)
+        quantise(converted, ranges, CENTERFACE_FLOAT)
 
 
 @pytest.mark.parametrize("data", [b"", b"no model"])
-def test_what_is_no_model(data: bytes) -> None:
+def test_file_that_is_not_a_model(data: bytes) -> None:
     with pytest.raises(PackError, match=r"centerface\.onnx is not"):
         convert(data)
 
 
 @pytest.mark.parametrize("score", [0.0, 1.0, -1.0])
-def test_scores_out_of_range(converted: onnx.ModelProto, score: float) -> None:
+def test_score_out_of_range(converted: onnx.ModelProto, score: float) -> None:
     with pytest.raises(ValueError, match="score"):
         CenterFace(serialise(converted), score=score)

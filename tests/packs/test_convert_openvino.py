@@ -1,4 +1,4 @@
-"""The converted recogniser against numbers that OpenVINO gave, and files of other networks."""
+"""The converted recogniser, compared with OpenVINO, and files of other networks."""
 
 import re
 from pathlib import Path
@@ -8,15 +8,15 @@ import onnx
 import pytest
 
 from app.errors import PackError
-from app.faces.reidentification import CHIP, DIMENSION, Reidentification
+from app.faces.recognisers import Reidentification
 from app.packs.convert.openvino import convert
 from app.types import Image
 from tests.faces_media import ready
 
 
 def _chips() -> list[Image]:
-    """Two chips without any noise source: gradients and a chequered one in colour."""
-    y, x = np.mgrid[:CHIP, :CHIP]
+    """Return two synthetic chips: gradients, and coloured squares."""
+    y, x = np.mgrid[: Reidentification.chip_side, : Reidentification.chip_side]
     smooth = np.stack([x * 1.9, y * 1.9, (x + y) * 0.95], axis=-1).astype(np.uint8)
     chequered = ((x // 16 + y // 16) % 2 * 255)[..., None].repeat(3, axis=2).astype(np.uint8)
     chequered[..., 2] //= 2
@@ -27,18 +27,18 @@ REFERENCE = (
     (0.033605, -0.009896, -0.067180, -0.074993, 0.049900, 0.087081, -0.007420, -0.035753),
     (0.076803, 0.017282, -0.096434, -0.076310, 0.039564, 0.009192, 0.060520, -0.051538),
 )
-"""By OpenVINO 2026.4.1 on a CPU, with INFERENCE_PRECISION_HINT f32, from the published files: the
-first 8 of the 256 numbers for each of ``_chips()`` in BGR, at unit length."""
+"""The first 8 of the 256 numbers for each of ``_chips()`` in BGR, at unit length. Computed by
+OpenVINO 2026.4.1 on a CPU, with INFERENCE_PRECISION_HINT f32, from the published files."""
 
 
 @pytest.fixture(scope="module")
 def published(shared: Path) -> tuple[bytes, bytes]:
-    """The IR: XML and weights."""
+    """Return the IR: XML and weights."""
     path = shared / "weights" / "face-reidentification-retail-0095.xml"
     return path.read_bytes(), path.with_suffix(".bin").read_bytes()
 
 
-def test_numbers_that_openvino_gave() -> None:
+def test_same_embeddings_as_recorded_from_openvino() -> None:
     pack = ready("open")
     plain = Reidentification(
         pack.checked("face-reidentification-retail-0095.onnx"), mirror=False, threads=2
@@ -46,7 +46,7 @@ def test_numbers_that_openvino_gave() -> None:
     np.testing.assert_allclose(plain.embed(_chips())[:, :8], REFERENCE, atol=2e-6)
 
 
-def test_openvino_itself(published: tuple[bytes, bytes], tmp_path: Path) -> None:
+def test_same_embeddings_as_openvino(published: tuple[bytes, bytes], tmp_path: Path) -> None:
     openvino = pytest.importorskip("openvino")
     for name, data in zip(("net.xml", "net.bin"), published, strict=True):
         (tmp_path / name).write_bytes(data)
@@ -61,13 +61,16 @@ def test_openvino_itself(published: tuple[bytes, bytes], tmp_path: Path) -> None
         np.testing.assert_allclose(got, expected / np.linalg.norm(expected), atol=2e-6)
 
 
-def test_the_converted_graph(published: tuple[bytes, bytes]) -> None:
+def test_converted_graph(published: tuple[bytes, bytes]) -> None:
     model = convert(*published)
     onnx.checker.check_model(model)
     kinds = [node.op_type for node in model.graph.node]
     assert kinds.count("Conv") == 63 + 17
     assert kinds.count("LeakyRelu") == 48
-    assert model.graph.output[0].type.tensor_type.shape.dim[1].dim_value == DIMENSION
+    assert (
+        model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+        == Reidentification.embedding_length
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,7 +85,7 @@ def test_the_converted_graph(published: tuple[bytes, bytes]) -> None:
         ("</net>", ""),
     ],
 )
-def test_an_ir_of_another_network_is_refused(
+def test_ir_of_another_network_is_refused(
     published: tuple[bytes, bytes], pattern: str, text: str
 ) -> None:
     xml, weights = published
@@ -93,7 +96,7 @@ def test_an_ir_of_another_network_is_refused(
 
 
 @pytest.mark.parametrize("keep", [0, 1000, 2_000_000])
-def test_weights_that_were_cut_short_are_refused(published: tuple[bytes, bytes], keep: int) -> None:
+def test_truncated_weights_are_refused(published: tuple[bytes, bytes], keep: int) -> None:
     xml, weights = published
     with pytest.raises(PackError, match="the IR is not that"):
         convert(xml, weights[:keep])

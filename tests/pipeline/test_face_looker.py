@@ -1,4 +1,4 @@
-"""Whole, coarse and close looks: what is found lies where it is in the picture."""
+"""Full looks, quick looks and crops: faces are found at their place in the frame."""
 
 from typing import ClassVar
 
@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from app.errors import FaceBlurError
 from app.pipeline.face_looker import (
-    COARSE,
-    CROP,
-    LARGE,
-    ROOM,
+    COARSE_MIN_SIDE,
+    COARSE_REDUCTION,
+    CROP_PER_FACE,
+    CROP_SIDE,
     Crop,
-    PictureLooker,
-    face_picture,
-    once,
-    scaled,
+    FaceLooker,
+    face_surroundings,
+    merge_duplicates,
+    rescale_faces,
 )
 from app.types import Boxes, Faces, Image, Size
 from tests.painted_faces import GREEN, RED, Colour, Painted, Square, SquareDetector, paint
@@ -30,8 +30,8 @@ def box(*sides: float) -> Boxes:
     return np.asarray(sides, np.float32)
 
 
-def looker(image: Image, detector: SquareDetector | None = None) -> PictureLooker:
-    return PictureLooker(detector or SquareDetector(), {7: Painted(7, image)})
+def looker(image: Image, detector: SquareDetector | None = None) -> FaceLooker:
+    return FaceLooker(detector or SquareDetector(), {7: Painted(7, image)})
 
 
 def found(detector: SquareDetector, image: Image) -> Faces:
@@ -48,7 +48,7 @@ class TestCrop:
         off=st.tuples(st.floats(-0.4, 0.4), st.floats(-0.4, 0.4)),
         size=st.floats(0.9, 1.2),
     )
-    def test_a_face_in_a_crop_is_where_it_is_in_the_picture(
+    def test_faces_of_a_crop_are_mapped_to_the_frame(
         self, x: int, y: int, side: int, off: tuple[float, float], size: float
     ) -> None:
         face = (x, y, x + side, y + side)
@@ -59,11 +59,11 @@ class TestCrop:
         around = np.concatenate([middle - side * size / 2, middle + side * size / 2])
         crop = Crop.around(Painted(0, paint({face: RED}, SIZE)), around.astype(np.float32))
         assert crop is not None
-        assert crop.image.shape == (CROP, CROP, 3)
-        faces = crop.in_picture(found(SquareDetector(), crop.image))
+        assert crop.image.shape == (CROP_SIDE, CROP_SIDE, 3)
+        faces = crop.to_frame(found(SquareDetector(), crop.image))
         assert len(faces) == 1
-        # A pixel of the picture, and one of the crop.
-        slack = 1.0 + ROOM * side * size / CROP
+        # One pixel of the frame, and one of the crop.
+        slack = 1.0 + CROP_PER_FACE * side * size / CROP_SIDE
         np.testing.assert_allclose(faces.boxes[0], truth, atol=slack)
         np.testing.assert_allclose(
             faces.landmarks[0, 2],
@@ -83,44 +83,54 @@ class TestCrop:
         ],
         ids=["left", "right", "top", "bottom", "corner", "inside"],
     )
-    def test_what_lies_outside_the_picture_is_black(
+    def test_parts_outside_the_frame_are_black(
         self, around: Boxes, seen: tuple[slice, slice]
     ) -> None:
         crop = Crop.around(WHITE, around)
         assert crop is not None
-        expected = np.zeros((CROP, CROP, 3), np.uint8)
+        expected = np.zeros((CROP_SIDE, CROP_SIDE, 3), np.uint8)
         expected[seen] = 255
         np.testing.assert_array_equal(crop.image, expected)
 
     @pytest.mark.parametrize(
         "around",
-        [box(-200, 80, -160, 120), box(500, 80, 540, 120), box(80, -200, 120, -160),
-         box(80, 400, 120, 440)],
-    )  # fmt: skip
-    def test_there_is_no_crop_outside_the_picture(self, around: Boxes) -> None:
+        [
+            box(-200, 80, -160, 120),
+            box(500, 80, 540, 120),
+            box(80, -200, 120, -160),
+            box(80, 400, 120, 440),
+        ],
+    )
+    def test_there_is_no_crop_outside_the_frame(self, around: Boxes) -> None:
         assert Crop.around(WHITE, around) is None
 
-    def test_a_place_beside_the_picture_is_looked_at_as_far_as_it_reaches_in(self) -> None:
+    def test_a_crop_may_reach_into_the_frame_from_outside(self) -> None:
         assert Crop.around(WHITE, box(-50, 80, -10, 120)) is not None
 
     @pytest.mark.parametrize(
-        "around", [box(10, 10, 10, 10), box(319, 239, 320, 240), box(0, 0, 320, 240),
-                   box(-3000, -3000, 3000, 3000), box(100.3, 50.7, 101.9, 52.2)]
-    )  # fmt: skip
-    def test_any_box_makes_a_square(self, around: Boxes) -> None:
+        "around",
+        [
+            box(10, 10, 10, 10),
+            box(319, 239, 320, 240),
+            box(0, 0, 320, 240),
+            box(-3000, -3000, 3000, 3000),
+            box(100.3, 50.7, 101.9, 52.2),
+        ],
+    )
+    def test_any_box_gives_a_square_crop(self, around: Boxes) -> None:
         crop = Crop.around(WHITE, around)
         assert crop is not None
-        assert crop.image.shape == (CROP, CROP, 3)
+        assert crop.image.shape == (CROP_SIDE, CROP_SIDE, 3)
         assert crop.image.any()
 
-    def test_a_face_that_the_border_cuts_is_left_to_another_look(self) -> None:
+    def test_faces_cut_by_the_border_of_a_crop_are_dropped(self) -> None:
         # The second square begins inside the crop and ends outside.
         image = paint({(100, 100, 140, 140): RED, (160, 100, 200, 140): GREEN}, SIZE)
         crop = Crop.around(Painted(0, image), box(100, 100, 140, 140))
         assert crop is not None
         assert len(found(SquareDetector(), crop.image)) == 2
         np.testing.assert_allclose(
-            crop.in_picture(found(SquareDetector(), crop.image)).boxes,
+            crop.to_frame(found(SquareDetector(), crop.image)).boxes,
             [[100, 100, 140, 140]],
             atol=1.5,
         )
@@ -128,102 +138,106 @@ class TestCrop:
     def test_a_face_that_fills_the_crop_is_kept(self) -> None:
         crop = Crop.around(Painted(0, paint({(50, 20, 250, 220): RED})), box(130, 100, 170, 140))
         assert crop is not None
-        assert len(crop.in_picture(found(SquareDetector(), crop.image))) == 1
+        assert len(crop.to_frame(found(SquareDetector(), crop.image))) == 1
 
 
-class TestLooker:
+class TestFaceLooker:
     two: ClassVar[dict[Square, Colour]] = {(20, 30, 60, 70): RED, (200, 100, 260, 160): GREEN}
 
     @pytest.mark.parametrize("width", [320, 160, 100])
-    def test_a_whole_look_finds_faces_in_pixels_of_the_picture(self, width: int) -> None:
+    def test_a_full_look_returns_faces_in_pixels_of_the_frame(self, width: int) -> None:
         detector = SquareDetector(width=width)
-        faces = looker(paint(self.two), detector).whole(7)
+        faces = looker(paint(self.two), detector).detect_all(7)
         order = np.argsort(faces.boxes[:, 0])
         np.testing.assert_allclose(faces.boxes[order], [*self.two], atol=2 * 320 / width)
         inner = detector.inputs[1]
         assert detector.inputs[0][0] == width
-        assert inner == (width // COARSE, detector.inputs[0][1] // COARSE)
+        assert inner == (width // COARSE_REDUCTION, detector.inputs[0][1] // COARSE_REDUCTION)
 
-    def test_a_face_that_fills_the_picture_is_found_by_the_coarse_look(self) -> None:
-        faces = looker(paint({(40, 20, 240, 220): RED}), SquareDetector(largest=120)).whole(7)
-        np.testing.assert_allclose(faces.boxes, [[40, 20, 240, 220]], atol=2 * COARSE)
+    def test_a_face_that_fills_the_frame_is_found_at_coarse_scale(self) -> None:
+        faces = looker(paint({(40, 20, 240, 220): RED}), SquareDetector(largest=120)).detect_all(7)
+        np.testing.assert_allclose(faces.boxes, [[40, 20, 240, 220]], atol=2 * COARSE_REDUCTION)
 
-    @pytest.mark.parametrize(("side", "count"), [(LARGE - 6, 0), (LARGE + 6, 1)])
-    def test_small_faces_of_the_coarse_look_do_not_count(self, side: int, count: int) -> None:
+    @pytest.mark.parametrize(
+        ("side", "count"), [(COARSE_MIN_SIDE - 6, 0), (COARSE_MIN_SIDE + 6, 1)]
+    )
+    def test_small_faces_at_coarse_scale_are_ignored(self, side: int, count: int) -> None:
         image = paint({(40, 20, 40 + side, 20 + side): RED})
-        assert len(looker(image, SquareDetector(largest=50)).whole(7)) == count
+        assert len(looker(image, SquareDetector(largest=50)).detect_all(7)) == count
 
-    def test_a_face_of_both_looks_counts_once(self) -> None:
-        assert len(looker(paint({(40, 20, 240, 220): RED})).whole(7)) == 1
+    def test_a_face_found_at_both_scales_counts_once(self) -> None:
+        assert len(looker(paint({(40, 20, 240, 220): RED})).detect_all(7)) == 1
 
     @pytest.mark.parametrize("size", [(640, 480), (1920, 1080), (4000, 3)])
-    def test_a_glance_costs_less_than_half_of_a_whole_look(self, size: Size) -> None:
-        whole, glance = SquareDetector(width=640), SquareDetector(width=640)
-        looker(paint({}, size), whole).whole(7)
-        looker(paint({}, size), glance).glance(7)
-        (input_size,) = glance.inputs
+    def test_a_quick_look_costs_less_than_half_of_a_full_look(self, size: Size) -> None:
+        full, quick = SquareDetector(width=640), SquareDetector(width=640)
+        looker(paint({}, size), full).detect_all(7)
+        looker(paint({}, size), quick).detect_large(7)
+        (input_size,) = quick.inputs
         assert min(input_size) >= 1
-        pixels = [sum(w * h for w, h in d.inputs) for d in (whole, glance)]
+        pixels = [sum(w * h for w, h in d.inputs) for d in (full, quick)]
         assert pixels[1] < pixels[0] / 2
 
-    def test_a_glance_finds_faces_in_pixels_of_the_picture(self) -> None:
+    def test_a_quick_look_returns_faces_in_pixels_of_the_frame(self) -> None:
         image = paint({(100, 200, 180, 280): RED}, (640, 480))
-        np.testing.assert_allclose(looker(image).glance(7).boxes, [[100, 200, 180, 280]], atol=4)
+        np.testing.assert_allclose(
+            looker(image).detect_large(7).boxes, [[100, 200, 180, 280]], atol=4
+        )
 
-    def test_looks_around_several_places_find_each_face_once(self) -> None:
+    def test_overlapping_crops_find_each_face_once(self) -> None:
         places = np.stack([box(20, 30, 60, 70), box(24, 28, 64, 68), box(195, 95, 255, 155)])
-        faces = looker(paint(self.two)).around(7, places)
+        faces = looker(paint(self.two)).detect_near(7, places)
         order = np.argsort(faces.boxes[:, 0])
         np.testing.assert_allclose(faces.boxes[order], [*self.two], atol=2)
 
-    def test_a_look_around_sees_nothing_far_away(self) -> None:
-        assert len(looker(paint(self.two)).around(7, box(120, 180, 150, 210)[None])) == 0
+    def test_a_crop_shows_no_distant_faces(self) -> None:
+        assert len(looker(paint(self.two)).detect_near(7, box(120, 180, 150, 210)[None])) == 0
 
     @pytest.mark.parametrize("places", [np.zeros((0, 4)), [[-300, 0, -260, 40]]])
-    def test_there_is_nothing_to_see_outside_the_picture(self, places: object) -> None:
-        assert len(looker(paint(self.two)).around(7, np.asarray(places, np.float32))) == 0
+    def test_crops_outside_the_frame_find_nothing(self, places: object) -> None:
+        assert len(looker(paint(self.two)).detect_near(7, np.asarray(places, np.float32))) == 0
 
 
-class TestOnce:
+class TestMergeDuplicates:
     @staticmethod
     def faces(*rows: tuple[float, float]) -> Faces:
-        """Faces of 40 pixels by their left edge and score."""
+        """Faces of 40 pixels, given by left edge and score."""
         boxes = np.asarray([(x, 0, x + 40, 40) for x, _ in rows], np.float32).reshape(-1, 4)
         scores = np.asarray([score for _, score in rows], np.float32)
         return Faces(boxes, scores, np.zeros((len(rows), 5, 2), np.float32))
 
-    def test_the_best_score_of_a_face_wins(self) -> None:
-        merged = once([self.faces((0, 0.5), (100, 0.7)), self.faces((3, 0.9))])
+    def test_the_highest_score_of_a_face_wins(self) -> None:
+        merged = merge_duplicates([self.faces((0, 0.5), (100, 0.7)), self.faces((3, 0.9))])
         assert sorted(merged.boxes[:, 0].tolist()) == [3, 100]
 
-    def test_people_who_overlap_are_two(self) -> None:
-        assert len(once([self.faces((0, 0.5)), self.faces((25, 0.9))])) == 2
+    def test_overlapping_people_stay_two_faces(self) -> None:
+        assert len(merge_duplicates([self.faces((0, 0.5)), self.faces((25, 0.9))])) == 2
 
     @pytest.mark.parametrize("looks", [0, 1, 3])
-    def test_nobody_is_nobody(self, looks: int) -> None:
-        assert len(once([Faces.empty()] * looks)) == 0
+    def test_no_faces_stay_no_faces(self, looks: int) -> None:
+        assert len(merge_duplicates([Faces.empty()] * looks)) == 0
 
 
-def test_scaled_faces_follow_both_sides() -> None:
-    faces = scaled(TestOnce.faces((10, 0.5)), (100, 100), (200, 50))
+def test_faces_are_rescaled_along_both_axes() -> None:
+    faces = rescale_faces(TestMergeDuplicates.faces((10, 0.5)), (100, 100), (200, 50))
     assert faces.boxes.tolist() == [[20, 0, 100, 20]]
 
 
-class TestFacePicture:
+class TestFaceSurroundings:
     @pytest.mark.parametrize(("side", "scale"), [(240, 1.0), (40, 1.0), (20, 0.5)])
-    def test_a_large_face_is_reduced_and_a_small_one_left(self, side: int, scale: float) -> None:
-        picture = Painted(0, paint({(100, 80, 140, 120): RED}))
-        image, got, corner = face_picture(picture, box(100, 80, 140, 120), side)
+    def test_a_large_face_is_reduced_and_a_small_one_is_not(self, side: int, scale: float) -> None:
+        frame = Painted(0, paint({(100, 80, 140, 120): RED}))
+        image, got, corner = face_surroundings(frame, box(100, 80, 140, 120), side)
         assert got == scale
         assert corner == (80, 60)
         assert image.shape == (round(80 * scale), round(80 * scale), 3)
         (seen,) = found(SquareDetector(), image).boxes
         np.testing.assert_allclose(seen / scale + [80, 60, 80, 60], [100, 80, 140, 120], atol=2)
 
-    def test_a_face_at_the_edge_has_its_corner_inside_the_picture(self) -> None:
-        _, _, corner = face_picture(WHITE, box(-20, 200, 20, 240), 240)
+    def test_the_corner_of_a_face_at_the_border_is_inside_the_frame(self) -> None:
+        _, _, corner = face_surroundings(WHITE, box(-20, 200, 20, 240), 240)
         assert corner == (0, 180)
 
-    def test_a_face_outside_the_picture_is_an_error_that_names_the_frame(self) -> None:
+    def test_a_face_outside_the_frame_is_an_error_that_names_the_frame(self) -> None:
         with pytest.raises(FaceBlurError, match="frame 3"):
-            face_picture(Painted(3, WHITE.image), box(-90, 0, -50, 40), 240)
+            face_surroundings(Painted(3, WHITE.image), box(-90, 0, -50, 40), 240)

@@ -1,4 +1,4 @@
-"""Folders of reference photos: real ones, and everything that can be wrong with them."""
+"""Folders of reference photos: loading them, and all their errors."""
 
 import shutil
 from pathlib import Path
@@ -22,7 +22,7 @@ def parts() -> Parts:
 
 
 def sure_of(parts: Parts) -> float:
-    """The similarity from which clear photos surely are of one person."""
+    """The similarity from which clear photos surely show one person."""
     return parts.scale.knots[-1].sure
 
 
@@ -38,9 +38,16 @@ def copy(medium: str, path: Path) -> Path:
 
 
 class TestFindPhotos:
-    def test_people_are_folders_and_photos(self, tmp_path: Path) -> None:
-        names = ("alice/b.JPG", "alice/a.png", "bob.jpeg", "carol.webp", "alice.jpg",
-                 ".hidden", "alice/.DS_Store")  # fmt: skip
+    def test_people_are_folders_or_single_photos(self, tmp_path: Path) -> None:
+        names = (
+            "alice/b.JPG",
+            "alice/a.png",
+            "bob.jpeg",
+            "carol.webp",
+            "alice.jpg",
+            ".hidden",
+            "alice/.DS_Store",
+        )
         for name in names:
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).touch()
@@ -50,47 +57,47 @@ class TestFindPhotos:
             "carol": [tmp_path / "carol.webp"],
         }
 
-    def test_names_keep_their_spaces_and_letters(self, tmp_path: Path) -> None:
+    def test_names_keep_spaces_and_non_ascii_letters(self, tmp_path: Path) -> None:
         (tmp_path / "Zoë van B.jpg").touch()
         assert [*find_photos(tmp_path)] == ["Zoë van B"]
 
-    def test_no_folder(self, tmp_path: Path) -> None:
+    def test_a_missing_folder_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(PeopleError, match="nowhere: no such folder"):
             find_photos(tmp_path / "nowhere")
 
-    def test_a_file_is_no_folder(self, tmp_path: Path) -> None:
+    def test_a_file_instead_of_a_folder_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "alice.jpg").touch()
         with pytest.raises(PeopleError, match=r"alice\.jpg: no such folder"):
             find_photos(tmp_path / "alice.jpg")
 
     @pytest.mark.parametrize("hidden", [False, True])
-    def test_nobody(self, tmp_path: Path, hidden: bool) -> None:
+    def test_an_empty_folder_is_refused(self, tmp_path: Path, hidden: bool) -> None:
         if hidden:
             (tmp_path / ".gitignore").touch()
         with pytest.raises(PeopleError, match=f"{tmp_path.name}: is empty"):
             find_photos(tmp_path)
 
-    def test_a_person_without_photos(self, tmp_path: Path) -> None:
+    def test_a_person_without_photos_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "alice").mkdir()
         (tmp_path / "bob.jpg").touch()
         with pytest.raises(PeopleError, match="alice: has no photos"):
             find_photos(tmp_path)
 
-    @pytest.mark.parametrize("name", ["notes.txt", "alice/notes.txt", "alice", "film.mp4"])
-    def test_what_is_no_photo_is_named(self, tmp_path: Path, name: str) -> None:
+    @pytest.mark.parametrize("name", ["notes.txt", "alice/notes.txt", "alice", "clip.mp4"])
+    def test_a_file_that_is_not_a_photo_is_named(self, tmp_path: Path, name: str) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
         with pytest.raises(PeopleError, match=f"{name}: is not a photo"):
             find_photos(tmp_path)
 
-    def test_a_folder_in_a_folder_is_not_passed_over(self, tmp_path: Path) -> None:
+    def test_a_folder_too_deep_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "alice" / "more.jpg").mkdir(parents=True)
         with pytest.raises(PeopleError, match=r"more\.jpg: is a folder too deep; give .*alice as"):
             find_photos(tmp_path)
 
 
 class TestLoadPeople:
-    def test_photos_of_a_person_are_alike_and_people_are_not(
+    def test_photos_of_one_person_are_similar_and_of_two_people_are_not(
         self, tmp_path: Path, parts: Parts
     ) -> None:
         copy("obama.jpg", tmp_path / "obama/1.jpg")
@@ -103,11 +110,11 @@ class TestLoadPeople:
         assert obama.embeddings.dtype == np.float32
         both = np.concatenate([obama.embeddings, biden.embeddings])
         np.testing.assert_allclose(np.linalg.norm(both, axis=1), 1, atol=1e-5)
-        alike = both @ both.T
-        assert alike[0, 1] > sure_of(parts)
-        assert alike[:3, 3].max() < parts.scale.knots[-1].doubtful
+        similarities = both @ both.T
+        assert similarities[0, 1] > sure_of(parts)
+        assert similarities[:3, 3].max() < parts.scale.knots[-1].doubtful
 
-    def test_several_photos_are_joined_by_their_mean(self, tmp_path: Path, parts: Parts) -> None:
+    def test_several_photos_add_their_mean(self, tmp_path: Path, parts: Parts) -> None:
         copy("obama2.jpg", tmp_path / "obama/2.jpg")
         copy("obama3.jpg", tmp_path / "obama/3.jpg")
         copy("biden.jpg", tmp_path / "biden.jpg")
@@ -117,7 +124,7 @@ class TestLoadPeople:
         np.testing.assert_allclose(mean @ one, mean @ other, atol=1e-5)
         assert mean @ one > one @ other
 
-    def test_a_face_that_fills_its_photo_is_found_and_is_the_same(
+    def test_a_face_that_fills_its_photo_is_found_and_recognised(
         self, tmp_path: Path, parts: Parts
     ) -> None:
         copy("obama.jpg", tmp_path / "obama/whole.jpg")
@@ -126,63 +133,65 @@ class TestLoadPeople:
         assert float(obama.embeddings[0] @ obama.embeddings[1]) > sure_of(parts)
 
     @pytest.mark.parametrize("name", ["photo.png", "photo.webp"])
-    def test_other_formats_make_the_same_person(
+    def test_other_formats_give_the_same_person(
         self, tmp_path: Path, parts: Parts, name: str
     ) -> None:
-        picture = scaled(photograph("obama.jpg"), 400)
-        write(picture, tmp_path / "obama/a.jpg")
-        write(picture, tmp_path / "obama" / name)
+        image = scaled(photograph("obama.jpg"), 400)
+        write(image, tmp_path / "obama/a.jpg")
+        write(image, tmp_path / "obama" / name)
         (obama,) = load_people(tmp_path, parts).people
         assert float(obama.embeddings[0] @ obama.embeddings[1]) > 0.98
 
     @pytest.mark.parametrize("where", ["empty.png", "alice/empty.png"])
-    def test_a_photo_without_a_face(self, tmp_path: Path, parts: Parts, where: str) -> None:
+    def test_a_photo_without_a_face_is_refused(
+        self, tmp_path: Path, parts: Parts, where: str
+    ) -> None:
         write(np.full((240, 320, 3), 120, np.uint8), tmp_path / where)
         with pytest.raises(PeopleError, match=f"{where}: no face found"):
             load_people(tmp_path, parts)
 
-    def test_a_photo_of_two(self, tmp_path: Path, parts: Parts) -> None:
+    def test_a_photo_of_two_people_is_refused(self, tmp_path: Path, parts: Parts) -> None:
         one = scaled(photograph("obama.jpg"), 300)
         write(np.hstack([one, one]), tmp_path / "twins.png")
         with pytest.raises(PeopleError, match=r"twins\.png: several faces of about the same size"):
             load_people(tmp_path, parts)
 
-    def test_a_photo_of_a_group(self, tmp_path: Path, parts: Parts) -> None:
+    def test_a_photo_of_a_group_is_refused(self, tmp_path: Path, parts: Parts) -> None:
         copy("group.jpg", tmp_path / "guests.jpg")
         with pytest.raises(PeopleError, match=r"guests\.jpg: several faces"):
             load_people(tmp_path, parts)
 
-    def test_somebody_small_in_the_background_does_not_matter(
-        self, tmp_path: Path, parts: Parts
-    ) -> None:
+    def test_a_small_face_in_the_background_is_ignored(self, tmp_path: Path, parts: Parts) -> None:
         large = scaled(photograph("obama.jpg"), 400)
         small = scaled(photograph("biden.jpg"), 120)
-        picture = np.zeros((max(len(large), len(small)), 520, 3), np.uint8)
-        picture[: len(large), :400] = large
-        picture[: len(small), 400:] = small
-        write(picture, tmp_path / "obama/both.png")
+        image = np.zeros((max(len(large), len(small)), 520, 3), np.uint8)
+        image[: len(large), :400] = large
+        image[: len(small), 400:] = small
+        write(image, tmp_path / "obama/both.png")
         copy("obama2.jpg", tmp_path / "obama/other.jpg")
         (obama,) = load_people(tmp_path, parts).people
         assert float(obama.embeddings[0] @ obama.embeddings[1]) > sure_of(parts)
 
-    def test_a_tiny_face(self, tmp_path: Path, parts: Parts) -> None:
+    def test_a_tiny_face_is_refused(self, tmp_path: Path, parts: Parts) -> None:
         write(scaled(photograph("obama.jpg"), 56), tmp_path / "tiny.png")
         with pytest.raises(PeopleError, match=r"tiny\.png: (the face is smaller|no face found)"):
             load_people(tmp_path, parts)
 
     @pytest.mark.parametrize("content", [b"", b"this is text", b"\xff\xd8\xff\xe0 broken"])
-    def test_an_unreadable_photo(self, tmp_path: Path, parts: Parts, content: bytes) -> None:
+    def test_an_unreadable_photo_is_refused(
+        self, tmp_path: Path, parts: Parts, content: bytes
+    ) -> None:
         (tmp_path / "alice.jpg").write_bytes(content)
         with pytest.raises(PeopleError, match=r"alice\.jpg.*; replace this reference photo$"):
             load_people(tmp_path, parts)
 
-    def test_a_photo_that_was_cut_short(self, tmp_path: Path, parts: Parts) -> None:
+    def test_a_truncated_photo_is_refused(self, tmp_path: Path, parts: Parts) -> None:
         whole = fetch("obama.jpg").read_bytes()
         (tmp_path / "alice.jpg").write_bytes(whole[: len(whole) // 2])
         with pytest.raises(PeopleError, match=r"alice\.jpg"):
             load_people(tmp_path, parts)
 
-    def test_one_bad_photo_refuses_them_all(self, tmp_path: Path, parts: Parts) -> None:
+    def test_one_bad_photo_refuses_the_folder(self, tmp_path: Path, parts: Parts) -> None:
         copy("obama.jpg", tmp_path / "obama/1.jpg")
         (tmp_path / "obama/2.jpg").write_bytes(b"text")
         with pytest.raises(PeopleError, match=r"obama/2\.jpg"):

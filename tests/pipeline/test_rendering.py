@@ -10,7 +10,6 @@ import pytest
 
 from app.config import Settings
 from app.pipeline import FaceBlur
-from app.pipeline.rendering import hidden_frames
 from app.plan import ModelRecord, ModelsRecord, Plan, PlanTrack, SourceRecord
 from app.video import Uncopyable
 from app.video import sink as video_sink
@@ -62,8 +61,8 @@ def same(source: Path, output: Path) -> list[bool]:
 
 
 def test_frames_with_a_box_to_hide_are_touched(source: Path) -> None:
-    assert np.flatnonzero(hidden_frames(plan_of(source))).tolist() == [26, 27, 28]
-    assert not hidden_frames(plan_of(source, decision="keep")).any()
+    assert np.flatnonzero(plan_of(source).hidden_frames).tolist() == [26, 27, 28]
+    assert not plan_of(source, decision="keep").hidden_frames.any()
 
 
 def test_groups_with_nobody_to_hide_are_copied(source: Path, tmp_path: Path) -> None:

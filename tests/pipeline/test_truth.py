@@ -1,4 +1,4 @@
-"""The first pass against clips of known truth: nobody leaks, nobody is hidden wrongly."""
+"""The first pass on clips with known faces: no listed face is visible, no other is hidden."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,16 +18,16 @@ from testmedia.truth import leaked, spilled
 from tests.faces_media import ready
 
 MARGIN = 0.2
-"""What the effect adds to the boxes on each side by default."""
+"""Default margin of the effect on each side of a box."""
 COVERED = 0.9
 
 
 VARIANTS = (("open", "int8"), ("open", "float"), ("dlib", "auto"))
-"""Packs and precisions; a CPU decides for itself between the last two only with ``auto``."""
+"""Packs and precisions."""
 
 
 def settings_of(pack: str, precision: str, people: Path) -> Settings:
-    """Settings of a variant; skips what this machine cannot run."""
+    """Settings of a variant; skip what this machine cannot run."""
     ready(pack)
     if precision == "int8" and not prefers_int8():
         pytest.skip("8-bit arithmetic is not exact on this CPU: it has no 8-bit dot products")
@@ -77,7 +77,7 @@ def test_nobody_else_is_hidden(
 ) -> None:
     hidden = spilled(clip(name).truth, plans(name), ["obama"])
     if (chosen.models, name) == ("dlib", "squeezed"):
-        # dlib's net cannot tell people under so much compression, and says so
+        # dlib's network cannot recognise people under so much compression, and reports that
         reasons = {track.unclear for track in plans(name).tracks if track.person != "obama"}
         assert reasons == {"pressed too hard"}
     else:
@@ -94,10 +94,10 @@ def test_others_are_hidden_only_while_they_cover_the_listed_person(
     assert {face.frame for face in spilled(truth, plans("overlap"), ["obama"])} <= covered
 
 
-def test_after_an_unseen_cut_somebody_else_is_hidden_no_longer_than_the_padding(
+def test_after_a_missed_cut_others_are_hidden_no_longer_than_the_padding(
     clip: Callable[[str], Clip], plans: Callable[[str], Plan]
 ) -> None:
-    """At the cut at 25 both are seen to take the other's place: nobody is hidden too long there."""
+    """At the cut at 25 both handovers are detected, so that nobody is hidden too long there."""
     frames = sorted({face.frame for face in spilled(clip("jump").truth, plans("jump"), ["obama"])})
     borders = [70, 75]
     assert all(min(abs(frame - border + 0.5) for border in borders) < 3 for frame in frames)
@@ -132,7 +132,7 @@ def test_the_cuts_are_found(
     assert set(clip(name).truth.cuts) <= starts
 
 
-def test_a_clicked_person_is_hidden_wherever_she_is(
+def test_a_selected_person_is_hidden_in_every_shot(
     clip: Callable[[str], Clip], chosen: Settings, parts: Parts
 ) -> None:
     truth = clip("cuts").truth
@@ -144,7 +144,7 @@ def test_a_clicked_person_is_hidden_wherever_she_is(
     assert not spilled(truth, plan, ["obama"])
 
 
-def test_without_a_gallery_nothing_is_analysed(
+def test_analysis_needs_a_gallery(
     clip: Callable[[str], Clip], chosen: Settings, parts: Parts, gallery: Gallery
 ) -> None:
     path = clip("calm").path
@@ -172,20 +172,20 @@ CONCERT_PLACES = {
     "barack": {20: (152, 94), 50: (215, 101), 81: (197, 120), 211: (352, 72), 230: (351, 97),
                250: (351, 97), 274: (340, 80)},
 }  # fmt: skip
-"""Points in each person's face in the concert clip, by frame, found by looking at it. From frame 20
-to 81 Alex is in full profile, and leaves the picture in part from 50 to 68; Barack sits in the dark
+"""Points in each person's face in the concert clip by frame, annotated by hand. From frame 20
+to 81 Alex is in full profile, and partly outside the frame from 50 to 68. Barack sits in the dark
 behind him."""
 CONCERT_KEPT = {
     "lin": {(211, 274, 614, 87)},
     "alex": {(0, 19, 541, 72), (82, 210, 225, 60)},
     "barack": {(0, 19, 541, 72), (0, 19, 64, 201), (82, 210, 225, 60), (211, 274, 197, 110)},
 }
-"""Faces of others that are clear, or in the same frames as the person: first and last frame, and a
+"""Clear faces of others, or others in the same frames as the person: first and last frame, and a
 point."""
 
 
 def _at(plan: Plan, frame: int, x: float, y: float) -> bool:
-    """Whether a point of a frame is hidden."""
+    """Return whether a point of a frame is hidden."""
     boxes = plan.regions_at(frame)
     inside = (boxes[:, :2] <= (x, y)).all(axis=1) & ((x, y) <= boxes[:, 2:]).all(axis=1)
     return bool(inside.any())
@@ -193,7 +193,7 @@ def _at(plan: Plan, frame: int, x: float, y: float) -> bool:
 
 @pytest.mark.parametrize("variant", VARIANTS, ids="-".join)
 @pytest.mark.parametrize("name", CONCERT_PLACES)
-def test_the_people_of_the_concert_are_told_apart(
+def test_the_people_of_the_concert_are_distinguished(
     name: str, variant: tuple[str, str], shared: Path, tmp_path: Path
 ) -> None:
     concert = shared / "data" / "hamilton"
@@ -203,9 +203,9 @@ def test_the_people_of_the_concert_are_told_apart(
     assert [first for first, _ in plan.shots] == [0, 20, 82, 211]
     shown = [at for at, point in CONCERT_PLACES[name].items() if not _at(plan, at, *point)]
     assert not shown
-    if variant[0] == "open":  # dlib's net takes more people for each other
+    if variant[0] == "open":  # dlib's network confuses more people
         for first, last, x, y in CONCERT_KEPT[name]:
             middle = (first + last) // 2
             assert not _at(plan, middle, x, y)
-        # somebody with a clear face is recognised, and not only hidden with all others
+        # The person is recognised, not only hidden together with all others.
         assert any(t.person == name and not t.uncertain for t in plan.tracks)

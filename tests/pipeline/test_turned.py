@@ -1,4 +1,4 @@
-"""The first pass against clips with people in half profile and in profile."""
+"""The first pass on clips with people in half profile and in profile."""
 
 import shutil
 from collections.abc import Callable
@@ -67,7 +67,7 @@ def test_a_listed_person_who_turns_away_is_hidden(
 
 
 @pytest.mark.parametrize("name", TURNED)
-def test_all_others_are_hidden_when_one_is_kept(
+def test_with_others_everybody_else_is_hidden(
     name: str, run: Analyse, clips: Callable[[str], Clip]
 ) -> None:
     plan, truth = run(name, blur="others"), clips(name).truth
@@ -81,14 +81,14 @@ def test_a_clear_stranger_beside_a_profile_is_kept(
     assert not spilled(clips("profile").truth, run("profile"), ["bbt-stuart"])
 
 
-def test_a_profile_is_told_by_its_reason_or_its_company(run: Analyse) -> None:
-    """In the second shot nobody is seen but in profile."""
+def test_a_profile_is_unclear_or_recognised(run: Analyse) -> None:
+    """In the second shot everybody is in profile."""
     tracks = [track for track in run("profile").tracks if track.shot == 1]
     assert tracks
     assert all(track.unclear or track.person == "bbt-stuart" for track in tracks)
 
 
-def test_weak_faces_can_be_kept(run: Analyse) -> None:
+def test_unclear_faces_can_be_kept(run: Analyse) -> None:
     plan = run("profile", unclear="keep")
     unclear = [track for track in plan.tracks if track.unclear]
     assert all(track.decision == "keep" and track.uncertain for track in unclear)

@@ -1,4 +1,4 @@
-"""The contact sheet shows the right frames, in the right place."""
+"""The contact sheet: choice of frames, layout and file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import pytest
 
 from app.errors import MediaError, OutputError
 from app.plan import Decision, ModelRecord, ModelsRecord, Plan, PlanTrack, SourceRecord
-from app.report import chosen_frames, contact_sheet, save_png
+from app.report import choose_frames, contact_sheet, save_png
 from app.types import Frame, Image, Luma, MediaInfo, Plane, Region, Size
 
 SIZE = (64, 36)
@@ -19,7 +19,7 @@ SIZE = (64, 36)
 
 @dataclass(frozen=True)
 class Flat:
-    """A frame of one grey."""
+    """A frame of uniform grey."""
 
     index: int
     pts: int
@@ -41,7 +41,7 @@ class Flat:
 
 
 class Greys:
-    """A video whose frame n has the grey ``offset + n``; it counts the frames that were read."""
+    """A video whose frame n has grey level ``offset + n``; it counts the frames read."""
 
     def __init__(self, frames: int, offset: int) -> None:
         self.count = frames
@@ -75,20 +75,20 @@ def plan(*tracks: PlanTrack, frames: int = 100) -> Plan:
     return Plan(source, {}, models, (), ((0, frames),), tracks)
 
 
-def test_the_middle_of_each_track_comes_first_doubtful_ones_before_all() -> None:
+def test_middles_of_tracks_come_first_and_uncertain_tracks_before_all() -> None:
     tracks = (track(0, 0, 40), track(1, 50, 60, "keep"), track(2, 70, 74, uncertain=True))
-    assert chosen_frames(plan(*tracks), 1) == [72]
-    assert chosen_frames(plan(*tracks), 2) == [20, 72]
-    assert chosen_frames(plan(*tracks), 3) == [20, 55, 72]
-    assert chosen_frames(plan(*tracks), 7) == [0, 20, 40, 55, 70, 72, 74]
+    assert choose_frames(plan(*tracks), 1) == [72]
+    assert choose_frames(plan(*tracks), 2) == [20, 72]
+    assert choose_frames(plan(*tracks), 3) == [20, 55, 72]
+    assert choose_frames(plan(*tracks), 7) == [0, 20, 40, 55, 70, 72, 74]
 
 
 def test_without_tracks_frames_are_spread_over_the_video() -> None:
-    assert chosen_frames(plan(), 5) == [0, 25, 50, 74, 99]
-    assert chosen_frames(plan(frames=1), 5) == [0]
+    assert choose_frames(plan(), 5) == [0, 25, 50, 74, 99]
+    assert choose_frames(plan(frames=1), 5) == [0]
 
 
-def test_pairs_are_in_place_and_the_face_is_outlined_before_only() -> None:
+def test_pairs_are_laid_out_and_faces_outlined_in_the_frame_before() -> None:
     before, after = Greys(100, 50), Greys(100, 150)
     sheet = contact_sheet(before, after, plan(track(0, 10, 20)), frames=3, columns=2, width=64)
     pair = 2 * 64 + 4
@@ -98,10 +98,10 @@ def test_pairs_are_in_place_and_the_face_is_outlined_before_only() -> None:
         assert (sheet[y + 18, x + 20] == 50 + frame).all()
         assert (sheet[y : y + 36, x + 68 : x + pair] == 150 + frame).all()
         assert sheet[y + 18, x + 8].tolist() == [235, 70, 60]
-        assert (sheet[y - 20 : y, x : x + 64] > 200).any(), "there is text above"
+        assert (sheet[y - 20 : y, x : x + 64] > 200).any(), "there is a caption above"
 
 
-def test_no_more_is_read_than_needed_and_decoding_ends() -> None:
+def test_reading_stops_after_the_last_chosen_frame() -> None:
     before, after = Greys(100, 0), Greys(100, 0)
     contact_sheet(before, after, plan(track(0, 10, 20)), frames=3)
     assert (before.read, after.read) == (21, 21)
@@ -115,21 +115,21 @@ def test_a_result_that_is_too_short_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"frames": 0}, {"columns": 0}, {"width": 0}])
-def test_sizes_are_positive(wrong: dict[str, int]) -> None:
+def test_sizes_must_be_positive(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="positive"):
         contact_sheet(Greys(1, 0), Greys(1, 0), plan(frames=1), **wrong)
 
 
-def test_the_file_holds_the_picture(tmp_path: Path) -> None:
-    picture = np.random.default_rng(1).integers(0, 255, (20, 30, 3), np.uint8)
-    save_png(picture, tmp_path / "sheet.png")
+def test_the_file_contains_the_image(tmp_path: Path) -> None:
+    image = np.random.default_rng(1).integers(0, 255, (20, 30, 3), np.uint8)
+    save_png(image, tmp_path / "sheet.png")
     read = cv2.imread(str(tmp_path / "sheet.png"))
     assert read is not None
-    assert np.array_equal(read[..., ::-1], picture)
+    assert np.array_equal(read[..., ::-1], image)
     assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
 
 
-def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_folder_gives_a_one_line_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written") as caught:
         save_png(np.zeros((2, 2, 3), np.uint8), tmp_path / "none" / "sheet.png")
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""The demo does what it says: the real command hides the right faces, and says where to look."""
+"""The demo: the real command hides the right faces, and prints the results."""
 
 import subprocess
 import sys
@@ -46,8 +46,8 @@ def test_the_listed_person_is_hidden_and_the_other_is_not(done: Done) -> None:
     assert [first for first, _ in plan.shots[1:]] == list(truth.cuts)
 
 
-def test_the_faces_are_gone_from_the_picture_itself(done: Done) -> None:
-    """What a face has of detail is gone where it is to be hidden, and still there elsewhere."""
+def test_the_hidden_faces_have_lost_their_detail(done: Done) -> None:
+    """Hidden faces have lost their detail, and other faces have kept it."""
     before, after = (pictures(done.folder / f"meeting{end}.mp4") for end in ("", "-hidden"))
     assert len(before) == len(after) == 150
     for face in demo.meeting().truth().recognisable(visible=1):
@@ -72,7 +72,7 @@ def test_the_man_in_the_car_is_hidden_in_every_frame(done: Done) -> None:
     assert all(len(plan.regions_at(frame)) >= 1 for frame in range(120))
 
 
-def test_it_says_where_to_look(done: Done) -> None:
+def test_the_output_names_the_results(done: Done) -> None:
     for name in ("carphone", "meeting"):
         for ending in ("-hidden.mp4", "-plan.json", "-sheet.png"):
             file = done.folder / f"{name}{ending}"
@@ -81,7 +81,7 @@ def test_it_says_where_to_look(done: Done) -> None:
     assert "$ face-blur blur" in done.output
 
 
-def test_the_references_are_other_photos_than_the_one_shown() -> None:
+def test_the_references_are_not_the_photo_shown() -> None:
     assert OBAMA.medium not in demo.REFERENCES
 
 

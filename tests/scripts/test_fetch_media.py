@@ -1,4 +1,4 @@
-"""Media are fetched once, checked, and replaced when they are damaged."""
+"""Media are fetched once, checked, and replaced if they are damaged."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import PackError
-from app.packs.archives import file_hash
+from app.files import file_hash
 from testmedia import fetch as fetch_media
 from testmedia.fetch import MEDIA, Archive, Medium, fetch
 
@@ -32,13 +32,13 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return cache
 
 
-def test_a_medium_is_taken_from_its_archive(made: Path) -> None:
+def test_a_medium_comes_from_its_archive(made: Path) -> None:
     path = fetch("made.txt", made)
     assert path == made / "media" / "made.txt"
     assert path.read_text() == "made"
 
 
-def test_what_is_there_is_not_fetched_again(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cached_medium_is_not_fetched_again(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fetch("made.txt", made)
     monkeypatch.delattr(fetch_media, "download")
     assert fetch("made.txt", made).read_text() == "made"
@@ -49,9 +49,7 @@ def test_a_damaged_medium_is_replaced(made: Path) -> None:
     assert fetch("made.txt", made).read_text() == "made"
 
 
-def test_another_member_than_the_pinned_one_is_refused(
-    made: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_member_with_another_hash_is_refused(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pinned = MEDIA["made.txt"]
     other = Medium(pinned.shows, pinned.archive, pinned.member, "0" * 64)
     monkeypatch.setitem(MEDIA, "made.txt", other)
@@ -60,7 +58,7 @@ def test_another_member_than_the_pinned_one_is_refused(
     assert not (made / "media" / "made.txt").exists()
 
 
-def test_all_media_of_the_tests_are_the_pinned_ones() -> None:
+def test_all_media_have_their_pinned_hashes() -> None:
     for name in fetch_media.DEFAULT:
         assert file_hash(fetch(name)) == MEDIA[name].sha256
 
@@ -73,4 +71,4 @@ def test_an_unknown_name_is_a_usage_error() -> None:
         text=True,
     )
     assert done.returncode == 2
-    assert "no medium is named none; there are carphone.mp4" in done.stderr
+    assert "unknown medium none; choose from carphone.mp4" in done.stderr

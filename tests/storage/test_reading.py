@@ -1,5 +1,7 @@
 """Objects of S3 as files: every byte, or an error."""
 
+import errno
+import hashlib
 import random
 import threading
 import time
@@ -14,7 +16,7 @@ import pytest
 from app.errors import Interrupted, PlaceError, StorageError
 from app.files import sha256_of
 from app.storage import RemoteFile, S3Uri, make_client
-from app.video import check_output, open_sink, open_source
+from app.video import Media, Writing, check_output, open_mixing_sink, open_sink, open_source
 from testmedia.films import Film
 from tests.storage.buckets import NAME, Asked, Bucket
 
@@ -182,8 +184,10 @@ def test_a_film_is_the_same_from_both(
         assert check_output(file, tmp_path / f"new-{name}") == check_output(
             path, tmp_path / f"new-{name}"
         )
+        # Encoders with several threads are not always the same to the byte.
+        writing = Writing(threads=1)
         for source in (path, file):
-            with open_sink(source, tmp_path / f"from-{source is file}-{name}") as sink:
+            with open_sink(source, tmp_path / f"from-{source is file}-{name}", writing) as sink:
                 for frame in open_source(source):
                     sink.write(frame, np.zeros((0, 4), np.float32))
                 sink.commit()
@@ -206,3 +210,43 @@ def test_a_fault_under_the_decoder_is_told_as_what_it_is(
         with pytest.raises(StorageError, match="the input: S3 fails: InternalError"):
             list(source)
     assert capfd.readouterr() == ("", ""), "the media library prints what it drops"
+
+
+@pytest.mark.parametrize("index", ["front", "end"])
+def test_all_passes_and_the_hash_read_an_object_once_if_there_is_room_on_the_disk(
+    bucket: Bucket, tmp_path: Path, index: str
+) -> None:
+    """The second pass has three readers: frames, other streams, and packets that are copied."""
+    flags = {"movflags": "+faststart"} if index == "front" else {}
+    film = Film((320, 240), 1000, options={"g": "25"}, sounds=[("aac", "deu")], muxer_options=flags)
+    data = film.write(tmp_path / "a.mp4").read_bytes()
+    block = len(data) // 40
+    bucket.put(PLACE.key, data)
+    with RemoteFile(make_client(), PLACE, "the input", go_on, block, disk=tmp_path) as file:
+        media = Media(file)
+        assert sum(1 for _ in open_source(media)) == 1000
+        assert media.sha256 == hashlib.sha256(data).hexdigest()
+        hidden = np.zeros(1000, bool)
+        hidden[400:430] = True
+        with open_mixing_sink(media, tmp_path / "out.mp4", Writing(), hidden) as sink:
+            for frame in open_source(media).only(sink.stretches):
+                sink.write(frame, np.zeros((0, 4), np.float32))
+            sink.commit()
+    assert len(gets(bucket)) == len(set(gets(bucket))) == -(-len(data) // block)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "out.mp4"]
+
+
+def test_a_full_disk_costs_another_read_and_nothing_else(
+    stored: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr("app.storage.reading.os.pwrite", full)
+    with RemoteFile(make_client(), PLACE, "the input", go_on, BLOCK, disk=tmp_path) as file:
+        for _ in range(2):
+            with file.open("rb") as there:
+                assert there.read() == CONTENT
+        assert file.sha256 == hashlib.sha256(CONTENT).hexdigest()
+    assert len(set(gets(stored))) == 21
+    assert len(gets(stored)) > 21

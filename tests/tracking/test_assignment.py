@@ -1,4 +1,4 @@
-"""The cheapest assignment, beside scipy's, and what is decided without it."""
+"""Optimal assignment, compared with scipy's dense solver."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from app.tracking.assignment import assign, assign_some
+from app.tracking.association import assign, assign_sparse
 
 LIMIT = 1e6
 some_costs = arrays(
@@ -22,7 +22,7 @@ some_costs = arrays(
 
 
 @given(some_costs)
-def test_it_costs_what_scipys_costs_and_pairs_as_many(cost: NDArray[np.float64]) -> None:
+def test_the_result_is_as_cheap_and_as_large_as_scipys(cost: NDArray[np.float64]) -> None:
     pairs = assign(cost, LIMIT)
     rows, columns = linear_sum_assignment(cost)
     best = cost[rows, columns]
@@ -33,25 +33,25 @@ def test_it_costs_what_scipys_costs_and_pairs_as_many(cost: NDArray[np.float64])
 
 
 @given(some_costs)
-def test_nobody_is_paired_twice_or_beyond_the_limit(cost: NDArray[np.float64]) -> None:
+def test_pairs_are_one_to_one_and_below_the_limit(cost: NDArray[np.float64]) -> None:
     pairs = assign(cost, LIMIT)
     assert all(cost[pair] < LIMIT for pair in pairs)
     assert len({i for i, _ in pairs}) == len({j for _, j in pairs}) == len(pairs)
     assert pairs == sorted(pairs)
 
 
-def test_loading_the_command_line_does_not_load_scipy() -> None:
-    """It would take as long as all the rest."""
+def test_importing_the_command_line_does_not_import_scipy() -> None:
+    """Importing scipy takes as long as the rest of the start-up."""
     code = "import sys, app.cli.commands; sys.exit('scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @given(some_costs)
-def test_a_few_possible_pairs_are_assigned_as_in_the_whole_matrix(
+def test_sparse_and_dense_assignment_agree(
     cost: NDArray[np.float64],
 ) -> None:
     some = {(int(i), int(j)): float(cost[i, j]) for i, j in np.argwhere(cost < LIMIT)}
-    pairs, whole = assign_some(some, LIMIT), assign(cost, LIMIT)
+    pairs, whole = assign_sparse(some, LIMIT), assign(cost, LIMIT)
     assert len(pairs) == len(whole)
     assert pairs == sorted(pairs)
     np.testing.assert_allclose(
@@ -59,13 +59,13 @@ def test_a_few_possible_pairs_are_assigned_as_in_the_whole_matrix(
     )
 
 
-def test_many_rows_and_columns_with_few_pairs_take_little_memory() -> None:
-    """A face that is lost again and again for an hour: all pieces hang together."""
+def test_sparse_assignment_of_many_rows_needs_little_memory() -> None:
+    """A face that is lost again and again for an hour: all tracklets are connected."""
     number = 5000
     some = {(n, n + step): 1.0 + step for n in range(number) for step in (0, 1, 2)}
-    assign_some({(0, 0): 1.0, (0, 1): 1.0}, LIMIT)  # loads what it needs
+    assign_sparse({(0, 0): 1.0, (0, 1): 1.0}, LIMIT)  # imports scipy
     tracemalloc.start()
-    pairs = assign_some(some, LIMIT)
+    pairs = assign_sparse(some, LIMIT)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert pairs == [(n, n) for n in range(number)]

@@ -18,7 +18,7 @@ extent = st.integers(4, 600)
 
 @st.composite
 def knots(draw: st.DrawFn, least: int = 1) -> Knots:
-    """Observed frames, rising, with boxes."""
+    """Increasing frames with their boxes."""
     gaps = draw(st.lists(st.integers(1, 14), min_size=least, max_size=8))
     rows = [draw(st.tuples(coordinate, coordinate, extent, extent)) for _ in gaps]
     boxes = np.asarray([(x, y, x + w, y + h) for x, y, w, h in rows], np.float32)
@@ -38,7 +38,7 @@ def holds(outer: Boxes, inner: Boxes, slack: float = 0.0) -> bool:
 
 
 @given(knots())
-def test_there_is_one_box_a_frame_through_what_was_seen(seen: Knots) -> None:
+def test_there_is_one_box_per_frame_through_all_observations(seen: Knots) -> None:
     frames, boxes = seen
     rows = interpolate(frames, boxes)
     assert rows.shape == (frames[-1] - frames[0] + 1, 4)
@@ -47,7 +47,7 @@ def test_there_is_one_box_a_frame_through_what_was_seen(seen: Knots) -> None:
 
 
 @given(knots(least=2))
-def test_nothing_overshoots_its_neighbours(seen: Knots) -> None:
+def test_interpolation_does_not_overshoot(seen: Knots) -> None:
     frames, boxes = seen
     rows, ends = centre_and_size(interpolate(frames, boxes)), centre_and_size(boxes)
     for i in range(len(frames) - 1):
@@ -58,7 +58,7 @@ def test_nothing_overshoots_its_neighbours(seen: Knots) -> None:
 
 
 @given(knots(least=2))
-def test_two_looks_make_boxes_inside_their_hull(seen: Knots) -> None:
+def test_boxes_between_two_observations_stay_in_their_hull(seen: Knots) -> None:
     frames, boxes = seen[0][:2], seen[1][:2]
     rows = interpolate(frames, boxes)
     hull = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])[None]
@@ -66,13 +66,13 @@ def test_two_looks_make_boxes_inside_their_hull(seen: Knots) -> None:
 
 
 @given(knots(least=2), st.integers(-1000, 1000))
-def test_the_same_motion_elsewhere_is_the_same_motion(seen: Knots, shift: int) -> None:
+def test_interpolation_does_not_depend_on_position(seen: Knots, shift: int) -> None:
     frames, boxes = seen
     moved = interpolate(frames, boxes + np.float32(shift)) - np.float32(shift)
     np.testing.assert_allclose(moved, interpolate(frames, boxes), atol=1e-2)
 
 
-def test_even_motion_stays_even() -> None:
+def test_constant_speed_is_kept() -> None:
     frames = np.asarray([0, 3, 10])
     boxes = np.asarray([[n, 2 * n, n + 8, 2 * n + 8] for n in frames], np.float32)
     truth = np.asarray([[n, 2 * n, n + 8, 2 * n + 8] for n in range(11)], np.float32)
@@ -80,7 +80,7 @@ def test_even_motion_stays_even() -> None:
 
 
 @given(knots(), st.floats(0.5, 8))
-def test_smoothing_hides_all_that_was_seen(seen: Knots, sigma: float) -> None:
+def test_smoothed_boxes_contain_the_observed_ones(seen: Knots, sigma: float) -> None:
     frames, boxes = seen
     steady = smooth(frames, boxes, sigma)
     assert steady.dtype == np.float32
@@ -88,7 +88,7 @@ def test_smoothing_hides_all_that_was_seen(seen: Knots, sigma: float) -> None:
 
 
 @given(knots())
-def test_what_is_smoothed_and_filled_in_hides_all_that_was_seen(seen: Knots) -> None:
+def test_smoothed_and_interpolated_boxes_contain_the_observed_ones(seen: Knots) -> None:
     frames, boxes = seen
     rows = interpolate(frames, smooth(frames, boxes))
     assert holds(rows[frames - frames[0]], boxes, slack=1e-2)
@@ -99,12 +99,12 @@ def test_a_face_at_rest_is_not_enlarged() -> None:
     np.testing.assert_allclose(smooth(np.arange(9), boxes), boxes, atol=1e-3)
 
 
-def test_a_face_at_rest_sweeps_nothing() -> None:
+def test_sweeping_a_face_at_rest_changes_nothing() -> None:
     boxes = np.repeat(np.asarray([[10, 20, 50, 70]], np.float32), 9, axis=0)
     np.testing.assert_array_equal(sweep(boxes), boxes)
 
 
-def test_jitter_becomes_less() -> None:
+def test_smoothing_reduces_jitter() -> None:
     jitter = np.random.default_rng(1).normal(0, 1.5, (60, 2)).astype(np.float32)
     boxes = np.hstack([jitter, jitter + 60]).astype(np.float32) + np.float32(100)
     steady = centre_and_size(smooth(np.arange(60), boxes))[:, :2]
@@ -112,13 +112,13 @@ def test_jitter_becomes_less() -> None:
     assert np.abs(np.diff(steady, axis=0)).mean() < 0.7 * before
 
 
-def test_looks_far_apart_do_not_smooth_each_other() -> None:
+def test_observations_far_apart_in_time_are_not_smoothed() -> None:
     boxes = np.asarray([[0, 0, 40, 40], [90, 0, 130, 40]], np.float32)
     np.testing.assert_allclose(smooth(np.asarray([0, 30]), boxes), boxes, atol=1e-3)
 
 
 @given(knots())
-def test_the_way_to_the_neighbours_is_hidden_halfway(seen: Knots) -> None:
+def test_swept_boxes_cover_half_the_path_to_each_neighbour(seen: Knots) -> None:
     boxes = seen[1]
     swept = sweep(boxes)
     assert swept.dtype == np.float32
@@ -129,7 +129,7 @@ def test_the_way_to_the_neighbours_is_hidden_halfway(seen: Knots) -> None:
 
 
 @given(knots(), st.integers(0, 12), st.integers(0, 20), st.integers(0, 20))
-def test_padding_stays_in_the_shot_and_holds_the_outermost_boxes(
+def test_padding_stays_in_its_limits_and_contains_the_outermost_boxes(
     seen: Knots, frames: int, before: int, after: int
 ) -> None:
     boxes = seen[1]
@@ -145,7 +145,7 @@ def test_padding_stays_in_the_shot_and_holds_the_outermost_boxes(
 
 @settings(deadline=None)
 @given(st.integers(2, 8), st.integers(-9, 9), st.integers(-9, 9), st.integers(1, 6))
-def test_padding_hides_a_face_that_goes_on_as_it_went(
+def test_padding_covers_a_face_that_keeps_its_speed(
     count: int, across: int, down: int, frames: int
 ) -> None:
     assume(across or down)
@@ -166,7 +166,7 @@ def test_a_track_as_long_as_its_shot_is_not_padded(frames: int) -> None:
 
 @given(knots(least=2))
 def test_smoothing_is_the_gaussian_mean_of_all_observations(seen: Knots) -> None:
-    """Those far away in time are left out of the sum, as they weigh nothing."""
+    """Leaving out distant observations, which have no weight, makes no difference."""
     frames, boxes = seen
     states = centre_and_size(boxes)
     states[:, 2:] = np.log(states[:, 2:])
@@ -179,7 +179,7 @@ def test_smoothing_is_the_gaussian_mean_of_all_observations(seen: Knots) -> None
     np.testing.assert_allclose(steady[:, 2:], np.maximum(high, boxes[:, 2:]), atol=1e-2)
 
 
-def test_a_face_that_is_there_for_hours_takes_little_memory() -> None:
+def test_smoothing_a_track_of_hours_needs_little_memory() -> None:
     number = 50_000
     frames = np.arange(number) * 3
     boxes = np.repeat(np.asarray([[10, 10, 50, 60]], np.float32), number, axis=0)

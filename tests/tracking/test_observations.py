@@ -1,11 +1,11 @@
-"""Observations, and where a trail is expected to go on."""
+"""Observations, and the predictions of tracklets."""
 
 import numpy as np
 import pytest
 
-from app.tracking.observations import Trail, boxes_of, observe
+from app.tracking.observations import Tracklet, boxes_of, observe
 from app.types import Boxes, Faces
-from tests.scripted_faces import trail
+from tests.scripted_faces import tracklet
 
 
 def middle(box: Boxes) -> float:
@@ -20,39 +20,39 @@ def test_faces_become_observations_in_order() -> None:
     np.testing.assert_array_equal(boxes_of(seen), boxes)
 
 
-def test_no_observations_have_boxes_of_the_right_shape() -> None:
+def test_boxes_of_no_observations_have_the_right_shape() -> None:
     assert boxes_of([]).shape == (0, 4)
 
 
-def test_equal_observations_are_not_the_same() -> None:
-    a, b = trail((0, 5, 5, 10)).observations[0], trail((0, 5, 5, 10)).observations[0]
+def test_observations_are_compared_by_identity() -> None:
+    a, b = tracklet((0, 5, 5, 10)).observations[0], tracklet((0, 5, 5, 10)).observations[0]
     assert len({a, b}) == 2
 
 
-def test_a_trail_knows_its_frames_and_best_score() -> None:
-    one, other = trail((3, 0, 0, 9), score=0.5), trail((8, 0, 0, 9), score=0.7)
-    both = Trail(one.observations + other.observations)
+def test_a_tracklet_has_first_and_last_frame_and_best_score() -> None:
+    one, other = tracklet((3, 0, 0, 9), score=0.5), tracklet((8, 0, 0, 9), score=0.7)
+    both = Tracklet(one.observations + other.observations)
     assert (both.first, both.last, both.score) == (3, 8, 0.7)
 
 
-def test_a_face_seen_once_is_expected_where_it_was() -> None:
-    assert middle(trail((0, 50, 50, 20)).predicted(9)) == 50
+def test_a_single_observation_predicts_its_own_box() -> None:
+    assert middle(tracklet((0, 50, 50, 20)).predict(9)) == 50
 
 
 @pytest.mark.parametrize(("frame", "x"), [(4, 52), (6, 54), (12, 60)])
-def test_a_face_is_expected_to_keep_half_of_its_speed(frame: int, x: float) -> None:
-    assert middle(trail((0, 46, 50, 20), (2, 50, 50, 20)).predicted(frame)) == x
+def test_a_prediction_keeps_half_the_speed(frame: int, x: float) -> None:
+    assert middle(tracklet((0, 46, 50, 20), (2, 50, 50, 20)).predict(frame)) == x
 
 
-def test_a_prediction_goes_no_further_than_one_face() -> None:
-    fast = trail((0, 0, 50, 20), (1, 15, 50, 20))
-    assert middle(fast.predicted(100)) == 35
+def test_a_prediction_moves_by_one_face_at_most() -> None:
+    fast = tracklet((0, 0, 50, 20), (1, 15, 50, 20))
+    assert middle(fast.predict(100)) == 35
 
 
 def test_a_prediction_keeps_the_size() -> None:
-    box = trail((0, 50, 50, 20), (2, 50, 50, 30)).predicted(6)
+    box = tracklet((0, 50, 50, 20), (2, 50, 50, 30)).predict(6)
     assert (box[2] - box[0], box[3] - box[1]) == (30, 30)
 
 
-def test_looks_long_ago_say_nothing_of_the_speed() -> None:
-    assert middle(trail((0, 0, 50, 20), (13, 13, 50, 20)).predicted(20)) == 13
+def test_distant_observations_give_no_speed() -> None:
+    assert middle(tracklet((0, 0, 50, 20), (13, 13, 50, 20)).predict(20)) == 13

@@ -206,13 +206,13 @@ def _black(path: Path, frames: int, rate: int, codec: str = "libx264") -> bytes:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_the_line_of_the_readme_does_it_all(service: Running, clip: Clips, tmp_path: Path) -> None:
     line = re.search(
-        r"^curl (localhost:8080/invocations .*)$", README.read_text("utf-8"), re.MULTILINE
+        r"^curl (.*localhost:8080/invocations .*)$", README.read_text("utf-8"), re.MULTILINE
     )
     assert line is not None
     shutil.copy(clip("calm").path, tmp_path / "interview.mp4")
     shutil.copy(fetch("obama2.jpg"), tmp_path / "alice.jpg")
     arguments = line[1].replace("localhost:8080", f"127.0.0.1:{service.port}").split()
-    subprocess.run(["curl", "--silent", "--fail", *arguments], cwd=tmp_path, check=True, timeout=60)
+    subprocess.run(["curl", "--silent", *arguments], cwd=tmp_path, check=True, timeout=60)
     assert _frames((tmp_path / "hidden.mp4").read_bytes(), tmp_path / "copy.mp4") == 60
 
 

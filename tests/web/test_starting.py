@@ -79,7 +79,7 @@ def _packs(folder: Path, content: bytes | None) -> Path:
         ("missing", "weights are missing; run: face-blur models fetch open"),
         ("damaged", "weights are damaged; run: face-blur models fetch open"),
         ("alice", "photo 1 of people: no face found"),
-        ("no gpu", "a GPU was asked for, but onnxruntime-gpu is not installed"),
+        ("no gpu", "a GPU was requested, but onnxruntime-gpu is not installed"),
     ],
 )
 def test_what_cannot_be_loaded(tmp_path: Path, fault: str, message: str) -> None:

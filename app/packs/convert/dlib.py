@@ -1,13 +1,16 @@
-"""dlib's face recognition ResNet, read from its .dat file and written as ONNX.
+"""dlib's face recognition ResNet, converted from its .dat file to ONNX.
 
-The file (CC0, https://github.com/davisking/dlib-models) is a dlib serialisation, from input to
-output. Two things of it matter. Integers: a control byte whose low four bits are the number of
-little-endian bytes that follow and whose top bit is the sign. Tensors: version 2, samples,
-channels, rows, columns, then raw little-endian float32; they follow the name of their layer.
-``con_4`` holds the kernels and then the biases of a convolution, ``affine_`` the scales and then
-the shifts of its channels, ``fc_2`` (after outputs and inputs) a matrix.
+The file (CC0, https://github.com/davisking/dlib-models) is a dlib serialisation of the layers, from
+input to output. Two encodings matter here:
 
-Layers as in dlib's own example ``dnn_face_recognition_ex.cpp``, described in its words by
+- An integer is a control byte, whose low four bits are the number of bytes that follow and whose
+  top bit is the sign, and then the bytes in little-endian order.
+- A tensor is the version 2, the numbers of samples, channels, rows and columns, and then
+  little-endian float32 values. It follows the name of its layer: ``con_4`` has the kernels and then
+  the biases of a convolution, ``affine_`` the scales and then the shifts of its channels, and
+  ``fc_2`` (after the numbers of outputs and inputs) a matrix.
+
+The layers are those of dlib's example ``dnn_face_recognition_ex.cpp``, described in
 http://blog.dlib.net/2017/02/high-quality-face-recognition-with-deep.html.
 """
 
@@ -20,15 +23,16 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from app.errors import PackError
-from app.networks.onnx_graph import GraphWriter
+from app.networks.onnx_graph import GraphWriter, serialise
+from app.packs.convert import ConverterInput
 
 CHIP = 150
-"""Side of the input in pixels."""
+"""Side of the input chip in pixels."""
 DIMENSION = 128
 MEAN = (122.782, 117.001, 104.298)
-"""Mean RGB that dlib's input layer subtracts before it divides by 256."""
+"""The mean RGB that dlib's input layer subtracts before it divides by 256."""
 BLOCKS = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1, True))
-"""Residual stages: channels, blocks, and whether the first block halves the picture."""
+"""Residual stages: channels, blocks, and whether the first block halves the resolution."""
 _CONVOLUTION, _AFFINE, _MATRIX = b"\x05con_4", b"\x07affine_", b"\x04fc_2"
 
 _Array = NDArray[np.float64]
@@ -42,13 +46,18 @@ class Layer:
     bias: _Array
 
 
-def convert(data: bytes) -> onnx.ModelProto:
-    """The network: ``chips`` (n, 150, 150, 3) uint8 RGB in, ``embeddings`` (n, 128) out.
+def convert_file(given: ConverterInput) -> bytes:
+    """Return the file of the converted network; see ``convert``."""
+    return serialise(convert(given.data))
 
-    Embeddings are as dlib gives them, not of unit length.
+
+def convert(data: bytes) -> onnx.ModelProto:
+    """Convert to a network from ``chips`` (n, 150, 150, 3) uint8 RGB to ``embeddings`` (n, 128).
+
+    As in dlib, the embeddings are not of unit length.
 
     Raises:
-        PackError: ``data`` is not that network.
+        PackError: ``data`` is not the published network.
     """
     try:
         tensors = _tensors(data)
@@ -61,14 +70,14 @@ def convert(data: bytes) -> onnx.ModelProto:
 
 
 def _integer(data: bytes, at: int) -> tuple[int, int]:
-    """An integer at ``at``, and the place behind it."""
+    """Return the integer at offset ``at``, and the offset after it."""
     end = at + 1 + (data[at] & 0x0F)
     value = int.from_bytes(data[at + 1 : end], "little")
     return (-value if data[at] & 0x80 else value), end
 
 
 def _tensor(data: bytes, at: int) -> tuple[_Array, int]:
-    """A flat tensor at ``at``, and the place behind it."""
+    """Return the tensor at offset ``at``, flat, and the offset after it."""
     fields = []
     for _ in range(5):
         value, at = _integer(data, at)
@@ -81,24 +90,24 @@ def _tensor(data: bytes, at: int) -> tuple[_Array, int]:
 
 
 def _tensors(data: bytes) -> list[_Array]:
-    """Every tensor of the file, in its order: convolution, affine, ..., matrix."""
+    """Return every tensor in the order of the file: convolution, affine, ..., matrix."""
     found: list[_Array] = []
     at = 0
     while True:
         name = _AFFINE if len(found) % 2 else _CONVOLUTION
-        place = data.find(name, at)
-        if place < 0:
+        start = data.find(name, at)
+        if start < 0:
             break
-        values, at = _tensor(data, place + len(name))
+        values, at = _tensor(data, start + len(name))
         found.append(values)
-    place = data.index(_MATRIX, at) + len(_MATRIX)
+    at = data.index(_MATRIX, at) + len(_MATRIX)
     for _ in range(2):
-        _, place = _integer(data, place)
-    return [*found, _tensor(data, place)[0]]
+        _, at = _integer(data, at)
+    return [*found, _tensor(data, at)[0]]
 
 
 def _layers(pairs: list[tuple[_Array, _Array]]) -> list[Layer]:
-    """Convolutions with their affine layers folded in; the first also takes the input scaling."""
+    """Fold affine layers into their convolutions, and the scaling of the input into the first."""
     layers: list[Layer] = []
     channels = 3
     for values, affine in pairs:
@@ -107,10 +116,10 @@ def _layers(pairs: list[tuple[_Array, _Array]]) -> list[Layer]:
         side = 7 if not layers else 3
         kernel = values[:-count].reshape(count, channels, side, side) * gain[:, None, None, None]
         bias = values[-count:] * gain + shift
-        if not layers:  # it has no padding, so (x - mean) / 256 is part of it
+        if not layers:  # it has no padding, so (x - mean) / 256 can be folded in
             kernel = kernel / 256
             products = (kernel * np.reshape(MEAN, (1, 3, 1, 1))).reshape(count, -1)
-            # exactly rounded: the order in which numpy adds depends on the CPU
+            # Exactly rounded: the order in which NumPy adds depends on the CPU.
             bias = bias - np.array([math.fsum(row) for row in products])
         layers.append(Layer(kernel, bias))
         channels = count
@@ -157,7 +166,7 @@ def _network(layers: list[Layer], matrix: _Array) -> onnx.ModelProto:
 def _convolve(
     writer: GraphWriter, numbered: tuple[int, Layer], source: str, name: str, stride: int
 ) -> str:
-    """As dlib: strided convolutions have no padding, the others keep the size."""
+    """Write a convolution. As in dlib, only those with stride 1 are padded, to keep the size."""
     index, layer = numbered
     side = layer.kernel.shape[-1]
     values = [
@@ -178,7 +187,7 @@ def _convolve(
 def _halve(
     writer: GraphWriter, prefix: str, names: tuple[str, str], side: int, new_channels: int
 ) -> tuple[str, str, int]:
-    """The halved skip and the branch, both padded with zeros to the larger of their shapes."""
+    """Halve the skip connection, and pad it and the branch with zeros to the same shape."""
     skip, branch = names
     branch_side, skip_side = (side - 3) // 2 + 1, side // 2
     writer.node("AveragePool", [skip], f"{prefix}.skip", kernel_shape=[2, 2], strides=[2, 2])
@@ -188,7 +197,7 @@ def _halve(
 
 
 def _pad(writer: GraphWriter, name: str, channels: int, pixels: int) -> str:
-    """``name`` with channels of zeros behind its own, and zeros at its right and bottom."""
+    """Append channels of zeros, and zeros at the right and at the bottom."""
     if not channels and not pixels:
         return name
     amounts = np.array([0, 0, 0, 0, 0, channels, pixels, pixels], np.int64)

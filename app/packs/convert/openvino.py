@@ -1,12 +1,12 @@
-"""OpenVINO's intermediate representation (IR) of a recogniser, written as ONNX.
+"""A recogniser in OpenVINO's intermediate representation (IR), converted to ONNX.
 
-An IR is two files: XML lists layers and the edges between their ports, and a binary file holds the
-constants at the offsets that the XML names. Format:
+An IR is two files. The XML file lists the layers and the edges between their ports; the binary file
+has the constants, at offsets that the XML file states. Format:
 https://docs.openvino.ai/2023.3/openvino_ir.html; layers:
 https://docs.openvino.ai/2023.3/openvino_docs_ops_opset1.html.
 
-Only the kinds of layers of ``face-reidentification-retail-0095`` are known; anything else is an
-error. Weights are half floats there; as single floats they have the same values.
+Only the layers of ``face-reidentification-retail-0095`` are supported. Its weights are half floats;
+they become single floats with the same values.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,17 +20,18 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from app.errors import PackError
-from app.networks.onnx_graph import GraphWriter
+from app.networks.onnx_graph import GraphWriter, serialise
+from app.packs.convert import ConverterInput
 
 _Array = NDArray[np.float32]
 _TYPES = {"f16": "<f2", "f32": "<f4"}
 _ELEMENTWISE = {"Add": "Add", "Multiply": "Mul", "Sigmoid": "Sigmoid"}
-"""Layers without attributes, and the ONNX operators that do the same."""
+"""Layers without attributes, and the equivalent ONNX operators."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """A layer: its ``data`` attributes, and the ids of the layers that its inputs come from."""
+    """A layer: its ``data`` attributes, and the ids of the layers that feed its inputs."""
 
     id: str
     kind: str
@@ -38,14 +39,19 @@ class _Layer:
     inputs: tuple[str, ...]
 
 
-def convert(xml: bytes, weights: bytes) -> onnx.ModelProto:
-    """The network: ``chips`` (n, h, w, 3) uint8 RGB in, ``embeddings`` (n, dimension) out.
+def convert_file(given: ConverterInput) -> bytes:
+    """Return the file of the converted network; see ``convert``."""
+    return serialise(convert(given.data, given.companion))
 
-    The IR takes one BGR image (1, 3, h, w) of 0..255; the batch becomes free, and the order of the
-    channels is turned inside the graph. Embeddings are not of unit length.
+
+def convert(xml: bytes, weights: bytes) -> onnx.ModelProto:
+    """Convert to a network from ``chips`` (n, h, w, 3) uint8 RGB to ``embeddings`` (n, dimension).
+
+    The IR takes one BGR image (1, 3, h, w) in 0..255. In the result the batch is free, and the
+    graph reverses the channels. Embeddings are not of unit length.
 
     Raises:
-        PackError: it is not such an IR, or has layers that are not known here.
+        PackError: the files are not an IR of a recogniser, or have unsupported layers.
     """
     try:
         return _Conversion(_layers(xml), weights).model()
@@ -54,8 +60,8 @@ def convert(xml: bytes, weights: bytes) -> onnx.ModelProto:
 
 
 def _layers(xml: bytes) -> list[_Layer]:
-    """The layers of an IR in their order, in which inputs come first."""
-    root = ET.fromstring(xml)  # noqa: S314 - the file's hash was checked: nobody else wrote it
+    """Return the layers in the order of the file, in which inputs come first."""
+    root = ET.fromstring(xml)  # noqa: S314 - its hash was checked
     sources: dict[str, dict[int, str]] = {}
     for edge in root.iterfind("edges/edge"):
         ports = sources.setdefault(edge.attrib["to-layer"], {})
@@ -74,7 +80,7 @@ def _layers(xml: bytes) -> list[_Layer]:
 
 
 class _Conversion:
-    """One IR on its way into an ONNX graph."""
+    """The conversion of one IR."""
 
     def __init__(self, layers: list[_Layer], weights: bytes) -> None:
         self._layers = layers
@@ -83,7 +89,7 @@ class _Conversion:
         self._constants: dict[str, _Array] = {}
         self._names: dict[str, str] = {}
         self._shape, self._dimension = (0, 0), 0
-        self._known: dict[str, Callable[[_Layer], None]] = {
+        self._writers: dict[str, Callable[[_Layer], None]] = {
             "Parameter": self._parameter,
             "Const": self._const,
             "Convert": self._convert,
@@ -97,9 +103,9 @@ class _Conversion:
 
     def model(self) -> onnx.ModelProto:
         for layer in self._layers:
-            if layer.kind not in self._known:
+            if layer.kind not in self._writers:
                 raise ValueError(f"layer {layer.id} is a {layer.kind}")
-            self._known[layer.kind](layer)
+            self._writers[layer.kind](layer)
         height, width = self._shape
         return self._writer.model(
             "reidentification",
@@ -126,11 +132,11 @@ class _Conversion:
         self._constants[layer.id] = values.reshape(shape).astype(np.float32)
 
     def _convert(self, layer: _Layer) -> None:
-        """Constants are read as single floats already."""
+        """Do nothing: constants are read as single floats already."""
         self._constants[layer.id] = self._constants[layer.inputs[0]]
 
     def _named(self, source: str) -> str:
-        """The name of a layer's output; a constant is stored under the name of its layer."""
+        """Return the name of a layer's output, writing it first if it is a constant."""
         if source in self._constants:
             return self._writer.constant(f"constant{source}", self._constants[source])
         return self._names[source]
@@ -141,7 +147,7 @@ class _Conversion:
         self._names[layer.id] = self._writer.node(kind, inputs, f"layer{layer.id}")
 
     def _prelu(self, layer: _Layer) -> None:
-        """One slope for all channels is a leaky ReLU, which ONNX Runtime fuses well."""
+        """Write a LeakyRelu, which ONNX Runtime fuses well: all channels share one slope."""
         source, slopes = layer.inputs
         (slope,) = self._constants[slopes].ravel().tolist()
         self._names[layer.id] = self._writer.node(
@@ -167,7 +173,7 @@ class _Conversion:
 
     def _pool(self, layer: _Layer) -> None:
         if layer.data["rounding_type"] != "floor" or any(_window(layer)["pads"]):
-            raise ValueError(f"layer {layer.id} pools in a way that is not known here")
+            raise ValueError(f"layer {layer.id} has an unsupported kind of pooling")
         self._names[layer.id] = self._writer.node(
             "AveragePool",
             [self._names[layer.inputs[0]]],
@@ -183,7 +189,7 @@ class _Conversion:
         self._writer.node("Flatten", [self._names[source]], "embeddings")
 
     def _last_kernel(self, source: str) -> _Array:
-        """The kernel of the convolution that a layer comes from."""
+        """Return the kernel of the nearest convolution before a layer."""
         by_id = {layer.id: layer for layer in self._layers}
         while by_id[source].kind not in {"Convolution", "GroupConvolution"}:
             source = by_id[source].inputs[0]
@@ -191,15 +197,15 @@ class _Conversion:
 
 
 def _window(layer: _Layer) -> dict[str, Any]:
-    """Strides and pads of a convolution or a pool."""
+    """Return the strides and pads of a convolution or a pool."""
     if layer.data["auto_pad"] != "explicit":
-        raise ValueError(f"layer {layer.id} has automatic pads")
+        raise ValueError(f"layer {layer.id} has automatic padding")
     pads = _numbers(layer.data["pads_begin"]) + _numbers(layer.data["pads_end"])
     return {"strides": _numbers(layer.data["strides"]), "pads": pads}
 
 
 def _numbers(text: str) -> list[int]:
-    """Whole numbers between commas.
+    """Parse whole numbers separated by commas.
 
     >>> _numbers("1, 3")
     [1, 3]

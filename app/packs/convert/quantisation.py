@@ -1,62 +1,26 @@
 """Static quantisation to 8 bits: uint8 activations, int8 weights per output channel.
 
-Written here rather than taken from a toolkit because the result must be the same bytes on every
-machine and version, and because the ranges of the activations come from a file, not from a run.
-The scheme is that of the ONNX QDQ format (QuantizeLinear / DequantizeLinear around each operator):
+This is not taken from a toolkit, because the result must have the same bytes on every machine and
+with every version, and because the ranges of the activations come from a file, not from a run. The
+scheme is the ONNX QDQ format (QuantizeLinear and DequantizeLinear around each operator):
 ``real = (stored - zero) * scale``.
 """
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from app.errors import PackError
-from app.networks.onnx_graph import GraphWriter, attributes, constants
+from app.networks.onnx_graph import GraphWriter, attributes, constants, serialise
+from app.packs.convert import ConverterInput, Ranges, centerface
+from app.packs.convert.weight_equalisation import equalise
 
-KEEP_FLOAT = frozenset({"365", "maps"})
-"""CenterFace: the first activation and the heads lose faces and precision in 8 bits."""
-Ranges = Mapping[str, tuple[float, float]]
-"""Smallest and largest value of each activation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """What was measured on pictures: ``octaves`` for ``equalise``, then ``ranges``."""
-
-    ranges: Ranges
-    octaves: Mapping[str, str]
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Read what ``to_json`` wrote.
-
-        Raises:
-            ValueError: it is something else.
-        """
-        table = json.loads(text)
-        try:
-            ranges = {
-                name: (float(low), float(high)) for name, (low, high) in table["ranges"].items()
-            }
-            return cls(ranges, {name: str(digits) for name, digits in table["octaves"].items()})
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"expected tables of ranges and octaves: {error!r}") from error
-
-    def to_json(self) -> str:
-        """As text, one activation per line."""
-        tables = (
-            (key, ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in table.items()))
-            for key, table in (("octaves", self.octaves), ("ranges", self.ranges))
-        )
-        return "{\n" + ",\n".join(f'"{key}": {{\n{lines}\n}}' for key, lines in tables) + "\n}\n"
-
-
-NO_CALIBRATION = Calibration({}, {})
+CENTERFACE_FLOAT: Final = frozenset({"365", "maps"})
+"""Activations of CenterFace that stay in float32. With 8 bits in the first activation or in the
+heads, faces are missed and boxes are less precise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +31,14 @@ class Scale:
     zero: int
 
 
-def observed(model: ModelProto, keep_float: frozenset[str] = frozenset()) -> list[str]:
-    """The activations whose ranges ``quantise`` needs: one for each place that is rounded."""
+def convert_centerface(given: ConverterInput) -> bytes:
+    """Return the file of CenterFace, rewritten, equalised and quantised."""
+    model = equalise(centerface.convert(given.data), given.calibration.octaves)
+    return serialise(quantise(model, given.calibration.ranges, CENTERFACE_FLOAT))
+
+
+def quantised_activations(model: ModelProto, keep_float: frozenset[str] = frozenset()) -> list[str]:
+    """Return the activations whose ranges ``quantise`` needs, in order."""
     followers = _relu_of(model)
     names = [
         followers.get(node.output[0], node.output[0])
@@ -81,13 +51,13 @@ def observed(model: ModelProto, keep_float: frozenset[str] = frozenset()) -> lis
 def quantise(
     model: ModelProto, ranges: Ranges, keep_float: frozenset[str] = frozenset()
 ) -> ModelProto:
-    """The model with every activation rounded to 8 bits, except those of ``keep_float``.
+    """Quantise every activation to 8 bits, except those in ``keep_float``.
 
-    A convolution between two rounded activations gets an int8 kernel; every other one stays as it
-    is. ``pixels``, the cast input, is 8 bits already and loses nothing.
+    A convolution between two quantised activations gets an int8 kernel; the others stay the same.
+    ``pixels``, the cast input, has 8 bits already and loses nothing.
 
     Raises:
-        PackError: a range is missing.
+        PackError: the range of an activation is missing.
     """
     quantiser = _Quantiser(model, ranges, keep_float)
     for node in model.graph.node:
@@ -101,7 +71,7 @@ def quantise(
 
 
 class _Quantiser:
-    """Writes one node after the other; knows which activations are stored in 8 bits by then."""
+    """Writes node after node, and keeps track of the activations that are in 8 bits."""
 
     def __init__(self, model: ModelProto, ranges: Ranges, keep_float: frozenset[str]) -> None:
         self.writer = GraphWriter()
@@ -130,7 +100,7 @@ class _Quantiser:
         self._round(node)
 
     def _round(self, node: NodeProto) -> None:
-        """Store the output of ``node`` in 8 bits, where it is final: after its ReLU, if any."""
+        """Store the output of ``node`` in 8 bits, unless a ReLU follows it."""
         output = node.output[0]
         if node.op_type == "DepthToSpace":
             self._scales[output] = self._scales[node.input[0]]
@@ -155,11 +125,11 @@ class _Quantiser:
         ]
 
     def _convolution(self, node: NodeProto, source: str) -> None:
-        """A convolution over an int8 kernel and an int32 bias, both scaled per output channel."""
+        """Write a convolution with int8 kernel and int32 bias, both scaled per output channel."""
         kernel, bias = (self._weights[name].astype(np.float64) for name in node.input[1:])
         input_step = float(self._scales[node.input[0]].step)
         peak = np.abs(kernel).reshape(len(kernel), -1).max(axis=1)
-        # a step that is too small would let the int32 bias overflow
+        # With a smaller step the int32 bias would overflow.
         floor = np.abs(bias) / (input_step * 2**30)
         step = np.maximum(np.maximum(peak / 127, floor), 1e-12).astype(np.float32)
         stored = np.rint(kernel / step.astype(np.float64)[:, None, None, None])
@@ -183,7 +153,7 @@ class _Quantiser:
 
 
 def _relu_of(model: ModelProto) -> dict[str, str]:
-    """Which activations go into a ReLU and nowhere else, and what it gives."""
+    """Map each activation that is used by a ReLU only to the output of that ReLU."""
     uses: dict[str, list[NodeProto]] = {}
     for node in model.graph.node:
         for name in node.input:
@@ -196,9 +166,9 @@ def _relu_of(model: ModelProto) -> dict[str, str]:
 
 
 def _scale(ranges: Ranges, name: str) -> Scale:
-    """Scale and zero point that put a range, and zero, into 0..255."""
+    """Return the scale and zero point that map a range, including 0, to 0..255."""
     if name not in ranges:
-        raise PackError(f"no calibrated range for {name}: run bench/calibrate_detector.py")
+        raise PackError(f"no calibrated range for {name}; run bench/calibrate_detector.py")
     low, high = min(0.0, ranges[name][0]), max(0.0, ranges[name][1])
     step = np.float32(max(high - low, 1e-6) / 255)
     return Scale(step, int(np.clip(np.rint(-low / float(step)), 0, 255)))

@@ -36,11 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with stoppable():
             # Not before: an interruption while libraries are loaded is one like any other.
-            from app.cli.parser import make_parser  # noqa: PLC0415
+            from app.cli.parser import make_parser
 
             parsed = make_parser().parse_args(arguments)
             # Help and wrong options need not wait for the libraries of models and media.
-            from app.cli.commands import run  # noqa: PLC0415
+            from app.cli.commands import run
 
             run(parsed)
     except KeyboardInterrupt:

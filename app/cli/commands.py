@@ -87,7 +87,7 @@ def _people(args: Namespace) -> None:
 
 def _models(args: Namespace) -> None:
     # Conversion of weights needs libraries that are slow to load; other commands do without them.
-    from app.cli.weights import list_packs, prepare  # noqa: PLC0415
+    from app.cli.weights import list_packs, prepare
 
     settings = _settings(args, blur=None)
     root = settings.models_root

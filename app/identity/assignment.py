@@ -63,8 +63,8 @@ def _groups(
     if not conflicts:
         return [(list(pairs), [])]
     # Importing scipy takes as long as the rest of the start-up; often there are no conflicts.
-    from scipy.sparse import coo_array  # noqa: PLC0415
-    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
     one, other = np.asarray(conflicts).T
     graph = coo_array((np.ones(len(one)), (one, other)), (len(pairs), len(pairs)))
@@ -85,7 +85,7 @@ def _solve(gains: NDArray[np.float64], conflicts: Sequence[Conflict]) -> NDArray
     if len(conflicts) == len(gains) * (len(gains) - 1) // 2:
         # Every pair excludes every other one.
         return np.asarray(np.arange(len(gains)) == gains.argmax())
-    from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415 - see ``_groups``
+    from scipy.optimize import Bounds, LinearConstraint, milp
 
     rows = np.zeros((len(conflicts), len(gains)))
     for row, conflict in zip(rows, conflicts, strict=True):

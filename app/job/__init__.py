@@ -54,7 +54,7 @@ def _run(places: Folders) -> tuple[int, str]:
     try:
         with stoppable() as stop:
             # Not before: an interruption while libraries are loaded is one like any other.
-            from app.job.run import run  # noqa: PLC0415
+            from app.job.run import run
 
             summary = run(places, stop)
     except KeyboardInterrupt:

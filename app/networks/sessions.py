@@ -96,7 +96,7 @@ def open_session(
     """
     # From version 1.29 on, ONNX Runtime sends telemetry unless this is set before it is imported.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime  # noqa: PLC0415
+    import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or available_cpus()
@@ -136,7 +136,7 @@ def _open_on_gpu(
     Raises:
         DeviceError: no GPU can be used.
     """
-    import onnxruntime  # noqa: PLC0415 - see open_session
+    import onnxruntime
 
     if CUDA not in onnxruntime.get_available_providers():
         raise DeviceError(

@@ -83,7 +83,7 @@ class Pack:
             PackError: the pack has no recogniser.
         """
         self.part("recogniser")
-        assert self.identity is not None  # noqa: S101 - checked in Description
+        assert self.identity is not None
         return self.identity
 
     @property

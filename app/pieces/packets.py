@@ -97,7 +97,7 @@ def read_packets(media: Media) -> Packets:
         matrix = display_matrix(first)
     with open_main_video(media) as (container, stream):
         pts, hidden, entries = _read_packets(container, stream, media)
-        assert first.pts is not None  # noqa: S101 - _decode_first checks it
+        assert first.pts is not None
         early = pts < first.pts
         shown = ~hidden & ~early
         return Packets(

@@ -4,8 +4,7 @@ Frames count from 0 in presentation order, shots are ``[first, end)``, boxes are
 upright picture and may overhang it. Embeddings are never part of it: they are biometric data.
 """
 
-from app.plan.commit import committed_together
-from app.plan.reading import read_plan
+from app.plan.files import committed_together, read_plan, write_plan
 from app.plan.records import (
     VERSION,
     Decision,
@@ -17,7 +16,6 @@ from app.plan.records import (
     Rows,
     SourceRecord,
 )
-from app.plan.writing import write_plan
 
 __all__ = [
     "VERSION",

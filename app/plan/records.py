@@ -178,7 +178,7 @@ class Plan:
                 names the place of the error.
         """
         # The reader needs this class.
-        from app.plan.reading import read_plan  # noqa: PLC0415
+        from app.plan.files import read_plan
 
         return read_plan(Path(path))
 
@@ -189,7 +189,7 @@ class Plan:
             OutputError: the file cannot be written there.
             DiskFull: there is no space for it.
         """
-        from app.plan.writing import write_plan  # noqa: PLC0415
+        from app.plan.files import write_plan
 
         write_plan(self, Path(path))
 

@@ -34,8 +34,8 @@ def make_client(read_seconds: float = READ_SECONDS) -> "S3Client":
         PlaceError: what the environment says cannot be used.
     """
     # Slow to import, and needed by few.
-    import boto3  # noqa: PLC0415
-    from botocore.config import Config  # noqa: PLC0415
+    import boto3
+    from botocore.config import Config
 
     config = Config(
         connect_timeout=CONNECT_SECONDS,
@@ -57,8 +57,8 @@ def translated(label: str) -> Iterator[None]:
         StorageError: S3 fails, or is out of reach.
         DiskFull: there is no room for what it gives.
     """
-    from boto3.exceptions import Boto3Error  # noqa: PLC0415
-    from botocore import exceptions  # noqa: PLC0415
+    from boto3.exceptions import Boto3Error
+    from botocore import exceptions
 
     try:
         yield
@@ -83,7 +83,7 @@ def translated(label: str) -> Iterator[None]:
 
 def status_of(error: BaseException) -> int:
     """The status with which S3 refused what became an error of ours; 0 where it did not."""
-    from botocore.exceptions import ClientError  # noqa: PLC0415
+    from botocore.exceptions import ClientError
 
     cause = error.__cause__
     if not isinstance(cause, ClientError):

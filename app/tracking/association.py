@@ -97,7 +97,7 @@ def assign(cost: NDArray[Any], limit: float) -> list[Pair]:
     if (possible.sum(axis=0) <= 1).all() and (possible.sum(axis=1) <= 1).all():
         return [(int(i), int(j)) for i, j in np.argwhere(possible)]
     # Importing scipy takes as long as the rest of the start-up; most frames do not need it.
-    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415
+    from scipy.optimize import linear_sum_assignment
 
     rows, columns = linear_sum_assignment(cost)
     pairs = zip(rows.tolist(), columns.tolist(), strict=True)
@@ -120,8 +120,8 @@ def assign_sparse(costs: Mapping[Pair, float], limit: float) -> list[Pair]:
     columns, column = np.unique([j for _, j in pairs], return_inverse=True)
     if len(rows) == len(columns) == len(pairs):
         return pairs
-    from scipy.sparse import coo_array  # noqa: PLC0415 - see ``assign``
-    from scipy.sparse.csgraph import min_weight_full_bipartite_matching  # noqa: PLC0415
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
     weight = np.array([costs[pair] for pair in pairs])
     unmatched = np.arange(len(rows))

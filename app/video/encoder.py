@@ -82,7 +82,7 @@ def add_encoder(
     _silence(encoding.encoder)
     options = encoder_options(encoding.encoder, quality, picture)
     stream = output.add_stream(encoding.encoder, rate, options)
-    assert isinstance(stream, VideoStream)  # noqa: S101 - the table names video encoders
+    assert isinstance(stream, VideoStream)
     context = stream.codec_context
     context.width, context.height = picture.width, picture.height
     context.pix_fmt = encoding.pixel_format

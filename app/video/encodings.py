@@ -157,7 +157,7 @@ def _nvenc_encoding(encoding: Encoding, video: VideoStream) -> Encoding | None:
 def can_encode(encoding: Encoding) -> bool:
     """Whether an encoder can be opened; NVENC needs a GPU with a driver and a free session."""
     context = CodecContext.create(encoding.encoder, "w")
-    assert isinstance(context, VideoCodecContext)  # noqa: S101 - the tables name video encoders
+    assert isinstance(context, VideoCodecContext)
     context.width = context.height = 2 * _MIN_NVENC_SIDE
     context.pix_fmt, context.time_base = encoding.pixel_format, Fraction(1, 25)
     try:

@@ -83,7 +83,7 @@ class VideoSource:
                     raise MediaError(
                         f"{self._media}: has more frames than before; analyse it again"
                     )
-                assert picture.pts is not None  # noqa: S101 - decoding checks it
+                assert picture.pts is not None
                 yield DecodedFrame(index, picture.pts, picture, orientation, converters)
         finally:
             pictures.close()

@@ -77,7 +77,7 @@ def receive_form(blocks: Iterable[bytes], boundary: str, folder: Path) -> Upload
 
 def _save_photo(events: "_Events", filename: str, upload: Upload) -> None:
     """Write a photo to ``people/<number of the person>/<number of the photo>``."""
-    assert upload.people is not None  # noqa: S101 - a form always has the folder
+    assert upload.people is not None
     name, suffix = _person(filename)
     numbers = {known: number for number, known in upload.names.items()}
     number = numbers.get(name, f"{len(upload.names):04}")

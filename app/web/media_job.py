@@ -197,7 +197,7 @@ def write_faces(media: Media, info: MediaInfo, parts: Parts, target: Path) -> di
 def _embedded_faces(frame: Frame, parts: Parts) -> tuple[Faces, Embeddings]:
     found = FaceLooker(parts.detector, {0: frame}).detect_all(0)
     faces = found.take(np.flatnonzero(found.scores >= MIN_FACE_SCORE))
-    assert parts.recogniser is not None  # noqa: S101 - the service always loads it
+    assert parts.recogniser is not None
     if not len(faces):
         return faces, np.zeros((0, parts.recogniser.dimension), np.float32)
     image: Image = frame.rgb()

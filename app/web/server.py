@@ -89,9 +89,9 @@ class Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> "Flask":
         """Load models and people, in the worker; on failure say why, and end."""
         # Models and media libraries belong to the worker; the process above it stays small.
-        from app.pipeline import share_one_heap  # noqa: PLC0415
-        from app.web.routes import make_app  # noqa: PLC0415
-        from app.web.service import load_service  # noqa: PLC0415
+        from app.pipeline import share_one_heap
+        from app.web.routes import make_app
+        from app.web.service import load_service
 
         share_one_heap()
         try:

@@ -120,7 +120,7 @@ def test_faces_below_the_score_are_not_returned(saved: Callable[[bytes], Path]) 
 def test_library_opens_no_session_of_its_own(
     saved: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415
+    import onnxruntime  # type: ignore[import-untyped]
 
     part = InsightFaceDetector(saved(_tiny()), threads=1)
     monkeypatch.setattr(onnxruntime, "InferenceSession", None)

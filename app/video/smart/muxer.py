@@ -215,7 +215,7 @@ class PacketMixer:
     def _release(self, packet: "Packet[VideoStream]", data: bytes) -> "Packet[VideoStream]":
         self._next += 1
         self.record.tally.add(data)
-        assert self._target is not None  # noqa: S101 - packets are asked for after connect
+        assert self._target is not None
         packet.stream = self._target
         return packet
 

@@ -84,7 +84,7 @@ class _BorderDecoders:
 
     def decode(self, packet: "Packet[VideoStream]", *, copied: bool) -> None:
         """Decode the first packet after a border, and compare the frames that came out so far."""
-        assert packet.pts is not None  # noqa: S101 - the packet was checked
+        assert packet.pts is not None
         self._pending.append((packet.pts, copied))
         if copied:
             self._from_source += self._source.decode(packet)
@@ -119,7 +119,7 @@ class _BorderDecoders:
 
 def _open_decoder(sets: ParameterSets) -> VideoCodecContext:
     context = CodecContext.create("h264", "r")
-    assert isinstance(context, VideoCodecContext)  # noqa: S101 - H.264 is a video codec
+    assert isinstance(context, VideoCodecContext)
     context.extradata = bytes(sets)
     context.thread_count = 1
     return context

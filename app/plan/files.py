@@ -1,0 +1,158 @@
+"""Files of plans: read and checked, written track by track, committed together with a video."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from app.errors import PlanError
+from app.files import PendingFile, replacing
+from app.plan.records import DECIMALS, VERSION, Plan, PlanTrack
+from app.validation import explain
+
+_HEADER = [field.name for field in fields(PlanTrack) if field.name != "boxes"]
+_Identity = tuple[int, int, int] | None
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan and check all of it.
+
+    Raises:
+        PlanError: it cannot be read, has another version, or contains an error; the message names
+            the place of the error.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            data = json.load(file, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        return TypeAdapter(Plan).validate_python(_content(data))
+    except ValidationError as error:
+        raise _wrong(path, explain(error)) from error
+    except OSError as error:
+        raise PlanError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, OverflowError) as error:  # includes errors of JSON and of UTF-8
+        raise _wrong(path, str(error)) from error
+    except RecursionError as error:
+        raise PlanError(f"{path}: is nested too deeply for a plan") from error
+
+
+def _wrong(path: Path, reason: str) -> PlanError:
+    return PlanError(f"{path}: {reason}; undo the change, or analyse the video again")
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a JSON object; the boxes of a track become an array before the next track is read."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError(f"a key is twice among {', '.join(key for key, _ in pairs)}")
+    boxes = found.get("boxes")
+    if isinstance(boxes, list) and all(map(_is_row, boxes)):
+        found["boxes"] = np.array(boxes, np.float64).reshape(-1, 5)
+    return found
+
+
+def _is_row(row: object) -> bool:
+    return isinstance(row, list) and len(row) == 5 and {int, float}.issuperset(map(type, row))
+
+
+def _content(data: object) -> object:
+    """The content of a plan of the version that this program reads."""
+    if not isinstance(data, dict):
+        raise ValueError("is not an object")  # noqa: TRY004 - worded like other errors of content
+    content = dict(data)
+    version = content.pop("version", None)
+    if version != VERSION or isinstance(version, bool):
+        raise ValueError(f"version {version!r} is unknown; this reads {VERSION}")
+    return content
+
+
+def write_plan(plan: Plan, path: Path) -> None:
+    """Write a plan as JSON, and move it to ``path`` when it is complete.
+
+    Raises:
+        OutputError: the file cannot be written there.
+        DiskFull: there is no space for it.
+    """
+    with replacing(path) as file:
+        file.writelines(plan_text(plan))
+
+
+def plan_text(plan: Plan) -> Iterator[bytes]:
+    """Yield the JSON of a plan in UTF-8, one track at a time.
+
+    A lone surrogate, from a file name that is not UTF-8, becomes its JSON escape.
+    """
+    return (part.encode("utf-8", "backslashreplace") for part in _parts(plan))
+
+
+def _parts(plan: Plan) -> Iterator[str]:
+    head = {
+        "source": asdict(plan.source),
+        "settings": dict(plan.settings),
+        "models": asdict(plan.models),
+        "people": [asdict(person) for person in plan.people],
+        "shots": plan.shots,
+    }
+    yield f'{{"version": {VERSION}'
+    for key, value in head.items():
+        yield f',\n "{key}": {_json(value)}'
+    yield ',\n "tracks": ['
+    for number, track in enumerate(plan.tracks):
+        yield ("," if number else "") + "\n" + _track_text(track)
+    yield "]}\n"
+
+
+def _track_text(track: PlanTrack) -> str:
+    header = {name: getattr(track, name) for name in _HEADER}
+    corners = np.round(track.boxes[:, 1:].astype(np.float64), DECIMALS).tolist()
+    rows = [[track.first + number, *row] for number, row in enumerate(corners)]
+    return f'  {_json(header)[:-1]},\n   "boxes": {_json(rows)}}}'
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+@contextmanager
+def committed_together(video: Path, plan: Plan, destination: Path | None) -> Iterator[None]:
+    """Write ``plan`` to a temporary file, and name it right after ``video`` gets its name.
+
+    The block renders the video. An error or interruption before the video has its name leaves
+    neither file; an interruption after that is too late to matter and is ignored. With
+    ``destination`` None no plan is written.
+
+    Raises:
+        OutputError, DiskFull: the plan cannot be written.
+    """
+    before = _identity(video)
+    pending = None if destination is None else PendingFile(destination, overwrite=True)
+    try:
+        if pending is not None:
+            with pending.opened() as file:
+                file.writelines(plan_text(plan))
+        yield
+    except KeyboardInterrupt:
+        if _identity(video) == before:
+            raise
+    finally:
+        if pending is not None:
+            if _identity(video) != before:
+                pending.commit()
+            pending.discard()
+
+
+def _identity(path: Path) -> _Identity:
+    """Inode, size and time of a file: a replacement changes them. None if there is no file."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns

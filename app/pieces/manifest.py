@@ -28,7 +28,7 @@ _RATIO = re.compile(r"[1-9][0-9]{0,9}/[1-9][0-9]{0,9}")
 
 
 def _to_ratio(value: object) -> Fraction:
-    """Accept a ratio above 0, as text such as ``1/25`` or as a number."""
+    """Accept a ratio above 0, as text such as ``1/25`` or as a ``Fraction``."""
     if isinstance(value, Fraction) and value > 0:
         return value
     if not isinstance(value, str) or _RATIO.fullmatch(value) is None:

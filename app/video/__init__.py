@@ -70,7 +70,7 @@ def check_output(
         streams = map_streams(container, media, output)
     # Only frames hold their rotation, and few containers cannot store it.
     if streams.muxer in UPRIGHT:
-        check_rotation(header_of(media).look.matrix, streams.muxer, output)
+        check_rotation(header_of(media).frame_format.matrix, streams.muxer, output)
     return list(streams.warnings)
 
 

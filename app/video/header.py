@@ -20,7 +20,7 @@ from app.video.truncation import check_complete
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class FrameFormat:
     """Size, pixel formats and rotation, which all frames of a video must share.
 
     ``coded`` is the pixel format of the decoder, ``shown`` the one in which frames are handed out.
@@ -33,7 +33,7 @@ class Look:
     rotation: int
 
     @classmethod
-    def of(cls, picture: av.VideoFrame, media: Media) -> "Look":
+    def of(cls, picture: av.VideoFrame, media: Media) -> "FrameFormat":
         """Take the facts of the first frame.
 
         Raises:
@@ -54,7 +54,7 @@ class Look:
         return Orientation.from_matrix(self.matrix)
 
     def check(self, picture: av.VideoFrame, media: Media) -> None:
-        """Check that a frame looks like the first one: boxes would not fit it otherwise.
+        """Check that a frame has the format of the first one: boxes would not fit it otherwise.
 
         Only the rotation of its display matrix is compared. Reading side data ties a frame into a
         reference cycle, and hundreds of frames would wait for the garbage collector.
@@ -87,9 +87,9 @@ def _splits_chroma(name: str, size: Size, turn: Orientation) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The look of all frames of a video, and the facts of its header."""
+    """The format of all frames of a video, and the facts of its header."""
 
-    look: Look
+    frame_format: FrameFormat
     info: MediaInfo
 
 
@@ -117,8 +117,8 @@ def _read(media: Media) -> Header:
     check_complete(media)
     with media.open_facts() as container:
         stream = prepared(container, media, threads=1)
-        look = Look.of(_first(container, stream, media), media)
-        return Header(look, _info(container, stream, look))
+        frame_format = FrameFormat.of(_first(container, stream, media), media)
+        return Header(frame_format, _info(container, stream, frame_format))
 
 
 def _first(container: InputContainer, stream: VideoStream, media: Media) -> av.VideoFrame:
@@ -128,14 +128,14 @@ def _first(container: InputContainer, stream: VideoStream, media: Media) -> av.V
     return first
 
 
-def _info(container: InputContainer, stream: VideoStream, look: Look) -> MediaInfo:
+def _info(container: InputContainer, stream: VideoStream, frame_format: FrameFormat) -> MediaInfo:
     base = Fraction(stream.time_base or Fraction(1, 90000))
     if stream.duration:
         duration = stream.duration * base
     else:
         duration = Fraction(container.duration or 0, av.time_base)
     return MediaInfo(
-        size=look.orientation.size(look.size),
+        size=frame_format.orientation.size(frame_format.size),
         time_base=base,
         rate=frame_rate(stream),
         duration=duration,

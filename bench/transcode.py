@@ -16,8 +16,8 @@ from av.container import OutputContainer
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
-from app.video.codecs import choose
-from app.video.codecs import options as encoder_options
+from app.video.encoder import encoder_options
+from app.video.encodings import choose_encoding
 
 
 def add_video(
@@ -26,7 +26,7 @@ def add_video(
     """Add the video stream that Face blur would write for this source."""
     context = source.codec_context
     size = (context.width, context.height)
-    encoding = choose(context.name, sink.format.name, str(context.pix_fmt), size)
+    encoding = choose_encoding(context.name, sink.format.name, str(context.pix_fmt), size)
     rate = source.average_rate or Fraction(25)
     settings = encoder_options(encoding.encoder, int(options.pop("quality")), frame) | options
     coded = sink.add_stream(encoding.encoder, rate, options=settings)

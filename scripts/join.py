@@ -14,6 +14,7 @@ from pathlib import Path
 from app.errors import FaceBlurError, Interrupted, OutputError, UsageError
 from app.pieces import join, join_plans, read_manifest
 from app.plan import write_plan
+from app.video import Writing
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -49,14 +50,8 @@ def run(args: argparse.Namespace) -> None:
         if args.plan.exists() and not args.overwrite:
             raise OutputError(f"{args.plan}: exists; choose another name or use --overwrite")
         plan = join_plans(read_manifest(args.manifest), args.plans)
-    warnings = join(
-        args.manifest,
-        args.results,
-        args.source,
-        args.output,
-        keep_location=args.keep_location,
-        overwrite=args.overwrite,
-    )
+    writing = Writing(overwrite=args.overwrite, keep_location=args.keep_location)
+    warnings = join(args.manifest, args.results, args.source, args.output, writing)
     for warning in warnings:
         print(f"join: warning: {warning}", file=sys.stderr)
     if plan is not None:

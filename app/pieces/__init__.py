@@ -1,9 +1,10 @@
-"""One long film in pieces: cut without encoding, rendered one by one, and put together again."""
+"""Split a long video into pieces without encoding, and join the rendered pieces again."""
 
 from app.pieces.joining import join
 from app.pieces.manifest import MANIFEST, Manifest, Piece, SourceFile, read_manifest
 from app.pieces.plans import join_plans
-from app.pieces.splitting import Proposal, propose, split
+from app.pieces.proposal import Proposal, propose
+from app.pieces.splitting import split
 
 __all__ = [
     "MANIFEST",

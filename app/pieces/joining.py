@@ -1,154 +1,250 @@
-"""Putting rendered pieces together, after a proof that each of them is what it should be.
+"""Join rendered pieces, after each has been proven to be the right one.
 
-What is not proven is refused: nothing of the source's pictures ever stands in for a piece.
+A file that is not proven to be right is refused. Frames of the source never replace a piece.
 """
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from av.container import OutputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
 
-from app.errors import MediaError, UsageError
+from app.errors import MediaError, OutputError, UsageError
 from app.pieces.manifest import Manifest, Piece, read_manifest
-from app.pieces.packets import Header, Packets, read_packets
-from app.pieces.splicing import Rendered, check_splice, splice
+from app.pieces.packets import (
+    Packets,
+    StreamFormat,
+    decoding_times,
+    open_main_video,
+    read_packets,
+)
+from app.video.container import frame_rate, video_packets
+from app.video.file_check import FrameTimes
+from app.video.kinds import check_readable
 from app.video.media import Media
+from app.video.sink import VideoWriter
+from app.video.streams import check_rotation
+from app.video.writing import Writing
 
-_ENDINGS = ("", ".out")
-"""What jobs add to the name of a file for their result."""
-_SAME = {
+_RESULT_ENDINGS = ("", ".out")
+"""The endings that jobs append to the name of a file for its result."""
+_EQUAL_FIELDS = {
     "codec": "codec",
     "size": "size",
     "pixel_format": "pixel format",
-    "aspect": "shape of pixels",
+    "aspect": "pixel aspect ratio",
     "colour": "colour",
     "matrix": "rotation",
     "parameters": "coding parameters",
 }
-"""What all pieces must have in common, and how it is called."""
+"""The fields of ``StreamFormat`` that must be equal in all pieces, and their names in messages."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RenderedPiece:
+    """A rendered piece: its file, its packets, and the time (ticks) of its start in the source."""
+
+    media: Media
+    packets: Packets
+    start: int
 
 
 def join(
-    manifest: Path,
-    results: Path,
-    source: Path,
-    output: Path,
-    *,
-    keep_location: bool = False,
-    overwrite: bool = False,
+    manifest: Path, results: Path, source: Path, output: Path, writing: Writing | None = None
 ) -> list[str]:
-    """Put the rendered pieces in ``results`` together into ``output``; returns warnings.
+    """Join the rendered pieces of a video.
 
-    Sound, subtitles, chapters and tags come from ``source``, as in an ordinary rendering. The
-    pictures are those of the pieces, packet by packet, at the times of the source.
+    Audio, subtitles, chapters and tags come from ``source``, as in an ordinary rendering. The
+    frames are those of the pieces, packet by packet, at the times of the source.
+
+    Args:
+        manifest: the manifest of the split.
+        results: the folder of the rendered pieces.
+        source: the video that was split.
+        output: the file to write.
+        writing: ``overwrite`` and ``keep_location``; nothing is encoded.
+
+    Returns:
+        Warnings, one line each, of content that was converted or dropped.
 
     Raises:
-        UsageError: the manifest is wrong or of another source, or a piece is missing or not the
-            one that it should be.
-        MediaError: a piece was not processed, is damaged, or is unlike the others.
+        UsageError: the manifest is wrong or of another source, or a piece is missing or another
+            one than expected.
+        MediaError: a piece was not processed, is damaged, or differs from the others.
         OutputError, DiskFull: the output cannot be written.
     """
-    split = read_manifest(manifest)
-    original = check_source(split, source)
-    rendered = _rendered(split, results, original)
-    warnings = check_splice(source, output, rendered[0].packets.header, overwrite=overwrite)
-    splice(source, output, rendered, keep_location=keep_location, overwrite=overwrite)
-    return warnings
+    split, media = read_manifest(manifest), Media(source)
+    check_readable(source)
+    original = _check_source(split, media, source.stat().st_size)
+    pieces = _read_results(split, results, original)
+    with PieceJoiner(media, output, writing or Writing(), pieces) as joiner:
+        joiner.commit()
+    return joiner.warnings
 
 
-def check_source(split: Manifest, source: Path) -> Packets:
-    """Read the packets of the source that was split.
-
-    Raises:
-        UsageError: it is another one, or the manifest says wrong things about it.
-    """
-    media = Media(source)
-    if source.stat().st_size != split.source.size or media.sha256 != split.source.sha256:
-        raise UsageError(f"{source}: is not the film that was split ({split.source.name})")
+def _check_source(split: Manifest, media: Media, size: int) -> Packets:
+    """Read the packets of the source, and check that it is the video that was split."""
+    if size != split.source.size or media.sha256 != split.source.sha256:
+        raise UsageError(f"{media}: is not the video that was split ({split.source.name})")
     packets = read_packets(media)
     times = packets.times
-    if len(times) != split.source.frames or packets.header.time_base != split.source.time_base:
-        raise UsageError(f"{source}: has other frames than the manifest says; split it again")
+    if len(times) != split.source.frames or packets.format.time_base != split.source.time_base:
+        raise UsageError(f"{media}: has other frames than the manifest says; split it again")
     for piece in split.pieces:
         ends = (int(times[piece.first]), int(times[piece.first + piece.frames - 1]))
         if ends != (piece.first_pts, piece.last_pts):
-            raise UsageError(f"{piece.file}: the manifest is wrong about its times; split again")
+            raise UsageError(f"{piece.file}: the manifest has wrong times for it; split again")
     return packets
 
 
-def _rendered(split: Manifest, results: Path, original: Packets) -> list[Rendered]:
-    """The results of all pieces, each checked."""
-    paths = _found(split, results)
-    rendered: list[Rendered] = []
-    for number, (piece, path) in enumerate(zip(split.pieces, paths, strict=True)):
-        media = Media(path)
+def _read_results(split: Manifest, results: Path, original: Packets) -> list[RenderedPiece]:
+    """Read and check the results of all pieces."""
+    rendered: list[RenderedPiece] = []
+    for number, path in enumerate(_find_results(split, results)):
+        piece, media = split.pieces[number], Media(path)
         if media.sha256 == piece.sha256:
             raise MediaError(f"{path}: is the piece itself, no face is hidden in it; render it")
         packets = read_packets(media)
-        _check_mark(path, packets, split, number)
-        _check_header(path, packets.header, (rendered[0].packets if rendered else packets).header)
-        _check_picture(path, packets.header, original.header)
-        _check_times(path, packets, piece, original)
-        rendered.append(Rendered(path, packets, piece.first_pts))
+        first = rendered[0].packets if rendered else packets
+        _check_tag(media, packets, split, number)
+        _check_format(media, packets.format, first.format, original.format)
+        _check_times(media, packets, piece, original)
+        rendered.append(RenderedPiece(media, packets, piece.first_pts))
     return rendered
 
 
-def _found(split: Manifest, results: Path) -> list[Path]:
-    """The result of each piece: a file of its name, or with the ending that jobs add.
+def _find_results(split: Manifest, results: Path) -> list[Path]:
+    """Find the result of each piece: a file of the same name, or with the ending of jobs.
 
     Raises:
-        UsageError: one is missing, or is there twice.
+        UsageError: a result is missing or exists twice.
     """
     if not results.is_dir():
         raise UsageError(f"{results}: no such folder; name the one with the rendered pieces")
-    options = [
-        [path for path in (results / (piece.file + ending) for ending in _ENDINGS) if path.exists()]
-        for piece in split.pieces
-    ]
-    missing = [p.file for p, found in zip(split.pieces, options, strict=True) if not found]
+    candidates = [[results / (p.file + ending) for ending in _RESULT_ENDINGS] for p in split.pieces]
+    found = [[path for path in paths if path.exists()] for paths in candidates]
+    missing = [paths[0].name for paths, there in zip(candidates, found, strict=True) if not there]
     if missing:
         raise UsageError(
-            f"{results}: {len(missing)} of {len(options)} pieces are missing, the first is "
+            f"{results}: {len(missing)} of {len(found)} pieces are missing, the first is "
             f"{missing[0]}; render them"
         )
-    for found in options:
-        if len(found) > 1:
-            raise UsageError(f"{found[0]}: is there twice, also as {found[1].name}; remove one")
-    return [found[0] for found in options]
+    for there in found:
+        if len(there) > 1:
+            raise UsageError(f"{there[0]}: exists twice, also as {there[1].name}; remove one")
+    return [there[0] for there in found]
 
 
-def _check_mark(path: Path, packets: Packets, split: Manifest, number: int) -> None:
-    mark = packets.mark
-    if mark is None:
-        raise MediaError(f"{path}: does not say which piece it is; render the piece with Face blur")
-    if (mark.number, mark.count, mark.split) != (number + 1, len(split.pieces), split.id):
-        raise UsageError(f"{path}: is another piece, {mark.number} of {mark.count}, or of a split "
-                         "elsewhere; render the right one")  # fmt: skip
-    if not mark.processed:
-        raise MediaError(f"{path}: was not processed; render it with Face blur")
+def _check_tag(media: Media, packets: Packets, split: Manifest, number: int) -> None:
+    tag = packets.tag
+    if tag is None:
+        raise MediaError(f"{media}: has no piece tag; render the piece with Face blur")
+    if (tag.number, tag.count, tag.split) != (number + 1, len(split.pieces), split.id):
+        raise UsageError(
+            f"{media}: is another piece, {tag.number} of {tag.count}, or of another split; "
+            "render the right one"
+        )
+    if not tag.processed:
+        raise MediaError(f"{media}: was not processed; render it with Face blur")
 
 
-def _check_header(path: Path, header: Header, first: Header) -> None:
-    """One decoder must take all pieces, with what it was told before the first one."""
-    for name, called in _SAME.items():
-        if getattr(header, name) != getattr(first, name):
+def _check_format(
+    media: Media, found: StreamFormat, first: StreamFormat, source: StreamFormat
+) -> None:
+    """Check that one decoder can decode all pieces, set up for the first one."""
+    for name, words in _EQUAL_FIELDS.items():
+        if getattr(found, name) != getattr(first, name):
             raise MediaError(
-                f"{path}: differs from the first piece in its {called}; "
+                f"{media}: differs from the first piece in its {words}; "
                 "render all pieces with the same version and settings"
             )
+    if (found.size, found.matrix) != (source.size, source.matrix):
+        raise MediaError(f"{media}: its size or rotation is not that of the source")
 
 
-def _check_picture(path: Path, header: Header, original: Header) -> None:
-    if (header.size, header.matrix) != (original.size, original.matrix):
-        raise MediaError(f"{path}: size or rotation of its picture is not that of the source")
+def _check_times(media: Media, packets: Packets, piece: Piece, original: Packets) -> None:
+    """Check that a result has exactly the frames of its piece, at their times."""
+    times, expected = packets.times, original.times[piece.first : piece.first + piece.frames]
+    if len(times) != piece.frames or len(packets.pts) != len(times):
+        raise MediaError(f"{media}: has {len(times)} frames, not {piece.frames}; render it again")
+    same_base = packets.format.time_base == original.format.time_base
+    if not same_base or not np.array_equal(times, expected - expected[0]):
+        raise MediaError(f"{media}: its frames are at other times; render it to the same container")
+    if not packets.can_cut[0]:
+        raise MediaError(f"{media}: does not begin with a key frame; render it again")
 
 
-def _check_times(path: Path, packets: Packets, piece: Piece, original: Packets) -> None:
-    """Exactly the frames of the piece, at exactly their times, with a clean start."""
-    there, wanted = packets.times, original.times[piece.first : piece.first + piece.frames]
-    if len(there) != piece.frames or len(packets.pts) != len(there):
-        raise MediaError(f"{path}: has {len(there)} frames, not {piece.frames}; render it again")
-    same_base = packets.header.time_base == original.header.time_base
-    if not same_base or not np.array_equal(there, wanted - wanted[0]):
-        raise MediaError(f"{path}: its frames are at other times; render it to the same container")
-    if not packets.clean[0]:
-        raise MediaError(f"{path}: does not begin with a key frame; render it again")
+class PieceJoiner(VideoWriter):
+    """Writes the packets of rendered pieces, and all other streams of the source.
+
+    Args:
+        media: the source.
+        output: the file to write.
+        writing: ``overwrite`` and ``keep_location``.
+        pieces: all pieces in order. They must have equal formats and the time base of the source,
+            and each must begin with a key frame.
+
+    Raises:
+        OutputError: ``output`` cannot be written, or cannot hold the streams.
+        DiskFull: there is no space for it.
+        MediaError: the source cannot be read, or the finished file is not what was written.
+    """
+
+    def __init__(
+        self, media: Media, output: Path, writing: Writing, pieces: Sequence[RenderedPiece]
+    ) -> None:
+        super().__init__(media, output, writing)
+        self._pieces, self._format = pieces, pieces[0].packets.format
+        try:
+            self._check_container()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+
+    @property
+    def warnings(self) -> list[str]:
+        """Warnings, one line each, of content that is converted or dropped."""
+        return list(self._streams.warnings)
+
+    def _check_container(self) -> None:
+        codec = self._format.codec
+        if self._streams.encoding.codec != codec:
+            raise OutputError(
+                f"{self._name}: the pieces are {codec}, but {self._name.suffix} would need another "
+                "codec; use the suffix of the source, or .mkv"
+            )
+        check_rotation(self._format.matrix, self._streams.muxer, self._name)
+
+    def _finish(self) -> None:
+        output, times = self._open_output(), FrameTimes()
+        stream = self._add_stream(output)
+        others = self._add_other_streams(output)
+        self._mux(output, others, self._packets(stream, times))
+        self._close(output, others, times)
+
+    def _add_stream(self, output: OutputContainer) -> VideoStream:
+        with open_main_video(self._pieces[0].media) as (_, template):
+            stream = output.add_stream_from_template(template, opaque=True)
+        stream.time_base = self._format.time_base
+        stream.codec_context.sample_aspect_ratio = self._format.aspect
+        stream.codec_context.framerate = frame_rate(self._video)
+        self._describe(stream, self._format.matrix)
+        return stream
+
+    def _packets(self, stream: VideoStream, times: FrameTimes) -> "Iterator[Packet[VideoStream]]":
+        """Yield the packets of all pieces with the times of the source, and record these."""
+        shown = np.concatenate([piece.packets.pts + piece.start for piece in self._pieces])
+        base = self._format.time_base
+        renumbered = zip(shown.tolist(), decoding_times(shown).tolist(), strict=True)
+        for piece in self._pieces:
+            with piece.media.open_container() as container:
+                for packet in video_packets(container, piece.media):
+                    packet.pts, packet.dts = next(renumbered)
+                    packet.time_base = base
+                    packet.stream = stream
+                    times.add(Fraction(packet.pts) * base)
+                    yield packet

@@ -1,190 +1,191 @@
-"""The manifest of a split: which piece has which frames of the source.
+"""The manifest of a split: which frames of the source each piece holds.
 
-Versioned JSON beside the pieces. It is written last: where it is, all pieces are complete.
+It is a versioned JSON file beside the pieces. It is written last, so all pieces are complete if it
+exists.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
-from app.errors import FaceBlurError, UsageError
-from app.files import PendingFile
-from app.video.container import translated
+from pydantic import Field, PlainSerializer, PlainValidator, ValidationError, model_validator
 
-VERSION = 1
+from app.errors import UsageError
+from app.files import replacing
+from app.validation import FrozenList, StrictModel, explain
+
+VERSION: Final = 1
 MANIFEST = "manifest.json"
-_HEX = re.compile(r"[0-9a-f]{64}")
-_RATIO = re.compile(r"[1-9]\d{0,9}/[1-9]\d{0,9}")
-_Kinds: TypeAlias = Mapping[str, tuple[type, ...]]
-_WHOLE: _Kinds = {"version": (int,), "id": (str,), "source": (dict,), "pieces": (list,)}
-_SOURCE: _Kinds = {
-    "name": (str,),
-    "sha256": (str,),
-    "size": (int,),
-    "frames": (int,),
-    "time_base": (str,),
-    "rate": (str,),
-    "duration": (int, float),
-}
-_PIECE: _Kinds = {
-    "file": (str,),
-    "sha256": (str,),
-    "first": (int,),
-    "frames": (int,),
-    "first_pts": (int,),
-    "last_pts": (int,),
-    "duration": (int, float),
-}
+_MAX_FRAMES = 10**8
+"""More than a month at 30 frames per second."""
+_MAX_INT64 = 2**63 - 1
+_REMEDY = "undo the change, or split the video again"
+_RATIO = re.compile(r"[1-9][0-9]{0,9}/[1-9][0-9]{0,9}")
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFile:
-    """The film that was split: ``size`` in bytes, ``duration`` in seconds."""
-
-    name: str
-    sha256: str
-    size: int
-    frames: int
-    time_base: Fraction
-    rate: Fraction
-    duration: float
+def _to_ratio(value: object) -> Fraction:
+    """Accept a ratio above 0, as text such as ``1/25`` or as a ``Fraction``."""
+    if isinstance(value, Fraction) and value > 0:
+        return value
+    if not isinstance(value, str) or _RATIO.fullmatch(value) is None:
+        raise ValueError("is not a ratio such as 1/25")
+    return Fraction(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A file with ``frames`` frames of the source, from its frame ``first`` on.
+def _to_file_name(value: object) -> str:
+    # No ``str`` field: file names may hold bytes that are not Unicode, as surrogates.
+    if not isinstance(value, str):
+        raise ValueError("is not a string")  # noqa: TRY004 - pydantic collects value errors only
+    if value != Path(value).name or value in {"", ".", ".."} or "\\" in value:
+        raise ValueError("is not a name without a folder")
+    return value
 
-    ``first_pts`` and ``last_pts`` are those of its frames in the source; in the piece the first
-    frame is at 0. ``duration`` in seconds.
+
+_FileName: TypeAlias = Annotated[str, PlainValidator(_to_file_name)]
+_Ratio: TypeAlias = Annotated[
+    Fraction,
+    PlainValidator(_to_ratio),
+    PlainSerializer(lambda ratio: f"{ratio.numerator}/{ratio.denominator}"),
+]
+_Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Ticks: TypeAlias = Annotated[int, Field(ge=-_MAX_INT64, le=_MAX_INT64)]
+_FrameCount: TypeAlias = Annotated[int, Field(ge=1, le=_MAX_FRAMES)]
+_Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class SourceFile(StrictModel):
+    """The video that was split.
+
+    Attributes:
+        name: its file name.
+        sha256: the hash of its content, in hexadecimal.
+        size: in bytes.
+        frames: the number of its frames.
+        time_base: the unit of its times, in seconds.
+        rate: frames per second.
+        duration: in seconds.
     """
 
-    file: str
-    sha256: str
-    first: int
-    frames: int
-    first_pts: int
-    last_pts: int
-    duration: float
+    name: _FileName
+    sha256: _Sha256
+    size: Annotated[int, Field(ge=1, le=_MAX_INT64)]
+    frames: _FrameCount
+    time_base: _Ratio
+    rate: _Ratio
+    duration: _Seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """A film and its pieces.
+class Piece(StrictModel):
+    """A piece: a file with consecutive frames of the source.
+
+    Attributes:
+        file: its file name.
+        sha256: the hash of its content before rendering, in hexadecimal.
+        first: the number of its first frame in the source, from 0.
+        frames: the number of its frames.
+        first_pts: the time of its first frame in the source; in the piece it is 0.
+        last_pts: the time of its last frame in the source.
+        duration: in seconds.
+    """
+
+    file: _FileName
+    sha256: _Sha256
+    first: Annotated[int, Field(ge=0, le=_MAX_FRAMES)]
+    frames: _FrameCount
+    first_pts: _Ticks
+    last_pts: _Ticks
+    duration: _Seconds
+
+
+class Manifest(StrictModel):
+    """A video and its pieces; see ``make_manifest``.
+
+    ``id`` identifies the split in the tags of all pieces.
 
     Raises:
-        ValueError: the pieces are not all frames of the film, in order and without a gap.
+        ValidationError: a value is wrong, or the pieces are not all frames of the video, in order
+            and without a gap.
     """
 
+    version: Literal[1]
+    id: str
     source: SourceFile
-    pieces: tuple[Piece, ...]
+    pieces: FrozenList[Piece]
 
-    def __post_init__(self) -> None:
-        for sha256 in (self.source.sha256, *(piece.sha256 for piece in self.pieces)):
-            _require(_HEX.fullmatch(sha256), "sha256: 64 hexadecimal digits")
-        names = [piece.file for piece in self.pieces]
-        _require(all(map(_is_plain, names)), "file: a name without a folder")
-        _require(len(set(names)) == len(names), "file: a name is there twice")
-        first, pts = 0, None
-        for number, piece in enumerate(self.pieces):
-            where = f"pieces[{number}]"
-            _require(piece.frames >= 1 and piece.last_pts >= piece.first_pts, f"{where}: is empty")
-            follows = piece.first == first and (pts is None or piece.first_pts > pts)
-            _require(follows, f"{where}: does not follow the piece before it")
-            first, pts = piece.first + piece.frames, piece.last_pts
-        _require(first == self.source.frames, f"pieces: are not all of {self.source.frames} frames")
+    @model_validator(mode="after")
+    def _check(self) -> "Manifest":
+        _check_names(self.pieces)
+        _check_order(self.pieces, self.source.frames)
+        if self.id != split_id(self.source.sha256, [piece.first for piece in self.pieces]):
+            raise ValueError("id: is not that of this source and these pieces")
+        return self
 
-    @property
-    def id(self) -> str:
-        """What the marks of all pieces say: 16 hexadecimal digits."""
-        return split_id(self.source.sha256, [piece.first for piece in self.pieces])
+
+def _check_names(pieces: Sequence[Piece]) -> None:
+    names = [piece.file for piece in pieces]
+    if len(set(names)) != len(names):
+        raise ValueError("pieces: two have the same file name")
+
+
+def _check_order(pieces: Sequence[Piece], frames: int) -> None:
+    end, last_pts = 0, None
+    for number, piece in enumerate(pieces):
+        if piece.last_pts < piece.first_pts:
+            raise ValueError(f"pieces[{number}]: ends before it begins")
+        if piece.first != end or (last_pts is not None and piece.first_pts <= last_pts):
+            raise ValueError(f"pieces[{number}]: does not follow the piece before it")
+        end, last_pts = piece.first + piece.frames, piece.last_pts
+    if end != frames:
+        raise ValueError(f"pieces: are not all of {frames} frames")
+
+
+def make_manifest(source: SourceFile, pieces: Sequence[Piece]) -> Manifest:
+    """Return the manifest of a split."""
+    identity = split_id(source.sha256, [piece.first for piece in pieces])
+    return Manifest(version=VERSION, id=identity, source=source, pieces=tuple(pieces))
 
 
 def split_id(sha256: str, firsts: Iterable[int]) -> str:
-    """Tell this split from others: those of other films, and those of this film elsewhere."""
+    """Return an id of 16 hexadecimal digits that differs for other videos and other borders.
+
+    Args:
+        sha256: the hash of the video.
+        firsts: the number of the first frame of each piece.
+    """
     text = f"{sha256} {' '.join(map(str, firsts))}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:
-    """Write a manifest and put it in place when it is complete.
+    """Write a manifest; it gets its name when it is complete.
 
     Raises:
-        OutputError: it exists already, or cannot be written.
-        DiskFull: there is no room.
+        OutputError: the file exists already, or cannot be written.
+        DiskFull: there is no space.
     """
-    data = {
-        "version": VERSION,
-        "id": manifest.id,
-        "source": asdict(manifest.source)
-        | {name: _spelt(getattr(manifest.source, name)) for name in ("time_base", "rate")},
-        "pieces": [asdict(piece) for piece in manifest.pieces],
-    }
-    pending = PendingFile(path, overwrite=False)
-    try:
-        with translated(path, writing=True):
-            pending.path.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
-            pending.commit()
-    finally:
-        pending.discard()
-
-
-def _spelt(ratio: Fraction) -> str:
-    return f"{ratio.numerator}/{ratio.denominator}"
+    text = json.dumps(manifest.model_dump(), indent=1) + "\n"
+    with replacing(path, overwrite=False) as file:
+        file.write(text.encode())
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read a manifest and check all of it.
+    """Read a manifest and check it completely.
 
     Raises:
-        UsageError: it cannot be read, is of another version, or something in it is wrong.
+        UsageError: it cannot be read, has another version, or holds a wrong value.
     """
     try:
-        return _manifest(json.loads(path.read_text("utf-8")))
+        data = json.loads(path.read_text("utf-8"))
+        if isinstance(data, dict) and data.get("version") != VERSION:
+            raise UsageError(f"{path}: its version is not supported; this program reads {VERSION}")
+        return Manifest.model_validate(data)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    except FaceBlurError as error:
-        raise UsageError(f"{path}: {error}") from error
-    except (ValueError, RecursionError) as error:  # also of JSON and of UTF-8
-        raise UsageError(f"{path}: {error}; undo the change, or split the film again") from error
-
-
-def _manifest(data: object) -> Manifest:
-    if isinstance(data, dict) and data.get("version") != VERSION:
-        raise UsageError(f"version {data.get('version')!r} is unknown; this reads {VERSION}")
-    whole = _fields(data, _WHOLE, "the manifest")
-    source = _fields(whole["source"], _SOURCE, "source")
-    for name in ("time_base", "rate"):
-        _require(_RATIO.fullmatch(source[name]), f"source.{name}: a ratio such as 1/25")
-        source[name] = Fraction(source[name])
-    pieces = [
-        Piece(**_fields(item, _PIECE, f"pieces[{number}]"))
-        for number, item in enumerate(whole["pieces"])
-    ]
-    manifest = Manifest(SourceFile(**source), tuple(pieces))
-    _require(whole["id"] == manifest.id, "id: is not that of this source and these pieces")
-    return manifest
-
-
-def _fields(item: object, kinds: _Kinds, where: str) -> dict[str, Any]:
-    """Check that ``item`` is a JSON object with just these keys, each of its kind."""
-    if not isinstance(item, dict):
-        raise ValueError(f"{where}: is not an object")  # noqa: TRY004 - as all that is wrong in it
-    for key in sorted(item.keys() ^ kinds.keys()):
-        raise ValueError(f"{where}: {key} {'is unknown' if key in item else 'is missing'}")
-    for key, kind in kinds.items():
-        _require(type(item[key]) in kind, f"{where}: {key} is not of the right kind")
-    return dict(item)
-
-
-def _is_plain(name: str) -> bool:
-    return name == Path(name).name and name not in {"", ".", ".."} and "\\" not in name
-
-
-def _require(condition: object, message: str) -> None:
-    if not condition:
-        raise ValueError(message)
+    except ValidationError as error:
+        raise UsageError(f"{path}: {explain(error)}; {_REMEDY}") from error
+    except (ValueError, RecursionError) as error:  # errors of JSON and of UTF-8
+        raise UsageError(f"{path}: is not valid JSON ({error}); {_REMEDY}") from error

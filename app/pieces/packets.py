@@ -1,6 +1,5 @@
-"""The packets of a film without their pictures: when each is shown, and where one can cut."""
+"""Read the packets of a video without decoding its frames: their times, and where it can be cut."""
 
-import zlib
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,26 +15,34 @@ from numpy.typing import NDArray
 
 from app.errors import MediaError
 from app.types import Size
-from app.video.bitstream.keyframes import is_clean, nal_units
+from app.video.bitstream.keyframes import is_clean_entry
+from app.video.bitstream.parameter_sets import comparable_parameters
 from app.video.container import discard_others, frame_rate, main_video, translated
-from app.video.header import display_matrix
 from app.video.media import Media
 from app.video.orientation import Matrix
-from app.video.piece_tag import Mark, mark_of
+from app.video.piece_tag import PieceTag, piece_tag_of
+from app.video.sidedata import display_matrix
 from app.video.streams import codec_name
 from app.video.truncation import check_complete
 
 Ticks: TypeAlias = NDArray[np.int64]
 """(n,) times in units of a time base."""
-Flags: TypeAlias = NDArray[np.bool_]
+Mask: TypeAlias = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
-    """What decoders are told before the first packet. Equal headers: one decoder takes both.
+class StreamFormat:
+    """The facts that a decoder needs first; one decoder can decode all streams of equal formats.
 
-    ``size`` is of the coded picture, ``aspect`` 0 where unknown. ``parameters`` are the parameter
-    sets of H.264 and H.265 without remarks of the encoder, else a checksum of what is there.
+    Attributes:
+        codec: the name of the codec.
+        size: width and height of the coded frames.
+        pixel_format: the pixel format of the decoder.
+        time_base: the unit of times, in seconds.
+        aspect: width by height of a pixel, 0 if unknown.
+        colour: primaries, transfer, matrix and range.
+        matrix: the display matrix, or None.
+        parameters: see ``comparable_parameters``.
     """
 
     codec: str
@@ -50,57 +57,62 @@ class Header:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Packets:
-    """The main video of a file in the order of decoding, as parallel arrays (n,).
+    """The packets of the main video of a file in decoding order, as parallel arrays (n,).
 
-    ``pts`` in units of ``header.time_base``. ``shown``: not hidden by an edit list, and not before
-    the first picture that can be decoded. ``dead``: not shown, and nothing shown refers to it.
-    ``clean``: the file can be cut before it. ``rate``: frames per second, on average.
+    Attributes:
+        format: the format of the stream.
+        rate: frames per second, on average.
+        tag: the piece tag of the file, or None.
+        pts: presentation times, in units of ``format.time_base``.
+        shown: packets of frames that are shown: not hidden by an edit list, and not before the
+            first frame that can be decoded.
+        unneeded: packets that are not shown, and to which no shown frame refers.
+        can_cut: packets before which the file can be cut.
     """
 
-    header: Header
+    format: StreamFormat
     rate: Fraction
-    mark: Mark | None
+    tag: PieceTag | None
     pts: Ticks
-    shown: Flags
-    dead: Flags
-    clean: Flags
+    shown: Mask
+    unneeded: Mask
+    can_cut: Mask
 
     @property
     def times(self) -> Ticks:
-        """When frames are shown, in order."""
+        """The presentation times of the frames that are shown, in order."""
         return np.sort(self.pts[self.shown])
 
 
 def read_packets(media: Media) -> Packets:
-    """Demux all of a file, and decode its first picture.
+    """Demux the main video of a file, and decode its first frame.
 
     Raises:
         MediaError: the file is damaged, its frames have no times, or its coding changes within it.
         UnsupportedMedia: it holds no video.
     """
     check_complete(media)
-    with opened(media) as (container, stream):
-        first = _first_picture(container, stream, media)
+    with open_main_video(media) as (container, stream):
+        first = _decode_first(container, stream, media)
         matrix = display_matrix(first)
-    with opened(media) as (container, stream):
-        base = Fraction(stream.time_base or 1)
-        pts, hidden, keys = _listed(container, stream, media)
+    with open_main_video(media) as (container, stream):
+        pts, hidden, entries = _read_packets(container, stream, media)
         assert first.pts is not None
         early = pts < first.pts
         shown = ~hidden & ~early
         return Packets(
-            header=_header(stream, base, matrix),
+            format=_stream_format(stream, matrix),
             rate=frame_rate(stream),
-            mark=mark_of(container.metadata),
+            tag=piece_tag_of(container.metadata),
             pts=pts,
             shown=shown,
-            dead=_dead(shown, hidden, early, keys),
-            clean=keys & shown & _borders(pts),
+            unneeded=_find_unneeded(shown, hidden, early, entries),
+            can_cut=entries & shown & _find_borders(pts),
         )
 
 
 @contextmanager
-def opened(media: Media) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_main_video(media: Media) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a container and its main video; other streams are discarded."""
     with media.open_container() as container:
         stream = main_video(container, media)
@@ -108,23 +120,23 @@ def opened(media: Media) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, stream
 
 
-def decode_order_times(pts: Ticks) -> Ticks:
-    """Decoding times for packets in the order of decoding: rising, and never after ``pts``.
+def decoding_times(pts: Ticks) -> Ticks:
+    """Return decoding times for packets in decoding order: increasing, and never after ``pts``.
 
-    They are the presentation times in order, as late as the reordering of pictures demands.
+    They are the sorted presentation times, delayed by as much as the order of frames requires.
 
-    >>> decode_order_times(np.array([0, 30, 10, 20, 40])).tolist()
+    >>> decoding_times(np.array([0, 30, 10, 20, 40])).tolist()
     [-10, 0, 10, 20, 30]
     """
-    rising = np.sort(pts)
+    increasing = np.sort(pts)
     ranks = np.argsort(np.argsort(pts, kind="stable"), kind="stable")
-    late = int(np.max(np.arange(len(pts)) - ranks, initial=0))
-    step = int(rising[1] - rising[0]) if len(pts) > 1 else 1
-    before = rising[0] - step * np.arange(late, 0, -1, dtype=np.int64)
-    return np.concatenate([before, rising[: len(pts) - late]])
+    delay = int(np.max(np.arange(len(pts)) - ranks, initial=0))
+    step = int(increasing[1] - increasing[0]) if len(pts) > 1 else 1
+    before = increasing[0] - step * np.arange(delay, 0, -1, dtype=np.int64)
+    return np.concatenate([before, increasing[: len(pts) - delay]])
 
 
-def _first_picture(container: InputContainer, stream: VideoStream, media: Media) -> av.VideoFrame:
+def _decode_first(container: InputContainer, stream: VideoStream, media: Media) -> av.VideoFrame:
     with translated(media):
         for picture in container.decode(stream):
             if picture.pts is not None:
@@ -133,12 +145,12 @@ def _first_picture(container: InputContainer, stream: VideoStream, media: Media)
     raise MediaError(f"{media}: its first frame cannot be shown, or has no time; convert it first")
 
 
-def _listed(
+def _read_packets(
     container: InputContainer, stream: VideoStream, media: Media
-) -> tuple[Ticks, Flags, Flags]:
-    """Times of the packets, which an edit list hides, and at which decoding can begin."""
+) -> tuple[Ticks, Mask, Mask]:
+    """Return times, which packets an edit list hides, and at which ones decoding can begin."""
     codec, extradata = codec_name(stream), bytes(stream.codec_context.extradata or b"")
-    pts, hidden, keys = array("q"), bytearray(), bytearray()
+    pts, hidden, entries = array("q"), bytearray(), bytearray()
     with translated(media):
         for packet in container.demux(stream):
             if not packet.size:
@@ -149,78 +161,38 @@ def _listed(
                 raise MediaError(f"{media}: its coding changes at {packet.pts}; convert it first")
             pts.append(packet.pts)
             hidden.append(packet.is_discard)
-            keys.append(packet.is_keyframe and is_clean(codec, bytes(packet), extradata))
+            entries.append(packet.is_keyframe and is_clean_entry(codec, bytes(packet), extradata))
     return (
         np.frombuffer(pts, np.int64).copy(),
         np.frombuffer(hidden, np.bool_).copy(),
-        np.frombuffer(keys, np.bool_).copy(),
+        np.frombuffer(entries, np.bool_).copy(),
     )
 
 
-def _borders(pts: Ticks) -> Flags:
-    """Packets before which all is shown earlier, and after which all is shown later."""
+def _find_borders(pts: Ticks) -> Mask:
+    """Find packets that are shown after all earlier packets, and before all later ones."""
     before = np.concatenate([[np.iinfo(np.int64).min], np.maximum.accumulate(pts)[:-1]])
     after = np.minimum.accumulate(pts[::-1])[::-1]
-    borders: Flags = (before < pts) & (after == pts)
+    borders: Mask = (before < pts) & (after == pts)
     return borders
 
 
-def _dead(shown: Flags, hidden: Flags, early: Flags, keys: Flags) -> Flags:
-    """What was never decoded at the start, and what comes after all that is shown."""
+def _find_unneeded(shown: Mask, hidden: Mask, early: Mask, entries: Mask) -> Mask:
+    """Find packets at the start that cannot be decoded, and those after the last shown one."""
     last = int(np.flatnonzero(shown)[-1]) if shown.any() else -1
-    return (early & ~hidden & ~keys) | (np.arange(len(shown)) > last)
+    return (early & ~hidden & ~entries) | (np.arange(len(shown)) > last)
 
 
-def _header(stream: VideoStream, base: Fraction, matrix: Matrix | None) -> Header:
-    context = stream.codec_context
-    codec = codec_name(stream)
-    colour = (
-        *(context.color_primaries, context.color_trc, context.colorspace),
-        context.color_range,
-    )
-    return Header(
+def _stream_format(stream: VideoStream, matrix: Matrix | None) -> StreamFormat:
+    context, codec = stream.codec_context, codec_name(stream)
+    primaries, transfer = context.color_primaries, context.color_trc
+    return StreamFormat(
         codec=codec,
         size=(context.width, context.height),
         pixel_format=context.pix_fmt or "",
-        time_base=base,
+        time_base=Fraction(stream.time_base or 1),
         aspect=Fraction(stream.sample_aspect_ratio or 0),
-        colour=colour,
+        colour=(primaries, transfer, context.colorspace, context.color_range),
         matrix=matrix,
-        parameters=parameter_sets(codec, bytes(context.extradata or b"")),
+        parameters=comparable_parameters(codec, bytes(context.extradata or b"")),
     )
-
-
-def parameter_sets(codec: str, extradata: bytes) -> tuple[bytes, ...]:
-    """The parameter sets of a stream; encoders add remarks, such as their number of threads.
-
-    They are found by their start codes, or in the boxes avcC and hvcC (ISO/IEC 14496-15).
-    """
-    if codec == "h264":
-        units = _of_avcc(extradata) if extradata[:1] == b"\1" else nal_units(extradata, 0)
-        return tuple(unit for unit in units if unit and unit[0] & 31 in {7, 8})
-    if codec == "hevc":
-        units = _of_hvcc(extradata) if extradata[:1] == b"\1" else nal_units(extradata, 0)
-        return tuple(unit for unit in units if unit and unit[0] >> 1 & 63 in {32, 33, 34})
-    return (zlib.crc32(extradata).to_bytes(4, "big"),) if extradata else ()
-
-
-def _of_avcc(data: bytes) -> Iterator[bytes]:
-    at = 5
-    for mask in (31, 255):
-        count = data[at] & mask if at < len(data) else 0
-        at += 1
-        for _ in range(count):
-            length = int.from_bytes(data[at : at + 2], "big")
-            yield data[at + 2 : at + 2 + length]
-            at += 2 + length
-
-
-def _of_hvcc(data: bytes) -> Iterator[bytes]:
-    arrays, at = data[22] if len(data) > 22 else 0, 23
-    for _ in range(arrays):
-        count = int.from_bytes(data[at + 1 : at + 3], "big")
-        at += 3
-        for _ in range(count):
-            length = int.from_bytes(data[at : at + 2], "big")
-            yield data[at + 2 : at + 2 + length]
-            at += 2 + length

@@ -1,4 +1,4 @@
-"""One plan of a film out of the plans of its pieces, for those who review it as a whole."""
+"""Join the plans of pieces into one plan of the whole video, for a review of the whole."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,61 +9,68 @@ from app.errors import PlanError
 from app.pieces.manifest import MANIFEST, Manifest
 from app.plan import Plan, PlanTrack, SourceRecord, read_plan
 
-_ENDINGS = frozenset({".json", ".out"})
+_PLAN_ENDINGS = frozenset({".json", ".out"})
 
 
 def join_plans(manifest: Manifest, folder: Path) -> Plan:
-    """The plan of the whole film. Plans are told by the piece that they are for, not by names.
+    """Return the plan of the whole video.
 
-    Frames are counted from the start of the film, tracks are numbered anew, and a shot ends where
-    a piece ends.
+    The hash in a plan identifies its piece; file names do not matter. Frames are counted from the
+    start of the video, tracks are renumbered, and a shot ends where a piece ends.
+
+    Args:
+        manifest: the manifest of the split.
+        folder: the folder of the plans.
 
     Raises:
-        PlanError: a plan is missing, there twice, wrong, or made in another way than the others.
+        PlanError: a plan is missing, exists twice, is wrong, or was made with other settings.
     """
-    found = _by_piece(manifest, folder)
-    first = found[0]
+    plans = _read_plans(manifest, folder)
     shots: list[tuple[int, int]] = []
     tracks: list[PlanTrack] = []
-    for piece, plan in zip(manifest.pieces, found, strict=True):
+    for piece, plan in zip(manifest.pieces, plans, strict=True):
         if plan.source.frames != piece.frames:
             raise PlanError(f"{folder}: the plan of {piece.file} has {plan.source.frames} frames")
         for name in ("settings", "models", "people"):
-            if getattr(plan, name) != getattr(first, name):
+            if getattr(plan, name) != getattr(plans[0], name):
                 raise PlanError(f"{folder}: the plan of {piece.file} was made with other {name}")
         for track in plan.tracks:
-            tracks.append(_moved(track, len(tracks), len(shots), piece.first))
-        shots += [(begin + piece.first, end + piece.first) for begin, end in plan.shots]
-    return replace(first, source=_source(manifest, first), shots=tuple(shots), tracks=tuple(tracks))
+            tracks.append(_move(track, len(tracks), len(shots), piece.first))
+        shots += [(first + piece.first, end + piece.first) for first, end in plan.shots]
+    source = _source_record(manifest, plans[0].source)
+    return replace(plans[0], source=source, shots=tuple(shots), tracks=tuple(tracks))
 
 
-def _by_piece(manifest: Manifest, folder: Path) -> list[Plan]:
-    wanted = {piece.sha256: piece.file for piece in manifest.pieces}
-    found: dict[str, Plan] = {}
+def _read_plans(manifest: Manifest, folder: Path) -> list[Plan]:
+    """Read the plan of each piece, in the order of the pieces."""
     if not folder.is_dir():
         raise PlanError(f"{folder}: no such folder; name the one with the plans of the pieces")
+    file_of = {piece.sha256: piece.file for piece in manifest.pieces}
+    plans: dict[str, Plan] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix not in _ENDINGS or path.name == MANIFEST or not _is_text(path):
+        if path.suffix not in _PLAN_ENDINGS or path.name == MANIFEST or not _is_json_object(path):
             continue
         plan = read_plan(path)
-        if plan.source.sha256 not in wanted:
+        sha256 = plan.source.sha256
+        if sha256 not in file_of:
             continue
-        if plan.source.sha256 in found:
-            raise PlanError(f"{path}: is a second plan of {wanted[plan.source.sha256]}; remove one")
-        found[plan.source.sha256] = plan
-    missing = [name for sha256, name in wanted.items() if sha256 not in found]
+        if sha256 in plans:
+            raise PlanError(f"{path}: is a second plan of {file_of[sha256]}; remove one")
+        plans[sha256] = plan
+    missing = [name for sha256, name in file_of.items() if sha256 not in plans]
     if missing:
         raise PlanError(f"{folder}: no plan of {missing[0]} and {len(missing) - 1} others")
-    return [found[sha256] for sha256 in wanted]
+    return [plans[sha256] for sha256 in file_of]
 
 
-def _is_text(path: Path) -> bool:
-    """Whether it may be a plan; results of jobs end in ``.out`` whatever they are."""
+def _is_json_object(path: Path) -> bool:
+    """Whether a file may be a plan; the results of jobs end in ``.out``, whatever they are."""
     with path.open("rb") as file:
         return path.is_file() and file.read(1) == b"{"
 
 
-def _moved(track: PlanTrack, number: int, shots: int, frames: int) -> PlanTrack:
+def _move(track: PlanTrack, number: int, shots: int, frames: int) -> PlanTrack:
+    """Return a track with the number ``number``, ``shots`` and ``frames`` later."""
     boxes = np.array(track.boxes, np.float64)
     boxes[:, 0] += frames
     return replace(
@@ -76,10 +83,10 @@ def _moved(track: PlanTrack, number: int, shots: int, frames: int) -> PlanTrack:
     )
 
 
-def _source(manifest: Manifest, first: Plan) -> SourceRecord:
+def _source_record(manifest: Manifest, first: SourceRecord) -> SourceRecord:
     source = manifest.source
     return replace(
-        first.source,
+        first,
         sha256=source.sha256,
         name=source.name,
         frames=source.frames,

@@ -1,166 +1,99 @@
-"""Cutting a film into pieces, and saying beforehand where."""
+"""Split a video: write its pieces, packet by packet, and their manifest."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
+from av.container import OutputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
 
-from app.errors import OutputError, UsageError
-from app.files import sha256_of
-from app.pieces.borders import Border, Candidate, choose_borders
-from app.pieces.cutting import Stretch, piece_suffix, write_stretches
-from app.pieces.excerpt import window
+from app.errors import MediaError, OutputError
+from app.files import PendingFile, sha256_of
 from app.pieces.manifest import (
     MANIFEST,
     Manifest,
     Piece,
     SourceFile,
+    make_manifest,
     split_id,
     write_manifest,
 )
-from app.pieces.packets import Packets, Ticks, read_packets
-from app.shots import SHOT_DETECTORS
+from app.pieces.packets import Packets, Ticks, decoding_times, read_packets
+from app.pieces.proposal import Proposal
+from app.video.container import main_video, translated, video_packets
+from app.video.kinds import BY_SUFFIX
 from app.video.media import Media
-from app.video.piece_tag import Mark
+from app.video.piece_tag import PieceTag
 
-_AROUND = 3
-"""Frames before and after a key frame that tell whether it is a cut."""
-_STEM = 100
-"""Characters of the name of the source in the names of pieces."""
-_MAX_PIECES = 9999
-_RATES = 1001
-"""Denominator of rates, at most: that of 30000/1001."""
+_EDIT_LIST_MUXERS = frozenset({"mp4", "mov"})
+"""Containers with edit lists, which can hide frames that are only there as references."""
+_FORMAT_FIELDS = ("codec", "size", "pixel_format", "aspect", "colour", "matrix", "parameters")
+"""Fields of ``StreamFormat`` that a piece shares with the source."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Proposal:
-    """Where a film would be cut. ``times`` are those of its frames, in ticks of its time base."""
+class PacketRange:
+    """Packets ``[begin, end)`` of a video, in decoding order, that become one piece.
 
-    path: Path
-    packets: Packets
-    times: Ticks
-    suffix: str
-    borders: tuple[Border, ...]
-
-    @property
-    def firsts(self) -> list[int]:
-        """The first frame of each piece."""
-        return [0, *(border.frame for border in self.borders)]
-
-    @property
-    def rate(self) -> Fraction:
-        """Frames per second as all pieces are told; of films of varying rates, roughly."""
-        return max(self.packets.rate.limit_denominator(_RATES), Fraction(1, _RATES))
-
-    @property
-    def counts(self) -> list[int]:
-        """Frames of each piece."""
-        return [end - first for first, end in pairwise([*self.firsts, len(self.times)])]
-
-    def name(self, number: int) -> str:
-        """The name of a piece, counted from 0."""
-        count = len(self.firsts)
-        return f"{self.path.stem[:_STEM]}-{number + 1:04}of{count:04}{self.suffix}"
-
-    def duration(self, number: int) -> Fraction:
-        """Seconds from the first frame of a piece to that of the next one, or to the last frame."""
-        ends = [*self.firsts[1:], len(self.times) - 1]
-        ticks = int(self.times[ends[number]] - self.times[self.firsts[number]])
-        return ticks * self.packets.header.time_base
-
-
-def propose(
-    path: Path,
-    *,
-    seconds: Fraction | None = None,
-    pieces: int | None = None,
-    inside_shots: bool = False,
-) -> Proposal:
-    """Where to cut ``path``: into pieces of about so many seconds, or into so many pieces.
-
-    Borders lie at cuts, unless ``inside_shots`` allows others where there is none. The pictures are
-    only decoded around key frames at which a border may be.
-
-    Raises:
-        UsageError: not one of the two is given, or it is out of range.
-        UnsupportedMedia: the film cannot be cut without being encoded again.
-        MediaError: it is damaged.
+    Attributes:
+        packets: all packets of the video.
+        begin: the number of the first packet.
+        end: the number after the last packet.
+        output: the file of the piece.
+        tag: the tag of the piece.
     """
-    if (seconds is None) == (pieces is None):
-        raise UsageError("give the length of pieces in seconds, or their number")
-    media = Media(path)
-    packets = read_packets(media)
-    suffix = piece_suffix(media, packets)
-    times, base = packets.times, packets.header.time_base
-    span = (int(times[0]) * base, int(times[-1]) * base)
-    count = pieces if pieces is not None else _count(span[1] - span[0], seconds)
-    if not 1 <= count <= _MAX_PIECES:
-        raise UsageError(f"{path}: {count} pieces; there can be 1 to {_MAX_PIECES}")
-    clean = np.flatnonzero(packets.clean)
-    frames = np.searchsorted(times, packets.pts[clean])
-    candidates = [Candidate(int(f), int(times[f]) * base) for f in frames if f]
-    looks = _Looks(media, packets, times)
-    borders = choose_borders(
-        candidates, len(times), span, count, looks.is_cut, inside_shots=inside_shots
-    )
-    return Proposal(path, packets, times, suffix, tuple(borders))
 
+    packets: Packets
+    begin: int
+    end: int
+    output: Path
+    tag: PieceTag
 
-def _count(length: Fraction, seconds: Fraction | None) -> int:
-    if seconds is None or seconds <= 0:
-        raise UsageError(f"pieces of {seconds} seconds; give a number above 0")
-    return max(1, -(-length // seconds))
+    @property
+    def muxer(self) -> str:
+        """The muxer of the piece."""
+        return BY_SUFFIX[self.output.suffix].muxer
 
+    @property
+    def frame_pts(self) -> Ticks:
+        """The presentation times of the frames that are shown, in order."""
+        part = slice(self.begin, self.end)
+        return np.sort(self.packets.pts[part][self.packets.shown[part]])
 
-class _Looks:
-    """Looks at key frames for cuts."""
-
-    def __init__(self, media: Media, packets: Packets, times: Ticks) -> None:
-        self._media, self._times = media, times
-        self._entries = np.concatenate([packets.pts[:1], packets.pts[packets.clean]])
-        self._threads = len(os.sched_getaffinity(0))
-
-    def is_cut(self, frame: int) -> bool:
-        """Whether a shot begins with the frame."""
-        first = max(0, frame - _AROUND)
-        last = min(len(self._times) - 1, frame + _AROUND)
-        start = int(self._entries[self._entries <= self._times[first]].max())
-        detector = SHOT_DETECTORS["content"]()
-        cuts: list[int] = []
-        for found in window(
-            self._media, start,
-            int(self._times[first]), int(self._times[last]), threads=self._threads,
-        ):  # fmt: skip
-            cuts += detector.push(found)
-        return frame - first in [*cuts, *detector.flush()]
+    @property
+    def written(self) -> Ticks:
+        """The numbers of the packets that are written."""
+        part = slice(self.begin, self.end)
+        return np.arange(self.begin, self.end)[~self.packets.unneeded[part]]
 
 
 def split(proposal: Proposal, folder: Path) -> Manifest:
-    """Write the pieces and the manifest into ``folder``, which is made where it is missing.
+    """Write the pieces and the manifest into ``folder``, which is created if it is missing.
 
-    All of them, or nothing: what was written is removed when a later piece fails.
+    Either all files are written or none: if one fails, the others are removed.
 
     Raises:
-        OutputError: something of these names is there already, or cannot be written.
-        MediaError: the film cannot be cut so that every frame keeps its time, or has changed.
-        DiskFull: there is no room.
+        OutputError: a file exists already, or cannot be written.
+        MediaError: the video cannot be cut so that every frame keeps its time, or has changed.
+        DiskFull: there is no space.
     """
-    source = _source(proposal)
-    stretches = _stretches(proposal, folder, split_id(source.sha256, proposal.firsts))
-    with _filling(folder, [stretch.output for stretch in stretches]):
-        write_stretches(Media(proposal.path), proposal.packets, stretches)
-        manifest = Manifest(source, tuple(_pieces(proposal, stretches)))
+    source = _describe_source(proposal)
+    ranges = _packet_ranges(proposal, folder, split_id(source.sha256, proposal.firsts))
+    with _all_or_nothing(folder, [part.output for part in ranges]):
+        _write_pieces(Media(proposal.path), ranges)
+        manifest = make_manifest(source, _describe_pieces(proposal, ranges))
         write_manifest(manifest, folder / MANIFEST)
     return manifest
 
 
-def _source(proposal: Proposal) -> SourceFile:
-    base = proposal.packets.header.time_base
+def _describe_source(proposal: Proposal) -> SourceFile:
+    base = proposal.packets.format.time_base
     return SourceFile(
         name=proposal.path.name,
         sha256=sha256_of(proposal.path),
@@ -168,56 +101,59 @@ def _source(proposal: Proposal) -> SourceFile:
         frames=len(proposal.times),
         time_base=base,
         rate=proposal.rate,
-        duration=_seconds(int(proposal.times[-1] - proposal.times[0]) * base),
+        duration=_to_seconds(int(proposal.times[-1] - proposal.times[0]) * base),
     )
 
 
-def _stretches(proposal: Proposal, folder: Path, split_: str) -> list[Stretch]:
-    """The packets of each piece; a border lies right before its key frame."""
+def _packet_ranges(proposal: Proposal, folder: Path, split: str) -> list[PacketRange]:
+    """Return the packets of each piece, which begins with its key frame."""
     packets = proposal.packets
-    number_of = {int(packets.pts[n]): int(n) for n in np.flatnonzero(packets.clean)}
+    number_of = {int(packets.pts[n]): int(n) for n in np.flatnonzero(packets.can_cut)}
     begins = [0, *(number_of[int(proposal.times[b.frame])] for b in proposal.borders)]
     rate, count = proposal.rate, len(begins)
     return [
-        Stretch(
+        PacketRange(
+            packets,
             begin,
             end,
             folder / proposal.name(number),
-            Mark(number + 1, count, split_, rate, processed=False),
+            PieceTag(number + 1, count, split, rate, processed=False),
         )
         for number, (begin, end) in enumerate(pairwise([*begins, len(packets.pts)]))
     ]
 
 
-def _pieces(proposal: Proposal, stretches: list[Stretch]) -> Iterator[Piece]:
+def _describe_pieces(proposal: Proposal, ranges: Sequence[PacketRange]) -> list[Piece]:
     counts, times = proposal.counts, proposal.times
-    for number, (first, stretch) in enumerate(zip(proposal.firsts, stretches, strict=True)):
-        yield Piece(
-            file=stretch.output.name,
-            sha256=sha256_of(stretch.output),
+    return [
+        Piece(
+            file=part.output.name,
+            sha256=sha256_of(part.output),
             first=first,
             frames=counts[number],
             first_pts=int(times[first]),
             last_pts=int(times[first + counts[number] - 1]),
-            duration=_seconds(proposal.duration(number)),
+            duration=_to_seconds(proposal.duration(number)),
         )
+        for number, (first, part) in enumerate(zip(proposal.firsts, ranges, strict=True))
+    ]
 
 
-def _seconds(exact: Fraction) -> float:
+def _to_seconds(exact: Fraction) -> float:
     return round(float(exact), 3)
 
 
 @contextmanager
-def _filling(folder: Path, files: list[Path]) -> Iterator[None]:
-    """A folder that has all of the files in the end, or none of them."""
-    there = [path for path in (folder / MANIFEST, *files) if path.exists() or path.is_symlink()]
-    if there:
-        raise OutputError(f"{there[0]}: exists already; choose another folder")
+def _all_or_nothing(folder: Path, files: Sequence[Path]) -> Iterator[None]:
+    """Create the folder, and remove all files again if the block fails."""
+    for path in (folder / MANIFEST, *files):
+        if path.exists() or path.is_symlink():
+            raise OutputError(f"{path}: exists already; choose another folder")
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
+        raise OutputError(f"{folder}: cannot be created ({error.strerror})") from error
     try:
         yield
     except BaseException:
@@ -226,3 +162,90 @@ def _filling(folder: Path, files: list[Path]) -> Iterator[None]:
         if is_new:
             folder.rmdir()
         raise
+
+
+def _write_pieces(media: Media, ranges: Sequence[PacketRange]) -> None:
+    """Write the main video of each range to a file of its own; each file begins at the time 0."""
+    with media.open_container() as container:
+        source, video = video_packets(container, media), main_video(container, media)
+        for part in ranges:
+            _check_hidden(media, part)
+            pending = PendingFile(part.output, overwrite=False)
+            try:
+                with _open_piece(pending, video, part) as (output, stream):
+                    _copy_packets(source, output, stream, part)
+                _check_piece(pending.path, part)
+                pending.commit()
+            finally:
+                pending.discard()
+
+
+def _check_hidden(media: Media, part: PacketRange) -> None:
+    """Check that the piece can hide the frames that the edit list of the source hides."""
+    written, packets = part.written, part.packets
+    hidden = written[~packets.shown[written]]
+    is_late = (packets.pts[hidden] > part.frame_pts[0]).any()
+    if is_late or (len(hidden) and part.muxer not in _EDIT_LIST_MUXERS):
+        raise MediaError(f"{media}: its edit list hides frames in between; export it again without")
+
+
+@contextmanager
+def _open_piece(
+    pending: PendingFile, video: VideoStream, part: PacketRange
+) -> Iterator[tuple[OutputContainer, VideoStream]]:
+    format_ = part.packets.format
+    scale = str(format_.time_base.denominator)
+    options = {"movflags": "+faststart", "strict": "experimental"}
+    options |= {"video_track_timescale": scale, "movie_timescale": scale}
+    with ExitStack() as stack:
+        stack.enter_context(translated(part.output, writing=True))
+        output = stack.enter_context(
+            av.open(
+                str(pending.path),
+                "w",
+                format=part.muxer,
+                container_options=options if part.muxer in _EDIT_LIST_MUXERS else {},
+            )
+        )
+        output.metadata["comment"] = str(part.tag)
+        try:
+            stream = output.add_stream_from_template(video, opaque=True)
+        except ValueError as error:
+            raise OutputError(f"{part.output}: cannot hold the video; convert it first") from error
+        stream.time_base = format_.time_base
+        stream.codec_context.sample_aspect_ratio = format_.aspect
+        stream.codec_context.framerate = part.packets.rate
+        stream.set_display_matrix(format_.matrix)
+        yield output, stream
+
+
+def _copy_packets(
+    source: "Iterator[Packet[VideoStream]]",
+    output: OutputContainer,
+    stream: VideoStream,
+    part: PacketRange,
+) -> None:
+    written, start = part.written, int(part.frame_pts[0])
+    pts = part.packets.pts[written] - start
+    times = dict(zip(written.tolist(), zip(pts, decoding_times(pts), strict=True), strict=True))
+    for number in range(part.begin, part.end):
+        packet = next(source, None)
+        if packet is None or packet.pts != part.packets.pts[number]:
+            raise MediaError(f"{part.output}: not written, the video changed meanwhile")
+        if number in times:
+            shown, decoded = times[number]
+            packet.pts, packet.dts = int(shown), int(decoded)
+            packet.stream = stream
+            output.mux_one(packet)
+
+
+def _check_piece(path: Path, part: PacketRange) -> None:
+    """Check that a finished piece has the format and the frames of its range, at their times."""
+    found = read_packets(Media(path))
+    expected, format_ = part.frame_pts, part.packets.format
+    starts_right = (found.times[0], found.format.time_base) == (0, format_.time_base)
+    if not starts_right or not np.array_equal(found.times, expected - expected[0]):
+        raise MediaError(f"{part.output}: not written, its frames lost their times")
+    for name in _FORMAT_FIELDS:
+        if getattr(found.format, name) != getattr(format_, name):
+            raise MediaError(f"{part.output}: not written, its {name} would change")

@@ -12,7 +12,7 @@ from app.identity.scale import Scale, knots
 from app.packs.catalogue import Pack, choose_pack, load_pack
 from app.plan import ModelRecord, ModelsRecord
 from app.types import FaceDetector, FaceRecogniser, ShotDetector
-from app.video import require
+from app.video import check_encoder
 
 MIN_SCORE = 0.25
 """Detections of lower score are noise, even near a face that was seen before."""
@@ -74,7 +74,7 @@ def load_parts(settings: Settings, *, recogniser: bool | None = None) -> Parts:
         DeviceError: the GPU that was requested cannot be used.
         ConfigError: the thresholds contradict those of the pack.
     """
-    require(settings.encoder)
+    check_encoder(settings.encoder)
     packs = packs_of(settings)
     detector = load_detector(
         packs.detector,

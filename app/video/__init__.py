@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from app.files import check_destination
 from app.types import FrameSink, MediaFile, PartialSource
 from app.video.bitstream.nal import Uncopyable
-from app.video.hardware import require
+from app.video.encodings import check_encoder
 from app.video.header import header_of
 from app.video.images import ImageSink, ImageSource, image_warnings, read_photo
 from app.video.kinds import CONTENT_TYPES, MATROSKA, Kind
@@ -26,12 +26,12 @@ __all__ = [
     "Media",
     "Uncopyable",
     "Writing",
+    "check_encoder",
     "check_output",
     "open_mixing_sink",
     "open_sink",
     "open_source",
     "read_photo",
-    "require",
 ]
 
 
@@ -70,7 +70,7 @@ def check_output(
         streams = map_streams(container, media, output)
     # Only frames hold their rotation, and few containers cannot store it.
     if streams.muxer in UPRIGHT:
-        check_rotation(header_of(media).look.matrix, streams.muxer, output)
+        check_rotation(header_of(media).frame_format.matrix, streams.muxer, output)
     return list(streams.warnings)
 
 
@@ -90,7 +90,7 @@ def open_sink(
 def open_mixing_sink(
     media: Media | MediaFile | str, output: Path, writing: Writing, hidden: NDArray[np.bool_]
 ) -> MixingSink:
-    """Open a sink that copies groups of pictures in which nothing is hidden.
+    """Open a sink that copies the groups of pictures in which nothing is hidden.
 
     Only the frames of ``MixingSink.stretches`` are written. ``hidden`` is (frames,): whether
     something is hidden in each frame of ``media``.

@@ -1,4 +1,4 @@
-"""Opening containers: only the demuxer that the file's bytes call for, only the file itself."""
+"""Open containers safely: with the demuxer of the recognised kind only, and no other file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +17,11 @@ from app.files import DISK_FULL
 from app.types import MediaFile
 
 _OPTIONS = {"protocol_whitelist": "file", "enable_drefs": "0"}
-"""Nothing but the file: no other protocol, no data references of QuickTime movies."""
-_PICTURE_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "webp"})
-_NOT_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
+"""No other protocol than files, and no data references of QuickTime movies."""
+_IMAGE_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "webp"})
+_NOT_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails
+_DAMAGED = "damaged or incomplete ({}); repair it or export it again"
+_UNWRITTEN = "not written ({}); try another container such as .mkv, or another folder"
 
 
 def open_container(file: MediaFile, demuxer: str) -> InputContainer:
@@ -33,7 +35,7 @@ def open_container(file: MediaFile, demuxer: str) -> InputContainer:
     return _open(source, demuxer, file)
 
 
-def open_stream(stream: BufferedReader, demuxer: str, label: MediaFile) -> InputContainer:
+def open_stream(stream: BufferedReader, demuxer: str, label: object) -> InputContainer:
     """Open a container in an open file, which stays open afterwards; ``label`` names it.
 
     Raises:
@@ -42,7 +44,7 @@ def open_stream(stream: BufferedReader, demuxer: str, label: MediaFile) -> Input
     return _open(stream, demuxer, label)
 
 
-def _open(source: str | BufferedReader, demuxer: str, label: MediaFile) -> InputContainer:
+def _open(source: str | BufferedReader, demuxer: str, label: object) -> InputContainer:
     options = dict(_OPTIONS)
     if demuxer != "mov":
         del options["enable_drefs"]
@@ -56,58 +58,62 @@ def _open(source: str | BufferedReader, demuxer: str, label: MediaFile) -> Input
         )
 
 
-_DAMAGED = "damaged or incomplete ({}); repair it or export it again"
-_UNWRITTEN = "not written ({}); try another container such as .mkv, or another folder"
-
-
 @contextmanager
-def translated(path: MediaFile, *, writing: bool = False) -> Iterator[None]:
-    """Errors of the media library as ours, in one line that names the file."""
+def translated(label: object, *, writing: bool = False) -> Iterator[None]:
+    """Translate errors of the media library to ours, in one line that begins with ``label``.
+
+    Raises:
+        DiskFull: there is no space left.
+        OutputError: ``writing``, and any other error.
+        MediaError: not ``writing``, and the library reports an error.
+    """
     try:
         yield
     except av.error.FFmpegError as error:
         if error.errno in DISK_FULL:
-            raise DiskFull(f"{path}: no space left on the device; free some and repeat") from error
+            raise DiskFull(f"{label}: no space left on the device; free some and repeat") from error
         reason = error.strerror or type(error).__name__
-        text = f"{path}: {(_UNWRITTEN if writing else _DAMAGED).format(reason)}"
+        text = f"{label}: {(_UNWRITTEN if writing else _DAMAGED).format(reason)}"
         raise (OutputError(text) if writing else MediaError(text)) from error
     except OSError as error:
         if error.errno in DISK_FULL:
-            raise DiskFull(f"{path}: no space left on the device; free some and repeat") from error
+            raise DiskFull(f"{label}: no space left on the device; free some and repeat") from error
         if writing:
-            raise OutputError(f"{path}: {_UNWRITTEN.format(error.strerror)}") from error
+            raise OutputError(f"{label}: {_UNWRITTEN.format(error.strerror)}") from error
         raise
 
 
-def is_picture_stream(stream: VideoStream) -> bool:
-    """Whether it is film, not cover art or a track of thumbnails."""
-    return not stream.disposition & _NOT_PICTURES
+def is_video(stream: VideoStream) -> bool:
+    """Whether a stream is video, not cover art or a track of thumbnails."""
+    return not stream.disposition & _NOT_VIDEO
 
 
-def main_video(container: InputContainer, path: MediaFile) -> VideoStream:
-    """The video stream that is shown: the default one, else the largest; pictures come last.
+def main_video(container: InputContainer, label: object) -> VideoStream:
+    """Return the video stream that players show: the default one, else the largest.
+
+    Streams of image codecs come last.
 
     Raises:
-        UnsupportedMedia: there is none, or there is no decoder for it.
+        UnsupportedMedia: there is no video stream, or no decoder for it.
     """
-    films = [stream for stream in container.streams.video if is_picture_stream(stream)]
-    if not films:
-        raise UnsupportedMedia(f"{path}: holds no video; give a file with a video stream")
-    best = max(films, key=_prominence)
+    videos = [stream for stream in container.streams.video if is_video(stream)]
+    if not videos:
+        raise UnsupportedMedia(f"{label}: holds no video; give a file with a video stream")
+    best = max(videos, key=_prominence)
     if best.codec_context is None:
-        raise UnsupportedMedia(f"{path}: no decoder for its video; convert it to H.264 first")
+        raise UnsupportedMedia(f"{label}: no decoder for its video; convert it to H.264 first")
     return best
 
 
 def _prominence(stream: VideoStream) -> tuple[bool, bool, int, int]:
-    """Some muxers make a video of one frame of cover art, larger than the film."""
+    """Rank a stream; some muxers store cover art as a video of one large frame."""
     context = stream.codec_context
-    film = context is not None and context.name not in _PICTURE_CODECS
+    is_motion = context is not None and context.name not in _IMAGE_CODECS
     area = context.width * context.height if context is not None else 0
-    return film, bool(stream.disposition & Disposition.default), area, -stream.index
+    return is_motion, bool(stream.disposition & Disposition.default), area, -stream.index
 
 
-def video_packets(container: InputContainer, label: MediaFile) -> "Iterator[Packet[VideoStream]]":
+def video_packets(container: InputContainer, label: object) -> "Iterator[Packet[VideoStream]]":
     """Demux the packets of the main video only, without empty ones.
 
     Raises:

@@ -1,6 +1,7 @@
 """Decode the frames of a video and account for every packet: damage is never skipped."""
 
 import bisect
+import heapq
 from collections.abc import Callable, Iterator, Sequence
 
 import av
@@ -12,11 +13,77 @@ from av.video.stream import VideoStream
 from app.errors import MediaError
 from app.types import Stretch
 from app.video.container import discard_others, main_video, translated
-from app.video.decode_check import ONE_TO_ONE, Ledger
 from app.video.media import Media
 
 Observer = Callable[["Packet[VideoStream]"], None]
 """Called with every packet that has content, before it is decoded."""
+_ONE_TO_ONE = frozenset(
+    {"h264", "hevc", "vvc", "vp9", "av1", "libdav1d", "prores", "dnxhd", "ffv1"}
+)
+"""Decoders that make one frame of each packet; those of MPEG-4 part 2 and VP8 may make none."""
+
+
+class DecodeCheck:
+    """Checks that every packet that was sent to a decoder comes out as a frame, in order.
+
+    A decoder that meets damage may drop a frame silently, and the binding hides an error that comes
+    together with a frame. Then the number of every later frame would differ from the plan, so a
+    missing frame is an error.
+
+    Args:
+        label: the name of the video in messages.
+        decoder: the name of the decoder.
+
+    Raises:
+        MediaError: a packet is incomplete, a frame is missing, or the times do not increase.
+    """
+
+    def __init__(self, label: object, decoder: str) -> None:
+        self._label = label
+        self._one_to_one = decoder in _ONE_TO_ONE
+        self._sent: list[tuple[int, bool]] = []
+        self._first: int | None = None
+        self._last: int | None = None
+        self._interlaced = False
+
+    def add_packet(self, packet: "Packet[VideoStream]") -> None:
+        """Record a packet that is sent to the decoder."""
+        if packet.is_corrupt:
+            raise MediaError(f"{self._label}: incomplete data in its video; copy it again")
+        if self._one_to_one and packet.pts is not None and not packet.is_discard:
+            heapq.heappush(self._sent, (packet.pts, packet.is_keyframe))
+
+    def add_frame(self, frame: av.VideoFrame, pts: int) -> None:
+        """Record a frame that came out of the decoder, the next one in presentation order."""
+        if self._last is not None and pts <= self._last:
+            raise MediaError(
+                f"{self._label}: times of its frames do not increase at {pts}; convert it first"
+            )
+        self._last = pts
+        if self._first is None:
+            self._first = pts
+        self._interlaced |= frame.interlaced_frame
+        self._account(pts)
+
+    def finish(self) -> None:
+        """Check the last packets, after the decoder has been emptied."""
+        if self._last is not None:
+            self._account(None)
+
+    def _account(self, pts: int | None) -> None:
+        """Account for the packets up to ``pts`` (None: all); each must have made a frame.
+
+        There are two exceptions. Leading frames, before the first one, are left out by every player
+        when they refer to frames that are not in the file. The second field of an interlaced frame
+        may be a packet of its own.
+        """
+        while self._sent and (pts is None or self._sent[0][0] <= pts):
+            time, is_key = heapq.heappop(self._sent)
+            leading = self._first is not None and time < self._first and not is_key
+            if time != pts and not leading and not self._interlaced:
+                raise MediaError(
+                    f"{self._label}: the frame at {time} cannot be decoded; repair the file"
+                )
 
 
 def _ignore(_packet: "Packet[VideoStream]") -> None:
@@ -24,7 +91,7 @@ def _ignore(_packet: "Packet[VideoStream]") -> None:
 
 
 def prepared(container: InputContainer, media: Media, *, threads: int) -> VideoStream:
-    """The main video of a container, ready to be decoded; other streams are discarded.
+    """Return the main video of a container, ready to be decoded; other streams are discarded.
 
     Raises:
         UnsupportedMedia: there is no video, or no decoder for it.
@@ -33,7 +100,7 @@ def prepared(container: InputContainer, media: Media, *, threads: int) -> VideoS
     discard_others(container, stream)
     context = stream.codec_context
     # With frame threads, errors come late, and are lost if a packet makes no frame.
-    frame_threads = context.name in ONE_TO_ONE and threads > 1
+    frame_threads = context.name in _ONE_TO_ONE and threads > 1
     context.thread_type = ThreadType.AUTO if frame_threads else ThreadType.SLICE
     context.thread_count = threads
     # Exports the quantisers of H.264, MPEG-2 and VP9: they show how strongly a face is compressed.
@@ -53,7 +120,7 @@ def decoded(
     Raises:
         MediaError: a frame is missing, incomplete, concealed or without a time.
     """
-    ledger = Ledger(media, stream.codec_context.name)
+    check = DecodeCheck(media, stream.codec_context.name)
     is_wanted = _chooser(stretches)
     expected, packets = _indexed(container, stream), 0
     with translated(media):
@@ -63,12 +130,12 @@ def decoded(
                 observe(packet)
                 if not is_wanted(packet.pts):
                     continue
-                ledger.sent(packet)
+                check.add_packet(packet)
             for frame in packet.decode():
-                yield _checked(frame, ledger, media)
+                yield _checked(frame, check, media)
     if packets < expected:
         raise MediaError(f"{media}: {packets} of {expected} frames are there; copy it again")
-    ledger.finish()
+    check.finish()
 
 
 def _chooser(stretches: Sequence[Stretch] | None) -> Callable[[int | None], bool]:
@@ -91,12 +158,12 @@ def _indexed(container: InputContainer, stream: VideoStream) -> int:
     return len(stream.index_entries) if container.format.name.startswith("mov") else 0
 
 
-def _checked(frame: av.VideoFrame, ledger: Ledger, media: Media) -> av.VideoFrame:
+def _checked(frame: av.VideoFrame, check: DecodeCheck, media: Media) -> av.VideoFrame:
     if frame.is_corrupt:
         raise MediaError(f"{media}: the frame at {frame.pts} is damaged; repair the file")
     if frame.pts is None:
         frame.pts = frame.dts
     if frame.pts is None:
         raise MediaError(f"{media}: its frames have no times; convert it to MP4 first")
-    ledger.shown(frame, frame.pts)
+    check.add_frame(frame, frame.pts)
     return frame

@@ -1,6 +1,5 @@
-"""The facts of a video that hold for all its frames, found in its header and first frame."""
+"""The facts that hold for all frames of a video, read from its header and first frame."""
 
-import struct
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -16,12 +15,12 @@ from app.video.decoding import decoded, prepared
 from app.video.media import Media
 from app.video.orientation import Matrix, Orientation
 from app.video.pixel_formats import full_chroma, layout, planar_format
-from app.video.sidedata import side_data
+from app.video.sidedata import display_matrix
 from app.video.truncation import check_complete
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class FrameFormat:
     """Size, pixel formats and rotation, which all frames of a video must share.
 
     ``coded`` is the pixel format of the decoder, ``shown`` the one in which frames are handed out.
@@ -34,7 +33,7 @@ class Look:
     rotation: int
 
     @classmethod
-    def of(cls, picture: av.VideoFrame, media: Media) -> "Look":
+    def of(cls, picture: av.VideoFrame, media: Media) -> "FrameFormat":
         """Take the facts of the first frame.
 
         Raises:
@@ -55,7 +54,7 @@ class Look:
         return Orientation.from_matrix(self.matrix)
 
     def check(self, picture: av.VideoFrame, media: Media) -> None:
-        """Check that a frame looks like the first one: boxes would not fit it otherwise.
+        """Check that a frame has the format of the first one: boxes would not fit it otherwise.
 
         Only the rotation of its display matrix is compared. Reading side data ties a frame into a
         reference cycle, and hundreds of frames would wait for the garbage collector.
@@ -66,7 +65,7 @@ class Look:
         size, name = (picture.width, picture.height), picture.format.name
         if size != self.size or name != self.coded or picture.rotation != self.rotation:
             raise MediaError(
-                f"{media}: size, format or rotation of its picture changes at {picture.pts}; "
+                f"{media}: size, format or rotation of its frames changes at {picture.pts}; "
                 "split it there"
             )
 
@@ -88,9 +87,9 @@ def _splits_chroma(name: str, size: Size, turn: Orientation) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The look of all frames of a video, and the facts of its header."""
+    """The format of all frames of a video, and the facts of its header."""
 
-    look: Look
+    frame_format: FrameFormat
     info: MediaInfo
 
 
@@ -118,8 +117,8 @@ def _read(media: Media) -> Header:
     check_complete(media)
     with media.open_facts() as container:
         stream = prepared(container, media, threads=1)
-        look = Look.of(_first(container, stream, media), media)
-        return Header(look, _info(container, stream, look))
+        frame_format = FrameFormat.of(_first(container, stream, media), media)
+        return Header(frame_format, _info(container, stream, frame_format))
 
 
 def _first(container: InputContainer, stream: VideoStream, media: Media) -> av.VideoFrame:
@@ -129,23 +128,17 @@ def _first(container: InputContainer, stream: VideoStream, media: Media) -> av.V
     return first
 
 
-def _info(container: InputContainer, stream: VideoStream, look: Look) -> MediaInfo:
+def _info(container: InputContainer, stream: VideoStream, frame_format: FrameFormat) -> MediaInfo:
     base = Fraction(stream.time_base or Fraction(1, 90000))
     if stream.duration:
         duration = stream.duration * base
     else:
         duration = Fraction(container.duration or 0, av.time_base)
     return MediaInfo(
-        size=look.orientation.size(look.size),
+        size=frame_format.orientation.size(frame_format.size),
         time_base=base,
         rate=frame_rate(stream),
         duration=duration,
         frames=stream.frames or None,
         is_image=False,
     )
-
-
-def display_matrix(picture: av.VideoFrame) -> Matrix | None:
-    """The nine numbers of the display matrix of a frame, None if it has none."""
-    data = side_data(picture, "DISPLAYMATRIX")
-    return struct.unpack("=9i", data) if data else None

@@ -1,7 +1,7 @@
-"""Image files: pixels in, pixels out, and nothing else that the file tells.
+"""Read and write image files (JPEG, PNG and WebP).
 
-What is written holds pixels, transparency, colour profile and resolution only: EXIF with its
-thumbnail, places and maker notes, XMP, comments and further pictures of the file are left out.
+Output holds only pixels, transparency, colour profile and resolution. EXIF with its thumbnail,
+locations and maker notes, XMP, comments and further images of the file are left out.
 """
 
 import warnings
@@ -21,8 +21,11 @@ from app.video.media import Media
 from app.video.orientation import Orientation
 
 _MAX_PIXELS = 178_956_970
+"""The limit of Pillow."""
 _HEAD_BYTES = 26
-"""The signature and header that tell the depth of a PNG and the coding of a WebP."""
+"""The signature and header, which hold the depth of a PNG and the coding of a WebP."""
+_PNG_HEADER_BYTES = 33
+"""The signature of a PNG and its first chunk, IHDR."""
 _ORIENTATION_TAG = 0x0112
 _ORIENTATIONS = {
     2: Orientation(flip_x=True),
@@ -37,11 +40,16 @@ _ORIENTATIONS = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
-    """Upright content of an image file.
+class DecodedImage:
+    """The upright content of an image file.
 
-    ``pixels`` is (h, w, 3) RGB or (h, w) gray, uint8 or uint16; ``alpha`` (h, w) of the same
-    kind, or None. ``further`` tells that the file holds more pictures, which are not read.
+    Attributes:
+        pixels: (h, w, 3) RGB or (h, w) gray, uint8 or uint16.
+        alpha: (h, w) of the same type, or None.
+        profile: the ICC colour profile, or None.
+        resolution: pixels per inch, horizontal and vertical, or None.
+        lossless: whether the file was coded without loss.
+        has_more_images: whether the file holds further images, which are not read.
     """
 
     pixels: NDArray[Any]
@@ -49,7 +57,7 @@ class Picture:
     profile: bytes | None
     resolution: tuple[float, float] | None
     lossless: bool
-    further: bool
+    has_more_images: bool
 
     @property
     def size(self) -> Size:
@@ -58,18 +66,18 @@ class Picture:
 
 
 def to_rgb8(pixels: NDArray[Any]) -> Image:
-    """A copy of gray or RGB pixels of 8 or 16 bits as (h, w, 3) uint8."""
+    """Return a copy of gray or RGB pixels of 8 or 16 bits as (h, w, 3) uint8."""
     narrow = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
     wide = np.repeat(narrow[:, :, None], 3, axis=2) if narrow.ndim == 2 else narrow
     return np.array(wide, np.uint8, order="C")
 
 
-def read_picture(media: Media) -> Picture:
-    """Read the upright pixels of an image (JPEG, PNG or WebP).
+def read_image(media: Media) -> DecodedImage:
+    """Read the upright pixels of an image.
 
     Raises:
         MediaError: the file is damaged.
-        MediaTooLarge: it has more than 178 956 970 pixels.
+        MediaTooLarge: it has more than ``_MAX_PIXELS`` pixels.
         UnsupportedMedia: it is animated.
     """
     try:
@@ -84,12 +92,12 @@ def read_picture(media: Media) -> Picture:
 
 def _opened(file: BinaryIO, format_: str) -> Pillow.Image:
     with warnings.catch_warnings():
-        # The library warns of half of what it allows; we have a limit of our own.
+        # The library warns from half of its limit on.
         warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
         return Pillow.open(file, formats=[format_.upper()])
 
 
-def _content(image: Pillow.Image, head: bytes, media: Media) -> Picture:
+def _content(image: Pillow.Image, head: bytes, media: Media) -> DecodedImage:
     if image.width * image.height > _MAX_PIXELS:
         raise MediaTooLarge(f"{media}: too many pixels; make it smaller")
     frames = getattr(image, "n_frames", 1)
@@ -98,14 +106,14 @@ def _content(image: Pillow.Image, head: bytes, media: Media) -> Picture:
         raise UnsupportedMedia(f"{media}: an animation; convert it to a video first")
     turn = _ORIENTATIONS.get(image.getexif().get(_ORIENTATION_TAG, 1), Orientation())
     pixels, alpha = _read16(media) if _is_deep(head) else _read8(image)
-    return Picture(
+    return DecodedImage(
         pixels=np.ascontiguousarray(turn.upright(pixels)),
         alpha=None if alpha is None else np.ascontiguousarray(turn.upright(alpha)),
-        # A profile of inks does not describe the RGB that is made of them.
+        # A profile of CMYK does not describe the RGB that it is converted to.
         profile=None if image.mode == "CMYK" else image.info.get("icc_profile"),
         resolution=image.info.get("dpi"),
         lossless=head[12:16] != b"VP8 ",
-        further=frames > 1,
+        has_more_images=frames > 1,
     )
 
 
@@ -128,7 +136,7 @@ def _is_deep(head: bytes) -> bool:
 
 
 def _read16(media: Media) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Pillow has no RGB of 16 bits; OpenCV has."""
+    """Read 16 bits with OpenCV: Pillow does not support RGB of 16 bits."""
     data = np.frombuffer(media.stream().read(), np.uint8)
     pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     if pixels is None:
@@ -139,27 +147,32 @@ def _read16(media: Media) -> tuple[NDArray[Any], NDArray[Any] | None]:
     return rgb, pixels[:, :, 3].copy() if pixels.shape[2] == 4 else None
 
 
-def encode(picture: Picture, format_: str, quality: int) -> bytes:
-    """The bytes of a file of ``picture`` in a format of Pillow's."""
-    if format_ == "PNG" and picture.pixels.dtype == np.uint16:
-        return _png16(picture)
-    image = _pillow(picture, with_alpha=format_ != "JPEG")
+def encode_image(image: DecodedImage, format_: str, quality: int) -> bytes:
+    """Return the content of an image file.
+
+    Args:
+        image: the pixels.
+        format_: ``JPEG``, ``PNG`` or ``WEBP``.
+        quality: 1 to 100; not used for PNG and lossless WebP.
+    """
+    if format_ == "PNG" and image.pixels.dtype == np.uint16:
+        return _png16(image)
     settings: dict[str, Any] = {
         "JPEG": {"quality": quality, "subsampling": 0 if quality >= 90 else 2},
         "PNG": {},
-        "WEBP": {"quality": quality, "lossless": picture.lossless, "exact": True},
+        "WEBP": {"quality": quality, "lossless": image.lossless, "exact": True},
     }[format_]
-    if picture.profile:
-        settings["icc_profile"] = picture.profile
-    if picture.resolution and format_ != "WEBP":
-        settings["dpi"] = picture.resolution
+    if image.profile:
+        settings["icc_profile"] = image.profile
+    if image.resolution and format_ != "WEBP":
+        settings["dpi"] = image.resolution
     file = BytesIO()
-    image.save(file, format_, **settings)
+    _to_pillow(image, with_alpha=format_ != "JPEG").save(file, format_, **settings)
     return file.getvalue()
 
 
-def _pillow(picture: Picture, *, with_alpha: bool) -> Pillow.Image:
-    pixels, alpha = picture.pixels, picture.alpha
+def _to_pillow(image: DecodedImage, *, with_alpha: bool) -> Pillow.Image:
+    pixels, alpha = image.pixels, image.alpha
     if pixels.dtype == np.uint16:
         pixels = (pixels >> 8).astype(np.uint8)
         alpha = None if alpha is None else (alpha >> 8).astype(np.uint8)
@@ -168,21 +181,21 @@ def _pillow(picture: Picture, *, with_alpha: bool) -> Pillow.Image:
     return Pillow.fromarray(np.dstack([pixels, alpha]))
 
 
-def _png16(picture: Picture) -> bytes:
-    pixels = picture.pixels if picture.pixels.ndim == 2 else picture.pixels[:, :, ::-1]
-    if picture.alpha is not None:
+def _png16(image: DecodedImage) -> bytes:
+    pixels = image.pixels if image.pixels.ndim == 2 else image.pixels[:, :, ::-1]
+    if image.alpha is not None:
         rgb = pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
-        pixels = np.dstack([rgb, picture.alpha])
+        pixels = np.dstack([rgb, image.alpha])
     done, data = cv2.imencode(".png", np.ascontiguousarray(pixels))
     if not done:
         raise ValueError("cannot be encoded")
-    return _with_profile(data.tobytes(), picture.profile)
+    return _with_profile(data.tobytes(), image.profile)
 
 
 def _with_profile(png: bytes, profile: bytes | None) -> bytes:
-    """A PNG with an iCCP chunk behind its header (ISO/IEC 15948, 11.3.3.3)."""
+    """Insert a colour profile after the header of a PNG (chunk iCCP; ISO/IEC 15948, 11.3.3.3)."""
     if not profile:
         return png
     body = b"iCCPICC profile\0\0" + zlib.compress(profile)
     chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
-    return png[:33] + chunk + png[33:]
+    return png[:_PNG_HEADER_BYTES] + chunk + png[_PNG_HEADER_BYTES:]

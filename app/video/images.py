@@ -1,4 +1,4 @@
-"""Images: films of one frame."""
+"""Read and write an image as a video of one frame."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,20 +24,21 @@ from app.types import (
     Stretch,
 )
 from app.video.container import translated
-from app.video.frame import Converters, averaged, check_region, scaled
-from app.video.image_codec import Picture, encode, read_picture, to_rgb8
+from app.video.frame import Converters, average_luma, check_region, scale_rgb
+from app.video.image_codec import DecodedImage, encode_image, read_image, to_rgb8
 from app.video.kinds import BY_SUFFIX, output_kind
 from app.video.media import Media
 from app.video.writing import Writing
 
 _RATE = Fraction(25)
+"""Frames per second that an image pretends to have."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageFrame:
     """The only frame of an image; implements the contract ``Frame``."""
 
-    picture: Picture
+    image: DecodedImage
     converters: Converters
     index: int = 0
     pts: int = 0
@@ -45,40 +46,40 @@ class ImageFrame:
     @property
     def size(self) -> Size:
         """Width and height."""
-        return self.picture.size
+        return self.image.size
 
     def rgb(self, size: Size | None = None, region: Region | None = None) -> Image:
-        """A copy as (h, w, 3) RGB: of ``region`` (default: all), scaled to ``size``.
+        """Return a copy as (h, w, 3) RGB: of ``region`` (default: all), scaled to ``size``.
 
         Raises:
-            ValueError: ``region`` is empty or not inside the picture.
+            ValueError: ``region`` is empty or not inside the image.
         """
         x1, y1, x2, y2 = region or (0, 0, *self.size)
         check_region((x1, y1, x2, y2), self.size)
-        pixels = to_rgb8(self.picture.pixels[y1:y2, x1:x2])
+        pixels = to_rgb8(self.image.pixels[y1:y2, x1:x2])
         if size is not None and size != (x2 - x1, y2 - y1):
-            return scaled(self.converters.scale, pixels, size)
+            return scale_rgb(self.converters.scale, pixels, size)
         return pixels
 
     def luma(self, size: Size, region: Region) -> Luma:
-        """How light ``region`` is, scaled to ``size``.
+        """Return the luma of ``region``, averaged to ``size``.
 
         Raises:
-            ValueError: ``region`` is empty or not inside the picture.
+            ValueError: ``region`` is empty or not inside the image.
         """
-        return averaged(self.rgb(region=region), size)
+        return average_luma(self.rgb(region=region), size)
 
     def quantiser(self, region: Region) -> None:
-        """Not known of images."""
+        """Return None: images have no known quantiser."""
 
     def planes(self) -> tuple[Plane, ...]:
-        """One writable plane; transparency is left out."""
-        pixels = self.picture.pixels
+        """Return one writable plane, without transparency."""
+        pixels = self.image.pixels
         return (Plane(pixels, 0, 0, (0,) * (1 if pixels.ndim == 2 else 3)),)
 
 
 class ImageSource:
-    """An image as a film of one frame; implements the contract ``PartialSource``.
+    """An image as a video of one frame; implements the contract ``PartialSource``.
 
     Raises:
         MediaError: the file is damaged.
@@ -97,23 +98,23 @@ class ImageSource:
         )
 
     def __iter__(self) -> Iterator[ImageFrame]:
-        yield ImageFrame(read_picture(self._media), Converters())
+        yield ImageFrame(read_image(self._media), Converters())
 
     def only(self, stretches: Sequence[Stretch]) -> Iterator[ImageFrame]:
-        """The frame, if it is wanted."""
+        """Return the frame if one of the stretches holds it."""
         return iter(self) if any(stretch.first == 0 for stretch in stretches) else iter(())
 
 
 def _size(media: Media) -> Size:
-    return read_picture(media).size
+    return read_image(media).size
 
 
 class ImageSink:
     """Writes an image; implements the contract ``FrameSink``.
 
     Raises:
-        OutputError: ``output`` cannot be written, or is not an image by its suffix.
-        DiskFull: there is no room.
+        OutputError: ``output`` cannot be written, or its suffix is not that of an image.
+        DiskFull: there is no space for it.
     """
 
     def __init__(self, media: Media, output: Path, writing: Writing) -> None:
@@ -128,15 +129,15 @@ class ImageSink:
         if not isinstance(frame, ImageFrame) or self._written is not None:
             raise TypeError("expected the one frame of an image source")
         with translated(self._name, writing=True):
-            data = encode(frame.picture, self._format, self._quality)
+            data = encode_image(frame.image, self._format, self._quality)
             self._pending.path.write_bytes(data)
         self._written = frame.size
 
     def commit(self) -> None:
-        """Look at the finished file, and move it to its name."""
+        """Check the finished file, and move it to its name."""
         if self._written is None:
             raise MediaError(f"{self._media}: no frame was written; nothing to put in place")
-        found = read_picture(Media(self._pending.path))
+        found = read_image(Media(self._pending.path))
         if found.size != self._written:
             raise MediaError(f"{self._name}: not written, its size would change")
         with translated(self._name, writing=True):
@@ -155,10 +156,10 @@ class ImageSink:
 
 
 def image_format(output: Path) -> str:
-    """Pillow's name of the image format that the suffix of ``output`` names.
+    """Return Pillow's name of the image format that the suffix of ``output`` names.
 
     Raises:
-        OutputError: the suffix is not one of an image.
+        OutputError: the suffix is not that of an image.
     """
     kind = output_kind(output)
     if kind is None or not kind.is_image:
@@ -168,16 +169,16 @@ def image_format(output: Path) -> str:
 
 
 def image_warnings(media: Media, output: Path) -> list[str]:
-    """Warnings, one line each, of content of an image that ``output`` cannot hold."""
-    target, picture = image_format(output), read_picture(media)
-    found = []
-    if picture.alpha is not None and target == "JPEG":
-        found.append("image: the alpha channel is dropped")
-    if picture.pixels.dtype != np.uint8 and target != "PNG":
-        found.append("image: 16 bits are reduced to 8")
-    if picture.further:
-        found.append("image: further pictures in the file are dropped")
-    return found
+    """Return warnings, one line each, of content of an image that ``output`` cannot hold."""
+    target, image = image_format(output), read_image(media)
+    warnings = []
+    if image.alpha is not None and target == "JPEG":
+        warnings.append("image: the alpha channel is dropped")
+    if image.pixels.dtype != np.uint8 and target != "PNG":
+        warnings.append("image: 16 bits are reduced to 8")
+    if image.has_more_images:
+        warnings.append("image: further images in the file are dropped")
+    return warnings
 
 
 def read_photo(file: MediaFile) -> Image:
@@ -190,4 +191,4 @@ def read_photo(file: MediaFile) -> Image:
     media = Media(file)
     if not media.is_image:
         raise UnsupportedMedia(f"{media}: not a photo; give a JPEG, PNG or WebP image")
-    return to_rgb8(read_picture(media).pixels)
+    return to_rgb8(read_image(media).pixels)

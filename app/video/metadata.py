@@ -1,4 +1,4 @@
-"""What is told about a film, and what is better not told: places and devices."""
+"""Tags of containers and streams: which are copied, and which are private or outdated."""
 
 from collections.abc import Mapping
 
@@ -9,13 +9,23 @@ _TECHNICAL = frozenset(
     | {"totalduration", "totaldatarate", "rotate", "alpha_mode", "uid", "generation_uid"}
     | {"operational_pattern_ul", "material_package_umid", "file_package_umid"}
 )
-"""Facts of the old file, wrong in the new one; compared without case."""
-_PLACES = ("location", "xyz", "gps", "geo", "latitude", "longitude", "altitude", "©xyz", "loci")
-_DEVICES = (
+"""Facts of the input that would be wrong in the output; compared without case."""
+_LOCATION_WORDS = (
+    "location",
+    "xyz",
+    "gps",
+    "geo",
+    "latitude",
+    "longitude",
+    "altitude",
+    "©xyz",
+    "loci",
+)
+_DEVICE_PREFIXES = (
     *("com.", "make", "model", "serial", "firm", "camera", "device", "owner", "gopro"),
     *("company_name", "product_", "application_platform", "toolkit_version"),  # of MXF
 )
-_QUICKTIME = {
+_QUICKTIME_LANGUAGES = {
     "deu": "ger",
     "nld": "dut",
     "ell": "gre",
@@ -36,31 +46,33 @@ _QUICKTIME = {
     "slo": "slk",
     "swe": "sve",
 }
-"""Languages that the muxer of QuickTime knows by a code other than the usual one of ISO 639-2."""
+"""Languages for which the muxer of QuickTime expects an unusual code of ISO 639-2."""
 
 
-def spelt(metadata: Mapping[str, str], muxer: str) -> dict[str, str]:
-    """Stream metadata as the container takes it.
+def tags_for_muxer(tags: Mapping[str, str], muxer: str) -> dict[str, str]:
+    """Return the tags of a stream in the spelling that a muxer expects.
 
-    >>> spelt({"language": "deu"}, "mov"), spelt({"language": "deu"}, "mp4")
+    >>> tags_for_muxer({"language": "deu"}, "mov"), tags_for_muxer({"language": "deu"}, "mp4")
     ({'language': 'ger'}, {'language': 'deu'})
     """
-    if muxer != "mov" or "language" not in metadata:
-        return dict(metadata)
-    language = metadata["language"]
-    return {**metadata, "language": _QUICKTIME.get(language, language)}
+    if muxer != "mov" or "language" not in tags:
+        return dict(tags)
+    language = tags["language"]
+    return {**tags, "language": _QUICKTIME_LANGUAGES.get(language, language)}
 
 
-def kept(metadata: Mapping[str, str], *, keep_location: bool) -> dict[str, str]:
-    """Container or stream metadata for the new file.
+def kept_tags(tags: Mapping[str, str], *, keep_location: bool) -> dict[str, str]:
+    """Return the tags of a container or stream that are copied to the output.
 
-    >>> kept({"title": "A", "location": "+48+011/", "ENCODER": "x"}, keep_location=False)
+    ``keep_location``: copy the tags of locations and devices too.
+
+    >>> kept_tags({"title": "A", "location": "+48+011/", "ENCODER": "x"}, keep_location=False)
     {'title': 'A'}
     """
     return {
         key: value
-        for key, value in metadata.items()
-        if not _is_technical(key) and (keep_location or not _tells_place(key))
+        for key, value in tags.items()
+        if not _is_technical(key) and (keep_location or not _is_private(key))
     }
 
 
@@ -69,7 +81,7 @@ def _is_technical(key: str) -> bool:
     return name in _TECHNICAL or name.startswith("_statistics")
 
 
-def _tells_place(key: str) -> bool:
-    """Whether a key names a place or a device."""
+def _is_private(key: str) -> bool:
+    """Whether a tag gives away a location or a device."""
     name = key.lower()
-    return any(word in name for word in _PLACES) or name.startswith(_DEVICES)
+    return any(word in name for word in _LOCATION_WORDS) or name.startswith(_DEVICE_PREFIXES)

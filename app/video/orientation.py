@@ -1,4 +1,4 @@
-"""The display matrix of a stream: how the coded picture is turned to stand upright."""
+"""The display matrix of a video: how its coded frames are rotated and mirrored to be upright."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,13 @@ Matrix = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """Upright is the coded picture transposed (if so), then mirrored left-right, then up-down."""
+    """The steps from a coded frame to the upright one, in this order.
+
+    Attributes:
+        transpose: swap rows and columns.
+        flip_x: mirror left and right.
+        flip_y: mirror top and bottom.
+    """
 
     transpose: bool = False
     flip_x: bool = False
@@ -22,7 +28,7 @@ class Orientation:
 
     @classmethod
     def from_matrix(cls, matrix: Sequence[int] | None) -> "Orientation":
-        """The nearest of the eight orientations of a display matrix (none: upright already).
+        """Return the nearest of the eight orientations to a display matrix; None: already upright.
 
         >>> Orientation.from_matrix((0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30))
         Orientation(transpose=True, flip_x=True, flip_y=False)
@@ -35,11 +41,11 @@ class Orientation:
         return cls(transpose=False, flip_x=a < 0, flip_y=d < 0)
 
     def size(self, coded: Size) -> Size:
-        """Size of the upright picture."""
+        """Return the size of the upright frame."""
         return (coded[1], coded[0]) if self.transpose else coded
 
     def upright(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        """An upright view of coded pixels, (h, w) or (h, w, c).
+        """Return an upright view of coded pixels, (h, w) or (h, w, c).
 
         >>> import numpy as np
         >>> Orientation(transpose=True, flip_x=True).upright(np.array([[1, 2], [3, 4]])).tolist()
@@ -49,7 +55,7 @@ class Orientation:
         return view[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
 
     def coded(self, region: Region, size: Size) -> Region:
-        """Where a region of the upright picture of ``size`` lies in the coded picture.
+        """Return the place in the coded frame of a region of the upright frame of ``size``.
 
         >>> Orientation(transpose=True, flip_x=True).coded((0, 0, 10, 20), (100, 200))
         (0, 90, 20, 100)

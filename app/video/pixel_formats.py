@@ -1,4 +1,4 @@
-"""Pixel formats: which planes a picture has, and to what the others are converted."""
+"""Pixel formats: the planes of a frame, and the planar formats that others are converted to."""
 
 import functools
 from dataclasses import dataclass
@@ -8,16 +8,23 @@ from av.video.format import VideoFormat, VideoFormatComponent
 FULL_RANGE = 2
 """``AVCOL_RANGE_JPEG``."""
 
-_HIGH = frozenset({"p0", "p2", "p4"})
-"""P010 and its like keep their bits at the upper end of 16."""
+_HIGH_BITS = frozenset({"p0", "p2", "p4"})
+"""Prefixes of P010 and similar formats, which use the upper bits of 16."""
+_SAMPLE_SIDE = 64
+"""Side of the frame from which the subsampling of planes is derived."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlaneLayout:
-    """One plane: the formulas of its size, its samples, and the value of black in it.
+    """One plane of a pixel format.
 
-    ``channels`` samples of ``itemsize`` bytes lie side by side; ``blacks`` holds black in limited
-    and in full range, each with one value for each channel.
+    Attributes:
+        index: the number of the plane.
+        channels: samples that lie side by side.
+        itemsize: bytes of a sample.
+        shift_x: subsampling, as a power of 2; so is ``shift_y``.
+        blacks: black in limited and in full range, one value for each channel.
+        is_alpha: whether it is transparency.
     """
 
     index: int
@@ -29,13 +36,13 @@ class PlaneLayout:
     is_alpha: bool
 
     def black(self, *, full: bool) -> tuple[int, ...]:
-        """Black, one value for each channel."""
+        """Return black, one value for each channel."""
         return self.blacks[full]
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The planes of a pixel format; ``native`` formats are shown as they are."""
+    """The planes of a pixel format, and the bits of a sample (``depth``)."""
 
     name: str
     planes: tuple[PlaneLayout, ...]
@@ -45,17 +52,17 @@ class Layout:
 
     @property
     def shifts(self) -> tuple[int, int]:
-        """Largest chroma shifts, (x, y)."""
+        """The largest subsampling of a plane, (x, y), as powers of 2."""
         return max(p.shift_x for p in self.planes), max(p.shift_y for p in self.planes)
 
     @property
     def step(self) -> int:
-        """What a step of 8 bits is in the samples of luma or gray."""
-        shown_high = self.name[:2] in _HIGH and self.depth > 8
-        return 1 << ((16 if shown_high else self.depth) - 8)
+        """The difference of two luma or gray samples that is one step of 8 bits."""
+        uses_high_bits = self.name[:2] in _HIGH_BITS and self.depth > 8
+        return 1 << ((16 if uses_high_bits else self.depth) - 8)
 
     def is_full_range(self, color_range: int) -> bool:
-        """Whether black is 0: RGB, ``yuvj``, tagged full range, or gray without a tag."""
+        """Whether black is 0: in RGB, ``yuvj``, full range by its tag, and gray without a tag."""
         if self.is_rgb or self.name.startswith("yuvj") or color_range == FULL_RANGE:
             return True
         return self.is_gray and color_range == 0
@@ -115,11 +122,11 @@ _PLANAR = {
     "grayf32le": "gray16le",
     "grayf32be": "gray16le",
 }
-"""Formats that are not planar, to the nearest planar one that loses no depth."""
+"""The nearest planar format, without loss of depth, of formats that are not planar."""
 
 
 def planar_format(name: str) -> str | None:
-    """The planar format in which pictures of the format ``name`` are shown; None: there is none.
+    """Return the planar format that frames of the format ``name`` are converted to, None if none.
 
     >>> planar_format("yuv420p10le"), planar_format("yuyv422"), planar_format("bgr24")
     ('yuv420p10le', 'yuv422p', 'gbrp')
@@ -141,7 +148,7 @@ def planar_format(name: str) -> str | None:
 
 
 def full_chroma(name: str) -> str:
-    """The format with one chroma sample for each pixel, of the same depth.
+    """Return the format of the same depth with one chroma sample for each pixel.
 
     >>> full_chroma("yuv420p10le"), full_chroma("nv12"), full_chroma("yuvj422p")
     ('yuv444p10le', 'yuv444p', 'yuvj444p')
@@ -158,8 +165,8 @@ def full_chroma(name: str) -> str:
 
 @functools.cache
 def layout(name: str) -> Layout:
-    """The planes of a planar, semi-planar or ``rgb24`` format. The cache is of pure facts."""
-    format_ = VideoFormat(name, 64, 64)
+    """Return the planes of a planar, semi-planar or ``rgb24`` format; results are cached."""
+    format_ = VideoFormat(name, _SAMPLE_SIDE, _SAMPLE_SIDE)
     components = format_.components
     depth = max(part.bits for part in components)
     is_gray = len(components) == 1 or name.startswith("gray")
@@ -177,18 +184,18 @@ def _plane(format_: VideoFormat, index: int) -> PlaneLayout:
         index=index,
         channels=len(parts),
         itemsize=itemsize,
-        shift_x=(64 // first.width).bit_length() - 1,
-        shift_y=(64 // first.height).bit_length() - 1,
+        shift_x=(_SAMPLE_SIDE // first.width).bit_length() - 1,
+        shift_y=(_SAMPLE_SIDE // first.height).bit_length() - 1,
         blacks=(limited, full),
         is_alpha=first.is_alpha,
     )
 
 
 def _black(format_: VideoFormat, part: VideoFormatComponent) -> tuple[int, int]:
-    """Black in limited and in full range (BT.601 / H.273: 16 and 128 of 8 bits, shifted)."""
-    padded = 16 - part.bits if format_.name[:2] in _HIGH and part.bits > 8 else 0
+    """Return black in limited and in full range (BT.601, H.273: 16 and 128 of 8 bits, shifted)."""
+    padded = 16 - part.bits if format_.name[:2] in _HIGH_BITS and part.bits > 8 else 0
     scale = part.bits - 8 + padded
-    # The scaler, and with it every converter to RGB, takes gray for full range whatever its tag.
+    # The scaler treats gray as full range, whatever its tag, and so does every conversion to RGB.
     if format_.is_rgb or part.is_alpha or len(format_.components) == 1:
         return 0, 0
     return (16 << scale, 0) if part.is_luma else (128 << scale, 128 << scale)

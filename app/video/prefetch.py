@@ -1,4 +1,4 @@
-"""Running an iterator ahead in a thread, with bounds on how far."""
+"""Run an iterator ahead in a thread, within bounds."""
 
 import threading
 from collections import deque
@@ -13,7 +13,7 @@ class _Done:
 
 
 class _Worker(Generic[T]):
-    """The producing side; every field is guarded by ``changed``."""
+    """The thread that produces items; ``changed`` guards every field."""
 
     def __init__(
         self, items: Iterator[T], weigh: Callable[[T], int], count: int, weight: int
@@ -33,7 +33,7 @@ class _Worker(Generic[T]):
                 if not self._put(item, self.weigh(item)):
                     return
             self._put(_Done, 0)
-        except BaseException as error:  # noqa: BLE001 - it is raised again where items are taken
+        except BaseException as error:  # noqa: BLE001 - it is raised again by the consumer
             self._put(error, 0)
 
     def _put(self, item: T | type[_Done] | BaseException, weight: int) -> bool:
@@ -47,7 +47,7 @@ class _Worker(Generic[T]):
             return True
 
     def _has_room(self, weight: int) -> bool:
-        """There is always room for one, however heavy."""
+        """Whether an item may be added; one item always may, whatever its weight."""
         light = self.queued + weight <= self.weight
         return not self.queue or (len(self.queue) < self.count and light)
 
@@ -69,10 +69,16 @@ class _Worker(Generic[T]):
 def run_ahead(
     items: Iterator[T], *, weigh: Callable[[T], int], count: int, weight: int
 ) -> Generator[T, None, None]:
-    """The same items, made up to ``count`` items (or ``weight`` units) ahead in a thread.
+    """Yield the same items, produced ahead by a thread.
 
-    The thread ends before this generator does, also when the generator is closed early. What
-    ``items`` raises is raised here with its own traceback.
+    The thread ends before this generator does, even if the generator is closed early. Errors of
+    ``items`` are raised here with their own traceback.
+
+    Args:
+        items: the iterator; it runs in the thread.
+        weigh: returns the weight of an item.
+        count: the largest number of items that wait.
+        weight: the largest weight of all items that wait.
     """
     worker = _Worker(items, weigh, count, weight)
     thread = threading.Thread(target=worker.run, name="decode-ahead", daemon=True)

@@ -1,10 +1,8 @@
-"""Carrying the streams that are not film from the input to the output, packet by packet."""
+"""Carry the streams beside the video from the input to the output, packet by packet."""
 
 import re
 import struct
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
 
@@ -16,10 +14,11 @@ from av.container import InputContainer, OutputContainer
 from av.stream import AttachmentStream, Discard, Stream
 from av.subtitles.stream import SubtitleStream
 
-from app.types import MediaFile
 from app.video.container import translated
-from app.video.metadata import kept, spelt
-from app.video.streams import Carried, StreamMap
+from app.video.file_check import EMPTY_SUBTITLE, PacketTally
+from app.video.media import Media
+from app.video.metadata import kept_tags, tags_for_muxer
+from app.video.streams import CarriedStream, StreamMap
 
 _ASS_HEADER = (
     b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name, Fontname, Fontsize, "
@@ -29,8 +28,6 @@ _ASS_HEADER = (
     b"0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,0\n\n[Events]\nFormat: Layer, Start, End, Style, "
     b"Name, MarginL, MarginR, MarginV, Effect, Text\n"
 )
-EMPTY_TEXT = b"\0\0"
-"""A subtitle of MP4 without words."""
 _LAYOUTS = {
     "1 channels": "mono",
     "2 channels": "stereo",
@@ -43,54 +40,50 @@ _LAYOUTS = {
 }
 _LOSSY = frozenset({"aac", "libopus"})
 _BITS_PER_CHANNEL = 96000
+"""Bit rate of lossy codecs, per second and channel."""
+_FALLBACK_RATE = 48000
+"""Samples per second if the encoder does not support those of the source."""
 _ASS_OVERRIDE = re.compile(r"\{[^}]*\}")
 _TAG = re.compile(r"</?[^<>]+>")
 
 
-@dataclass(slots=True)
-class Tally:
-    """What went into one output stream: to be compared with what is found in the file."""
-
-    packets: int = 0
-    size: int = 0
-    checksum: int = 0
-
-    def add(self, data: bytes) -> None:
-        """Count the payload of one packet."""
-        self.packets += 1
-        self.size += len(data)
-        self.checksum = zlib.crc32(data, self.checksum)
-
-
 class Carrier:
-    """Reads the input a second time and muxes everything but its film.
+    """Reads the input and writes all its streams except video.
 
-    ``pump`` is called as the film proceeds, so that streams are interleaved and only one packet
-    waits. ``tallies`` maps indices of output streams to what was written unchanged.
+    ``write_until`` is called while the video is written, so that the streams are interleaved and
+    only one packet waits. ``tallies`` counts the packets of copied streams, by the index of the
+    stream in the output.
+
+    Args:
+        source: the container of ``media``.
+        media: the input.
+        output: the container of the output.
+        streams: which streams are copied, and which are converted.
+        keep_location: keep locations and devices in the metadata of streams.
     """
 
     def __init__(
         self,
         source: InputContainer,
-        path: MediaFile,
+        media: Media,
         output: OutputContainer,
-        outline: StreamMap,
+        streams: StreamMap,
         *,
         keep_location: bool,
     ) -> None:
-        self._path = path
+        self._media = media
         self._output = output
-        self.tallies: dict[int, Tally] = {}
+        self.tallies: dict[int, PacketTally] = {}
         self._handlers = {
-            carried.index: _handler(
-                source.streams[carried.index], carried, output, path, keep_location
+            carried.index: _add_stream(
+                source.streams[carried.index], carried, output, media, keep_location=keep_location
             )
-            for carried in outline.carried
+            for carried in streams.carried
         }
         for handler in self._handlers.values():
             if isinstance(handler, _Copy):
                 self.tallies[handler.target.index] = handler.tally
-        for index in outline.fonts:
+        for index in streams.fonts:
             _attach(source.streams[index], output)
         self._packets = self._demux(source)
         self._next = next(self._packets, None)
@@ -101,18 +94,18 @@ class Carrier:
             if stream.index not in self._handlers:
                 stream.discard = Discard.all
         if wanted:
-            with translated(self._path):
+            with translated(self._media):
                 yield from source.demux(wanted)
 
-    def pump(self, until: Fraction | None) -> None:
-        """Mux what comes before the time ``until`` (seconds; None: all that is left)."""
+    def write_until(self, until: Fraction | None) -> None:
+        """Write the packets before a time in seconds; None: all that remain."""
         while self._next is not None:
             packet = self._next
             time = _time(packet)
             if until is not None and time is not None and time > until:
                 return
-            for made in self._handlers[packet.stream.index].take(packet):
-                self._output.mux_one(made)
+            for ready in self._handlers[packet.stream.index].process(packet):
+                self._output.mux_one(ready)
             self._next = next(self._packets, None)
 
 
@@ -128,65 +121,71 @@ def _attach(stream: Stream, output: OutputContainer) -> None:
         )
 
 
-def _handler(
-    stream: Stream, carried: Carried, output: OutputContainer, path: MediaFile, keep_location: bool
-) -> "_Copy | _Transcode | _Text":
-    handler: _Copy | _Transcode | _Text
+def _add_stream(
+    stream: Stream,
+    carried: CarriedStream,
+    output: OutputContainer,
+    media: Media,
+    *,
+    keep_location: bool,
+) -> "_Copy | _ConvertAudio | _ConvertText":
+    """Add a stream to the output and return the handler of its packets."""
+    handler: _Copy | _ConvertAudio | _ConvertText
     if carried.action == "audio" and isinstance(stream, AudioStream):
-        handler = _Transcode(stream, carried.codec, output, path)
+        handler = _ConvertAudio(stream, carried.codec, output, media)
     elif carried.action == "text" and isinstance(stream, SubtitleStream):
-        handler = _Text(stream, carried.codec, output)
+        handler = _ConvertText(stream, carried.codec, output)
     else:
         handler = _Copy(stream, output)
-    facts = kept(stream.metadata, keep_location=keep_location)
-    handler.target.metadata.update(spelt(facts, output.format.name))
+    tags = kept_tags(stream.metadata, keep_location=keep_location)
+    handler.target.metadata.update(tags_for_muxer(tags, output.format.name))
     handler.target.disposition = stream.disposition
     return handler
 
 
 class _Copy:
-    """Every packet as it is."""
+    """Copies every packet unchanged."""
 
     def __init__(self, stream: Stream, output: OutputContainer) -> None:
         self.target = output.add_stream_from_template(stream)
-        self.tally = Tally()
+        self.tally = PacketTally()
         if isinstance(stream, AudioStream) and stream.codec_context.layout.name in _LAYOUTS:
-            # PCM in MP4 must say which channel is which.
+            # PCM in MP4 needs the positions of its channels.
             layout = _LAYOUTS[stream.codec_context.layout.name]
             cast("AudioStream", self.target).codec_context.layout = layout
 
-    def take(self, packet: "av.Packet[Stream]") -> Iterator["av.Packet[Stream]"]:
+    def process(self, packet: "av.Packet[Stream]") -> Iterator["av.Packet[Stream]"]:
         data = bytes(packet)
-        # The muxer fills the time between subtitles with empty ones, and does it again.
-        if packet.size and data != EMPTY_TEXT:
+        # The muxer fills the time between subtitles with empty ones by itself.
+        if packet.size and data != EMPTY_SUBTITLE:
             self.tally.add(data)
             packet.stream = self.target
             yield packet
 
 
-class _Transcode:
-    """Sound in another codec, with the same start and no gap."""
+class _ConvertAudio:
+    """Converts audio to another codec, with the same start and without gaps."""
 
     def __init__(
-        self, stream: AudioStream, encoder: str, output: OutputContainer, path: MediaFile
+        self, stream: AudioStream, encoder: str, output: OutputContainer, media: Media
     ) -> None:
         context = stream.codec_context
-        self._source, self._path = stream, path
+        self._source, self._media = stream, media
         rates = Codec(encoder, "w").audio_rates
         self._rate = context.sample_rate
         if rates and self._rate not in rates:
-            self._rate = 48000
+            self._rate = _FALLBACK_RATE
         self.target: Stream = output.add_stream(encoder, rate=self._rate)
         self._encoder = cast("AudioStream", self.target)
-        # AVI and WAV tell the number of channels only.
+        # AVI and WAV store only the number of channels.
         self._layout = _LAYOUTS.get(context.layout.name, context.layout.name)
         self._encoder.codec_context.layout = self._layout
         if encoder in _LOSSY:
             self._encoder.codec_context.bit_rate = _BITS_PER_CHANNEL * max(1, context.channels)
         self._resampler: AudioResampler | None = None
 
-    def take(self, packet: "av.Packet[Stream]") -> "Iterator[av.Packet[AudioStream]]":
-        with translated(self._path):
+    def process(self, packet: "av.Packet[Stream]") -> "Iterator[av.Packet[AudioStream]]":
+        with translated(self._media):
             frames = self._source.decode(cast("av.Packet[AudioStream]", packet))
         for frame in frames:
             yield from self._encode(frame)
@@ -202,7 +201,7 @@ class _Transcode:
     def _resample(self, frame: av.AudioFrame | None) -> list[av.AudioFrame]:
         context = self._encoder.codec_context
         if self._resampler is None:
-            # The size of its frames is known only when it is open.
+            # The frame size of the encoder is known only after it has been opened.
             context.open(strict=False)
             self._resampler = AudioResampler(
                 context.format, self._layout, self._rate, context.frame_size or None
@@ -210,31 +209,32 @@ class _Transcode:
         return self._resampler.resample(frame)
 
 
-class _Text:
-    """Subtitles as plain text in the form that the container wants; styles are lost."""
+class _ConvertText:
+    """Converts subtitles to plain text in the form of the container; styles are lost."""
 
     def __init__(self, stream: SubtitleStream, codec: str, output: OutputContainer) -> None:
-        self._from = stream.codec_context.codec.canonical_name
-        self._to = codec
+        self._source_codec = stream.codec_context.codec.canonical_name
+        self._target_codec = codec
         self.target: Stream = output.add_stream(codec)
         cast("SubtitleStream", self.target).codec_context.subtitle_header = _ASS_HEADER
         self.target.time_base = stream.time_base
 
-    def take(self, packet: "av.Packet[Stream]") -> "Iterator[av.Packet[Stream]]":
-        text = plain_text(bytes(packet), self._from) if packet.size else ""
+    def process(self, packet: "av.Packet[Stream]") -> "Iterator[av.Packet[Stream]]":
+        text = plain_text(bytes(packet), self._source_codec) if packet.size else ""
         if text:
             data = text.encode()
-            if self._to == "mov_text":
+            if self._target_codec == "mov_text":
                 data = struct.pack(">H", len(data)) + data
-            made: av.Packet[Stream] = av.Packet(data)
-            made.time_base = packet.time_base
-            made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
-            made.stream = self.target
-            yield made
+            converted: av.Packet[Stream] = av.Packet(data)
+            converted.time_base = packet.time_base
+            converted.pts, converted.dts = packet.pts, packet.dts
+            converted.duration = packet.duration
+            converted.stream = self.target
+            yield converted
 
 
 def plain_text(data: bytes, codec: str) -> str:
-    r"""The words of one subtitle packet.
+    r"""Return the text of one subtitle packet, without styles.
 
     >>> plain_text(b"0,0,Default,,0,0,0,,{\\i1}Hello\\Nyou", "ass")
     'Hello\nyou'

@@ -1,4 +1,4 @@
-"""Write a video from frames, with all other streams of the input beside them."""
+"""Write a video file: its frames, and all other streams of the input beside them."""
 
 import math
 import os
@@ -20,22 +20,29 @@ from app.errors import MediaError
 from app.files import PendingFile, check_destination
 from app.types import Boxes, Frame
 from app.video.container import frame_rate, main_video, translated
-from app.video.encoder import Fitter, add_encoder
+from app.video.encoder import FrameConverter, add_encoder
+from app.video.file_check import FrameTimes, check_file
 from app.video.frame import DecodedFrame
-from app.video.header import display_matrix
 from app.video.media import Media
-from app.video.metadata import kept, spelt
-from app.video.piece_tag import handed_on, mark_of
+from app.video.metadata import kept_tags, tags_for_muxer
+from app.video.orientation import Matrix
+from app.video.piece_tag import as_processed, piece_tag_of
 from app.video.remux import Carrier
+from app.video.sidedata import display_matrix
 from app.video.streams import check_rotation, map_streams
-from app.video.verify import Times, check_file
 from app.video.writing import Writing
 
 
-class VideoSink(ABC):
-    """The part that both sinks for video share: the output file and its other streams.
+class VideoWriter(ABC):
+    """Writes the part that all video files share: the container and the streams beside the video.
 
-    Nothing has the name ``output`` before ``commit``, which checks the finished file.
+    Nothing has the name ``output`` before ``commit``, which checks the finished file. Use it as a
+    context manager: leaving the context removes an unfinished file.
+
+    Args:
+        media: the input.
+        output: the file to write; its suffix names the container.
+        writing: how it is written.
 
     Raises:
         OutputError: ``output`` cannot be written, or cannot hold the streams of ``media``.
@@ -53,16 +60,8 @@ class VideoSink(ABC):
         with ExitStack() as stack:
             self._input = stack.enter_context(media.open_container())
             self._video = main_video(self._input, media)
-            self._map = map_streams(self._input, media, output, writing.encoder)
-            self._fitter = Fitter(self._map.encoding.pixel_format)
+            self._streams = map_streams(self._input, media, output, writing.encoder)
             self._stack = stack.pop_all()
-
-    def write(self, frame: Frame, boxes: Boxes) -> None:  # noqa: ARG002 - part of the contract
-        """Encode ``frame``, a frame of the source, in which ``boxes`` have been hidden already."""
-        if not isinstance(frame, DecodedFrame):
-            raise TypeError(f"expected a frame of a video source, got {type(frame).__name__}")
-        with self._translated():
-            self._write(frame)
 
     def commit(self) -> None:
         """Finish the file, check it, and move it to its name."""
@@ -72,22 +71,13 @@ class VideoSink(ABC):
             self._pending.commit()
 
     @abstractmethod
-    def _write(self, frame: DecodedFrame) -> None:
-        """Encode one frame."""
-
-    @abstractmethod
     def _finish(self) -> None:
-        """Write the rest, close the output, and check it."""
+        """Write the remaining packets, then call ``_close``."""
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         with translated(self._name, writing=True):
             yield
-
-    def _fit(self, frame: DecodedFrame) -> av.VideoFrame:
-        picture = self._fitter.fit(frame.picture, frame.pts)
-        self._durations[frame.pts] = picture.duration
-        return picture
 
     @property
     def _time_base(self) -> Fraction:
@@ -97,49 +87,28 @@ class VideoSink(ABC):
         output = av.open(
             str(self._pending.path),
             "w",
-            format=self._map.muxer,
-            container_options=muxer_options(self._map.muxer, self._input, self._video),
+            format=self._streams.muxer,
+            container_options=_muxer_options(self._streams.muxer, self._input, self._video),
             metadata_errors="surrogateescape",
         )
-        facts = kept(self._input.metadata, keep_location=self._writing.keep_location)
-        output.metadata.update(handed_on(facts))
+        tags = kept_tags(self._input.metadata, keep_location=self._writing.keep_location)
+        output.metadata.update(as_processed(tags))
         output.set_chapters(self._input.chapters())
         self._output = output
         return output
 
-    def _add_encoder(self, output: OutputContainer, picture: av.VideoFrame) -> VideoStream:
-        mark = mark_of(self._input.metadata)
-        threads = self._writing.threads
-        stream = add_encoder(
-            output,
-            self._video,
-            picture,
-            self._map.encoding,
-            rate=mark.rate if mark is not None else frame_rate(self._video),
-            quality=self._writing.quality,
-            threads=threads if threads is not None else len(os.sched_getaffinity(0)),
-        )
-        self._describe(stream, picture)
-        return stream
-
-    def _describe(self, stream: VideoStream, picture: av.VideoFrame) -> None:
-        """Copy the facts that belong to the container, not to the encoder."""
-        matrix = display_matrix(picture)
-        check_rotation(matrix, self._map.muxer, self._name)
+    def _describe(self, stream: VideoStream, matrix: Matrix | None) -> None:
+        """Set the facts of a video stream that belong to the container, not to the encoder."""
+        check_rotation(matrix, self._streams.muxer, self._name)
         stream.set_display_matrix(matrix)
-        facts = kept(self._video.metadata, keep_location=self._writing.keep_location)
-        stream.metadata.update(spelt(facts, self._map.muxer))
+        tags = kept_tags(self._video.metadata, keep_location=self._writing.keep_location)
+        stream.metadata.update(tags_for_muxer(tags, self._streams.muxer))
         stream.disposition = self._video.disposition & ~Disposition.attached_pic
 
-    def _carrier(self, output: OutputContainer) -> Carrier:
-        """The carrier of the other streams; made after the video stream of the output."""
-        return Carrier(
-            self._input,
-            self._media,
-            output,
-            self._map,
-            keep_location=self._writing.keep_location,
-        )
+    def _add_other_streams(self, output: OutputContainer) -> Carrier:
+        """Add the streams beside the video; call it after the video stream has been added."""
+        keep_location = self._writing.keep_location
+        return Carrier(self._input, self._media, output, self._streams, keep_location=keep_location)
 
     def _mux(
         self,
@@ -153,8 +122,14 @@ class VideoSink(ABC):
                 packet.duration = self._durations.pop(packet.pts, packet.duration or 0)
             time = packet.dts if packet.dts is not None else packet.pts
             if time is not None:
-                carrier.pump(time * packet.time_base)
+                carrier.write_until(time * packet.time_base)
             output.mux_one(packet)
+
+    def _close(self, output: OutputContainer, carrier: Carrier, times: FrameTimes) -> None:
+        """Write the rest of the other streams, close the file and check it."""
+        carrier.write_until(None)
+        output.close()
+        check_file(self._pending.path, self._streams.muxer, times, carrier.tallies, self._name)
 
     def __enter__(self) -> Self:
         return self
@@ -175,17 +150,56 @@ class VideoSink(ABC):
             self._pending.discard()
 
 
+class VideoSink(VideoWriter):
+    """A writer that encodes frames; its subclasses implement the contract ``FrameSink``."""
+
+    def __init__(self, media: Media, output: Path, writing: Writing) -> None:
+        super().__init__(media, output, writing)
+        self._converter = FrameConverter(self._streams.encoding.pixel_format)
+
+    def write(self, frame: Frame, boxes: Boxes) -> None:  # noqa: ARG002 - part of the contract
+        """Encode ``frame``, a frame of the source, in which ``boxes`` have been hidden already."""
+        if not isinstance(frame, DecodedFrame):
+            raise TypeError(f"expected a frame of a video source, got {type(frame).__name__}")
+        with self._translated():
+            self._write(frame)
+
+    @abstractmethod
+    def _write(self, frame: DecodedFrame) -> None:
+        """Encode one frame."""
+
+    def _convert(self, frame: DecodedFrame) -> av.VideoFrame:
+        picture = self._converter.convert(frame.picture, frame.pts)
+        self._durations[frame.pts] = picture.duration
+        return picture
+
+    def _add_encoder(self, output: OutputContainer, picture: av.VideoFrame) -> VideoStream:
+        piece = piece_tag_of(self._input.metadata)
+        threads = self._writing.threads
+        stream = add_encoder(
+            output,
+            self._video,
+            picture,
+            self._streams.encoding,
+            rate=piece.rate if piece is not None else frame_rate(self._video),
+            quality=self._writing.quality,
+            threads=threads if threads is not None else len(os.sched_getaffinity(0)),
+        )
+        self._describe(stream, display_matrix(picture))
+        return stream
+
+
 class EncodingSink(VideoSink):
     """Encodes every frame; implements the contract ``FrameSink``."""
 
     def __init__(self, media: Media, output: Path, writing: Writing) -> None:
         super().__init__(media, output, writing)
-        self._times = Times()
+        self._times = FrameTimes()
         self._begun: tuple[OutputContainer, VideoStream, Carrier] | None = None
 
     def _write(self, frame: DecodedFrame) -> None:
         output, stream, carrier = self._begun or self._begin(frame.picture)
-        picture = self._fit(frame)
+        picture = self._convert(frame)
         self._times.add(frame.pts * self._time_base)
         self._mux(output, carrier, stream.encode_lazy(picture))
 
@@ -193,7 +207,7 @@ class EncodingSink(VideoSink):
         """Open the output; the first frame decides about colours and interlacing."""
         output = self._open_output()
         stream = self._add_encoder(output, picture)
-        self._begun = output, stream, self._carrier(output)
+        self._begun = output, stream, self._add_other_streams(output)
         return self._begun
 
     def _finish(self) -> None:
@@ -202,17 +216,15 @@ class EncodingSink(VideoSink):
         output, stream, carrier = self._begun
         # One by one: encoders hold back seconds of work, and Ctrl-C must not wait for it.
         self._mux(output, carrier, stream.encode_lazy(None))
-        carrier.pump(None)
-        output.close()
-        check_file(self._pending.path, self._map.muxer, self._times, carrier.tallies, self._name)
+        self._close(output, carrier, self._times)
 
 
-def muxer_options(muxer: str, source: InputContainer, video: VideoStream) -> dict[str, str]:
-    """Options of a muxer: the index in front, and time bases that hold every time exactly."""
+def _muxer_options(muxer: str, source: InputContainer, video: VideoStream) -> dict[str, str]:
+    """Return options of a muxer: the index in front, and time bases that hold all times exactly."""
     if muxer not in {"mp4", "mov"}:
         return {}
     base = Fraction(video.time_base or 1)
-    chosen = {
+    options = {
         "movflags": "+faststart",
         "video_track_timescale": str(base.denominator),
         "strict": "experimental",
@@ -221,5 +233,5 @@ def muxer_options(muxer: str, source: InputContainer, video: VideoStream) -> dic
         # Edit lists, which hold late starts, count in units of the movie, not of the track.
         rates = [Fraction(stream.time_base or 1).denominator for stream in source.streams.audio]
         common = math.lcm(base.denominator, *rates)
-        chosen["movie_timescale"] = str(common if common < 1 << 31 else base.denominator)
-    return chosen
+        options["movie_timescale"] = str(common if common < 1 << 31 else base.denominator)
+    return options

@@ -43,13 +43,13 @@ class VideoSource:
         self._media = media
         self._threads = threads if threads is not None else len(os.sched_getaffinity(0))
         header = header_of(media)
-        self._look = header.look
+        self._format = header.frame_format
         self.info: MediaInfo = header.info
 
     @property
     def matrix(self) -> Matrix | None:
         """The display matrix, None for a video that is upright as it is coded."""
-        return self._look.matrix
+        return self._format.matrix
 
     def __iter__(self) -> Iterator[DecodedFrame]:
         return self._frames(itertools.count(), None)
@@ -75,7 +75,7 @@ class VideoSource:
         pictures = run_ahead(
             self._pictures(stretches), weigh=_weight, count=_AHEAD_FRAMES, weight=_AHEAD_BYTES
         )
-        orientation, converters = self._look.orientation, Converters()
+        orientation, converters = self._format.orientation, Converters()
         try:
             for picture in pictures:
                 index = next(numbers, None)
@@ -111,8 +111,8 @@ class VideoSource:
         stream = prepared(container, self._media, threads=self._threads)
         observe = {} if scan is None else {"observe": scan.add}
         for picture in decoded(container, stream, self._media, stretches, **observe):
-            self._look.check(picture, self._media)
-            yield self._look.converted(picture, converter)
+            self._format.check(picture, self._media)
+            yield self._format.converted(picture, converter)
 
 
 def _weight(picture: av.VideoFrame) -> int:

@@ -1,4 +1,4 @@
-"""What an output container can hold, and what becomes of each stream of the input."""
+"""Decide for each stream of the input whether it is copied, converted or dropped."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,10 +10,8 @@ from av.stream import AttachmentStream, Discard, Stream
 from av.video.stream import VideoStream
 
 from app.errors import OutputError
-from app.types import MediaFile
-from app.video.codecs import Encoding, choose
-from app.video.container import frame_rate, is_picture_stream, main_video
-from app.video.hardware import Encoder, with_hardware
+from app.video.container import frame_rate, is_video, main_video
+from app.video.encodings import Encoder, Encoding, choose_encoding, with_hardware
 from app.video.kinds import BY_SUFFIX, output_kind
 from app.video.orientation import Matrix, Orientation
 from app.video.pixel_formats import layout, planar_format
@@ -24,18 +22,18 @@ _PCM = frozenset(
     {"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le"}
     | {"pcm_f32be", "pcm_f64le", "pcm_f64be"}
 )
-_COMMON = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "dts"})
+_COMMON_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "dts"})
 AUDIO: dict[str, frozenset[str]] = {
-    "mp4": _COMMON | _PCM | {"alac", "opus", "flac", "vorbis", "truehd"},
-    "mov": _COMMON | _PCM | {"alac", "amr_nb", "pcm_mulaw", "pcm_alaw", "pcm_u8", "pcm_s8"},
-    "matroska": _COMMON
+    "mp4": _COMMON_AUDIO | _PCM | {"alac", "opus", "flac", "vorbis", "truehd"},
+    "mov": _COMMON_AUDIO | _PCM | {"alac", "amr_nb", "pcm_mulaw", "pcm_alaw", "pcm_u8", "pcm_s8"},
+    "matroska": _COMMON_AUDIO
     | _PCM - {"pcm_s24be", "pcm_s32be", "pcm_f32be", "pcm_f64be"}
     | {"alac", "opus", "flac", "vorbis", "truehd", "mp1", "pcm_u8", "wavpack", "tta", "mlp"},
     "webm": frozenset({"opus", "vorbis"}),
-    "avi": _COMMON - {"aac", "eac3"}
+    "avi": _COMMON_AUDIO - {"aac", "eac3"}
     | {"pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_u8", "pcm_mulaw", "pcm_alaw", "pcm_f32le"}
     | {"wmav1", "wmav2", "adpcm_ms", "adpcm_ima_wav"},
-    "mpegts": _COMMON | {"opus", "truehd"},
+    "mpegts": _COMMON_AUDIO | {"opus", "truehd"},
     "flv": frozenset({"aac", "mp3", "pcm_s16le", "pcm_u8", "pcm_mulaw", "pcm_alaw", "speex"}),
 }
 _AUDIO_ENCODERS = {
@@ -65,8 +63,8 @@ Action = Literal["copy", "audio", "text"]
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
-    """A stream of the input (by its index) that the output gets: as it is, or as ``codec``."""
+class CarriedStream:
+    """A stream of the input, by its index, that is copied, or converted to ``codec``."""
 
     index: int
     action: Action
@@ -75,20 +73,20 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class StreamMap:
-    """What the output will hold. ``fonts`` are indices of attachments to carry over."""
+    """The streams of an output. ``fonts`` are the indices of attachments that are copied."""
 
     muxer: str
     encoding: Encoding
-    carried: tuple[Carried, ...]
+    carried: tuple[CarriedStream, ...]
     fonts: tuple[int, ...]
     warnings: tuple[str, ...]
 
 
 def muxer_of(output: Path) -> str:
-    """The muxer that the suffix of ``output`` names.
+    """Return the muxer that the suffix of ``output`` names.
 
     Raises:
-        OutputError: the suffix names no container that we write.
+        OutputError: the suffix does not name a container that we write.
     """
     kind = output_kind(output)
     if kind is None or not kind.muxer:
@@ -100,72 +98,76 @@ def muxer_of(output: Path) -> str:
 
 
 def map_streams(
-    container: InputContainer, source: MediaFile, output: Path, encoder: Encoder = "software"
+    container: InputContainer, label: object, output: Path, encoder: Encoder = "software"
 ) -> StreamMap:
-    """Decide what becomes of each stream of ``container``.
+    """Decide for each stream of ``container`` what the output gets; ``label`` names the input.
 
     Raises:
-        DeviceError: an ``encoder`` is asked for that does not work here.
-        OutputError: the container of ``output`` cannot hold one of them in any form.
+        DeviceError: the ``encoder`` that was asked for does not work here.
+        OutputError: the container of ``output`` cannot hold a stream in any form.
+        UnsupportedMedia: the input has no video that can be decoded.
     """
     muxer = muxer_of(output)
-    video = main_video(container, source)
+    video = main_video(container, label)
     if muxer == "avi" and frame_rate(video) * Fraction(video.time_base or 0) != 1:
         raise OutputError(f"{output}: AVI cannot hold the times of its frames; write to .mkv")
-    carried: list[Carried] = []
+    carried: list[CarriedStream] = []
     fonts: list[int] = []
     warnings: list[str] = []
-    encoding = with_hardware(_video(video, muxer, warnings), video, encoder)
+    encoding = with_hardware(_encode(video, muxer, warnings), video, encoder)
     for stream in container.streams:
         if stream.type in {"audio", "subtitle"}:
-            carried.append(_carried(stream, muxer, output, warnings))
+            carried.append(_carry(stream, muxer, output, warnings))
         elif _is_font(stream) and muxer == "matroska":
             fonts.append(stream.index)
         elif stream.index != video.index:
-            warnings.extend(_dropped(stream))
+            warnings.extend(_drop(stream))
     return StreamMap(muxer, encoding, tuple(carried), tuple(fonts), tuple(warnings))
 
 
-def _video(stream: VideoStream, muxer: str, warnings: list[str]) -> Encoding:
+def _encode(stream: VideoStream, muxer: str, warnings: list[str]) -> Encoding:
+    """Choose the encoding of the video, and warn of losses."""
     context = stream.codec_context
     coded = context.pix_fmt or "yuv420p"
     shown = planar_format(coded) or "yuv420p"
-    encoding = choose(codec_name(stream), muxer, shown, (context.width, context.height))
+    size = (context.width, context.height)
+    encoding = choose_encoding(codec_name(stream), muxer, shown, size)
     if codec_name(stream) != encoding.codec:
         warnings.append(f"video: {codec_name(stream)} is written as {encoding.codec}")
-    wanted, given = layout(shown), layout(encoding.pixel_format)
-    if given.depth < wanted.depth or any(a < b for a, b in zip(wanted.shifts, given.shifts)):  # noqa: B905
+    source, target = layout(shown), layout(encoding.pixel_format)
+    (from_x, from_y), (to_x, to_y) = source.shifts, target.shifts
+    if target.depth < source.depth or from_x < to_x or from_y < to_y:
         warnings.append(f"video: {coded} is reduced to {encoding.pixel_format}")
-    # VP8 and VP9 hold it beside the picture, where decoders do not look.
-    beside = stream.metadata.get("alpha_mode") == "1"
-    if beside or any(plane.is_alpha for plane in wanted.planes):
+    # VP8 and VP9 store alpha beside the frame, where decoders do not read it.
+    has_separate_alpha = stream.metadata.get("alpha_mode") == "1"
+    if has_separate_alpha or any(plane.is_alpha for plane in source.planes):
         warnings.append("video: the alpha channel is dropped")
     return encoding
 
 
 def check_rotation(matrix: Matrix | None, muxer: str, output: Path) -> None:
-    """Whether the container can say that its picture is turned.
+    """Check that the container can store the rotation of the video.
 
     Raises:
-        OutputError: it cannot, and every player would show the picture lying on its side.
+        OutputError: it cannot, so every player would show the video lying on its side.
     """
     if muxer in UPRIGHT and Orientation.from_matrix(matrix) != Orientation():
         raise OutputError(
-            f"{output}: {output.suffix} cannot hold the rotation of the picture; write to .mkv"
+            f"{output}: {output.suffix} cannot hold the rotation of the video; write to .mkv"
         )
 
 
 def codec_name(stream: Stream) -> str:
-    """Name of the coded format of a stream, ``unknown`` when the library does not know it."""
+    """Return the name of the codec of a stream, ``unknown`` if the library does not know it."""
     context = stream.codec_context
     return str(context.codec.canonical_name) if context is not None else "unknown"
 
 
-def _carried(stream: Stream, muxer: str, output: Path, warnings: list[str]) -> Carried:
+def _carry(stream: Stream, muxer: str, output: Path, warnings: list[str]) -> CarriedStream:
     name = codec_name(stream)
     is_audio = stream.type == "audio"
     if name in (AUDIO if is_audio else SUBTITLES)[muxer]:
-        return Carried(stream.index, "copy", name)
+        return CarriedStream(stream.index, "copy", name)
     target = _AUDIO_ENCODERS[muxer] if is_audio else _TEXT_ENCODERS.get(muxer)
     if target is None or name == "unknown" or not (is_audio or name in _TEXT):
         raise OutputError(
@@ -173,7 +175,7 @@ def _carried(stream: Stream, muxer: str, output: Path, warnings: list[str]) -> C
             f"({stream.type}, {name}); write to .mkv instead"
         )
     warnings.append(f"stream {stream.index}: {stream.type} {name} is converted to {target}")
-    return Carried(stream.index, "audio" if is_audio else "text", target)
+    return CarriedStream(stream.index, "audio" if is_audio else "text", target)
 
 
 def _is_font(stream: Stream) -> bool:
@@ -183,10 +185,10 @@ def _is_font(stream: Stream) -> bool:
     return "font" in mime or "truetype" in mime or name.endswith(_FONTS)
 
 
-def _dropped(stream: Stream) -> list[str]:
-    """Why a stream is left out; nothing of the track that only names the chapters."""
+def _drop(stream: Stream) -> list[str]:
+    """Return the warning for a stream that is dropped; none for the track of chapter titles."""
     if isinstance(stream, VideoStream):
-        what = "a second video" if is_picture_stream(stream) else "cover art"
+        what = "a second video" if is_video(stream) else "cover art"
         return [f"stream {stream.index}: {what} is dropped, faces in it would not be hidden"]
     if stream.type == "data" and stream.discard == Discard.all:
         return []

@@ -1,4 +1,4 @@
-"""Whether a file is as long as its own structure says: the cheapest sign of a broken upload."""
+"""Detect truncated files: compare the size that the container declares with the real size."""
 
 import os
 import struct
@@ -10,28 +10,29 @@ from app.video.kinds import TS_PACKETS
 from app.video.media import Media
 
 _UNKNOWN = (1 << 56) - 1
+"""The size of an EBML element that does not declare one."""
 _ATOMS = frozenset(
     {b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"mfra", b"free", b"skip", b"wide", b"pnot"}
     | {b"uuid", b"udta", b"meta", b"meco", b"sidx", b"ssix", b"prft", b"emsg", b"pdin", b"imda"}
 )
-"""What stands at the top. Anything else that reaches beyond the file is the trailer that some
-cameras and programs put behind the last atom."""
+"""Top-level atoms. Anything else that reaches beyond the file is a trailer, which some cameras and
+programs append after the last atom."""
 
 
 def check_complete(media: Media) -> None:
     """Compare the sizes that the container declares with the size of the file.
 
-    MP4/MOV, Matroska and AVI declare them; FLV and MPEG-TS consist of tags and packets whose last
-    one must be whole. Frames missing from the others show when they are decoded, or not at all.
+    MP4, MOV, Matroska and AVI declare sizes; FLV and MPEG-TS consist of tags and packets, and the
+    last one must be complete. Other containers declare nothing, so nothing is checked.
 
     Raises:
         MediaError: the file ends before its content does.
     """
-    measure = _MEASURES.get(media.format)
-    if measure is None:
+    declared_end = _DECLARED_END.get(media.format)
+    if declared_end is None:
         return
     file = media.stream()
-    declared = measure(file)
+    declared = declared_end(file)
     actual = file.seek(0, os.SEEK_END)
     if declared > actual:
         raise MediaError(
@@ -40,9 +41,9 @@ def check_complete(media: Media) -> None:
 
 
 def _mov_end(file: BinaryIO) -> int:
-    """End of the last top-level atom (ISO/IEC 14496-12, 4.2)."""
+    """Return the end of the last top-level atom (ISO/IEC 14496-12, 4.2)."""
     position, actual = 0, file.seek(0, os.SEEK_END)
-    # Beyond the file there is nothing to read, and offsets that no seek takes.
+    # Stop beyond the file: declared sizes can be too large for ``seek``.
     while position <= actual:
         file.seek(position)
         head = file.read(16)
@@ -59,7 +60,7 @@ def _mov_end(file: BinaryIO) -> int:
 
 
 def _avi_end(file: BinaryIO) -> int:
-    """End of the last RIFF list."""
+    """Return the end of the last RIFF list."""
     position = 0
     while True:
         file.seek(position)
@@ -70,7 +71,7 @@ def _avi_end(file: BinaryIO) -> int:
 
 
 def _matroska_end(file: BinaryIO) -> int:
-    """End of the first segment, 0 when its size is not declared (RFC 8794, 4 and 6)."""
+    """Return the end of the first segment, 0 if it declares no size (RFC 8794, 4 and 6)."""
     file.seek(4)
     header = _ebml_size(file)
     file.seek(file.tell() + header)
@@ -81,7 +82,7 @@ def _matroska_end(file: BinaryIO) -> int:
 
 
 def _ebml_size(file: BinaryIO) -> int:
-    """A variable-size integer; ``_UNKNOWN`` when all its bits are set."""
+    """Read a variable-size integer; ``_UNKNOWN`` if all its bits are set."""
     first = file.read(1)
     if not first or not first[0]:
         return 0
@@ -92,7 +93,7 @@ def _ebml_size(file: BinaryIO) -> int:
 
 
 def _flv_end(file: BinaryIO) -> int:
-    """End of the last tag: a header of 11 bytes, the data, and 4 bytes of its length."""
+    """Return the end of the last tag: a header of 11 bytes, the data, and 4 bytes of its length."""
     actual = file.seek(0, os.SEEK_END)
     file.seek(5)
     position = int.from_bytes(file.read(4), "big") + 4
@@ -103,7 +104,7 @@ def _flv_end(file: BinaryIO) -> int:
 
 
 def _ts_end(file: BinaryIO) -> int:
-    """End of the last packet of 188 bytes, or of 192 or 204 with something added to each."""
+    """Return the end of the last packet: of 188 bytes, or of 192 or 204 with additions."""
     head, actual = file.read(1024), file.seek(0, os.SEEK_END)
     for first, length in TS_PACKETS:
         if set(head[first::length]) == {0x47}:
@@ -111,7 +112,7 @@ def _ts_end(file: BinaryIO) -> int:
     return actual
 
 
-_MEASURES: dict[str, Callable[[BinaryIO], int]] = {
+_DECLARED_END: dict[str, Callable[[BinaryIO], int]] = {
     "mov": _mov_end,
     "avi": _avi_end,
     "flv": _flv_end,

@@ -1,20 +1,20 @@
-"""How a result is written."""
+"""The options for writing an output."""
 
 from dataclasses import dataclass
 
-from app.video.hardware import Encoder
+from app.video.encodings import Encoder
 
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """The choices for writing one result.
+    """The options for writing one output.
 
     Attributes:
         overwrite: replace an output that exists.
         quality: 1 to 100; 90 is visually lossless.
         encoder: ``nvenc`` or ``auto`` for the encoder of a GPU.
         threads: of the encoder; default: the CPUs that this process may use.
-        keep_location: keep places and devices in the metadata.
+        keep_location: keep locations and devices in the metadata.
         copy_untouched: copy groups of pictures in which nothing is hidden, where that is safe.
 
     Raises:

@@ -237,7 +237,9 @@ def test_an_interrupted_upload_leaves_nothing_and_can_be_resumed(
             """Called by a thread that sends; it goes on when the main one has been interrupted."""
             if item == large and not pressed:
                 pressed.append(item)
-                os.kill(os.getpid(), signal.SIGINT)
+                main = threading.main_thread().ident
+                assert main is not None
+                signal.pthread_kill(main, signal.SIGINT)
                 assert noticed.wait(30)
                 time.sleep(3.0)  # the transfer is cancelled meanwhile, also on a busy machine
 

@@ -1,4 +1,4 @@
-"""The contract of every frame sink: video containers and images."""
+"""The contract of every frame sink: videos and images."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -44,7 +44,7 @@ def names(path: Path) -> list[str]:
     return sorted(entry.name for entry in path.parent.iterdir())
 
 
-def test_frames_come_back_with_what_was_written_into_them(source: Path, output: Path) -> None:
+def test_changes_of_frames_are_written(source: Path, output: Path) -> None:
     with open_sink(source, output) as sink:
         for frame in open_source(source):
             for plane in frame.planes():
@@ -58,19 +58,19 @@ def test_frames_come_back_with_what_was_written_into_them(source: Path, output: 
     assert pairs
     for before, after in pairs:
         assert after.rgb(region=(18, 10, 30, 22)).max() < 30
-        # Below the box the film is as it was.
+        # Below the box, the frame is unchanged.
         was, now = (f.rgb(region=(0, 32, 64, 48)).astype(int) for f in (before, after))
         assert np.abs(was - now).mean() < 12
     assert names(output) == sorted([source.name, output.name])
 
 
-def test_nothing_has_the_name_before_the_commit(source: Path, output: Path) -> None:
+def test_the_output_does_not_exist_before_the_commit(source: Path, output: Path) -> None:
     with open_sink(source, output) as sink:
         for frame in open_source(source):
             sink.write(frame, NO_BOXES)
         assert not output.exists()
         for name in names(output):
-            assert name == source.name or name.startswith("."), "hidden while it is written"
+            assert name == source.name or name.startswith("."), "unfinished files are hidden"
     assert names(output) == [source.name]
 
 
@@ -85,13 +85,13 @@ def test_an_error_leaves_nothing(source: Path, output: Path) -> None:
     assert names(output) == [source.name]
 
 
-def test_no_frame_is_no_result(source: Path, output: Path) -> None:
+def test_a_sink_without_frames_is_an_error(source: Path, output: Path) -> None:
     with open_sink(source, output) as sink, pytest.raises(MediaError, match="no frame"):
         sink.commit()
     assert names(output) == [source.name]
 
 
-def test_a_name_that_is_taken_is_refused(source: Path, output: Path) -> None:
+def test_an_existing_output_is_refused(source: Path, output: Path) -> None:
     output.write_text("precious")
     with pytest.raises(OutputError, match="exists already"):
         open_sink(source, output)
@@ -105,7 +105,7 @@ def test_the_input_is_never_the_output(source: Path) -> None:
     assert source.read_bytes() == before
 
 
-def test_frames_of_another_maker_are_refused(source: Path, output: Path) -> None:
+def test_frames_of_another_source_are_refused(source: Path, output: Path) -> None:
     class Strange:
         index, pts, size = 0, 0, SIZE
 

@@ -1,4 +1,4 @@
-"""The contract of every frame source: video containers and images, wherever they lie."""
+"""The contract of every frame source: videos and images, in files and elsewhere."""
 
 from fractions import Fraction
 from io import BufferedReader, BytesIO, RawIOBase
@@ -36,7 +36,7 @@ def make(name: str, folder: Path) -> Path:
 
 
 class Elsewhere:
-    """A file that no path leads to; implements the contract ``MediaFile``."""
+    """A file without a path; implements the contract ``MediaFile``."""
 
     def __init__(self, content: bytes) -> None:
         self.name = "the input"
@@ -66,7 +66,7 @@ def source(request: pytest.FixtureRequest, place: Path) -> PartialSource:
     return open_source(Elsewhere(content))
 
 
-def test_info_fits_the_frames(source: FrameSource) -> None:
+def test_info_agrees_with_the_frames(source: FrameSource) -> None:
     frames = list(source)
     info = source.info
     assert info.size == SIZE
@@ -83,19 +83,19 @@ def test_frames_are_counted_from_zero_and_times_increase(source: FrameSource) ->
     assert all(a < b for (_, a), (_, b) in pairwise(frames))
 
 
-def test_each_iteration_starts_again(source: FrameSource) -> None:
+def test_each_iteration_begins_again(source: FrameSource) -> None:
     first = next(iter(source)).rgb()
     np.testing.assert_array_equal(next(iter(source)).rgb(), first)
 
 
-def test_a_stretch_has_its_frames_with_their_numbers(source: PartialSource) -> None:
+def test_frames_of_a_stretch_keep_their_numbers(source: PartialSource) -> None:
     frames = [(frame.index, frame.pts) for frame in source]
     whole = Stretch(0, len(frames), frames[0][1], frames[-1][1])
     assert [(frame.index, frame.pts) for frame in source.only([whole])] == frames
     assert list(source.only([])) == []
 
 
-def test_what_is_written_to_one_iteration_is_not_seen_in_the_next(source: FrameSource) -> None:
+def test_writing_to_a_frame_does_not_affect_the_next_iteration(source: FrameSource) -> None:
     frame = next(iter(source))
     before = frame.rgb()
     for plane in frame.planes():
@@ -104,7 +104,7 @@ def test_what_is_written_to_one_iteration_is_not_seen_in_the_next(source: FrameS
     np.testing.assert_array_equal(next(iter(source)).rgb(), before)
 
 
-def test_rgb_is_a_writable_copy_of_the_wanted_size(source: FrameSource) -> None:
+def test_rgb_is_a_writable_copy_of_the_requested_size(source: FrameSource) -> None:
     frame = next(iter(source))
     for size, region in [(None, None), ((32, 20), None), ((20, 10), (4, 6, 44, 26))]:
         pixels = frame.rgb(size, region)
@@ -120,15 +120,15 @@ def test_rgb_is_a_writable_copy_of_the_wanted_size(source: FrameSource) -> None:
 def test_regions_are_parts_of_the_whole(source: FrameSource) -> None:
     frame = next(iter(source))
     whole = frame.rgb()
-    part, wanted = frame.rgb(region=(7, 5, 30, 26)).astype(int), whole[5:26, 7:30]
-    assert np.abs(part - wanted).mean() < 0.1
+    part, expected = frame.rgb(region=(7, 5, 30, 26)).astype(int), whole[5:26, 7:30]
+    assert np.abs(part - expected).mean() < 0.1
     if frame.planes()[0].pixels.dtype == np.uint8:
-        np.testing.assert_array_equal(part, wanted)
+        np.testing.assert_array_equal(part, expected)
     with pytest.raises(ValueError, match="region"):
         frame.rgb(region=(0, 0, 65, 48))
 
 
-def test_a_plane_covers_the_picture(source: FrameSource) -> None:
+def test_planes_cover_the_whole_frame(source: FrameSource) -> None:
     for frame in source:
         planes = frame.planes()
         assert planes[0].shift_x == planes[0].shift_y == 0

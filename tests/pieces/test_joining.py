@@ -1,4 +1,4 @@
-"""What a join refuses: whatever is not proven to be the rendered piece that belongs there."""
+"""A join refuses every file that is not proven to be the right rendered piece."""
 
 import json
 import shutil
@@ -12,14 +12,15 @@ import pytest
 
 from app.errors import FaceBlurError, MediaError, OutputError, UsageError
 from app.pieces import MANIFEST, Manifest, join, split
-from app.video.piece_tag import Mark
+from app.video import Writing
+from app.video.piece_tag import PieceTag
 from testmedia.films import ROTATED, copy_film, numbers
-from tests.pieces.rounds import FILM, inside, rendered
+from tests.pieces.split_videos import FILM, propose_inside_shots, render_pieces
 
 
 @dataclass(frozen=True)
-class Job:
-    """A film that was split, and its rendered pieces; tests spoil copies of it."""
+class Case:
+    """A video that was split, and its rendered pieces; tests damage copies of it."""
 
     source: Path
     pieces: Path
@@ -32,26 +33,26 @@ class Job:
     def piece(self, number: int) -> Path:
         return self.pieces / self.manifest.pieces[number].file
 
-    def join(self, output: Path, **options: Any) -> list[str]:
-        return join(self.pieces / MANIFEST, self.results, self.source, output, **options)
+    def join(self, output: Path, writing: Writing | None = None) -> list[str]:
+        return join(self.pieces / MANIFEST, self.results, self.source, output, writing)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Job:
-    folder = tmp_path_factory.mktemp("job")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    folder = tmp_path_factory.mktemp("case")
     source = FILM.write(folder / "film.mp4")
-    manifest = split(inside(source, 4), folder / "pieces")
-    results = rendered(manifest, folder / "pieces", folder / "results")
-    return Job(source, folder / "pieces", results, manifest)
+    manifest = split(propose_inside_shots(source, 4), folder / "pieces")
+    results = render_pieces(manifest, folder / "pieces", folder / "results")
+    return Case(source, folder / "pieces", results, manifest)
 
 
 @pytest.fixture
-def job(made: Job, tmp_path: Path) -> Job:
-    """A copy of its own."""
+def case(made: Case, tmp_path: Path) -> Case:
+    """A copy for one test."""
     for folder in (made.pieces, made.results):
         shutil.copytree(folder, tmp_path / folder.name)
     source = shutil.copy(made.source, tmp_path)
-    return Job(Path(source), tmp_path / "pieces", tmp_path / "results", made.manifest)
+    return Case(Path(source), tmp_path / "pieces", tmp_path / "results", made.manifest)
 
 
 @pytest.fixture
@@ -61,38 +62,40 @@ def out(tmp_path: Path) -> Path:
     return folder / "joined.mp4"
 
 
-def test_results_of_jobs_are_found_by_their_names(job: Job, out: Path) -> None:
+def test_results_with_the_ending_of_jobs_are_found(case: Case, out: Path) -> None:
     for number in (0, 2):
-        path = job.result(number)
+        path = case.result(number)
         path.rename(path.with_name(path.name + ".out"))
-    assert job.join(out) == []
+    assert case.join(out) == []
     assert numbers(out) == list(range(20))
     assert list(out.parent.iterdir()) == [out]
 
 
-def _missing(job: Job) -> None:
-    job.result(2).unlink()
+def _missing(case: Case) -> None:
+    case.result(2).unlink()
 
 
-def _twice(job: Job) -> None:
-    shutil.copy(job.result(1), job.result(1).with_name(job.result(1).name + ".out"))
+def _twice(case: Case) -> None:
+    shutil.copy(case.result(1), case.result(1).with_name(case.result(1).name + ".out"))
 
 
-def _swapped(job: Job) -> None:
-    first, second = job.result(1).read_bytes(), job.result(2).read_bytes()
-    job.result(1).write_bytes(second)
-    job.result(2).write_bytes(first)
+def _swapped(case: Case) -> None:
+    first, second = case.result(1).read_bytes(), case.result(2).read_bytes()
+    case.result(1).write_bytes(second)
+    case.result(2).write_bytes(first)
 
 
-def _not_rendered(job: Job) -> None:
-    shutil.copy(job.piece(1), job.result(1))
+def _not_rendered(case: Case) -> None:
+    shutil.copy(case.piece(1), case.result(1))
 
 
-def _remuxed(job: Job, comment: str | None = None, drop: int | None = None, delay: int = 0) -> None:
-    """The piece again, not rendered but otherwise another file; or the result, made worse."""
+def _remuxed(
+    case: Case, comment: str | None = None, drop: int | None = None, delay: int = 0
+) -> None:
+    """Write the piece as another file, not rendered; or without ``comment`` a damaged result."""
     rendered = comment is None
-    source = job.result(1).rename(job.results / "old") if rendered else job.piece(1)
-    with av.open(str(source)) as old, av.open(str(job.result(1)), "w", format="mp4") as new:
+    source = case.result(1).rename(case.results / "old") if rendered else case.piece(1)
+    with av.open(str(source)) as old, av.open(str(case.result(1)), "w", format="mp4") as new:
         video = old.streams.video[0]
         stream = new.add_stream_from_template(video, opaque=True)
         stream.time_base = video.time_base
@@ -106,90 +109,95 @@ def _remuxed(job: Job, comment: str | None = None, drop: int | None = None, dela
                 new.mux_one(packet)
 
 
-def _still_unprocessed(job: Job) -> None:
-    with av.open(str(job.piece(1))) as container:
-        _remuxed(job, container.metadata["comment"])
+def _still_unprocessed(case: Case) -> None:
+    with av.open(str(case.piece(1))) as container:
+        _remuxed(case, container.metadata["comment"])
 
 
-def _without_mark(job: Job) -> None:
-    _remuxed(job, "holidays")
+def _without_mark(case: Case) -> None:
+    _remuxed(case, "holidays")
 
 
-def _of_another_split(job: Job) -> None:
-    rate = job.manifest.source.rate
-    _remuxed(job, str(Mark(2, 4, "0" * 16, rate, processed=True)))
+def _of_another_split(case: Case) -> None:
+    rate = case.manifest.source.rate
+    _remuxed(case, str(PieceTag(2, 4, "0" * 16, rate, processed=True)))
 
 
-def _frame_missing(job: Job) -> None:
-    _remuxed(job, drop=3)
+def _frame_missing(case: Case) -> None:
+    _remuxed(case, drop=3)
 
 
-def _moved(job: Job) -> None:
-    _remuxed(job, delay=1)
+def _moved(case: Case) -> None:
+    _remuxed(case, delay=1)
 
 
-def _cut_off(job: Job) -> None:
-    data = job.result(1).read_bytes()
-    job.result(1).write_bytes(data[: len(data) - 100])
+def _cut_off(case: Case) -> None:
+    data = case.result(1).read_bytes()
+    case.result(1).write_bytes(data[: len(data) - 100])
 
 
-def _smaller(job: Job) -> None:
-    film = replace(FILM, size=(32, 32), count=5, sounds=(), metadata=_mark_of(job, 1))
-    film.write(job.result(1))
+def _smaller(case: Case) -> None:
+    film = replace(FILM, size=(32, 32), count=5, sounds=(), metadata=_mark_of(case, 1))
+    film.write(case.result(1))
 
 
-def _turned(job: Job) -> None:
-    film = replace(FILM, matrix=ROTATED[180], count=5, sounds=(), metadata=_mark_of(job, 1))
-    film.write(job.result(1))
+def _turned(case: Case) -> None:
+    film = replace(FILM, matrix=ROTATED[180], count=5, sounds=(), metadata=_mark_of(case, 1))
+    film.write(case.result(1))
 
 
-def _coded_otherwise(job: Job) -> None:
+def _coded_otherwise(case: Case) -> None:
     options = {**FILM.options, "profile": "baseline", "bf": "0"}
-    film = replace(FILM, count=5, sounds=(), options=options, metadata=_mark_of(job, 1))
-    film.write(job.result(1))
+    film = replace(FILM, count=5, sounds=(), options=options, metadata=_mark_of(case, 1))
+    film.write(case.result(1))
 
 
-def _mark_of(job: Job, number: int) -> dict[str, str]:
-    mark = Mark(number + 1, 4, job.manifest.id, job.manifest.source.rate, processed=True)
-    return {"comment": str(mark)}
+def _mark_of(case: Case, number: int) -> dict[str, str]:
+    tag = PieceTag(number + 1, 4, case.manifest.id, case.manifest.source.rate, processed=True)
+    return {"comment": str(tag)}
 
 
-def _other_source(job: Job) -> None:
-    replace(FILM, noise=9).write(job.source)
+def _other_source(case: Case) -> None:
+    replace(FILM, noise=9).write(case.source)
 
 
-def _changed_source(job: Job) -> None:
-    data = bytearray(job.source.read_bytes())
+def _missing_source(case: Case) -> None:
+    case.source.unlink()
+
+
+def _changed_source(case: Case) -> None:
+    data = bytearray(case.source.read_bytes())
     data[-1] ^= 1
-    job.source.write_bytes(data)
+    case.source.write_bytes(data)
 
 
-SPOILS: list[tuple[Callable[[Job], None], type[FaceBlurError], str]] = [
+DAMAGES: list[tuple[Callable[[Case], None], type[FaceBlurError], str]] = [
     (_missing, UsageError, "1 of 4 pieces are missing, the first is film-0003of0004.mp4"),
-    (_twice, UsageError, "is there twice"),
+    (_twice, UsageError, "exists twice"),
     (_swapped, UsageError, "is another piece, 3 of 4"),
     (_not_rendered, MediaError, "is the piece itself"),
     (_still_unprocessed, MediaError, "was not processed"),
-    (_without_mark, MediaError, "does not say which piece it is"),
-    (_of_another_split, UsageError, "or of a split elsewhere"),
+    (_without_mark, MediaError, "has no piece tag"),
+    (_of_another_split, UsageError, "or of another split"),
     (_frame_missing, MediaError, "has 4 frames, not 5"),
     (_moved, MediaError, "at other times"),
     (_cut_off, MediaError, "cut off"),
     (_smaller, MediaError, "differs from the first piece in its size"),
     (_turned, MediaError, "differs from the first piece in its rotation"),
     (_coded_otherwise, MediaError, "differs from the first piece in its coding parameters"),
-    (_other_source, UsageError, "is not the film that was split"),
-    (_changed_source, UsageError, "is not the film that was split"),
+    (_other_source, UsageError, "is not the video that was split"),
+    (_missing_source, MediaError, "no such file"),
+    (_changed_source, UsageError, "is not the video that was split"),
 ]
 
 
-@pytest.mark.parametrize(("spoil", "kind", "text"), SPOILS, ids=[s[0].__name__ for s in SPOILS])
-def test_what_is_not_proven_is_refused(
-    spoil: Callable[[Job], None], kind: type[FaceBlurError], text: str, job: Job, out: Path
+@pytest.mark.parametrize(("damage", "kind", "text"), DAMAGES, ids=[s[0].__name__ for s in DAMAGES])
+def test_results_that_are_not_proven_right_are_refused(
+    damage: Callable[[Case], None], kind: type[FaceBlurError], text: str, case: Case, out: Path
 ) -> None:
-    spoil(job)
+    damage(case)
     with pytest.raises(FaceBlurError, match=text) as caught:
-        job.join(out)
+        case.join(out)
     assert isinstance(caught.value, kind)
     assert "\n" not in str(caught.value)
     assert list(out.parent.iterdir()) == []
@@ -244,64 +252,64 @@ def _kind(data: dict[str, Any]) -> None:
         (_gap, "does not follow"),
         (_overlap, "does not follow"),
         (_order, "does not follow"),
-        (_times, "wrong about its times"),
-        (_later, "version 2 is unknown"),
+        (_times, "has wrong times"),
+        (_later, "its version is not supported"),
         (_elsewhere, "a name without a folder"),
         (_moved_border, "id: is not that"),
-        (_unknown, "colour is unknown"),
-        (_kind, "frames is not of the right kind"),
+        (_unknown, "source.colour: unknown key"),
+        (_kind, r"pieces\[0\]\.frames: is not a whole number"),
     ],
 )
-def test_a_manifest_that_is_wrong_is_refused(
-    change: Callable[[dict[str, Any]], None], text: str, job: Job, out: Path
+def test_a_wrong_manifest_is_refused(
+    change: Callable[[dict[str, Any]], None], text: str, case: Case, out: Path
 ) -> None:
-    path = job.pieces / MANIFEST
+    path = case.pieces / MANIFEST
     data = json.loads(path.read_text("utf-8"))
     change(data)
     path.write_text(json.dumps(data), "utf-8")
     with pytest.raises(UsageError, match=text):
-        job.join(out)
+        case.join(out)
     assert list(out.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"version": 1}', "[" * 100000])
-def test_a_file_that_is_no_manifest_is_refused(text: str, job: Job, out: Path) -> None:
-    (job.pieces / MANIFEST).write_text(text, "utf-8")
+def test_a_file_that_is_not_a_manifest_is_refused(text: str, case: Case, out: Path) -> None:
+    (case.pieces / MANIFEST).write_text(text, "utf-8")
     with pytest.raises(UsageError, match=MANIFEST):
-        job.join(out)
+        case.join(out)
 
 
-def test_an_output_is_not_replaced_unasked(job: Job, out: Path) -> None:
-    out.write_bytes(b"mine")
+def test_an_output_is_replaced_only_on_request(case: Case, out: Path) -> None:
+    out.write_bytes(b"existing")
     with pytest.raises(OutputError, match="exists"):
-        job.join(out)
-    assert out.read_bytes() == b"mine"
-    job.join(out, overwrite=True)
+        case.join(out)
+    assert out.read_bytes() == b"existing"
+    case.join(out, Writing(overwrite=True))
     assert numbers(out) == list(range(20))
 
 
-def test_an_output_that_cannot_hold_the_pieces_is_refused(job: Job, out: Path) -> None:
+def test_an_output_that_cannot_hold_the_pieces_is_refused(case: Case, out: Path) -> None:
     with pytest.raises(OutputError, match="the pieces are h264"):
-        job.join(out.with_suffix(".webm"))
-    job.join(out.with_suffix(".mkv"))
+        case.join(out.with_suffix(".webm"))
+    case.join(out.with_suffix(".mkv"))
     assert numbers(out.with_suffix(".mkv")) == list(range(20))
 
 
 def test_an_interruption_leaves_nothing(
-    job: Job, out: Path, monkeypatch: pytest.MonkeyPatch
+    case: Case, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("app.pieces.splicing.check_file", interrupt)
+    monkeypatch.setattr("app.video.sink.check_file", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        job.join(out)
+        case.join(out)
     assert list(out.parent.iterdir()) == []
 
 
-def test_a_result_of_another_container_is_refused_where_times_are_lost(job: Job, out: Path) -> None:
-    other = job.result(1).with_suffix(".mkv")
-    job.result(1).unlink()
-    copy_film(job.piece(1), other).rename(job.result(1))
+def test_a_result_in_another_container_is_refused_if_times_are_lost(case: Case, out: Path) -> None:
+    other = case.result(1).with_suffix(".mkv")
+    case.result(1).unlink()
+    copy_film(case.piece(1), other).rename(case.result(1))
     with pytest.raises(MediaError, match="at other times"):
-        job.join(out)
+        case.join(out)

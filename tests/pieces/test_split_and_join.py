@@ -1,4 +1,4 @@
-"""The commands on real clips: split, the real face-blur on each piece, and join."""
+"""The commands on real videos: split, face-blur on each piece, and join."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from scripts import join, split
 from testmedia.clip import Clip
 from testmedia.films import payloads, times
 from testmedia.truth import Seen, leaked
-from tests.pieces.rounds import FILM, rendered
+from tests.pieces.split_videos import FILM, render_pieces
 
 Clips = Callable[[str], Clip]
 
@@ -31,7 +31,7 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _blurred(folder: Path, results: Path, *options: str) -> None:
-    """Each piece through the real command, with its plan."""
+    """Run the command on each piece, with its plan."""
     results.mkdir()
     for piece in sorted(folder.glob("*.mp4")):
         plan = results / f"{piece.stem}.json"
@@ -41,7 +41,7 @@ def _blurred(folder: Path, results: Path, *options: str) -> None:
 
 @pytest.fixture(scope="module")
 def whole(clip: Clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the clip of cuts went all the way, everybody made black."""
+    """A folder in which a video with cuts was split, rendered (all faces black) and joined."""
     folder = tmp_path_factory.mktemp("whole")
     source = shutil.copy(clip("cuts").path, folder / "cuts.mp4")
     pieces, results = folder / "pieces", folder / "results"
@@ -54,7 +54,7 @@ def whole(clip: Clips, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_nobody_is_shown_in_the_joined_film(whole: Path, clip: Clips) -> None:
+def test_every_face_is_hidden_in_the_joined_video(whole: Path, clip: Clips) -> None:
     truth = clip("cuts").truth
     manifest = read_manifest(whole / "pieces" / MANIFEST)
     assert len(manifest.pieces) > 1
@@ -65,24 +65,24 @@ def test_nobody_is_shown_in_the_joined_film(whole: Path, clip: Clips) -> None:
 
 
 def _dark(picture: Image, face: Seen) -> float:
-    """Share of the face that was painted black."""
+    """Return the share of a face that is black."""
     x1, y1, x2, y2 = (max(0, round(value)) for value in face.box)
     return float((picture[y1:y2, x1:x2].max(axis=2) < 40).mean())
 
 
-def test_the_source_would_not_pass_that_test(clip: Clips) -> None:
+def test_no_face_is_hidden_in_the_source(clip: Clips) -> None:
     made = clip("cuts")
     pictures = {frame.index: frame.rgb() for frame in open_source(made.path)}
     assert all(_dark(pictures[f.frame], f) < 0.6 for f in made.truth.recognisable())
 
 
-def test_times_and_sound_are_those_of_the_source(whole: Path) -> None:
+def test_times_and_audio_are_those_of_the_source(whole: Path) -> None:
     source, joined = whole / "cuts.mp4", whole / "joined.mp4"
     assert times(joined) == times(source)
     assert payloads(joined, "audio") == payloads(source, "audio")
 
 
-def test_the_joined_plan_is_one_of_the_source(whole: Path, clip: Clips) -> None:
+def test_the_joined_plan_fits_the_source(whole: Path, clip: Clips) -> None:
     truth, plan = clip("cuts").truth, read_plan(whole / "joined.json")
     assert leaked(truth, plan, truth.people) == []
     assert plan.source.frames == truth.frames
@@ -92,14 +92,14 @@ def test_the_joined_plan_is_one_of_the_source(whole: Path, clip: Clips) -> None:
     assert face_blur([*whole_again, "-o", str(whole / "again.mp4"), "--quiet"]) == 0
 
 
-def test_what_a_plan_of_a_piece_hides_is_what_the_joined_plan_hides(whole: Path) -> None:
+def test_the_joined_plan_hides_the_same_regions_as_the_plans_of_the_pieces(whole: Path) -> None:
     manifest = read_manifest(whole / "pieces" / MANIFEST)
     joined = read_plan(whole / "joined.json")
     for piece in manifest.pieces:
         plan = read_plan(whole / "results" / f"{Path(piece.file).stem}.json")
         for frame in range(piece.frames):
-            there = joined.regions_at(piece.first + frame)
-            assert np.array_equal(there, plan.regions_at(frame))
+            result = joined.regions_at(piece.first + frame)
+            assert np.array_equal(result, plan.regions_at(frame))
 
 
 @pytest.fixture
@@ -127,20 +127,20 @@ def _made_otherwise(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "text"),
+    ("damage", "text"),
     [(_lost, "no plan of"), (_doubled, "second plan"), (_made_otherwise, "other settings")],
 )
-def test_plans_that_are_not_all_of_the_film_are_refused(
-    spoil: Callable[[Path], None], text: str, whole: Path, plans: Path
+def test_incomplete_or_inconsistent_plans_are_refused(
+    damage: Callable[[Path], None], text: str, whole: Path, plans: Path
 ) -> None:
     manifest = read_manifest(whole / "pieces" / MANIFEST)
     assert join_plans(manifest, plans).source.sha256 == manifest.source.sha256
-    spoil(plans)
+    damage(plans)
     with pytest.raises(PlanError, match=text):
         join_plans(manifest, plans)
 
 
-def test_a_dry_run_says_where_and_writes_nothing(
+def test_a_dry_run_prints_the_pieces_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = FILM.write(tmp_path / "a.mp4")
@@ -152,10 +152,12 @@ def test_a_dry_run_says_where_and_writes_nothing(
     assert not (tmp_path / "pieces").exists()
 
 
-def test_a_film_without_cuts_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_video_without_cuts_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = FILM.write(tmp_path / "a.mp4")
     assert split.main([str(source), "-o", str(tmp_path / "p"), "--seconds", "0.1"]) == 0
-    assert "no key frame at a cut, it stays in one piece" in capsys.readouterr().out
+    assert "no key frame is at a cut; it stays in one piece" in capsys.readouterr().out
 
 
 def _mistakes(folder: Path) -> Iterator[tuple[Callable[[list[str]], int], list[str], str]]:
@@ -164,29 +166,29 @@ def _mistakes(folder: Path) -> Iterator[tuple[Callable[[list[str]], int], list[s
     yield split.main, [str(folder / "none.mp4"), "-o", out], "no such file"
     join_ = [str(folder / "none.json"), out, "--source", film, "-o", str(folder / "b.mp4")]
     yield join.main, join_, "cannot be read"
-    yield join.main, [*join_, "--plan", str(folder / "p.json")], "go together"
+    yield join.main, [*join_, "--plan", str(folder / "p.json")], "belong together"
 
 
-def test_mistakes_are_one_line_and_exit_code_2(
+def test_usage_errors_are_one_line_and_exit_code_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     FILM.write(tmp_path / "a.mp4")
     for command, arguments, text in _mistakes(tmp_path):
         assert command(arguments) == 2
-        told = capsys.readouterr()
-        assert text in told.err
-        assert len(told.err.splitlines()) == 1
-        assert told.out == ""
+        printed = capsys.readouterr()
+        assert text in printed.err
+        assert len(printed.err.splitlines()) == 1
+        assert printed.out == ""
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
-def test_a_real_clip_keeps_its_times_and_sound(shared: Path, tmp_path: Path) -> None:
+def test_a_real_video_keeps_its_times_and_audio(shared: Path, tmp_path: Path) -> None:
     source = shared / "data" / "hamilton" / "clip.mp4"
     pieces, out = tmp_path / "pieces", tmp_path / "joined.mp4"
     assert split.main([str(source), "-o", str(pieces), "--seconds", "3"]) == 0
     manifest = read_manifest(pieces / MANIFEST)
     assert [piece.first for piece in manifest.pieces] == [0, 211]
-    results = rendered(manifest, pieces, tmp_path / "results")
+    results = render_pieces(manifest, pieces, tmp_path / "results")
     command = [str(pieces / MANIFEST), str(results), "--source", str(source), "-o", str(out)]
     assert join.main(command) == 0
     assert times(out) == times(source)

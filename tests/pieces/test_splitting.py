@@ -1,7 +1,7 @@
-"""Where films are cut, what the pieces are, and what is left when that fails."""
+"""Proposals of borders, the pieces of a split, and failures."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,36 +13,37 @@ import pytest
 from app.errors import DiskFull, FaceBlurError, MediaError, OutputError, UsageError
 from app.files import sha256_of
 from app.pieces import MANIFEST, Proposal, propose, read_manifest, split, splitting
-from app.pieces.borders import Border
-from app.pieces.excerpt import window
+from app.pieces import proposal as proposal_module
+from app.pieces.proposal import Border, decode_excerpt
 from app.video import open_source
+from app.video.frame import DecodedFrame
 from app.video.media import Media
-from app.video.piece_tag import mark_of
+from app.video.piece_tag import piece_tag_of
 from testmedia.clip import Clip
 from testmedia.films import Film, numbers, times
-from tests.pieces.rounds import FILM, FILMS, X265, inside
+from tests.pieces.split_videos import FILM, FILMS, X265, propose_inside_shots
 
 
 @pytest.mark.parametrize("name", FILMS)
-def test_pieces_are_the_frames_of_the_source(name: str, tmp_path: Path) -> None:
+def test_pieces_have_the_frames_of_the_source(name: str, tmp_path: Path) -> None:
     source = FILMS[name].write(tmp_path / name)
-    manifest = split(inside(source, 4), tmp_path / "pieces")
-    wanted, base = times(source), open_source(source).info.time_base
+    manifest = split(propose_inside_shots(source, 4), tmp_path / "pieces")
+    expected, base = times(source), open_source(source).info.time_base
     assert numbers(source) == [
         number for piece in manifest.pieces for number in numbers(tmp_path / "pieces" / piece.file)
     ]
     for piece in manifest.pieces:
-        there = times(tmp_path / "pieces" / piece.file)
-        assert len(there) == piece.frames
-        assert [time + piece.first_pts * base for time in there] == (
-            wanted[piece.first : piece.first + piece.frames]
+        result = times(tmp_path / "pieces" / piece.file)
+        assert len(result) == piece.frames
+        assert [time + piece.first_pts * base for time in result] == (
+            expected[piece.first : piece.first + piece.frames]
         )
-        assert there[0] == 0
+        assert result[0] == 0
 
 
-def test_pieces_hold_the_bytes_of_the_source(tmp_path: Path) -> None:
+def test_pieces_have_the_packets_of_the_source(tmp_path: Path) -> None:
     source = FILM.write(tmp_path / "a.mp4")
-    manifest = split(inside(source, 3), tmp_path / "pieces")
+    manifest = split(propose_inside_shots(source, 3), tmp_path / "pieces")
 
     def payload(path: Path) -> list[bytes]:
         with av.open(str(path)) as container:
@@ -52,9 +53,9 @@ def test_pieces_hold_the_bytes_of_the_source(tmp_path: Path) -> None:
     assert [packet for piece in pieces for packet in piece] == payload(source)
 
 
-def test_the_manifest_says_what_is_there(tmp_path: Path) -> None:
+def test_the_manifest_describes_the_files(tmp_path: Path) -> None:
     source = FILM.write(tmp_path / "a.mp4")
-    manifest = split(inside(source, 3), tmp_path / "new" / "pieces")
+    manifest = split(propose_inside_shots(source, 3), tmp_path / "new" / "pieces")
     folder = tmp_path / "new" / "pieces"
     assert read_manifest(folder / MANIFEST) == manifest
     assert json.loads((folder / MANIFEST).read_text("utf-8"))["id"] == manifest.id
@@ -66,14 +67,14 @@ def test_the_manifest_says_what_is_there(tmp_path: Path) -> None:
         assert piece.file == f"a-{number + 1:04}of{len(manifest.pieces):04}.mp4"
         assert sha256_of(folder / piece.file) == piece.sha256
         with av.open(str(folder / piece.file)) as container:
-            mark = mark_of(container.metadata)
-        assert mark is not None
-        assert (mark.number, mark.count, mark.split) == (
+            tag = piece_tag_of(container.metadata)
+        assert tag is not None
+        assert (tag.number, tag.count, tag.split) == (
             number + 1,
             len(manifest.pieces),
             manifest.id,
         )
-        assert not mark.processed
+        assert not tag.processed
     names = {path.name for path in folder.iterdir()}
     assert names == {MANIFEST, *(piece.file for piece in manifest.pieces)}
 
@@ -87,12 +88,14 @@ def _open_gop(codec: str) -> Film:
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
-def test_there_is_no_border_where_pictures_refer_over_it(codec: str, tmp_path: Path) -> None:
+def test_there_is_no_border_if_later_frames_refer_to_earlier_ones(
+    codec: str, tmp_path: Path
+) -> None:
     source = _open_gop(codec).write(tmp_path / "a.mp4")
     with av.open(str(source)) as container:
         shown = [(p.pts or 0, p.is_keyframe) for p in container.demux(video=0) if p.size]
     keys = [number for number, (_, key) in enumerate(shown) if key]
-    proposal = inside(source, 8)
+    proposal = propose_inside_shots(source, 8)
     assert len(keys) > len(proposal.firsts)
     manifest = split(proposal, tmp_path / "pieces")
     assert numbers(source) == [
@@ -100,30 +103,30 @@ def test_there_is_no_border_where_pictures_refer_over_it(codec: str, tmp_path: P
     ]
 
 
-def test_an_h264_recovery_point_is_no_border(tmp_path: Path) -> None:
-    """Its container flags it as a key frame, and no picture after it is shown earlier."""
+def test_an_h264_recovery_point_is_not_a_border(tmp_path: Path) -> None:
+    """The container flags it as a key frame, and no later packet is shown before it."""
     options = {"g": "10", "bf": "0", "x264-params": "scenecut=0:intra-refresh=1"}
     source = replace(FILM, options=options, count=40, noise=20).write(tmp_path / "a.mkv")
     with av.open(str(source)) as container:
         keys = sum(p.is_keyframe for p in container.demux(video=0) if p.size)
     assert keys > 1
-    assert inside(source, 4).firsts == [0]
+    assert propose_inside_shots(source, 4).firsts == [0]
 
 
-def test_borders_are_cuts_where_there_are_some(clip: Callable[[str], Clip]) -> None:
+def test_borders_are_cuts(clip: Callable[[str], Clip]) -> None:
     made = clip("cuts")
     proposal = propose(made.path, pieces=2)
     assert [(b.frame in made.truth.cuts, b.is_cut) for b in proposal.borders] == [(True, True)]
 
 
-def test_a_film_without_cuts_stays_whole_unless_asked(tmp_path: Path) -> None:
-    """Somebody who is recognised in one part of a shot only would be visible in the other."""
+def test_a_video_without_cuts_is_split_only_on_request(tmp_path: Path) -> None:
+    """A person who is recognised in one part of a shot only would be visible in the other."""
     source = FILM.write(tmp_path / "a.mp4")
     assert propose(source, pieces=4).firsts == [0]
     assert propose(source, pieces=4, inside_shots=True).firsts == [0, 5, 10, 15]
 
 
-def test_only_cuts_are_told_as_cuts(tmp_path: Path, clip: Callable[[str], Clip]) -> None:
+def test_only_cuts_are_reported_as_cuts(tmp_path: Path, clip: Callable[[str], Clip]) -> None:
     with av.open(str(clip("calm").path)) as container:
         pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     source = tmp_path / "a.mp4"
@@ -135,24 +138,23 @@ def test_only_cuts_are_told_as_cuts(tmp_path: Path, clip: Callable[[str], Clip])
             output.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(turned))))
         output.mux(stream.encode(None))
     assert propose(source, pieces=6).borders == (Border(30, is_cut=True),)
-    asked = inside(source, 6).borders
+    asked = propose_inside_shots(source, 6).borders
     assert [border.frame for border in asked if border.is_cut] == [30]
     assert len(asked) > 2
 
 
-def test_the_middle_of_a_film_is_decoded_only_where_a_border_may_be(
+def test_frames_are_decoded_only_where_a_border_may_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = replace(FILM, count=200, sounds=()).write(tmp_path / "a.mp4")
     looked: list[int] = []
-    real = window
 
-    def counted(media: Media, start: int, first: int, last: int, *, threads: int) -> object:
-        for frame in real(media, start, first, last, threads=threads):
+    def counted(media: Media, start: int, first: int, last: int) -> Iterator[DecodedFrame]:
+        for frame in decode_excerpt(media, start, first, last):
             looked.append(frame.pts)
             yield frame
 
-    monkeypatch.setattr(splitting, "window", counted)
+    monkeypatch.setattr(proposal_module, "decode_excerpt", counted)
     assert len(propose(source, pieces=2).firsts) == 1
     # 21 key frames from the first quarter to the last, and the 7 frames around each.
     assert 0 < len(looked) <= 21 * 7
@@ -160,15 +162,15 @@ def test_the_middle_of_a_film_is_decoded_only_where_a_border_may_be(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "pieces", "wanted"),
+    ("seconds", "pieces", "expected"),
     [(None, 1, 1), (Fraction(1, 5), None, 4), (Fraction(100), None, 1), (None, 99, 4)],
 )
-def test_how_many_pieces(
-    seconds: Fraction | None, pieces: int | None, wanted: int, tmp_path: Path
+def test_the_number_of_pieces(
+    seconds: Fraction | None, pieces: int | None, expected: int, tmp_path: Path
 ) -> None:
     source = FILM.write(tmp_path / "a.mp4")
     proposal = propose(source, seconds=seconds, pieces=pieces, inside_shots=True)
-    assert len(proposal.firsts) == wanted
+    assert len(proposal.firsts) == expected
     assert sum(proposal.counts) == 20
     assert min(proposal.counts) >= 2
 
@@ -176,7 +178,7 @@ def test_how_many_pieces(
 @pytest.mark.parametrize(
     ("seconds", "pieces"), [(None, None), (Fraction(1), 2), (Fraction(0), None), (None, 0)]
 )
-def test_wrong_sizes_are_refused(
+def test_wrong_lengths_and_numbers_are_refused(
     seconds: Fraction | None, pieces: int | None, tmp_path: Path
 ) -> None:
     source = FILM.write(tmp_path / "a.mp4")
@@ -191,13 +193,15 @@ def test_wrong_sizes_are_refused(
         ("a.mkv", Film(codec="mpeg4", base=Fraction(1, 1000)), "mpeg4 cannot be split"),
     ],
 )
-def test_what_cannot_be_cut_is_refused(name: str, film: Film, text: str, tmp_path: Path) -> None:
+def test_a_video_that_cannot_be_split_is_refused(
+    name: str, film: Film, text: str, tmp_path: Path
+) -> None:
     source = film.write(tmp_path / name)
     with pytest.raises(MediaError, match=text):
         propose(source, pieces=2)
 
 
-def test_a_film_cut_off_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_video_is_refused(tmp_path: Path) -> None:
     source = FILM.write(tmp_path / "a.mp4")
     source.write_bytes(source.read_bytes()[:-200])
     with pytest.raises(FaceBlurError, match="cut off"):
@@ -205,10 +209,10 @@ def test_a_film_cut_off_is_refused(tmp_path: Path) -> None:
 
 
 def _proposal(tmp_path: Path) -> Proposal:
-    return inside(FILM.write(tmp_path / "a.mp4"), 4)
+    return propose_inside_shots(FILM.write(tmp_path / "a.mp4"), 4)
 
 
-def test_nothing_is_left_when_a_later_piece_fails(
+def test_nothing_is_left_if_a_later_piece_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proposal, written = _proposal(tmp_path), list[Path]()
@@ -217,7 +221,7 @@ def test_nothing_is_left_when_a_later_piece_fails(
     def fails(path: Path) -> str:
         written.append(path)
         if len(written) == 3:
-            raise DiskFull("no room")
+            raise DiskFull("no space")
         return real(path)
 
     monkeypatch.setattr(splitting, "sha256_of", fails)
@@ -226,16 +230,16 @@ def test_nothing_is_left_when_a_later_piece_fails(
     assert not (tmp_path / "pieces").exists()
 
 
-def test_what_is_there_is_neither_replaced_nor_removed(tmp_path: Path) -> None:
+def test_existing_files_are_neither_replaced_nor_removed(tmp_path: Path) -> None:
     proposal, folder = _proposal(tmp_path), tmp_path / "pieces"
     folder.mkdir()
-    (folder / proposal.name(2)).write_bytes(b"mine")
+    (folder / proposal.name(2)).write_bytes(b"existing")
     with pytest.raises(OutputError, match="exists already"):
         split(proposal, folder)
-    assert [path.read_bytes() for path in folder.iterdir()] == [b"mine"]
+    assert [path.read_bytes() for path in folder.iterdir()] == [b"existing"]
 
 
-def test_a_film_that_changed_after_the_proposal_is_refused(tmp_path: Path) -> None:
+def test_a_video_that_changed_after_the_proposal_is_refused(tmp_path: Path) -> None:
     proposal = _proposal(tmp_path)
     replace(FILM, pts=[*range(0, 10000, 500)]).write(tmp_path / "a.mp4")
     with pytest.raises(MediaError, match="changed meanwhile"):

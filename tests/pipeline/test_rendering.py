@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 import numpy as np
@@ -11,9 +12,10 @@ from app.config import Settings
 from app.pipeline import FaceBlur
 from app.plan import ModelRecord, ModelsRecord, Plan, PlanTrack, SourceRecord
 from app.video import Uncopyable
-from app.video.smart import sink as sink_module
+from app.video import sink as video_sink
+from app.video.smart import sink as smart_sink
 from testmedia.films import Film
-from tests.video.smart_films import decoded
+from tests.video.smart_videos import decoded
 
 COUNT = 60
 SIZE = (64, 48)
@@ -83,11 +85,13 @@ def test_a_film_with_nobody_to_hide_is_copied_whole(source: Path, tmp_path: Path
     assert all(same(source, tmp_path / "out.mp4"))
 
 
-@pytest.mark.parametrize("where", ["check_mixed", "check_file"])
+@pytest.mark.parametrize(
+    ("module", "where"), [(smart_sink, "check_mixed"), (video_sink, "check_file")]
+)
 def test_every_frame_is_encoded_where_the_result_of_copying_is_not_right(
-    where: str, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    module: ModuleType, where: str, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = getattr(sink_module, where)
+    original = getattr(module, where)
     calls: list[object] = []
 
     def refuse(*args: object) -> None:
@@ -96,7 +100,7 @@ def test_every_frame_is_encoded_where_the_result_of_copying_is_not_right(
             refused()
         original(*args)
 
-    monkeypatch.setattr(sink_module, where, refuse)
+    monkeypatch.setattr(module, where, refuse)
     FaceBlur(Settings(effect="solid")).render(source, plan_of(source), tmp_path / "out.mp4")
     assert not any(same(source, tmp_path / "out.mp4"))
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]

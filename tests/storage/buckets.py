@@ -4,7 +4,7 @@ import http.client
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -44,7 +44,8 @@ class Bucket:
         self.client = boto3.Session("testing", "testing", region_name="us-east-1").client(
             "s3", endpoint_url=moto, config=Config(retries={"total_max_attempts": 1})
         )
-        self.client.create_bucket(Bucket=NAME)
+        with suppress(self.client.exceptions.BucketAlreadyOwnedByYou):
+            self.client.create_bucket(Bucket=NAME)
 
     @property
     def variables(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Files that are damaged, cut off, empty, or something else altogether."""
+"""Files that are damaged, truncated, empty or of another kind are refused."""
 
 import shutil
 from fractions import Fraction
@@ -18,12 +18,12 @@ PLAYLISTS = {
     "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n",
     "dash": '<?xml version="1.0"?><MPD><Period><AdaptationSet/></Period></MPD>',
     "svg": '<svg xmlns="http://www.w3.org/2000/svg"><image href="{0}"/></svg>',
-    "text": "Not a film.\n",
+    "text": "Not a video.\n",
 }
 
 
 def alias_to(name: str) -> bytes:
-    """A data reference (``alis``) to a file in the same folder."""
+    """Return a data reference (``alis``) to a file in the same folder."""
     target = b"/" + name.encode()
     levels = b"\0\1\0\1"
     body = bytes(10) + bytes(28) + bytes(12) + bytes(64) + bytes(16) + levels + bytes(16)
@@ -33,7 +33,7 @@ def alias_to(name: str) -> bytes:
 
 
 def with_reference(movie: bytes, old: bytes, new: bytes) -> bytes:
-    """``movie`` with another data reference, and its media data gone."""
+    """Return ``movie`` with another data reference, and with its media data zeroed."""
     assert movie.count(old) == 1, "one track"
     changed = movie.replace(old, new)
     for atom in (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref"):
@@ -46,7 +46,7 @@ def with_reference(movie: bytes, old: bytes, new: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", PLAYLISTS)
-def test_playlists_are_refused_whatever_their_name(kind: str, tmp_path: Path) -> None:
+def test_playlists_are_refused_whatever_their_suffix(kind: str, tmp_path: Path) -> None:
     film = Film().write(tmp_path / "film.mp4")
     path = tmp_path / "playlist.mp4"
     path.write_text(PLAYLISTS[kind].format(film))
@@ -55,25 +55,25 @@ def test_playlists_are_refused_whatever_their_name(kind: str, tmp_path: Path) ->
 
 
 def test_a_movie_that_refers_to_another_file_is_refused(tmp_path: Path) -> None:
-    """The data reference of a QuickTime movie: nothing of the other file is shown."""
+    """QuickTime movies have data references; no frame of the other file is shown."""
     data = Film().write(tmp_path / "film.mov").read_bytes()
     own = b"\0\0\0\x0curl \0\0\0\1"
     path = tmp_path / "reference.mov"
     path.write_bytes(with_reference(data, own, alias_to("film.mov")))
     with av.open(str(path), container_options={"enable_drefs": "1"}) as container:
-        assert len(list(container.decode(video=0))) == 20, "the movie does refer to the film"
+        assert len(list(container.decode(video=0))) == 20, "the movie does refer to the other file"
     with pytest.raises(MediaError, match=r"reference\.mov: "):
         list(open_source(path))
 
 
-def test_missing_empty_and_folder(tmp_path: Path) -> None:
+def test_missing_and_empty_files_and_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     for name, reason in {"none.mp4": "no such file", "empty.mp4": "empty", ".": "regular"}.items():
         with pytest.raises(MediaError, match=reason):
             open_source(tmp_path / name)
 
 
-def test_sound_alone_is_refused(tmp_path: Path) -> None:
+def test_audio_without_video_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "sound.mp4"
     with av.open(str(path), "w") as output:
         stream = output.add_stream("aac", rate=48000)
@@ -84,7 +84,7 @@ def test_sound_alone_is_refused(tmp_path: Path) -> None:
         open_source(path)
 
 
-def test_a_film_without_frames_is_refused(tmp_path: Path) -> None:
+def test_a_video_without_frames_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "none.mkv"
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx264", rate=25)
@@ -105,9 +105,7 @@ def test_a_film_without_frames_is_refused(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
-def test_a_file_that_is_cut_off_is_an_error(
-    name: str, film: Film, share: float, tmp_path: Path
-) -> None:
+def test_a_truncated_file_is_an_error(name: str, film: Film, share: float, tmp_path: Path) -> None:
     path = film.write(tmp_path / name)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
@@ -115,8 +113,8 @@ def test_a_file_that_is_cut_off_is_an_error(
         list(open_source(path))
 
 
-def test_missing_media_data_is_an_error_although_the_index_is_there(tmp_path: Path) -> None:
-    """Half of the media data is zeros, as a download that was never finished has them."""
+def test_missing_media_data_is_an_error_although_the_index_is_complete(tmp_path: Path) -> None:
+    """A third of the file is zeros, as in a download that was never finished."""
     path = Film(count=60, muxer_options={"movflags": "+faststart"}).write(tmp_path / "a.mp4")
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 2 // 3] + bytes(len(data) - len(data) * 2 // 3))
@@ -147,8 +145,8 @@ def test_damage_in_the_middle_is_an_error(
         list(open_source(path, threads=threads))
 
 
-def test_a_picture_that_is_dropped_in_silence_is_an_error(tmp_path: Path) -> None:
-    """The header of one coded picture is overwritten: decoders leave it out and go on."""
+def test_a_frame_that_the_decoder_drops_silently_is_an_error(tmp_path: Path) -> None:
+    """The header of one coded frame is overwritten: decoders skip it and continue."""
     path = Film(count=40, options={"bf": "0"}).write(tmp_path / "a.mp4")
     with av.open(str(path)) as container:
         packet = [p for p in container.demux(video=0) if p.size][20]
@@ -161,7 +159,7 @@ def test_a_picture_that_is_dropped_in_silence_is_an_error(tmp_path: Path) -> Non
             list(open_source(path, threads=threads))
 
 
-def test_a_damaged_film_leaves_no_result(tmp_path: Path) -> None:
+def test_a_damaged_video_leaves_no_output(tmp_path: Path) -> None:
     path = Film(count=60).write(tmp_path / "a.mp4")
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
@@ -171,7 +169,7 @@ def test_a_damaged_film_leaves_no_result(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
 
 
-def test_a_photo_is_not_a_film(tmp_path: Path) -> None:
+def test_a_video_is_not_a_photo(tmp_path: Path) -> None:
     path = Film().write(tmp_path / "a.mp4")
     shutil.copy(path, tmp_path / "a.jpg")
     with pytest.raises(UnsupportedMedia, match=r"a\.jpg: not a photo"):
@@ -179,7 +177,7 @@ def test_a_photo_is_not_a_film(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("brand", [b"avif", b"heic"])
-def test_still_pictures_in_iso_files_are_refused(brand: bytes, tmp_path: Path) -> None:
+def test_images_in_iso_files_are_refused(brand: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(b"\0\0\0\x14ftyp" + brand + bytes(8))
     with pytest.raises(UnsupportedMedia):

@@ -1,4 +1,4 @@
-"""What becomes of a film when its container or its codec changes, or when it is odd."""
+"""Output in another container or codec, and unusual inputs."""
 
 import os
 import subprocess
@@ -36,20 +36,22 @@ def test_containers_without_rotation_are_refused(matrix: tuple[int, ...], tmp_pa
 
 @pytest.mark.parametrize("matrix", [*ROTATED.values(), MIRRORED])
 @pytest.mark.parametrize("name", ["b.mkv", "b.mov"])
-def test_the_rotation_goes_into_another_container(
+def test_the_rotation_is_kept_in_another_container(
     matrix: tuple[int, ...], name: str, tmp_path: Path
 ) -> None:
     source = Film(matrix=matrix).write(tmp_path / "a.mp4")
     assert _matrix(copy_film(source, tmp_path / name)) == tuple(matrix)
 
 
-def test_sound_that_starts_before_zero_moves_with_the_picture(tmp_path: Path) -> None:
-    """The priming of AAC in MP4; Matroska has no time before zero."""
+def test_audio_that_starts_before_zero_moves_with_the_video(tmp_path: Path) -> None:
+    """AAC in MP4 has priming before zero; Matroska has no times before zero."""
     source = Film(sounds=[("aac", "deu")]).write(tmp_path / "a.mp4")
     first = payloads(source, "audio")[0][0]
     assert first < 0
     output = copy_film(source, tmp_path / "b.mkv")
-    moved = {there - wanted for there, wanted in zip(times(output), times(source), strict=True)}
+    moved = {
+        result - expected for result, expected in zip(times(output), times(source), strict=True)
+    }
     assert len(moved) == 1
     sound = payloads(output, "audio")[0][0] - first
     assert abs(moved.pop() - sound) <= MS
@@ -64,18 +66,18 @@ def test_sound_that_starts_before_zero_moves_with_the_picture(tmp_path: Path) ->
         ("a.mov", Film(sounds=[("pcm_s16le", "eng")])),
     ],
 )
-def test_pcm_goes_into_mp4_as_it_is(name: str, film: Film, tmp_path: Path) -> None:
+def test_pcm_is_copied_into_mp4(name: str, film: Film, tmp_path: Path) -> None:
     source = film.write(tmp_path / name)
     output = copy_film(source, tmp_path / "b.mp4")
     with av.open(str(output)) as container:
         assert container.streams.audio[0].codec_context.name == film.sounds[0][0]
         assert container.streams.audio[0].codec_context.layout.name == "stereo"
-    there, wanted = (b"".join(p[2] for p in payloads(at, "audio")) for at in (output, source))
-    assert there == wanted
+    result, expected = (b"".join(p[2] for p in payloads(at, "audio")) for at in (output, source))
+    assert result == expected
 
 
 @pytest.mark.parametrize(("language", "known"), [("deu", "ger"), ("nld", "dut"), ("eng", "eng")])
-def test_quicktime_is_told_the_language_in_its_own_code(
+def test_quicktime_gets_its_own_code_of_a_language(
     language: str, known: str, tmp_path: Path
 ) -> None:
     source = Film(sounds=[("aac", language)]).write(tmp_path / "a.mp4")
@@ -84,7 +86,7 @@ def test_quicktime_is_told_the_language_in_its_own_code(
         assert container.streams.audio[0].language == known
 
 
-def test_alpha_beside_the_picture_goes_with_a_warning_and_its_mark(tmp_path: Path) -> None:
+def test_separate_alpha_is_dropped_with_a_warning_and_without_its_tag(tmp_path: Path) -> None:
     source = replace(WEBM, format="yuva420p").write(tmp_path / "a.webm")
     with av.open(str(source)) as container:
         assert container.streams.video[0].metadata["alpha_mode"] == "1"
@@ -93,7 +95,7 @@ def test_alpha_beside_the_picture_goes_with_a_warning_and_its_mark(tmp_path: Pat
         assert "alpha_mode" not in {key.lower() for key in container.streams.video[0].metadata}
 
 
-def test_cover_art_as_a_track_of_its_own_is_not_the_film(tmp_path: Path) -> None:
+def test_cover_art_in_a_track_of_its_own_is_not_the_main_video(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     film = Film(base=MS)
     with av.open(str(path), "w") as output:
@@ -112,8 +114,8 @@ def test_cover_art_as_a_track_of_its_own_is_not_the_film(tmp_path: Path) -> None
     assert "is dropped" in warning
 
 
-def test_encoders_are_silent(tmp_path: Path) -> None:
-    """Whatever they write to standard error would break ``--quiet``."""
+def test_encoders_write_nothing_to_standard_error(tmp_path: Path) -> None:
+    """Anything on standard error would break ``--quiet``."""
     code = (
         "import sys\n"
         "from pathlib import Path\n"
@@ -136,7 +138,7 @@ def test_encoders_are_silent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [b"\x7f" + b"\xff" * 7, b"\xff" * 8])
-def test_an_atom_of_an_absurd_size_is_a_file_cut_off(size: bytes, tmp_path: Path) -> None:
+def test_an_atom_of_an_absurd_size_means_a_truncated_file(size: bytes, tmp_path: Path) -> None:
     path = Film().write(tmp_path / "a.mp4")
     path.write_bytes(path.read_bytes() + b"\0\0\0\1mdat" + size)
     with pytest.raises(MediaError, match=r"a\.mp4: cut off"):
@@ -144,7 +146,7 @@ def test_an_atom_of_an_absurd_size_is_a_file_cut_off(size: bytes, tmp_path: Path
 
 
 @pytest.mark.parametrize("trailer", [b"made by a camera, with a name" * 3, bytes(100), b"\0\0\0"])
-def test_a_trailer_behind_the_last_atom_is_no_damage(trailer: bytes, tmp_path: Path) -> None:
+def test_a_trailer_after_the_last_atom_is_not_damage(trailer: bytes, tmp_path: Path) -> None:
     path = Film().write(tmp_path / "a.mp4")
     path.write_bytes(path.read_bytes() + trailer)
     assert numbers(path) == list(range(20))
@@ -152,7 +154,7 @@ def test_a_trailer_behind_the_last_atom_is_no_damage(trailer: bytes, tmp_path: P
 
 @pytest.mark.parametrize("missing", [1, 100, 1000])
 @pytest.mark.parametrize("name", ["a.ts", "a.flv"])
-def test_an_end_that_is_missing_is_seen(name: str, missing: int, tmp_path: Path) -> None:
+def test_a_missing_end_is_detected(name: str, missing: int, tmp_path: Path) -> None:
     base = MS if name == "a.flv" else Fraction(1, 90000)
     path = Film(base=base, noise=40).write(tmp_path / name)
     assert len(numbers(path)) == 20
@@ -161,7 +163,7 @@ def test_an_end_that_is_missing_is_seen(name: str, missing: int, tmp_path: Path)
         open_source(path)
 
 
-def test_a_name_as_long_as_names_can_be(tmp_path: Path) -> None:
+def test_the_longest_possible_name_can_be_written(tmp_path: Path) -> None:
     source = Film().write(tmp_path / "a.mp4")
     output = tmp_path / ("ü" * 125 + ".mp4")
     assert numbers(copy_film(source, output)) == list(range(20))
@@ -169,7 +171,7 @@ def test_a_name_as_long_as_names_can_be(tmp_path: Path) -> None:
         check_output(source, tmp_path / ("n" * 300 + ".mp4"))
 
 
-def test_a_link_that_leads_nowhere_has_the_name_too(tmp_path: Path) -> None:
+def test_a_dangling_link_occupies_its_name(tmp_path: Path) -> None:
     source, output = Film().write(tmp_path / "a.mp4"), tmp_path / "b.mp4"
     output.symlink_to("nowhere")
     with pytest.raises(OutputError, match="exists already"):
@@ -179,7 +181,7 @@ def test_a_link_that_leads_nowhere_has_the_name_too(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_damaged_sound_that_must_be_converted_names_the_input(tmp_path: Path) -> None:
+def test_an_error_in_converted_audio_names_the_input(tmp_path: Path) -> None:
     film = Film(base=MS, count=50, sounds=[("aac", "deu")])
     path = film.write(tmp_path / "a.mkv")
     data = bytearray(path.read_bytes())

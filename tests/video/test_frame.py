@@ -1,4 +1,4 @@
-"""What a frame shows: colours, regions, and planes that can be written."""
+"""Frames: colours, regions, luma, and writable planes."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -55,7 +55,7 @@ def regions(draw: st.DrawFn, size: tuple[int, int]) -> Region:
 
 @pytest.mark.parametrize("matrix", MATRICES)
 @pytest.mark.parametrize("format_", FORMATS)
-def test_a_region_is_exactly_that_part_of_the_whole(format_: str, matrix: str) -> None:
+def test_a_region_equals_that_part_of_the_whole(format_: str, matrix: str) -> None:
     frame = frame_of(noise((96, 72)), format_, MATRICES[matrix])
     whole = frame.rgb()
 
@@ -69,8 +69,8 @@ def test_a_region_is_exactly_that_part_of_the_whole(format_: str, matrix: str) -
 
 
 @pytest.mark.parametrize("matrix", MATRICES)
-def test_scaling_a_region_keeps_its_place(matrix: str) -> None:
-    """A white square, cut with a black margin: the middle stays the middle."""
+def test_scaling_a_region_keeps_its_centre(matrix: str) -> None:
+    """A white square in a black margin stays in the centre."""
     frame_size = (80, 64) if "0" in matrix and matrix != "180" else (64, 80)
     pixels = np.zeros((frame_size[1], frame_size[0], 3), np.uint8)
     pixels[30:40, 10:20] = 255
@@ -88,8 +88,8 @@ def test_scaling_a_region_keeps_its_place(matrix: str) -> None:
 
 @pytest.mark.parametrize("matrix", MATRICES)
 @pytest.mark.parametrize("format_", FORMATS)
-def test_luma_is_how_light_a_region_is(format_: str, matrix: str) -> None:
-    """Of a soft grey picture: the mean of what was painted, from 0 or from 16 on."""
+def test_luma_is_the_mean_of_the_region(format_: str, matrix: str) -> None:
+    """The luma of a smooth grey image is the mean of the painted values, from 0 or 16 on."""
     noise = np.random.default_rng(5).integers(0, 256, (72, 96), np.uint8)
     greys = 4 * cv2.GaussianBlur(noise, (0, 0), 4).astype(np.float32) - 384
     painted = np.clip(greys, 0, 255).astype(np.uint8)
@@ -105,13 +105,13 @@ def test_luma_is_how_light_a_region_is(format_: str, matrix: str) -> None:
     np.testing.assert_allclose(light, expected, atol=1.5)
 
 
-def test_luma_of_a_region_outside_the_picture_is_refused() -> None:
+def test_luma_of_a_region_outside_the_frame_is_refused() -> None:
     with pytest.raises(ValueError, match="region"):
         frame_of(noise()).luma((20, 20), (5, 5, 4, 9))
 
 
 @pytest.mark.parametrize("region", [(0, 0, 0, 5), (-1, 0, 5, 5), (0, 0, 99, 5), (5, 5, 4, 9)])
-def test_a_region_outside_the_picture_is_refused(region: Region) -> None:
+def test_a_region_outside_the_frame_is_refused(region: Region) -> None:
     with pytest.raises(ValueError, match="region"):
         frame_of(noise()).rgb(region=region)
 
@@ -134,14 +134,14 @@ def test_colours_follow_matrix_and_range(space: int, kr: float, kb: float, full:
     assert frame.rgb()[32, 32].tolist() == pytest.approx([r * 255, g * 255, b * 255], abs=2)
 
 
-def test_a_stream_without_a_matrix_is_709_when_it_is_hd() -> None:
+def test_an_unspecified_colour_matrix_depends_on_the_number_of_lines() -> None:
     small, large = (frame_of(noise((1280, lines)), colorspace=2) for lines in (576, 720))
     assert (small.matrix, large.matrix) == (5, 1)
 
 
 @pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.parametrize("matrix", MATRICES)
-def test_planes_are_upright_views_and_black_is_black(format_: str, matrix: str) -> None:
+def test_planes_are_upright_views_and_their_black_is_black(format_: str, matrix: str) -> None:
     frame = frame_of(noise(), format_, MATRICES[matrix])
     width, height = frame.size
     before = frame.rgb()
@@ -155,7 +155,7 @@ def test_planes_are_upright_views_and_black_is_black(format_: str, matrix: str) 
         black = plane.black if plane.pixels.ndim == 3 else plane.black[0]
         plane.pixels[rows, columns] = black
     after = frame.rgb()
-    # Converters to RGB blend chroma samples with their neighbours.
+    # Conversion to RGB blends chroma samples with their neighbours.
     assert after[14:18, 22:26].max() <= 3
     changed = (before != after).any(axis=2)
     changed[:36, 4:44] = False
@@ -163,7 +163,7 @@ def test_planes_are_upright_views_and_black_is_black(format_: str, matrix: str) 
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_black_is_what_a_black_picture_holds(format_: str) -> None:
+def test_black_equals_the_samples_of_a_black_frame(format_: str) -> None:
     frame = frame_of(np.zeros((64, 64, 3), np.uint8), format_, color_range=1)
     for plane in frame.planes():
         values = plane.pixels.reshape(-1, len(plane.black))
@@ -178,8 +178,8 @@ def test_full_range_black_is_zero() -> None:
     assert frame_of(noise(), color_range=2).planes()[1].black == (128,)
 
 
-def test_writing_a_frame_leaves_the_decoders_pictures_alone(tmp_path: Path) -> None:
-    """Frames that are predicted from one that was painted black still show what they should."""
+def test_writing_to_a_frame_does_not_change_frames_of_the_decoder(tmp_path: Path) -> None:
+    """Frames that are predicted from a frame that was painted black are not affected."""
     film = Film(options={"bf": "0", "refs": "4"})
     for frame in open_source(film.write(tmp_path / "a.mp4"), threads=1):
         assert number_of(frame.rgb()) == frame.index
@@ -193,14 +193,14 @@ def test_alpha_is_left_out() -> None:
     assert len(frame_of(noise(), "gbrap").planes()) == 3
 
 
-def test_a_bottom_up_picture_is_shown_the_right_way_up(tmp_path: Path) -> None:
+def test_a_bottom_up_frame_is_upright(tmp_path: Path) -> None:
     film = Film(codec="rawvideo", format="bgr24", base=Fraction(1, 25))
     frame = next(iter(open_source(film.write(tmp_path / "a.avi"))))
     np.testing.assert_array_equal(frame.rgb(), picture(0, film.size))
 
 
 @pytest.mark.parametrize("name", sorted(av.video.frame.supported_np_pix_fmts))
-def test_every_format_has_a_planar_one_of_its_depth(name: str) -> None:
+def test_every_pixel_format_has_a_planar_one_of_the_same_depth(name: str) -> None:
     target = planar_format(name)
     if name.startswith("bayer") or name in {"rgb8", "bgr8"}:
         return

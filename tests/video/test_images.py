@@ -1,4 +1,4 @@
-"""Images as films of one frame, and photos."""
+"""Images as videos of one frame, and photos."""
 
 import struct
 import zlib
@@ -28,7 +28,7 @@ TURNS = {
     7: Pillow.Transpose.TRANSVERSE,
     8: Pillow.Transpose.ROTATE_270,
 }
-"""What a camera does to an upright picture that it then tags so."""
+"""The transposition of an upright image that each orientation tag describes."""
 SECRET = b"48.1371N-SECRET"
 
 
@@ -48,7 +48,7 @@ def exif_of(orientation: int, *, secret: bool = False) -> Pillow.Exif:
 
 @pytest.mark.parametrize("suffix", KINDS)
 @pytest.mark.parametrize("orientation", TURNS)
-def test_images_stand_upright_and_lose_their_tag(
+def test_images_are_upright_and_lose_their_orientation_tag(
     suffix: str, orientation: int, tmp_path: Path
 ) -> None:
     turn = TURNS[orientation]
@@ -66,7 +66,7 @@ def test_images_stand_upright_and_lose_their_tag(
 
 
 @pytest.mark.parametrize("suffix", KINDS)
-def test_nothing_but_the_picture_is_written(suffix: str, tmp_path: Path) -> None:
+def test_only_pixels_are_written(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{suffix}"
     extra: dict[str, Any] = {"exif": exif_of(1, secret=True), "xmp": b"<x>" + SECRET + b"</x>"}
     if suffix == ".png":
@@ -80,8 +80,8 @@ def test_nothing_but_the_picture_is_written(suffix: str, tmp_path: Path) -> None
     assert SECRET not in copy_film(path, tmp_path / f"b{suffix}").read_bytes()
 
 
-def test_the_thumbnail_is_gone(tmp_path: Path) -> None:
-    """EXIF with a second image, as cameras write it: it would show the face."""
+def test_the_thumbnail_is_removed(tmp_path: Path) -> None:
+    """Cameras write EXIF with a second, small image, which would show the face."""
     path, small = tmp_path / "a.jpg", tmp_path / "small.jpg"
     Pillow.fromarray(picture(9, (16, 12))).save(small, "JPEG")
     thumbnail = small.read_bytes()
@@ -122,7 +122,7 @@ def test_transparency_is_kept(suffix: str, mode: str, tmp_path: Path) -> None:
         )
 
 
-def test_transparency_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
+def test_dropped_transparency_gives_a_warning(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     drawn("RGBA").save(path)
     (warning,) = check_output(path, tmp_path / "b.jpg")
@@ -131,7 +131,7 @@ def test_transparency_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_sixteen_bits_stay_sixteen_bits(channels: int, tmp_path: Path) -> None:
+def test_16_bits_are_kept(channels: int, tmp_path: Path) -> None:
     pixels = np.random.default_rng(1).integers(0, 65536, (48, 64, channels), np.uint16)
     path, output = tmp_path / "a.png", tmp_path / "b.png"
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -141,8 +141,8 @@ def test_sixteen_bits_stay_sixteen_bits(channels: int, tmp_path: Path) -> None:
     path.write_bytes(data[:33] + chunk + data[33:])
     frame = next(iter(open_source(path)))
     assert frame.planes()[0].pixels.dtype == np.uint16
-    wanted = pixels[:, :, 2::-1] if channels > 1 else np.repeat(pixels, 3, axis=2)
-    np.testing.assert_array_equal(frame.rgb(), wanted >> 8)
+    expected = pixels[:, :, 2::-1] if channels > 1 else np.repeat(pixels, 3, axis=2)
+    np.testing.assert_array_equal(frame.rgb(), expected >> 8)
     copy_film(path, output)
     found = cv2.imdecode(np.frombuffer(output.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     assert found is not None
@@ -180,7 +180,7 @@ def test_animations_are_refused(tmp_path: Path) -> None:
             open_source(tmp_path / name)
 
 
-def test_further_pictures_of_a_photo_are_dropped(tmp_path: Path) -> None:
+def test_further_images_of_a_photo_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     drawn().save(path, "MPO", save_all=True, append_images=[drawn("L").convert("RGB")])
     assert any("further" in text for text in check_output(path, tmp_path / "b.jpg"))
@@ -201,7 +201,7 @@ def test_a_damaged_image_is_an_error(suffix: str, tmp_path: Path) -> None:
                 attempt(path)
 
 
-def test_a_bomb_is_refused(tmp_path: Path) -> None:
+def test_a_decompression_bomb_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     head = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
     body = b"IHDR" + head
@@ -211,7 +211,7 @@ def test_a_bomb_is_refused(tmp_path: Path) -> None:
         read_photo(path)
 
 
-def test_an_image_becomes_an_image_only(tmp_path: Path) -> None:
+def test_an_image_can_only_be_written_as_an_image(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     drawn().save(path)
     for attempt in (check_output, open_sink):
@@ -229,7 +229,7 @@ def test_a_second_frame_is_refused(tmp_path: Path) -> None:
             sink.write(frame, NO_BOXES)
 
 
-def test_natural_suffix_of_images(tmp_path: Path) -> None:
+def test_the_suffix_of_an_image_depends_on_its_content(tmp_path: Path) -> None:
     for suffix, kind in KINDS.items():
         drawn().save(tmp_path / "upload", kind)
         assert Media(tmp_path / "upload").kind.suffix == suffix

@@ -1,4 +1,4 @@
-"""How hard a region of a frame was pressed, as its codec says."""
+"""The mean quantiser of a region: how strongly it was compressed."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -17,7 +17,7 @@ SIZE = (320, 240)
 
 
 def film(path: Path, codec: str, quantiser: int, *, side: int = 0) -> Path:
-    """Noise, of which the first ``side`` columns are grey."""
+    """Write a video of noise whose first ``side`` columns are grey."""
     options = {"libx264": {"qp": str(quantiser)}}.get(codec, {})
     noise = np.random.default_rng(1).integers(0, 256, (SIZE[1], SIZE[0], 3)).astype(np.uint8)
     noise[:, :side] = 128
@@ -38,22 +38,22 @@ def first(path: Path) -> Frame:
 
 
 @pytest.mark.parametrize("quantiser", [20, 36])
-def test_it_is_that_of_the_encoder(tmp_path: Path, quantiser: int) -> None:
+def test_the_quantiser_is_that_of_the_encoder(tmp_path: Path, quantiser: int) -> None:
     frame = first(film(tmp_path / "a.mp4", "libx264", quantiser))
     for region in ((0, 0, *SIZE), (100, 50, 130, 90), (319, 239, 320, 240)):
         found = frame.quantiser(region)
         assert found is not None
-        # x264 gives the first frame, to which others refer, three less
+        # x264 lowers the quantiser of the first frame, to which others refer, by three
         assert quantiser - 4 <= found <= quantiser
 
 
 @pytest.mark.parametrize("codec", ["mpeg4", "libx265"])
-def test_other_codecs_tell_none(tmp_path: Path, codec: str) -> None:
+def test_the_quantiser_of_other_codecs_is_unknown(tmp_path: Path, codec: str) -> None:
     frame = first(film(tmp_path / "a.mp4", codec, 30))
     assert frame.quantiser((0, 0, *SIZE)) is None
 
 
-def test_a_region_outside_the_picture_is_refused(tmp_path: Path) -> None:
+def test_a_region_outside_the_frame_is_refused(tmp_path: Path) -> None:
     frame = first(film(tmp_path / "a.mp4", "libx264", 30))
     with pytest.raises(ValueError, match="not inside"):
         frame.quantiser((300, 0, 330, 10))
@@ -61,7 +61,7 @@ def test_a_region_outside_the_picture_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("transpose", [False, True])
 @pytest.mark.parametrize("flip", [False, True])
-def test_a_turned_picture_has_the_quantisers_of_its_place(
+def test_quantisers_of_a_rotated_frame_are_those_of_the_coded_region(
     tmp_path: Path, transpose: bool, flip: bool
 ) -> None:
     frame = first(film(tmp_path / "a.mp4", "libx264", 40, side=160))

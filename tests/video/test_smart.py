@@ -1,4 +1,4 @@
-"""Groups of pictures in which nothing is hidden are copied; the others are made anew."""
+"""Smart rendering: GOPs in which nothing is hidden are copied, the others are encoded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,9 +12,16 @@ import pytest
 from app.errors import MediaError
 from app.types import Stretch
 from app.video import Media, Uncopyable, Writing, open_mixing_sink, open_source
-from app.video.smart.gops import find_groups
+from app.video.smart.gops import find_gops
 from testmedia.films import ROTATED, Film, number_of, payloads, times
-from tests.video.smart_films import Hidden, decoded, encode, frames_hidden, render, said
+from tests.video.smart_videos import (
+    Hidden,
+    decoded,
+    decoder_warnings,
+    encode,
+    frames_hidden,
+    render,
+)
 
 COUNT = 60
 BASE = Fraction(1, 12800)
@@ -22,13 +29,13 @@ UNEVEN = [0, 100, 700, 701, *range(1500, 1500 + 56 * 311, 311)]
 
 
 def film(**options: str) -> Film:
-    """Groups begin at 0, 12, 24, 32, 44 and 48 (the picture changes most at 32)."""
+    """A video whose GOPs begin at 0, 12, 24, 32, 44 and 48 (the largest change is at 32)."""
     return Film(count=COUNT, options={"g": "12", **options})
 
 
 @dataclass(frozen=True)
 class Case:
-    """A film, and the suffix of its file."""
+    """A video, and the suffix of its file."""
 
     film: Film
     suffix: str = ".mp4"
@@ -79,13 +86,13 @@ PLACES: dict[str, Sequence[tuple[int, int]]] = {
     "middle": [(26, 28)],
     "several": [(0, 3), (25, 26), (59, 60)],
     "most": [(0, 40)],
-    "nobody": [],
+    "none": [],
 }
 
 
-def touched(source: Path, hidden: Hidden) -> list[int]:
-    """Numbers of the frames in groups with something hidden."""
-    return np.flatnonzero(find_groups(Media(source)).touched(hidden)).tolist()
+def frames_to_encode(source: Path, hidden: Hidden) -> list[int]:
+    """Return the numbers of the frames that must be encoded."""
+    return np.flatnonzero(find_gops(Media(source)).to_encode(hidden)).tolist()
 
 
 @pytest.mark.parametrize(
@@ -95,20 +102,20 @@ def touched(source: Path, hidden: Hidden) -> list[int]:
         *((name, "several") for name in sorted(SOURCES.keys() - {"default", "uneven", "sound"})),
     ],
 )
-def test_what_is_untouched_is_the_same_to_the_bit(name: str, place: str, tmp_path: Path) -> None:
+def test_untouched_frames_are_copied_bit_by_bit(name: str, place: str, tmp_path: Path) -> None:
     case = SOURCES[name]
     source = case.film.write(tmp_path / f"in{case.suffix}")
     output = tmp_path / f"out{case.suffix}"
     hidden = frames_hidden(COUNT, *PLACES[place])
     stretches = render(source, output, hidden)
     assert stretches is not None, "copied"
-    made = [number for s in stretches for number in range(s.first, s.end)]
-    assert made == touched(source, hidden)
-    assert len(made) < COUNT
+    encoded = [number for s in stretches for number in range(s.first, s.end)]
+    assert encoded == frames_to_encode(source, hidden)
+    assert len(encoded) < COUNT
     before, after = list(decoded(source).items()), list(decoded(output).items())
     assert [pts for pts, _ in after] == [pts for pts, _ in before]
     same = [one == other for one, other in zip(before, after, strict=True)]
-    assert all(same[number] for number in range(COUNT) if number not in made)
+    assert all(same[number] for number in range(COUNT) if number not in encoded)
     assert not any(same[number] for number in np.flatnonzero(hidden))
     was, now = open_source(source).info, open_source(output).info
     assert replace(now, duration=was.duration) == was
@@ -117,7 +124,7 @@ def test_what_is_untouched_is_the_same_to_the_bit(name: str, place: str, tmp_pat
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_what_is_hidden_is_hidden(name: str, tmp_path: Path) -> None:
+def test_hidden_parts_are_hidden_as_in_a_full_encoding(name: str, tmp_path: Path) -> None:
     case = SOURCES[name]
     source = case.film.write(tmp_path / f"in{case.suffix}")
     hidden = frames_hidden(COUNT, (5, 30), (58, 60))
@@ -136,16 +143,14 @@ def test_what_is_hidden_is_hidden(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_decoders_say_nothing_also_when_they_enter_before_a_border(
-    name: str, tmp_path: Path
-) -> None:
+def test_decoders_report_nothing_even_after_a_seek_to_a_border(name: str, tmp_path: Path) -> None:
     case = SOURCES[name]
     source = case.film.write(tmp_path / f"in{case.suffix}")
     output = tmp_path / f"out{case.suffix}"
     stretches = render(source, output, frames_hidden(COUNT, (13, 14), (45, 46)))
     assert stretches is not None
     found: list[dict[int, str]] = []
-    assert said(lambda: found.append(decoded(output))) == []
+    assert decoder_warnings(lambda: found.append(decoded(output))) == []
     whole = found[0]
     shown = sorted(whole)
     borders = [number for s in stretches for number in (s.first, s.end) if number < COUNT]
@@ -153,12 +158,12 @@ def test_decoders_say_nothing_also_when_they_enter_before_a_border(
         for before in (-3, -1, 0, 1):
             at = shown[number + before]
             found.clear()
-            assert said(lambda at=at: found.append(decoded(output, at, 40))) == []  # type: ignore[misc]
+            assert decoder_warnings(lambda at=at: found.append(decoded(output, at, 40))) == []  # type: ignore[misc]
             assert found[0].items() <= whole.items()
             assert at in found[0]
 
 
-def test_everything_beside_the_pictures_is_carried_too(tmp_path: Path) -> None:
+def test_other_streams_chapters_and_tags_are_kept(tmp_path: Path) -> None:
     source = Film(
         count=COUNT,
         options={"g": "12"},
@@ -178,7 +183,7 @@ def test_everything_beside_the_pictures_is_carried_too(tmp_path: Path) -> None:
 
 
 REFUSED: dict[str, tuple[Film, str, str]] = {
-    "open groups": (film(**{"x264-params": "open-gop=1:bframes=3"}), "in.mp4", "open"),
+    "open GOPs": (film(**{"x264-params": "open-gop=1:bframes=3"}), "in.mp4", "open"),
     "10 bits": (Film(count=COUNT, format="yuv420p10le", options={"g": "12"}), "in.mp4", "profile"),
     "4:2:2": (Film(count=COUNT, format="yuv422p", options={"g": "12"}), "in.mp4", "profile"),
     "interlaced": (film(**{"x264-params": "interlaced=1"}), "in.mp4", "interlaced"),
@@ -202,11 +207,11 @@ REFUSED: dict[str, tuple[Film, str, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_may_be_unsafe_is_encoded(name: str, tmp_path: Path) -> None:
+def test_every_frame_is_encoded_if_copying_may_be_unsafe(name: str, tmp_path: Path) -> None:
     made, file, reason = REFUSED[name]
     source = made.write(tmp_path / file)
     with pytest.raises(Uncopyable, match=reason):
-        find_groups(Media(source))
+        find_gops(Media(source))
     output = source.with_stem("out")
     assert render(source, output, frames_hidden(COUNT, (30, 31))) is None
     shift = times(output)[0] - times(source)[0]
@@ -214,7 +219,7 @@ def test_what_may_be_unsafe_is_encoded(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [(".mkv", "h264"), (".ts", "h264")])
-def test_another_container_gets_every_frame_encoded(
+def test_every_frame_is_encoded_for_another_container(
     suffix: str, codec: str, tmp_path: Path
 ) -> None:
     source = film().write(tmp_path / "in.mp4")
@@ -223,7 +228,7 @@ def test_another_container_gets_every_frame_encoded(
         assert container.streams.video[0].codec_context.name == codec
 
 
-def test_nothing_is_copied_if_no_group_is_untouched(
+def test_nothing_is_copied_if_no_gop_is_untouched(
     tmp_path: Path,
 ) -> None:
     source = film().write(tmp_path / "in.mp4")
@@ -235,13 +240,13 @@ def test_nothing_is_copied_if_no_group_is_untouched(
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 
-def test_a_group_of_one_picture_is_like_its_neighbours(tmp_path: Path) -> None:
+def test_a_gop_of_one_frame_is_encoded_with_its_neighbours(tmp_path: Path) -> None:
     source = Film(count=COUNT, options={"x264-params": "keyint=1"}).write(tmp_path / "in.mp4")
-    assert find_groups(Media(source)).starts.tolist() == list(range(COUNT))
+    assert find_gops(Media(source)).starts.tolist() == list(range(COUNT))
     assert render(source, tmp_path / "out.mp4", frames_hidden(COUNT, (30, 31))) is None
 
 
-def test_pieces_of_a_film_are_encoded_whole(tmp_path: Path) -> None:
+def test_every_frame_of_a_piece_is_encoded(tmp_path: Path) -> None:
     mark = "face-blur piece 1/2 of 00112233445566aa at 25/1: unprocessed"
     source = Film(count=COUNT, options={"g": "12"}, metadata={"comment": mark}).write(
         tmp_path / "in.mp4"
@@ -261,14 +266,14 @@ def patched(path: Path, *, media_time: int = 0, shorter: int = 0) -> Path:
 
 
 @pytest.mark.parametrize("change", [{"media_time": 5 * 512}, {"shorter": 5 * 512}])
-def test_pictures_that_an_edit_list_hides_are_never_copied(
+def test_frames_hidden_by_an_edit_list_are_never_copied(
     change: dict[str, int], tmp_path: Path
 ) -> None:
     source = patched(film().write(tmp_path / "in.mp4"), **change)
     count = len(times(source))
     assert count < COUNT
     with pytest.raises(Uncopyable):
-        find_groups(Media(source))
+        find_gops(Media(source))
     output = tmp_path / "out.mp4"
     assert render(source, output, frames_hidden(count, (30, 31))) is None
     with av.open(str(output)) as container:
@@ -284,7 +289,7 @@ def test_pictures_that_an_edit_list_hides_are_never_copied(
         Stretch(12, 24, 11 * 512, 23 * 512),
     ],
 )
-def test_a_stretch_of_another_film_is_an_error(wrong: Stretch, tmp_path: Path) -> None:
+def test_a_stretch_of_another_video_is_an_error(wrong: Stretch, tmp_path: Path) -> None:
     source = open_source(film().write(tmp_path / "in.mp4"))
     right = Stretch(12, 24, 12 * 512, 23 * 512)
     assert [frame.index for frame in source.only([right])] == list(range(12, 24))

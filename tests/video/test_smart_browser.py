@@ -1,4 +1,4 @@
-"""A film of copied and new groups in a browser: every picture around every border is shown."""
+"""A browser shows every frame around every border of copied and encoded GOPs."""
 
 import json
 import os
@@ -16,7 +16,7 @@ import pytest
 
 from app.video import open_source
 from testmedia.films import Film
-from tests.video.smart_films import frames_hidden, render
+from tests.video.smart_videos import frames_hidden, render
 
 COUNT = 60
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
@@ -36,18 +36,18 @@ function read(video, context) {
 async function run() {
   const video = document.createElement('video');
   video.muted = true;
-  const film = await (await fetch('/film.mp4')).blob();
+  const blob = await (await fetch('/video.mp4')).blob();
   const failed = new Promise((_, no) => { video.onerror = () => no(video.error.message); });
   const once = (name) => Promise.race([failed, new Promise((yes) => {
     video.addEventListener(name, yes, {once: true});
   })]);
-  video.src = URL.createObjectURL(film);
+  video.src = URL.createObjectURL(blob);
   await once('loadeddata');
   const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
   const context = canvas.getContext('2d', {willReadFrequently: true});
   const seeks = [];
   for (const time of wanted) {
-    // 'seeked' may come before the picture; one that was there already is not shown anew
+    // 'seeked' may come before the frame; a frame that is shown already is not shown again
     const shown = new Promise((yes) => video.requestVideoFrameCallback(yes));
     video.currentTime = time;
     await once('seeked');
@@ -74,28 +74,28 @@ run().catch((error) => ({error: String(error)})).then(
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers the page and the film; keeps what the page found."""
+    """Serves the page and the video, and receives the findings of the page."""
 
     server: "_Server"
 
     def do_GET(self) -> None:
-        """Answer what the page needs."""
+        """Serve the page or the video."""
         body = self.server.answers.get(self.path, b"")
         self.send_response(200 if body else 404)
-        self.send_header("Content-Type", "video/mp4" if "film" in self.path else "text/html")
+        self.send_header("Content-Type", "video/mp4" if "video" in self.path else "text/html")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
     def do_POST(self) -> None:
-        """Take what was found."""
+        """Receive the findings."""
         self.server.found = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.send_response(204)
         self.end_headers()
         self.server.done.set()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the base
-        """Say nothing."""
+        """Log nothing."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -122,14 +122,14 @@ def serving(answers: dict[str, bytes]) -> Iterator[_Server]:
 def browser() -> str:
     found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if found is None:
-        pytest.skip("there is no Chromium here")
+        pytest.skip("Chromium is not installed")
     return found
 
 
-def shown(browser: str, film: Path, wanted: list[float], folder: Path) -> dict[str, Any]:
-    """What the browser shows at times, in seconds, and while it plays."""
+def shown(browser: str, video: Path, wanted: list[float], folder: Path) -> dict[str, Any]:
+    """Return what the browser shows at times in seconds, and while it plays."""
     page = PAGE.replace("WANTED", json.dumps(wanted)).encode()
-    with serving({"/": page, "/film.mp4": film.read_bytes()}) as server:
+    with serving({"/": page, "/video.mp4": video.read_bytes()}) as server:
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
         place = [f"--user-data-dir={folder}", f"http://127.0.0.1:{server.server_port}/"]
         quiet = subprocess.DEVNULL
@@ -138,7 +138,7 @@ def shown(browser: str, film: Path, wanted: list[float], folder: Path) -> dict[s
             command, stdout=quiet, stderr=quiet, start_new_session=True
         ) as process:
             try:
-                assert server.done.wait(60), "the browser has not answered"
+                assert server.done.wait(60), "the browser did not answer"
             finally:
                 # The command may be a script that waits for the browser: end both.
                 os.killpg(process.pid, signal.SIGKILL)
@@ -146,9 +146,7 @@ def shown(browser: str, film: Path, wanted: list[float], folder: Path) -> dict[s
 
 
 @pytest.mark.parametrize("profile", ["high", "baseline"])
-def test_a_browser_shows_each_picture_at_its_time(
-    profile: str, browser: str, tmp_path: Path
-) -> None:
+def test_a_browser_shows_each_frame_at_its_time(profile: str, browser: str, tmp_path: Path) -> None:
     made = Film(size=(128, 96), count=COUNT, options={"g": "12", "profile": profile})
     source = made.write(tmp_path / "in.mp4")
     hidden = frames_hidden(COUNT, (0, 2), (26, 28), (50, 51))

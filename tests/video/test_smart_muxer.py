@@ -1,4 +1,4 @@
-"""What stands between a wrong copy and its name: checks of packets, messages and finished files."""
+"""The checks of smart rendering: of packets, SEI messages and finished files."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,26 +7,23 @@ import av
 import numpy as np
 import pytest
 from av.container import InputContainer
-from hypothesis import given
-from hypothesis import strategies as st
 
-from app.types import MediaFile
 from app.video import Media, Writing, open_mixing_sink, open_source
-from app.video.bitstream.nal import Bits, Uncopyable, join_units, kind_of, split_units
+from app.video.bitstream.access_unit import is_harmless, without_private_data
+from app.video.bitstream.nal import BitReader, Uncopyable, h264_type, join_units, split_units
 from app.video.bitstream.parameter_sets import ParameterSets
-from app.video.bitstream.sei import may_stay
 from app.video.container import video_packets
-from app.video.smart import muxer as mixing
 from app.video.smart import sink as sink_module
-from app.video.smart.gops import cleaned, find_groups
+from app.video.smart.gops import find_gops
+from app.video.smart.muxer import MixRecord
 from app.video.smart.verify import check_mixed
 from testmedia.films import Film
-from tests.video.smart_films import Hidden, decoded, frames_hidden, paint, render
+from tests.video.smart_videos import Hidden, decoded, frames_hidden, paint, render
 
 COUNT = 60
 HIDDEN = frames_hidden(COUNT, (26, 28))
 X264 = bytes.fromhex("dc45e9bde6d948b7962cd820d923eeef")
-PLACE = bytes(range(16)) + b"+48.1+011.5/"
+LOCATION = bytes(range(16)) + b"+48.1+011.5/"
 CAPTION = b"\xb5\x00\x31GA94\x03" + bytes(8)
 
 
@@ -36,18 +33,18 @@ def source(tmp_path: Path) -> Path:
 
 
 def message(kind: int, content: bytes) -> bytes:
-    """A unit with one message."""
+    """Return an SEI unit with one message."""
     return bytes([6, kind, len(content)]) + content + b"\x80"
 
 
 def with_messages(source: Path, output: Path, *units: bytes) -> Path:
-    """A copy of a film with these units before the slices of every picture."""
+    """Copy a video with these units before the slices of every frame."""
     with av.open(str(source)) as reading, av.open(str(output), "w") as writing:
         video = reading.streams.video[0]
         target = writing.add_stream_from_template(video)
         for packet in reading.demux(video):
             if packet.size:
-                new = av.Packet(join_units(iter(units)) + bytes(packet))
+                new = av.Packet(join_units(units) + bytes(packet))
                 new.pts, new.dts, new.duration = packet.pts, packet.dts, packet.duration
                 new.time_base, new.is_keyframe = packet.time_base, packet.is_keyframe
                 new.stream = target
@@ -56,28 +53,28 @@ def with_messages(source: Path, output: Path, *units: bytes) -> Path:
 
 
 def messages(path: Path) -> list[bytes]:
-    """The units of messages in a file, in order."""
+    """Return the SEI units of a file, in order."""
     with av.open(str(path)) as container:
         packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
-    return [unit for data in packets for unit in split_units(data) if kind_of(unit) == 6]
+    return [unit for data in packets for unit in split_units(data) if h264_type(unit) == 6]
 
 
-def test_places_and_devices_beside_pictures_are_not_copied(source: Path, tmp_path: Path) -> None:
-    kept, lost = message(4, CAPTION), message(5, PLACE)
-    film = with_messages(source, tmp_path / "told.mp4", kept, lost)
-    assert len([unit for unit in messages(film) if PLACE in unit]) == COUNT
+def test_locations_and_devices_in_sei_are_not_copied(source: Path, tmp_path: Path) -> None:
+    kept, lost = message(4, CAPTION), message(5, LOCATION)
+    film = with_messages(source, tmp_path / "sei.mp4", kept, lost)
+    assert len([unit for unit in messages(film) if LOCATION in unit]) == COUNT
     output = tmp_path / "out.mp4"
     assert render(film, output, HIDDEN) is not None
-    assert PLACE not in output.read_bytes()
+    assert LOCATION not in output.read_bytes()
     copied = [unit for unit in messages(output) if unit == kept]
-    assert len(copied) == COUNT - 8, "frames 24 to 31 are made anew"
+    assert len(copied) == COUNT - 8, "frames 24 to 31 are encoded"
     before, after = decoded(film), decoded(output)
     assert before.keys() == after.keys()
     assert sum(before[pts] == after[pts] for pts in before) == COUNT - 8
 
 
 @pytest.mark.parametrize(
-    ("unit", "stays"),
+    ("unit", "harmless"),
     [
         (message(0, b"\x80"), True),
         (message(1, b"\x12"), True),
@@ -86,14 +83,14 @@ def test_places_and_devices_beside_pictures_are_not_copied(source: Path, tmp_pat
         (message(4, b"\xb5\x00\x31DTG1\x41\xf8"), False),
         (message(4, b"\x26\x00\x0d"), False),
         (message(5, X264 + b"x264 - core 164 r3095"), True),
-        (message(5, PLACE), False),
+        (message(5, LOCATION), False),
         (message(200, b"picture"), False),
-        (b"\x06\x01\x01\x12\x05\x10" + PLACE[:16] + b"\x80", False),
+        (b"\x06\x01\x01\x12\x05\x10" + LOCATION[:16] + b"\x80", False),
         (b"\x06\xff\x05\x00\x80", False),
     ],
 )
-def test_only_messages_that_are_known_stay(unit: bytes, stays: bool) -> None:
-    assert may_stay(unit) == stays
+def test_only_known_messages_are_harmless(unit: bytes, harmless: bool) -> None:
+    assert is_harmless(unit) == harmless
 
 
 @pytest.mark.parametrize(
@@ -105,38 +102,16 @@ def test_only_messages_that_are_known_stay(unit: bytes, stays: bool) -> None:
         b"\x06\x05\x20short\x80",
     ],
 )
-def test_messages_that_change_pictures_or_are_broken_refuse_the_film(unit: bytes) -> None:
+def test_messages_that_change_frames_or_are_damaged_prevent_copying(unit: bytes) -> None:
     with pytest.raises(Uncopyable):
-        may_stay(unit)
+        is_harmless(unit)
 
 
-def test_a_packet_with_nothing_to_leave_out_stays_the_very_bytes() -> None:
-    data = join_units(iter([b"\x09\x10", message(4, CAPTION), b"\x65\x88"]))
-    assert cleaned(data) is data
-    longer = join_units(iter([b"\x09\x10", message(5, PLACE), b"\x65\x88"]))
-    assert cleaned(longer) == join_units(iter([b"\x09\x10", b"\x65\x88"]))
-
-
-@given(st.lists(st.binary(min_size=1, max_size=20), max_size=5))
-def test_units_are_split_and_joined(units: list[bytes]) -> None:
-    assert list(split_units(join_units(iter(units)))) == units
-
-
-@given(st.binary(max_size=40))
-def test_whatever_a_packet_holds_is_read_or_refused(data: bytes) -> None:
-    for read in (lambda: list(split_units(data)), lambda: ParameterSets.parse(data).facts()):
-        try:
-            read()
-        except Uncopyable:
-            continue
-
-
-@given(st.integers(0, 1 << 20))
-def test_numbers_are_read_as_they_are_coded(value: int) -> None:
-    code = f"{value + 1:b}"
-    bits = "0" * (len(code) - 1) + code + "1"
-    whole = bits.ljust(-(-len(bits) // 8) * 8, "0")
-    assert Bits(int(whole, 2).to_bytes(len(whole) // 8)).number() == value
+def test_a_packet_without_private_data_is_the_same_object() -> None:
+    data = join_units([b"\x09\x10", message(4, CAPTION), b"\x65\x88"])
+    assert without_private_data(data) is data
+    longer = join_units([b"\x09\x10", message(5, LOCATION), b"\x65\x88"])
+    assert without_private_data(longer) == join_units([b"\x09\x10", b"\x65\x88"])
 
 
 @pytest.mark.parametrize(
@@ -147,67 +122,45 @@ def test_numbers_are_read_as_they_are_coded(value: int) -> None:
         [b"\x74\x00\x00"],
     ],
 )
-def test_units_that_change_or_end_the_film_refuse_it(
+def test_units_that_change_or_end_the_stream_prevent_copying(
     units: list[bytes], source: Path, tmp_path: Path
 ) -> None:
     film = with_messages(source, tmp_path / "odd.mp4", *units)
     with pytest.raises(Uncopyable):
-        find_groups(Media(film))
+        find_gops(Media(film))
 
 
-def test_parameter_sets_are_read_as_they_were_written(source: Path) -> None:
-    with av.open(str(source)) as container:
-        data = container.streams.video[0].codec_context.extradata
-    assert data is not None
-    sets = ParameterSets.parse(data)
-    assert bytes(sets) == data
-    assert (sets.facts().id, sets.free_id()) == (0, 1)
-    with pytest.raises(Uncopyable, match="same ids"):
-        sets.joined(sets)
-    for damaged in (
-        b"",
-        data[:6],
-        b"\0\0\0\1" + data[4:],
-        data[:12],
-        data[:4] + b"\xfc" + data[5:],
-    ):
-        with pytest.raises(Uncopyable):
-            ParameterSets.parse(damaged).facts()
-
-
-def test_slices_of_the_result_refer_to_the_sets_of_their_maker(
-    source: Path, tmp_path: Path
-) -> None:
+def test_slices_refer_to_the_parameter_sets_of_their_encoder(source: Path, tmp_path: Path) -> None:
     assert render(source, tmp_path / "out.mp4", HIDDEN) is not None
     with av.open(str(tmp_path / "out.mp4")) as container:
         context = container.streams.video[0].codec_context
-        assert len(ParameterSets.parse(context.extradata or b"").sequences) == 2
+        assert len(ParameterSets.parse(context.extradata or b"").sps) == 2
         packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
     used = [
-        {head[1] for unit in split_units(data) if kind_of(unit) in {1, 5} for head in [_head(unit)]}
+        {_pps_id(unit) for unit in split_units(data) if h264_type(unit) in {1, 5}}
         for data in packets
     ]
     assert used == [{0}] * 24 + [{1}] * 8 + [{0}] * 28
 
 
-def _head(unit: bytes) -> tuple[int, int]:
-    bits = Bits(unit[1:].replace(b"\0\0\3", b"\0\0"))
-    first, _, used = bits.number(), bits.number(), bits.number()
-    return first, used
+def _pps_id(unit: bytes) -> int:
+    bits = BitReader(unit[1:].replace(b"\0\0\3", b"\0\0"))
+    _first_macroblock, _slice_type, pps_id = (bits.exp_golomb() for _ in range(3))
+    return pps_id
 
 
-def written(source: Path, output: Path, hidden: Hidden) -> mixing.Mixed:
-    """Render, and what was written according to the sink."""
+def render_and_record(source: Path, output: Path, hidden: Hidden) -> MixRecord:
+    """Render, and return the record of the sink."""
     with open_mixing_sink(source, output, Writing(), hidden) as sink:
         for frame in open_source(source).only(sink.stretches):
             paint(frame)
             sink.write(frame, np.zeros((0, 4), np.float32))
         sink.commit()
-        return sink._mixer.written
+        return sink._mixer.record
 
 
 def positions(path: Path) -> list[tuple[int, int]]:
-    """Where the packets lie in a file: offset and size."""
+    """Return offset and size of the packets in a file."""
     with av.open(str(path)) as container:
         return [(p.pos or 0, p.size) for p in container.demux(video=0) if p.size]
 
@@ -215,7 +168,7 @@ def positions(path: Path) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("number", [0, 5, 12, 20, 32, 59])
 def test_a_file_with_a_changed_packet_is_refused(number: int, source: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
-    record = written(source, output, HIDDEN)
+    record = render_and_record(source, output, HIDDEN)
     check_mixed(output, record)
     offset, size = positions(output)[number]
     data = bytearray(output.read_bytes())
@@ -227,7 +180,7 @@ def test_a_file_with_a_changed_packet_is_refused(number: int, source: Path, tmp_
 
 def test_a_file_with_other_parameter_sets_is_refused(source: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
-    record = written(source, output, HIDDEN)
+    record = render_and_record(source, output, HIDDEN)
     data = output.read_bytes()
     at = data.index(b"avcC") + 4
     output.write_bytes(data[:at] + data[at : at + 3] + b"\x33" + data[at + 4 :])
@@ -235,35 +188,37 @@ def test_a_file_with_other_parameter_sets_is_refused(source: Path, tmp_path: Pat
         check_mixed(output, record)
 
 
-def test_pictures_that_are_decoded_as_others_are_refused(source: Path, tmp_path: Path) -> None:
+def test_a_file_whose_frames_are_decoded_differently_is_refused(
+    source: Path, tmp_path: Path
+) -> None:
     output = tmp_path / "out.mp4"
-    record = written(source, output, HIDDEN)
+    record = render_and_record(source, output, HIDDEN)
     pts = next(iter(record.signatures))
     record.signatures[pts] = 255 - record.signatures[pts]
-    with pytest.raises(Uncopyable, match=f"picture at {pts}"):
+    with pytest.raises(Uncopyable, match=f"frame at {pts}"):
         check_mixed(output, record)
 
 
-def test_a_source_that_changes_meanwhile_is_noticed(
+def test_a_changed_source_is_detected(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fewer(container: InputContainer, label: MediaFile) -> Iterator[object]:
+    def fewer(container: InputContainer, label: object) -> Iterator[object]:
         return (p for number, p in enumerate(video_packets(container, label)) if number != 40)
 
     monkeypatch.setattr(sink_module, "video_packets", fewer)
     with pytest.raises(Uncopyable):
         render(source, tmp_path / "out.mp4", HIDDEN)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["in.mp4"], "nothing is left behind"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["in.mp4"], "no file is left behind"
 
 
-def test_frames_that_were_not_asked_for_are_refused(source: Path, tmp_path: Path) -> None:
+def test_unexpected_frames_are_refused(source: Path, tmp_path: Path) -> None:
     first = next(iter(open_source(source)))
     sink = open_mixing_sink(source, tmp_path / "out.mp4", Writing(), HIDDEN)
     with sink, pytest.raises(Uncopyable, match="frame 0"):
         sink.write(first, np.zeros((0, 4), np.float32))
 
 
-def test_frames_that_are_missing_are_noticed(source: Path, tmp_path: Path) -> None:
+def test_missing_frames_are_detected(source: Path, tmp_path: Path) -> None:
     with open_mixing_sink(source, tmp_path / "out.mp4", Writing(), HIDDEN) as sink:
         for frame in open_source(source).only(sink.stretches):
             if frame.index < 31:

@@ -1,4 +1,4 @@
-"""Tables of what containers hold, against the muxers themselves."""
+"""The tables of codecs in containers agree with the muxers."""
 
 import io
 
@@ -11,7 +11,7 @@ from app.video.streams import AUDIO, SUBTITLES
 
 
 def names_of(canonical: str) -> set[str]:
-    """Names of all encoders and decoders of a coded format."""
+    """Return the names of all encoders and decoders of a codec."""
     found = {canonical}
     for name in av.codecs_available:
         for mode in ("r", "w"):
@@ -25,8 +25,8 @@ def names_of(canonical: str) -> set[str]:
 
 
 @pytest.mark.parametrize("muxer", sorted(AUDIO.keys() - {"mpegts"}))
-def test_a_muxer_takes_what_the_table_says(muxer: str) -> None:
-    """MPEG-TS is left out: its muxer does not tell."""
+def test_muxers_accept_the_codecs_of_the_tables(muxer: str) -> None:
+    """MPEG-TS is left out, because its muxer does not list its codecs."""
     with av.open(io.BytesIO(), "w", format=muxer) as output:
         supported = output.supported_codecs
     for canonical in AUDIO[muxer] | SUBTITLES[muxer]:

@@ -1,4 +1,4 @@
-"""Films written again: the same frames at the same times, everything else beside them."""
+"""Rewritten videos have the same frames at the same times, and all other streams."""
 
 import os
 import resource
@@ -17,7 +17,7 @@ from av.codec.context import Flags
 from app.errors import DiskFull, MediaError, OutputError
 from app.video import Media, Writing, check_output, open_sink, open_source
 from app.video import sink as sink_module
-from app.video.codecs import options
+from app.video.encoder import encoder_options
 from app.video.sidedata import content_light, mastering
 from testmedia.films import (
     MIRRORED,
@@ -62,7 +62,7 @@ ROUNDS: dict[str, tuple[Film, str]] = {
 
 
 @pytest.mark.parametrize("name", ROUNDS)
-def test_every_frame_is_there_at_its_time(name: str, tmp_path: Path) -> None:
+def test_every_frame_is_written_at_its_time(name: str, tmp_path: Path) -> None:
     film, suffix = ROUNDS[name]
     source = film.write(tmp_path / name)
     output = copy_film(source, tmp_path / f"out{suffix}")
@@ -70,11 +70,11 @@ def test_every_frame_is_there_at_its_time(name: str, tmp_path: Path) -> None:
     assert numbers(output) == numbers(source)
     tick = open_source(output).info.time_base
     exact = suffix == source.suffix
-    for there, wanted in zip(times(output), times(source), strict=True):
-        assert abs(there - wanted) <= (0 if exact else tick / 2)
+    for result, expected in zip(times(output), times(source), strict=True):
+        assert abs(result - expected) <= (0 if exact else tick / 2)
 
 
-def test_the_first_frame_of_a_film_at_zero_may_be_moved_in_ts_but_not_the_sound(
+def test_video_and_audio_may_move_together_in_mpeg_ts(
     tmp_path: Path,
 ) -> None:
     film = Film(base=Fraction(1, 90000), sounds=[("aac", "deu")])
@@ -86,7 +86,7 @@ def test_the_first_frame_of_a_film_at_zero_may_be_moved_in_ts_but_not_the_sound(
     assert float(sound) == pytest.approx(float(moved), abs=1e-3)
 
 
-def test_the_last_frame_lasts_as_long_as_before(tmp_path: Path) -> None:
+def test_the_duration_of_the_last_frame_is_kept(tmp_path: Path) -> None:
     film = Film(pts=[0, 512, 1024, 6000])
     source = film.write(tmp_path / "a.mp4")
     output = copy_film(source, tmp_path / "b.mp4")
@@ -142,23 +142,23 @@ def test_hdr_facts_are_kept(codec: str, tmp_path: Path) -> None:
     ).write(tmp_path / "a.mp4")
     with av.open(str(source)) as container:
         first = next(container.decode(video=0))
-    film = Film(codec=codec, format="yuv420p10le", options=options(codec, 90, first))
+    film = Film(codec=codec, format="yuv420p10le", options=encoder_options(codec, 90, first))
     written = film.write(tmp_path / "b.mp4")
     with av.open(str(written)) as container:
         found = next(container.decode(video=0))
-    light, wanted = content_light(found), content_light(first)
-    assert (light, light is not None) == (wanted, True)
-    there, was = mastering(found), mastering(first)
-    assert there is not None
-    assert was is not None
+    light, expected = content_light(found), content_light(first)
+    assert (light, light is not None) == (expected, True)
+    result, before = mastering(found), mastering(first)
+    assert result is not None
+    assert before is not None
     for name in ("red", "green", "blue", "white"):
-        assert [float(v) for v in getattr(there, name)] == pytest.approx(
-            [float(v) for v in getattr(was, name)], abs=1e-4
+        assert [float(v) for v in getattr(result, name)] == pytest.approx(
+            [float(v) for v in getattr(before, name)], abs=1e-4
         )
-    assert float(there.brightest) == pytest.approx(float(was.brightest), rel=1e-3)
+    assert float(result.brightest) == pytest.approx(float(before.brightest), rel=1e-3)
 
 
-def test_interlaced_stays_interlaced(tmp_path: Path) -> None:
+def test_interlacing_is_kept(tmp_path: Path) -> None:
     film = Film(flags=int(Flags.interlaced_dct) | int(Flags.interlaced_me), size=(64, 64))
     source = film.write(tmp_path / "a.mp4")
     assert next(iter(open_source(source))).picture.interlaced_frame  # type: ignore[attr-defined]
@@ -180,24 +180,24 @@ def test_interlaced_stays_interlaced(tmp_path: Path) -> None:
         ("h.ts", Film(base=Fraction(1, 90000), sounds=[("aac", "deu"), ("ac3", "fra")])),
     ],
 )
-def test_sound_is_copied_bit_by_bit(name: str, film: Film, tmp_path: Path) -> None:
+def test_audio_is_copied_bit_by_bit(name: str, film: Film, tmp_path: Path) -> None:
     source = film.write(tmp_path / name)
     assert check_output(source, tmp_path / f"out{source.suffix}") == []
     output = copy_film(source, tmp_path / f"out{source.suffix}")
     for index, (_, language) in enumerate(film.sounds):
-        there, wanted = payloads(output, "audio", index), payloads(source, "audio", index)
-        assert len(wanted) > 0
-        assert b"".join(p[2] for p in there) == b"".join(p[2] for p in wanted)
-        assert there[0][0] == wanted[0][0]
+        result, expected = payloads(output, "audio", index), payloads(source, "audio", index)
+        assert len(expected) > 0
+        assert b"".join(p[2] for p in result) == b"".join(p[2] for p in expected)
+        assert result[0][0] == expected[0][0]
         if "pcm" not in film.sounds[0][0]:
-            assert there == wanted
+            assert result == expected
         with av.open(str(output)) as container:
             if source.suffix not in {".avi", ".flv", ".mov"}:
                 assert container.streams.audio[index].language == language
 
 
-def test_sound_and_picture_are_interleaved(tmp_path: Path) -> None:
-    """Near each other in the file: players need not seek, and no stream waits in memory."""
+def test_audio_and_video_are_interleaved(tmp_path: Path) -> None:
+    """Packets of equal times are near each other, so that players need not seek."""
     film = Film(count=150, sounds=[("aac", "deu")])
     output = copy_film(film.write(tmp_path / "a.mp4"), tmp_path / "b.mp4")
     with av.open(str(output)) as container:
@@ -221,7 +221,7 @@ def test_sound_and_picture_are_interleaved(tmp_path: Path) -> None:
         ("a.avi", ".mkv", "flac"),
     ],
 )
-def test_sound_that_does_not_fit_is_converted_with_a_warning(
+def test_unsupported_audio_is_converted_with_a_warning(
     name: str, suffix: str, codec: str, tmp_path: Path
 ) -> None:
     film = replace(AVI, count=50, sounds=[("adpcm_ms", "deu")])
@@ -236,7 +236,7 @@ def test_sound_that_does_not_fit_is_converted_with_a_warning(
     assert seconds == pytest.approx(49 / 25, abs=0.1)
 
 
-def test_subtitles_are_copied_or_become_plain_text(tmp_path: Path) -> None:
+def test_subtitles_are_copied_or_converted_to_plain_text(tmp_path: Path) -> None:
     film = Film(base=MS, subtitles=[("subrip", "eng"), ("ass", "fra")])
     source = film.write(tmp_path / "a.mkv")
     same = copy_film(source, tmp_path / "same.mkv")
@@ -255,14 +255,14 @@ def test_subtitles_of_mp4_are_copied(tmp_path: Path) -> None:
     source = Film(count=60, subtitles=[("mov_text", "eng")]).write(tmp_path / "a.mp4")
     output = copy_film(source, tmp_path / "b.mp4")
 
-    def said(path: Path) -> list[tuple[object, ...]]:
+    def lines(path: Path) -> list[tuple[object, ...]]:
         return [packet for packet in payloads(path, "subtitle") if len(packet[2]) > 2]
 
-    assert said(output) == said(source)
-    assert len(said(output)) == 2
+    assert lines(output) == lines(source)
+    assert len(lines(output)) == 2
 
 
-def test_chapters_and_titles_are_kept_places_and_devices_are_not(tmp_path: Path) -> None:
+def test_chapters_and_titles_are_kept_but_not_locations_and_devices(tmp_path: Path) -> None:
     facts = {"title": "A film", "location": "+48.1+011.5/", "comment": "Nice", "make": "Phone"}
     film = Film(chapters=[("One", 0, 300), ("Two", 300, 800)], metadata=facts)
     source = film.write(tmp_path / "a.mp4")
@@ -279,9 +279,7 @@ def test_chapters_and_titles_are_kept_places_and_devices_are_not(tmp_path: Path)
 
 
 @pytest.mark.parametrize("film", [Film(cover=True), Film(second_video=True)])
-def test_pictures_that_are_not_processed_are_dropped_with_a_warning(
-    film: Film, tmp_path: Path
-) -> None:
+def test_unprocessed_video_streams_are_dropped_with_a_warning(film: Film, tmp_path: Path) -> None:
     source = film.write(tmp_path / "a.mp4")
     (warning,) = check_output(source, tmp_path / "b.mp4")
     assert "dropped" in warning
@@ -289,7 +287,7 @@ def test_pictures_that_are_not_processed_are_dropped_with_a_warning(
         assert [stream.type for stream in container.streams] == ["video"]
 
 
-def test_fonts_stay_pictures_go(tmp_path: Path) -> None:
+def test_attached_fonts_are_kept_but_not_images(tmp_path: Path) -> None:
     source = tmp_path / "a.mkv"
     with av.open(str(source), "w") as output:
         stream = output.add_stream("libx264", rate=25)
@@ -325,7 +323,7 @@ def test_mp4_begins_with_its_index(tmp_path: Path) -> None:
         ("text.mkv", "b.ts", "cannot hold stream 1"),
     ],
 )
-def test_what_cannot_be_written_is_told_before_any_work(
+def test_an_impossible_output_is_refused_before_any_work(
     source: str, output: str, reason: str, tmp_path: Path
 ) -> None:
     Film().write(tmp_path / "a.mp4")
@@ -338,7 +336,7 @@ def test_what_cannot_be_written_is_told_before_any_work(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_is_not_writable_is_told_before_any_work(tmp_path: Path) -> None:
+def test_a_read_only_folder_is_refused_before_any_work(tmp_path: Path) -> None:
     source = Film().write(tmp_path / "a.mp4")
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o500)
@@ -358,7 +356,7 @@ def test_a_name_that_is_taken_meanwhile_is_not_overwritten(tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
 
 
-def test_overwriting_replaces_only_at_the_end(tmp_path: Path) -> None:
+def test_overwriting_replaces_the_file_only_at_the_end(tmp_path: Path) -> None:
     source, output = Film().write(tmp_path / "a.mp4"), tmp_path / "b.mp4"
     output.write_text("old")
     with open_sink(source, output, Writing(overwrite=True)) as sink:
@@ -369,10 +367,10 @@ def test_overwriting_replaces_only_at_the_end(tmp_path: Path) -> None:
     assert numbers(output) == list(range(20))
 
 
-def test_a_file_of_another_length_is_not_put_in_place(
+def test_a_file_that_lost_a_frame_does_not_get_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A muxer that loses a packet: the check of the finished file finds it."""
+    """The check of the finished file detects a muxer that loses a packet."""
     source = Film(sounds=[("aac", "deu")]).write(tmp_path / "a.mp4")
     original = sink_module.VideoSink._mux
 
@@ -387,7 +385,7 @@ def test_a_file_of_another_length_is_not_put_in_place(
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path: Path) -> None:
     source = Film(count=100, size=(320, 240), noise=200).write(tmp_path / "a.mp4")
     code = (
         "import resource, signal, sys\n"
@@ -432,7 +430,7 @@ def test_the_default_quality_is_visually_lossless(tmp_path: Path) -> None:
 
 
 def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
-    """Twenty times the frames, the same peak."""
+    """Ten times the frames need the same memory."""
     short = Film(count=60, size=(640, 480)).write(tmp_path / "short.mp4")
     long = Film(count=600, size=(640, 480)).write(tmp_path / "long.mp4")
     copy_film(short, tmp_path / "a.mp4", threads=2)
@@ -446,7 +444,7 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
     ("name", "suffix"),
     [("a.mp4", ".mp4"), ("a.mov", ".mov"), ("a.mkv", ".mkv"), ("a.webm", ".webm"), ("a.ts", ".ts")],
 )
-def test_the_suffix_of_the_same_kind_is_told_by_the_content(
+def test_the_suffix_of_the_same_kind_depends_on_the_content(
     name: str, suffix: str, tmp_path: Path
 ) -> None:
     film = WEBM if suffix == ".webm" else Film(base=MS if suffix == ".mkv" else Fraction(1, 90000))

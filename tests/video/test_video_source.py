@@ -1,4 +1,4 @@
-"""The frames of files of every kind, in order, at their times."""
+"""Videos of every kind are decoded in order, at their times."""
 
 import signal
 import subprocess
@@ -77,7 +77,7 @@ def test_frames_before_an_edit_list_are_not_shown(tmp_path: Path) -> None:
     assert numbers(film.write(tmp_path / "a.mp4")) == list(range(2, 20))
 
 
-def test_a_source_starts_again(tmp_path: Path) -> None:
+def test_each_iteration_of_a_source_begins_again(tmp_path: Path) -> None:
     source = open_source(Film().write(tmp_path / "a.mp4"))
     first, second = ([(f.index, f.pts) for f in source] for _ in range(2))
     assert first == second
@@ -94,8 +94,8 @@ def test_the_thread_ends_with_the_iteration(tmp_path: Path) -> None:
     assert threading.active_count() == before
 
 
-def test_decoding_runs_ahead_but_not_away(tmp_path: Path) -> None:
-    """A slow consumer does not make the queue grow: frames are weighed and counted."""
+def test_decoding_runs_ahead_within_bounds(tmp_path: Path) -> None:
+    """A slow consumer does not make the queue grow: the number and weight of items are bounded."""
     made: list[int] = []
 
     def items() -> Iterator[int]:
@@ -108,7 +108,7 @@ def test_decoding_runs_ahead_but_not_away(tmp_path: Path) -> None:
     deadline = time.monotonic() + 5
     while len(made) < 5 and time.monotonic() < deadline:
         time.sleep(0.001)
-    assert made == [0, 1, 2, 3, 4], "three that fit, one that waits, one that was taken"
+    assert made == [0, 1, 2, 3, 4], "one was taken, three fit, and one waits"
     assert list(ahead) == list(range(1, 100))
 
 
@@ -124,7 +124,7 @@ def test_an_error_of_the_thread_keeps_its_traceback() -> None:
     assert caught.traceback[-1].name == "failing"
 
 
-def test_info_tells_rate_duration_and_count(tmp_path: Path) -> None:
+def test_info_has_rate_duration_and_count(tmp_path: Path) -> None:
     info = open_source(
         Film(rate=Fraction(30000, 1001), base=Fraction(1, 30000)).write(tmp_path / "a.mp4")
     ).info
@@ -134,24 +134,26 @@ def test_info_tells_rate_duration_and_count(tmp_path: Path) -> None:
     assert not info.is_image
 
 
-def test_a_film_is_told_by_its_content(tmp_path: Path) -> None:
+def test_a_video_is_recognised_by_its_content(tmp_path: Path) -> None:
     path = Film(base=Fraction(1, 1000)).write(tmp_path / "a.mkv")
     assert numbers(path.rename(tmp_path / "a.jpg")) == list(range(20))
 
 
-def test_a_name_like_an_address_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_looks_like_a_url_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Film().write(tmp_path / "a.mp4").rename(tmp_path / "concat:a.mp4")
     monkeypatch.chdir(tmp_path)
     assert len(times(Path("concat:a.mp4"))) == 20
 
 
-def test_the_film_is_chosen_not_the_cover(tmp_path: Path) -> None:
+def test_the_video_is_decoded_and_not_the_cover(tmp_path: Path) -> None:
     assert numbers(Film(cover=True).write(tmp_path / "a.mp4")) == list(range(20))
 
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_a_change_of_size_is_an_error(threads: int, tmp_path: Path) -> None:
-    """Two streams glued together, as broadcasts are."""
+    """Two concatenated streams, as in broadcasts."""
     small = Film(codec="mpeg2video", base=Fraction(1, 25))
     large = replace(small, size=(96, 64), pts=range(200, 220))
     path = tmp_path / "both.mpg"
@@ -163,7 +165,7 @@ def test_a_change_of_size_is_an_error(threads: int, tmp_path: Path) -> None:
         list(open_source(path, threads=threads))
 
 
-def test_a_picture_is_what_was_drawn(tmp_path: Path) -> None:
+def test_a_decoded_frame_equals_the_drawn_image(tmp_path: Path) -> None:
     film = Film(options={"crf": "1"}, format="yuv444p", colour={"colorspace": 1})
     frame = next(iter(open_source(film.write(tmp_path / "a.mp4"))))
     difference = frame.rgb().astype(int) - picture(0, film.size)
@@ -172,7 +174,7 @@ def test_a_picture_is_what_was_drawn(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_stops_within_a_second(tmp_path: Path) -> None:
-    """While the consumer waits for a thread that is stuck in decoding."""
+    """Ctrl-C works while the consumer waits for the thread that decodes."""
     path = Film(count=60).write(tmp_path / "a.mp4")
     code = (
         "import sys, time\n"

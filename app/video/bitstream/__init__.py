@@ -1,1 +1,1 @@
-"""Parsing of coded video: NAL units, SEI messages, parameter sets, and key frames."""
+"""Read coded video without decoding it: NAL units, parameter sets and key frames."""

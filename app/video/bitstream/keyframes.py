@@ -1,125 +1,101 @@
-"""Whether decoding can begin at a packet with nothing of what came before it.
+"""Find key frames at which decoding can begin without any earlier packet.
 
-Containers flag more than that as key frames: H.264 recovery points, after which the picture is
-right only later, and pictures that are kept for later and not shown. So the packets are looked at.
+Containers flag more packets as key frames: H.264 recovery points, after which frames are correct
+only later, and VP9 and AV1 frames that are stored and not shown. So the packets are read.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-_IDR = 5
-_HEVC_IRAP = range(16, 22)
-"""BLA, IDR and CRA. After a CRA, pictures that are shown later never refer to what was before it
-(H.265, 7.4.2.2); those that are shown earlier may, and whoever cuts there looks at the times."""
-_FRAME_HEADERS = frozenset({3, 6})
+from app.video.bitstream.nal import IDR_SLICE, SLICE, h264_type, h265_type, split_units
+from app.video.bitstream.parameter_sets import unit_length_size
+
+_H264_SLICES = range(SLICE, IDR_SLICE + 1)
+_H265_SLICES = range(32)
+_H265_IRAP = range(16, 22)
+"""BLA, IDR and CRA. After a CRA, frames that are shown later never refer to packets before it
+(ITU-T H.265, 7.4.2.2); frames that are shown earlier may, so a cut there must check the times."""
+_OBU_FRAME_HEADERS = frozenset({3, 6})
 """OBU_FRAME_HEADER and OBU_FRAME (AV1, 6.2.2)."""
 
 
-def is_clean(codec: str, data: bytes, extradata: bytes) -> bool:
-    """Whether the key frame in ``data`` needs nothing that was decoded before.
+def is_clean_entry(codec: str, data: bytes, extradata: bytes) -> bool:
+    """Whether decoding can begin at a packet that is flagged as a key frame.
 
-    ``extradata`` is that of the stream and tells how its packets are laid out. False for a codec
-    that is not known here.
+    Args:
+        codec: the name of the codec; the result is False for one that is not in ``known_codecs``.
+        data: the packet.
+        extradata: that of the stream; it defines the layout of the packets.
     """
     check = _CHECKS.get(codec)
     return check is not None and check(data, extradata)
 
 
 def known_codecs() -> frozenset[str]:
-    """The codecs whose packets can be judged."""
+    """The codecs whose key frames can be checked."""
     return frozenset(_CHECKS)
 
 
-def nal_units(data: bytes, length_size: int) -> Iterator[bytes]:
-    r"""NAL units of a packet, with lengths of ``length_size`` bytes before them or start codes (0).
-
-    >>> list(nal_units(b"\0\0\0\x02\x65\x88\0\0\0\x01\x06", 4))
-    [b'e\x88', b'\x06']
-    >>> list(nal_units(b"\0\0\0\x01\x67\x42\0\0\x01\x65\x88", 0))
-    [b'gB', b'e\x88']
-    """
-    return _prefixed(data, length_size) if length_size else _started(data)
+def _check_h264(data: bytes, extradata: bytes) -> bool:
+    units = split_units(data, unit_length_size("h264", extradata), strict=False)
+    slices = [h264_type(unit) for unit in units if unit and h264_type(unit) in _H264_SLICES]
+    return bool(slices) and all(kind == IDR_SLICE for kind in slices)
 
 
-def _prefixed(data: bytes, size: int) -> Iterator[bytes]:
-    at = 0
-    while at + size < len(data):
-        length = int.from_bytes(data[at : at + size], "big")
-        yield data[at + size : at + size + length]
-        at += size + length
+def _check_h265(data: bytes, extradata: bytes) -> bool:
+    units = split_units(data, unit_length_size("hevc", extradata), strict=False)
+    slices = [h265_type(unit) for unit in units if unit and h265_type(unit) in _H265_SLICES]
+    return bool(slices) and all(kind in _H265_IRAP for kind in slices)
 
 
-def _started(data: bytes) -> Iterator[bytes]:
-    at = data.find(b"\0\0\1")
-    while at >= 0:
-        end = data.find(b"\0\0\1", at + 3)
-        unit = data[at + 3 : end if end >= 0 else len(data)]
-        yield unit.rstrip(b"\0") if end >= 0 else unit
-        at = end
-
-
-def _h264(data: bytes, extradata: bytes) -> bool:
-    # avcC begins with its version, 1; start codes begin with 0 (ISO/IEC 14496-15, 5.3.3.1).
-    size = (extradata[4] & 3) + 1 if extradata[:1] == b"\1" and len(extradata) > 4 else 0
-    slices = [unit[0] & 31 for unit in nal_units(data, size) if unit and 1 <= unit[0] & 31 <= 5]
-    return bool(slices) and all(kind == _IDR for kind in slices)
-
-
-def _hevc(data: bytes, extradata: bytes) -> bool:
-    size = (extradata[21] & 3) + 1 if extradata[:1] == b"\1" and len(extradata) > 21 else 0
-    slices = [
-        unit[0] >> 1 & 63 for unit in nal_units(data, size) if unit and unit[0] >> 1 & 63 < 32
-    ]
-    return bool(slices) and all(kind in _HEVC_IRAP for kind in slices)
-
-
-def _vp9(data: bytes, _extradata: bytes) -> bool:
-    """A key frame that is shown (VP9, 6.2); of a superframe, the first frame."""
+def _check_vp9(data: bytes, _extradata: bytes) -> bool:
+    """Whether it is a key frame that is shown (VP9, 6.2); of a superframe, the first frame."""
     if not data or data[0] >> 6 != 2:
         return False
-    # frame_marker (2), profile (2), of profile 3 a reserved bit, then the three bits of interest
+    # frame_marker (2 bits), profile (2), a reserved bit in profile 3, then the three flags
     profile_3 = data[0] >> 4 & 3 == 3
     show_existing, not_key, shown = (data[0] >> bit - profile_3 & 1 for bit in (3, 2, 1))
     return not show_existing and not not_key and bool(shown)
 
 
-def _av1(data: bytes, _extradata: bytes) -> bool:
-    """A key frame that is shown at once (AV1, 5.9.2), not one that was decoded before."""
-    at = 0
-    while at < len(data):
-        header = data[at]
-        at += 2 if header & 4 else 1
-        length = len(data) - at
+def _check_av1(data: bytes, _extradata: bytes) -> bool:
+    """Whether it is a new key frame that is shown at once (AV1, 5.9.2)."""
+    position = 0
+    while position < len(data):
+        header = data[position]
+        position += 2 if header & 4 else 1
+        length = len(data) - position
         if header & 2:
-            length, at = _leb128(data, at)
-        if header >> 3 & 15 in _FRAME_HEADERS:
-            # Four bits: not shown from the store, of type 0 (key), and shown.
-            return at < len(data) and data[at] >> 4 == 1
-        at += length
+            length, position = _read_leb128(data, position)
+        if header >> 3 & 15 in _OBU_FRAME_HEADERS:
+            # show_existing_frame 0, frame_type 0 (key; two bits), show_frame 1
+            return position < len(data) and data[position] >> 4 == 1
+        position += length
     return False
 
 
-def _leb128(data: bytes, at: int) -> tuple[int, int]:
+def _read_leb128(data: bytes, position: int) -> tuple[int, int]:
+    """Read a number in LEB128 (AV1, 4.10.5); return it and the position after it."""
     value = 0
-    for place in range(8):
-        if at >= len(data):
+    for index in range(8):
+        if position >= len(data):
             break
-        value |= (data[at] & 127) << 7 * place
-        at += 1
-        if not data[at - 1] & 128:
+        value |= (data[position] & 127) << 7 * index
+        position += 1
+        if not data[position - 1] & 128:
             break
-    return value, at
+    return value, position
 
 
-def _always(_data: bytes, _extradata: bytes) -> bool:
-    """Each picture stands alone."""
+def _check_intra_codec(_data: bytes, _extradata: bytes) -> bool:
+    """Every packet of these codecs can be decoded alone."""
     return True
 
 
 _CHECKS: dict[str, Callable[[bytes, bytes], bool]] = {
-    "h264": _h264,
-    "hevc": _hevc,
-    "vp9": _vp9,
-    "av1": _av1,
-    "prores": _always,
-    "dnxhd": _always,
+    "h264": _check_h264,
+    "hevc": _check_h265,
+    "vp9": _check_vp9,
+    "av1": _check_av1,
+    "prores": _check_intra_codec,
+    "dnxhd": _check_intra_codec,
 }

@@ -1,26 +1,36 @@
-"""Parameter sets of H.264: what slices refer to, and the box ``avcC`` that holds them."""
+"""Parameter sets of H.264 and H.265, and the boxes ``avcC`` and ``hvcC`` that hold them."""
 
+import zlib
 from dataclasses import dataclass, replace
 from typing import Self
 
 from app.video.bitstream.nal import (
     LENGTH_SIZE,
-    Bits,
+    PPS,
+    SPS,
+    BitReader,
     Uncopyable,
+    h264_type,
+    h265_type,
     payload,
+    split_units,
 )
 
 PROFILES = {66: "baseline", 77: "main", 100: "high"}
-"""Profiles (``profile_idc``) of pictures that can stand beside ours, as x264 calls them."""
-_HIGH = 100
+"""Profiles (``profile_idc``) of frames that can be mixed with ours, with their names in x264."""
+_BASELINE, _HIGH = 66, 100
 _CONSTRAINED = 0x40
-"""``constraint_set1_flag``: a baseline stream that every decoder of main decodes."""
-_MAX_SEQUENCES, _MAX_PICTURES, _MAX_IDS = 31, 255, 32
+"""``constraint_set1_flag``: a baseline stream that every decoder of main can decode."""
+_MAX_SPS, _MAX_PPS, _MAX_IDS = 31, 255, 32
+_LENGTH_SIZE_AT = {"h264": 4, "hevc": 21}
+"""The byte of ``avcC`` and ``hvcC`` whose last two bits hold the length size minus 1."""
+_H265_SETS = frozenset({32, 33, 34})
+"""VPS, SPS and PPS (ITU-T H.265, table 7-1)."""
 
 
 @dataclass(frozen=True, slots=True)
-class SequenceFacts:
-    """What a sequence parameter set says (7.3.2.1.1), as far as copying depends on it."""
+class SpsFacts:
+    """The facts of a sequence parameter set (7.3.2.1.1) that decide about copying."""
 
     id: int
     profile: int
@@ -29,151 +39,207 @@ class SequenceFacts:
     progressive: bool
 
     @classmethod
-    def of(cls, unit: bytes) -> Self:
-        """Read one, as far as up to the size of the picture.
+    def parse(cls, unit: bytes) -> Self:
+        """Read a sequence parameter set up to the size of the picture.
 
         Raises:
-            Uncopyable: it is of another kind than pictures of 8 bits and 4:2:0.
+            Uncopyable: its frames are not of 8 bits and 4:2:0, or it uses a rare feature.
         """
-        bits = Bits(payload(unit))
-        profile, constraints, level = bits.bits(8), bits.bits(8), bits.bits(8)
-        number = bits.number()
-        if profile not in PROFILES or (profile == 66 and not constraints & _CONSTRAINED):
+        bits = BitReader(payload(unit))
+        profile, constraints, level = (bits.unsigned(8) for _ in range(3))
+        sps_id = bits.exp_golomb()
+        if profile not in PROFILES or (profile == _BASELINE and not constraints & _CONSTRAINED):
             raise Uncopyable(f"its profile is {profile}")
         if profile == _HIGH:
-            _check_samples(bits)
-        bits.number()
-        _skip_order(bits)
-        bits.number()
-        bits.flag()
-        bits.number()
-        bits.number()
-        return cls(number, profile, constraints, level, progressive=bits.flag())
+            _check_sample_format(bits)
+        _log2_max_frame_num = bits.exp_golomb()
+        _skip_picture_order(bits)
+        _max_ref_frames = bits.exp_golomb()
+        _gaps_in_frame_num_allowed = bits.flag()
+        _width, _height = bits.exp_golomb(), bits.exp_golomb()
+        frame_mbs_only = bits.flag()
+        return cls(sps_id, profile, constraints, level, progressive=frame_mbs_only)
 
 
-def _check_samples(bits: Bits) -> None:
-    if [bits.number() for _ in range(3)] != [1, 0, 0] or bits.flag():
-        raise Uncopyable("its pictures are not of 8 bits and 4:2:0")
-    if bits.flag():
+def _check_sample_format(bits: BitReader) -> None:
+    chroma_format, luma_depth, chroma_depth = (bits.exp_golomb() for _ in range(3))
+    lossless = bits.flag()
+    if (chroma_format, luma_depth, chroma_depth) != (1, 0, 0) or lossless:
+        raise Uncopyable("its frames are not of 8 bits and 4:2:0")
+    has_scaling_matrices = bits.flag()
+    if has_scaling_matrices:
         raise Uncopyable("it has scaling matrices of its own")
 
 
-def _skip_order(bits: Bits) -> None:
-    """How the order of pictures is told."""
-    kind = bits.number()
-    if kind == 0:
-        bits.number()
-    elif kind != 2:
-        raise Uncopyable("the order of its pictures is told in a way that is rare")
+def _skip_picture_order(bits: BitReader) -> None:
+    order_type = bits.exp_golomb()
+    if order_type == 0:
+        _log2_max_order_count = bits.exp_golomb()
+    elif order_type != 2:
+        raise Uncopyable("it uses a rare type of picture order count")
 
 
 @dataclass(frozen=True, slots=True)
-class PictureFacts:
-    """What a picture parameter set says first (7.3.2.2)."""
+class PpsFacts:
+    """The first facts of a picture parameter set (7.3.2.2): its id, and that of its SPS."""
 
     id: int
-    sequence: int
+    sps_id: int
 
     @classmethod
-    def of(cls, unit: bytes) -> Self:
-        """Read one.
+    def parse(cls, unit: bytes) -> Self:
+        """Read the beginning of a picture parameter set.
 
         Raises:
-            Uncopyable: it has slice groups, which few decoders know.
+            Uncopyable: it has slice groups, which few decoders support.
         """
-        bits = Bits(payload(unit))
-        number, sequence = bits.number(), bits.number()
-        bits.bits(2)
-        if bits.number():
-            raise Uncopyable("its pictures are coded in slice groups")
-        return cls(number, sequence)
+        bits = BitReader(payload(unit))
+        pps_id, sps_id = bits.exp_golomb(), bits.exp_golomb()
+        _entropy_coding_mode, _bottom_field_order_present = bits.flag(), bits.flag()
+        slice_groups_minus_1 = bits.exp_golomb()
+        if slice_groups_minus_1:
+            raise Uncopyable("its frames are coded in slice groups")
+        return cls(pps_id, sps_id)
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterSets:
-    """The content of ``avcC`` (ISO/IEC 14496-15, 5.3.3.1)."""
+    """The content of ``avcC`` (ISO/IEC 14496-15, 5.3.3.1).
+
+    ``sps`` and ``pps`` are the units of the parameter sets; ``length_size`` is the number
+    of bytes of the length before each unit of a packet.
+    """
 
     profile: int
     constraints: int
     level: int
-    sequences: tuple[bytes, ...]
-    pictures: tuple[bytes, ...]
+    length_size: int
+    sps: tuple[bytes, ...]
+    pps: tuple[bytes, ...]
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """Read the box.
 
         Raises:
-            Uncopyable: it is another box, damaged, or has shorter lengths than ours.
+            Uncopyable: it is damaged, or another box.
         """
         if len(data) < 7 or data[0] != 1:
-            raise Uncopyable("its parameter sets do not stand in front")
-        if data[4] & 3 != LENGTH_SIZE - 1:
-            raise Uncopyable("the lengths of its units are short")
-        sequences, position = _listed(data, 6, data[5] & 31)
-        pictures, _ = _listed(data, position + 1, data[position] if position < len(data) else 0)
-        return cls(data[1], data[2], data[3], sequences, pictures)
+            raise Uncopyable("its parameter sets are not in the header of the container")
+        sps, position = _read_units(data, 6, data[5] & 31)
+        count = data[position] if position < len(data) else 0
+        pps, _ = _read_units(data, position + 1, count)
+        return cls(data[1], data[2], data[3], (data[4] & 3) + 1, sps, pps)
 
     def __bytes__(self) -> bytes:
-        head = bytes([1, self.profile, self.constraints, self.level, 0xFC | LENGTH_SIZE - 1])
-        sequences = bytes([0xE0 | len(self.sequences)]) + _written(self.sequences)
-        pictures = bytes([len(self.pictures)]) + _written(self.pictures)
+        lengths = 0xFC | self.length_size - 1
+        head = bytes([1, self.profile, self.constraints, self.level, lengths])
+        sps = bytes([0xE0 | len(self.sps)]) + _write_units(self.sps)
+        pps = bytes([len(self.pps)]) + _write_units(self.pps)
         # 4:2:0, twice 8 bits, no extensions: nothing else is copied.
-        return head + sequences + pictures + (b"\xfd\xf8\xf8\0" if self.profile == _HIGH else b"")
+        return head + sps + pps + (b"\xfd\xf8\xf8\0" if self.profile == _HIGH else b"")
 
-    def facts(self) -> SequenceFacts:
-        """The one sequence parameter set that all picture parameter sets are for.
+    def sps_facts(self) -> SpsFacts:
+        """Return the facts of the only SPS, to which all PPS must refer.
 
         Raises:
-            Uncopyable: there are several, or none.
+            Uncopyable: there are several SPS or none, or packets have short lengths.
         """
-        if len(self.sequences) != 1 or not self.pictures:
+        if self.length_size != LENGTH_SIZE:
+            raise Uncopyable("the lengths of its units are short")
+        if len(self.sps) != 1 or not self.pps:
             raise Uncopyable("it has several sets of parameters")
-        facts = SequenceFacts.of(self.sequences[0])
-        if any(PictureFacts.of(unit).sequence != facts.id for unit in self.pictures):
+        facts = SpsFacts.parse(self.sps[0])
+        if any(PpsFacts.parse(unit).sps_id != facts.id for unit in self.pps):
             raise Uncopyable("its parameter sets do not belong together")
         return facts
 
-    def picture_ids(self) -> frozenset[int]:
-        """What slices may refer to."""
-        return frozenset(PictureFacts.of(unit).id for unit in self.pictures)
+    def pps_ids(self) -> frozenset[int]:
+        """Return the ids of the PPS, to which slices refer."""
+        return frozenset(PpsFacts.parse(unit).id for unit in self.pps)
 
     def free_id(self) -> int:
-        """The least id, from 1 on, that neither kind of set has.
+        """Return the smallest id from 1 on that no SPS and no PPS has.
 
         Raises:
-            Uncopyable: all are taken.
+            Uncopyable: all ids are taken.
         """
-        taken = self.picture_ids() | {SequenceFacts.of(unit).id for unit in self.sequences}
+        taken = self.pps_ids() | {SpsFacts.parse(unit).id for unit in self.sps}
         free = next((number for number in range(1, _MAX_IDS) if number not in taken), None)
         if free is None:
             raise Uncopyable("all ids of its parameter sets are taken")
         return free
 
     def joined(self, other: "ParameterSets") -> "ParameterSets":
-        """Both, for a film in which slices refer to either.
+        """Return both, for a video in which slices refer to either.
 
         Raises:
-            Uncopyable: they have an id in common, are of different profiles, or too many.
+            Uncopyable: they share an id, differ in their profiles, or are too many.
         """
         if self.profile != other.profile:
             raise Uncopyable("the encoder made another profile")
-        if self.facts().id == other.facts().id or self.picture_ids() & other.picture_ids():
+        if self.sps_facts().id == other.sps_facts().id or self.pps_ids() & other.pps_ids():
             raise Uncopyable("the encoder's parameter sets have the same ids")
         both = replace(
             self,
             constraints=self.constraints & other.constraints,
             level=max(self.level, other.level),
-            sequences=self.sequences + other.sequences,
-            pictures=self.pictures + other.pictures,
+            sps=self.sps + other.sps,
+            pps=self.pps + other.pps,
         )
-        if len(both.sequences) > _MAX_SEQUENCES or len(both.pictures) > _MAX_PICTURES:
+        if len(both.sps) > _MAX_SPS or len(both.pps) > _MAX_PPS:
             raise Uncopyable("it has too many parameter sets")
         return both
 
 
-def _listed(data: bytes, position: int, count: int) -> tuple[tuple[bytes, ...], int]:
-    """``count`` units with two bytes of length each, and where they end."""
+def unit_length_size(codec: str, extradata: bytes) -> int:
+    """Return the length size of the packets of a stream, 0 if start codes separate the units.
+
+    ``codec`` is ``h264`` or ``hevc``. Both boxes begin with their version, 1; start codes begin
+    with 0.
+    """
+    at = _LENGTH_SIZE_AT[codec]
+    return (extradata[at] & 3) + 1 if extradata[:1] == b"\1" and len(extradata) > at else 0
+
+
+def comparable_parameters(codec: str, extradata: bytes) -> tuple[bytes, ...]:
+    """Return what must be equal in two streams so that one decoder can decode both.
+
+    These are the parameter sets of H.264 and H.265, without remarks of the encoder such as its
+    number of threads; for other codecs, and for damaged boxes, a checksum of ``extradata``.
+    """
+    try:
+        if codec == "h264":
+            return tuple(unit for unit in _h264_units(extradata) if h264_type(unit) in {SPS, PPS})
+        if codec == "hevc":
+            return tuple(unit for unit in _h265_units(extradata) if h265_type(unit) in _H265_SETS)
+    except Uncopyable:
+        pass
+    return (zlib.crc32(extradata).to_bytes(4),) if extradata else ()
+
+
+def _h264_units(extradata: bytes) -> tuple[bytes, ...]:
+    if extradata[:1] != b"\1":
+        return tuple(filter(None, split_units(extradata, 0)))
+    sets = ParameterSets.parse(extradata)
+    return sets.sps + sets.pps
+
+
+def _h265_units(extradata: bytes) -> tuple[bytes, ...]:
+    """Return the units of ``hvcC`` (ISO/IEC 14496-15, 8.3.3.1), or those after start codes."""
+    if extradata[:1] != b"\1":
+        return tuple(filter(None, split_units(extradata, 0)))
+    units: tuple[bytes, ...] = ()
+    arrays, position = extradata[22] if len(extradata) > 22 else 0, 23
+    for _ in range(arrays):
+        count = int.from_bytes(extradata[position + 1 : position + 3])
+        found, position = _read_units(extradata, position + 3, count)
+        units += found
+    return units
+
+
+def _read_units(data: bytes, position: int, count: int) -> tuple[tuple[bytes, ...], int]:
+    """Read ``count`` units after lengths of two bytes; return them and the end of the last one."""
     found = []
     for _ in range(count):
         start = position + 2
@@ -184,5 +250,5 @@ def _listed(data: bytes, position: int, count: int) -> tuple[tuple[bytes, ...], 
     return tuple(found), position
 
 
-def _written(units: tuple[bytes, ...]) -> bytes:
+def _write_units(units: tuple[bytes, ...]) -> bytes:
     return b"".join(len(unit).to_bytes(2) + unit for unit in units)

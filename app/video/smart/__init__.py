@@ -1,1 +1,1 @@
-"""Smart rendering: untouched groups of pictures are copied, the others are encoded."""
+"""Smart rendering: copy the groups of pictures in which nothing is hidden, encode the others."""

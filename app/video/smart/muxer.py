@@ -1,4 +1,4 @@
-"""One stream out of packets that are copied and packets that an encoder made."""
+"""Make one video stream from copied packets and packets of an encoder."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,82 +13,86 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from app.types import Stretch
+from app.video.bitstream.access_unit import check_access_unit, without_private_data
 from app.video.bitstream.nal import Uncopyable
 from app.video.bitstream.parameter_sets import PROFILES, ParameterSets
+from app.video.file_check import FrameTimes, PacketTally
 from app.video.frame import plane_pixels
 from app.video.pixel_formats import layout
-from app.video.remux import Tally
-from app.video.smart.gops import Groups, check_picture, cleaned
+from app.video.smart.gops import Gops, Mask
 from app.video.streams import StreamMap
-from app.video.verify import Times
 
-_CELLS = 8
-_PARAMS = "x264-params"
+_SIGNATURE_CELLS = 8
+_X264_PARAMS = "x264-params"
 Signature = NDArray[np.float64]
+"""(8, 8) means of the luma of a frame: enough to notice that another frame is decoded."""
 
 
-def check_kinds(format_: str, outline: StreamMap) -> None:
-    """Whether packets may stand beside each other in this output.
+def check_containers(demuxer: str, streams: StreamMap) -> None:
+    """Check that packets can be copied from this container to this output.
 
     Raises:
-        Uncopyable: the container or the encoding is another.
+        Uncopyable: the containers or the codecs do not allow it.
     """
-    if format_ != "mov" or outline.muxer not in {"mp4", "mov"}:
+    if demuxer != "mov" or streams.muxer not in {"mp4", "mov"}:
         raise Uncopyable("the container is not MP4 on both sides")
-    if outline.encoding.encoder != "libx264":
-        raise Uncopyable("it is written in another coding")
+    if streams.encoding.encoder != "libx264":
+        raise Uncopyable("it is encoded with another codec")
 
 
-def open_encoder(stream: VideoStream, groups: Groups) -> ParameterSets:
-    """Open the encoder of a stream for packets between those of ``groups``; its parameter sets.
+def open_encoder(stream: VideoStream, gops: Gops) -> ParameterSets:
+    """Open the encoder of ``stream`` for packets between those of ``gops``.
+
+    Returns:
+        Its parameter sets.
 
     Raises:
-        Uncopyable: it cannot make such packets.
+        Uncopyable: it cannot make packets that fit.
     """
-    context, wanted = stream.codec_context, encoder_options(groups)
-    given = context.options.get(_PARAMS)
-    if given is not None:
-        wanted[_PARAMS] = f"{given}:{wanted[_PARAMS]}"
-    context.options = context.options | wanted
-    context.gop_size = len(groups.pts)
+    context, options = stream.codec_context, encoder_options(gops)
+    params = context.options.get(_X264_PARAMS)
+    if params is not None:
+        options[_X264_PARAMS] = f"{params}:{options[_X264_PARAMS]}"
+    context.options = context.options | options
+    context.gop_size = len(gops.pts)
     context.flags |= Flags.global_header
     try:
         context.open()
     except av.error.FFmpegError as error:
-        raise Uncopyable("the encoder does not make such pictures") from error
+        raise Uncopyable("the encoder cannot make such frames") from error
     return ParameterSets.parse(context.extradata or b"")
 
 
-def encoder_options(groups: Groups) -> dict[str, str]:
-    """What makes x264 write packets that fit between those of the source.
+def encoder_options(gops: Gops) -> dict[str, str]:
+    """Return the options with which x264 makes packets that fit between those of the source.
 
-    A picture begins a group where one of the source does, and nowhere else.
+    The encoder begins a GOP exactly where the source does.
     """
-    depth = groups.spare()
-    b_frames = {0: {"bf": "0"}, 1: {"b-pyramid": "none"}}.get(depth, {})
-    params = f"annexb=0:sps-id={groups.sets.free_id()}"
+    b_frames = {0: {"bf": "0"}, 1: {"b-pyramid": "none"}}.get(gops.allowed_reorder(), {})
     return {
         **b_frames,
-        "profile": PROFILES[groups.sets.profile],
+        "profile": PROFILES[gops.sets.profile],
         "forced-idr": "1",
         "sc_threshold": "0",
-        _PARAMS: params,
+        _X264_PARAMS: f"annexb=0:sps-id={gops.sets.free_id()}",
     }
 
 
-def stretches(groups: Groups, touched: NDArray[np.bool_]) -> tuple[Stretch, ...]:
-    """The frames that have to be made anew."""
-    borders = np.flatnonzero(np.diff(touched, prepend=False, append=False))
+def stretches_to_encode(gops: Gops, encoded: Mask) -> tuple[Stretch, ...]:
+    """Return the stretches of frames whose packets are encoded; ``encoded`` is (packets,)."""
+    borders = np.flatnonzero(np.diff(encoded, prepend=False, append=False))
     return tuple(
-        Stretch(int(first), int(end), int(groups.shown[first]), int(groups.shown[end - 1]))
+        Stretch(int(first), int(end), int(gops.frame_pts[first]), int(gops.frame_pts[end - 1]))
         for first, end in zip(borders[::2], borders[1::2], strict=True)
     )
 
 
 def signature(picture: av.VideoFrame) -> Signature:
-    """What a picture looks like from afar: means of its luma in 8 x 8 cells."""
+    """Return the means of the luma of a frame in a grid of 8 x 8 cells."""
     luma = plane_pixels(picture, layout(picture.format.name).planes[0])
-    rows, columns = (np.linspace(0, side, _CELLS + 1).astype(int)[:-1] for side in luma.shape)
+    rows, columns = (
+        np.linspace(0, side, _SIGNATURE_CELLS + 1).astype(int)[:-1] for side in luma.shape
+    )
     sums = np.add.reduceat(np.add.reduceat(luma, rows, 0, np.float64), columns, 1)
     sizes = np.outer(
         *(np.diff([*edges, side]) for edges, side in zip((rows, columns), luma.shape, strict=True))
@@ -97,127 +101,129 @@ def signature(picture: av.VideoFrame) -> Signature:
 
 
 @dataclass(slots=True)
-class Mixed:
-    """What was written: to be compared with what is found in the file.
+class MixRecord:
+    """A record of what was written, to be compared with the finished file.
 
-    ``signatures`` tell what the first pictures of stretches looked like, by their ``pts``.
+    Attributes:
+        gops: the packets of the source.
+        encoded: (packets,) whether each packet was encoded.
+        sets: the parameter sets of source and encoder together.
+        tally: count and checksum of the packets.
+        signatures: those of the first frames of encoded stretches, by ``pts``.
     """
 
-    groups: Groups
-    touched: NDArray[np.bool_]
+    gops: Gops
+    encoded: Mask
     sets: ParameterSets
-    tally: Tally
+    tally: PacketTally
     signatures: dict[int, Signature]
 
-    def times(self, base: Fraction) -> Times:
-        """The times of all frames, seconds."""
-        times = Times()
-        for pts in self.groups.shown:
+    def times(self, base: Fraction) -> FrameTimes:
+        """Return the times of all frames; ``base`` is the time base in seconds."""
+        times = FrameTimes()
+        for pts in self.gops.frame_pts:
             times.add(int(pts) * base)
         return times
 
 
-class Mixer:
-    """Puts packets in order: those that are copied from ``source``, the others as they are made.
+class PacketMixer:
+    """Puts the packets that are copied and those that are encoded in order.
 
     Args:
-        groups: the packets of the source.
-        touched: which of them are made anew.
+        gops: the packets of the source.
+        encoded: (packets,) whether each packet is encoded; the others are copied.
         sets: the parameter sets of the encoder.
 
     Raises:
         Uncopyable: the encoder made something that does not fit, or the source has changed.
     """
 
-    def __init__(
-        self,
-        groups: Groups,
-        touched: NDArray[np.bool_],
-        sets: ParameterSets,
-    ) -> None:
-        self.stretches = stretches(groups, touched)
-        self.written = Mixed(groups, touched, groups.sets.joined(sets), Tally(), {})
-        self._groups, self._touched, self._ours = groups, touched, sets
+    def __init__(self, gops: Gops, encoded: Mask, sets: ParameterSets) -> None:
+        self.stretches = stretches_to_encode(gops, encoded)
+        self.record = MixRecord(gops, encoded, gops.sets.joined(sets), PacketTally(), {})
+        self._gops, self._encoded, self._encoder_sets = gops, encoded, sets
+        self._source_ids, self._encoder_ids = gops.sets.pps_ids(), sets.pps_ids()
         self._source: Iterator[tuple[int, Packet[VideoStream]]] = iter(())
         self._target: VideoStream | None = None
-        self._begins = groups.begins
-        self._frames = iter(np.flatnonzero(touched))
+        self._begins_gop = gops.begins_gop
+        self._frames = iter(np.flatnonzero(encoded))
         self._next = 0
 
     def connect(self, source: "Iterator[Packet[VideoStream]]", target: VideoStream) -> None:
-        """Take all packets of the source once more, for the stream ``target``."""
+        """Set the packets of the source, which are read once more, and the output stream."""
         self._source, self._target = enumerate(source), target
 
-    def take(self, number: int, picture: av.VideoFrame) -> None:
-        """Make frame ``number`` ready for the encoder; ``picture`` has its ``pts`` already."""
-        if number != next(self._frames, None) or picture.pts != self._groups.shown[number]:
-            raise Uncopyable(f"frame {number} is not the one that is due")
-        if self._begins[number]:
+    def prepare(self, number: int, picture: av.VideoFrame) -> None:
+        """Prepare frame ``number`` for the encoder; ``picture`` must have its ``pts`` already."""
+        if number != next(self._frames, None) or picture.pts != self._gops.frame_pts[number]:
+            raise Uncopyable(f"frame {number} is not the next one to encode")
+        if self._begins_gop[number]:
             picture.pict_type = PictureType.I
-        if self._begins[number] and not (number and self._touched[number - 1]):
-            self.written.signatures[int(self._groups.shown[number])] = signature(picture)
+            if not (number and self._encoded[number - 1]):
+                self.record.signatures[int(self._gops.frame_pts[number])] = signature(picture)
 
     def ordered(
-        self, made: "Iterable[Packet[VideoStream]]", *, last: bool = False
+        self, encoded: "Iterable[Packet[VideoStream]]", *, last: bool = False
     ) -> "Iterator[Packet[VideoStream]]":
-        """The packets that the encoder made, and what is to be copied before (and after) them."""
-        for packet in made:
+        """Yield the packets of the encoder, and before each the packets that are copied.
+
+        ``last``: there are no further packets of the encoder, so copy all that remain.
+        """
+        for packet in encoded:
             yield from self._copied()
-            yield self._fitted(packet)
+            yield self._fit_encoded(packet)
         if last:
             yield from self._copied()
-            if self._next != len(self._touched):
-                raise Uncopyable(f"{self._next} of {len(self._touched)} pictures were made")
+            if self._next != len(self._encoded):
+                raise Uncopyable(f"{self._next} of {len(self._encoded)} frames were written")
 
     def _copied(self) -> "Iterator[Packet[VideoStream]]":
-        """What comes before the next packet of the encoder."""
-        while self._next < len(self._touched) and not self._touched[self._next]:
+        """Yield the packets of the source up to the next one that is encoded."""
+        while self._next < len(self._encoded) and not self._encoded[self._next]:
             number, packet = next(self._source, (None, None))
             if packet is None or number is None:
-                raise Uncopyable("its packets have come to an end")
+                raise Uncopyable("it has fewer packets than before")
             if number == self._next:
                 yield self._copy(packet)
 
     def _copy(self, packet: "Packet[VideoStream]") -> "Packet[VideoStream]":
-        groups, number = self._groups, self._next
+        gops, number = self._gops, self._next
         data = bytes(packet)
-        begins = check_picture(data, groups.sets)
-        due = (groups.pts[number], groups.dts[number], self._begins[number])
-        if (packet.pts, packet.dts, begins) != due:
-            raise Uncopyable(f"packet {number} is not the one that was there before")
-        return self._out(packet, cleaned(data), data)
+        begins = check_access_unit(data, gops.sets, self._source_ids)
+        expected = (gops.pts[number], gops.dts[number], self._begins_gop[number])
+        if (packet.pts, packet.dts, begins) != expected:
+            raise Uncopyable(f"packet {number} is another one than before")
+        cleaned = without_private_data(data)
+        return self._release(packet if cleaned is data else _with_data(packet, cleaned), cleaned)
 
-    def _fitted(self, packet: "Packet[VideoStream]") -> "Packet[VideoStream]":
-        """A packet of the encoder, at the place and time of decoding of the one it replaces."""
-        groups, number, data = self._groups, self._next, bytes(packet)
-        if number >= len(self._touched):
-            raise Uncopyable("the encoder made too many pictures")
-        if check_picture(data, self._ours) != self._begins[number]:
+    def _fit_encoded(self, packet: "Packet[VideoStream]") -> "Packet[VideoStream]":
+        """Give a packet of the encoder the decoding time of the packet that it replaces."""
+        gops, number, data = self._gops, self._next, bytes(packet)
+        if number >= len(self._encoded):
+            raise Uncopyable("the encoder made too many frames")
+        begins = check_access_unit(data, self._encoder_sets, self._encoder_ids)
+        if begins != self._begins_gop[number]:
             raise Uncopyable("the encoder began a group of pictures elsewhere")
-        group = int(np.searchsorted(groups.starts, number, "right"))
-        end = groups.starts[group] if group < len(groups.starts) else len(groups.pts)
-        times = groups.shown[groups.starts[group - 1] : end]
-        if packet.pts not in times or packet.pts < groups.dts[number]:
-            raise Uncopyable("the encoder put its pictures in an order that does not fit")
-        packet.dts = int(groups.dts[number])
-        return self._out(packet, data, data)
+        gop = int(np.searchsorted(gops.starts, number, "right"))
+        end = gops.starts[gop] if gop < len(gops.starts) else len(gops.pts)
+        times = gops.frame_pts[gops.starts[gop - 1] : end]
+        if packet.pts not in times or packet.pts < gops.dts[number]:
+            raise Uncopyable("the encoder put its frames in an order that does not fit")
+        packet.dts = int(gops.dts[number])
+        return self._release(packet, data)
 
-    def _out(
-        self, packet: "Packet[VideoStream]", data: bytes, before: bytes
-    ) -> "Packet[VideoStream]":
-        if data is not before:
-            packet = _with_data(packet, data)
+    def _release(self, packet: "Packet[VideoStream]", data: bytes) -> "Packet[VideoStream]":
         self._next += 1
-        self.written.tally.add(data)
+        self.record.tally.add(data)
         assert self._target is not None
         packet.stream = self._target
         return packet
 
 
 def _with_data(packet: "Packet[VideoStream]", data: bytes) -> "Packet[VideoStream]":
-    """The same packet with other content."""
-    made: Packet[VideoStream] = Packet(data)  # type: ignore[assignment]
-    made.time_base = packet.time_base
-    made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
-    made.is_keyframe = packet.is_keyframe
-    return made
+    """Return a copy of the packet with other content."""
+    copy: Packet[VideoStream] = Packet(data)  # type: ignore[assignment]
+    copy.time_base = packet.time_base
+    copy.pts, copy.dts, copy.duration = packet.pts, packet.dts, packet.duration
+    copy.is_keyframe = packet.is_keyframe
+    return copy

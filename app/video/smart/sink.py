@@ -18,11 +18,11 @@ from app.video.frame import DecodedFrame
 from app.video.header import first_frame
 from app.video.media import Media
 from app.video.piece_tag import is_piece
+from app.video.sidedata import display_matrix
 from app.video.sink import VideoSink
-from app.video.smart.gops import find_groups
-from app.video.smart.muxer import Mixer, check_kinds, open_encoder
+from app.video.smart.gops import find_gops
+from app.video.smart.muxer import PacketMixer, check_containers, open_encoder
 from app.video.smart.verify import check_mixed
-from app.video.verify import check_file
 from app.video.writing import Writing
 
 
@@ -44,17 +44,17 @@ class MixingSink(VideoSink):
     def __init__(
         self, media: Media, output: Path, writing: Writing, hidden: NDArray[np.bool_]
     ) -> None:
-        groups = find_groups(media)
-        touched = groups.touched(hidden)
+        gops = find_gops(media)
+        encoded = gops.to_encode(hidden)
         super().__init__(media, output, writing)
         try:
-            check_kinds(media.format, self._map)
-            _refuse_piece(self._input)
+            check_containers(media.format, self._streams)
+            _check_no_piece(self._input)
             picture = first_frame(media)
             # Nothing is written to this container: it only holds the encoder.
             self._holder = av.open(os.devnull, "w", format="null")
             self._encoder = self._add_encoder(self._holder, picture)
-            self._mixer = Mixer(groups, touched, open_encoder(self._encoder, groups))
+            self._mixer = PacketMixer(gops, encoded, open_encoder(self._encoder, gops))
             self._begin(picture)
         except BaseException:
             self.__exit__(None, None, None)
@@ -63,11 +63,11 @@ class MixingSink(VideoSink):
     def _begin(self, picture: av.VideoFrame) -> None:
         output = self._open_output()
         stream = output.add_stream_from_template(self._encoder)
-        stream.codec_context.extradata = bytes(self._mixer.written.sets)
-        self._describe(stream, picture)
+        stream.codec_context.extradata = bytes(self._mixer.record.sets)
+        self._describe(stream, display_matrix(picture))
         copies = self._stack.enter_context(self._media.open_container())
         self._mixer.connect(video_packets(copies, self._media), stream)
-        self._file, self._others = output, self._carrier(output)
+        self._file, self._others = output, self._add_other_streams(output)
 
     @property
     def stretches(self) -> Sequence[Stretch]:
@@ -75,24 +75,21 @@ class MixingSink(VideoSink):
         return self._mixer.stretches
 
     def _write(self, frame: DecodedFrame) -> None:
-        picture = self._fit(frame)
-        self._mixer.take(frame.index, picture)
+        picture = self._convert(frame)
+        self._mixer.prepare(frame.index, picture)
         packets = self._encoder.encode_lazy(picture)
         self._mux(self._file, self._others, self._mixer.ordered(packets))
 
     def _finish(self) -> None:
         packets = self._encoder.encode_lazy(None)
         self._mux(self._file, self._others, self._mixer.ordered(packets, last=True))
-        self._others.pump(None)
-        self._file.close()
-        written = self._mixer.written
-        times = written.times(self._time_base)
-        check_file(self._pending.path, self._map.muxer, times, self._others.tallies, self._name)
-        check_mixed(self._pending.path, written)
+        record = self._mixer.record
+        self._close(self._file, self._others, record.times(self._time_base))
+        check_mixed(self._pending.path, record)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Translate errors: without copied packets the same may succeed."""
+        """Translate errors to ``Uncopyable``: without copied packets, writing may succeed."""
         try:
             with super()._translated():
                 yield
@@ -102,7 +99,7 @@ class MixingSink(VideoSink):
             raise Uncopyable(str(error)) from error
 
 
-def _refuse_piece(container: InputContainer) -> None:
-    """The pieces of a split video must all have the same parameter sets, so each is encoded."""
+def _check_no_piece(container: InputContainer) -> None:
+    """Refuse a piece of a split video: all pieces need the same parameter sets."""
     if is_piece(container.metadata):
         raise Uncopyable("it is a piece of a split video")

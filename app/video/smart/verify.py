@@ -1,4 +1,4 @@
-"""Looking at a finished file of copied and new packets before it gets its name."""
+"""Check a finished file of copied and encoded packets before it gets its name."""
 
 from pathlib import Path
 
@@ -8,109 +8,116 @@ from av.codec.context import CodecContext
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
+from app.video.bitstream.access_unit import check_access_unit
 from app.video.bitstream.nal import Uncopyable
 from app.video.bitstream.parameter_sets import ParameterSets
 from app.video.container import main_video, open_container, video_packets
+from app.video.file_check import PacketTally
 from app.video.frame import plane_pixels
 from app.video.pixel_formats import layout
-from app.video.remux import Tally
-from app.video.smart.gops import check_picture
-from app.video.smart.muxer import Mixed, signature
+from app.video.smart.muxer import MixRecord, signature
 
-_ALIKE = 12.0
-"""Mean difference of signatures, of 255: what coding changes at its coarsest, and no other
-picture."""
+_MAX_DIFFERENCE = 12.0
+"""Mean difference of signatures, of 255: the coarsest coding changes them less, another frame more.
+"""
 
 
-def check_mixed(path: Path, written: Mixed) -> None:
-    """Compare every packet with what was written, and decode the picture after each border.
+def check_mixed(path: Path, record: MixRecord) -> None:
+    """Compare every packet with the record, and decode the frame after each border.
 
-    Pictures that were copied must come out as a decoder of the source makes them; those that were
-    encoded must look like what the encoder was given.
+    A border is where copied packets follow encoded ones, or the reverse. A copied frame must be
+    decoded exactly as by a decoder of the source; an encoded one must look like the frame that the
+    encoder was given.
 
     Raises:
-        Uncopyable: something is not as it should be.
+        Uncopyable: the file differs from the record.
     """
-    tally = Tally()
+    tally = PacketTally()
     with open_container(path, "mov") as container:
         sets = main_video(container, path).codec_context.extradata
-        if sets != bytes(written.sets):
+        if sets != bytes(record.sets):
             raise Uncopyable("its parameter sets were not written")
-        decoders, begins = _Decoders(written), written.groups.begins
+        decoders, packets = _BorderDecoders(record), _PacketCheck(record)
         for number, packet in enumerate(video_packets(container, path)):
             data = bytes(packet)
             tally.add(data)
-            _check_place(number, packet, data, written, begins)
-            if number == 0 or written.touched[number] != written.touched[number - 1]:
-                decoders.take(packet, copied=not written.touched[number])
+            packets.check(number, packet, data)
+            if number == 0 or record.encoded[number] != record.encoded[number - 1]:
+                decoders.decode(packet, copied=not record.encoded[number])
         decoders.finish()
-    if tally != written.tally:
+    if tally != record.tally:
         raise Uncopyable("its packets are not those that were written")
 
 
-def _check_place(
-    number: int,
-    packet: "Packet[VideoStream]",
-    data: bytes,
-    written: Mixed,
-    begins: NDArray[np.bool_],
-) -> None:
-    groups = written.groups
-    if number >= len(groups.pts) or packet.dts != groups.dts[number]:
-        raise Uncopyable("its packets are at other times")
-    if not written.touched[number] and packet.pts != groups.pts[number]:
-        raise Uncopyable("its pictures are at other times")
-    starts = check_picture(data, written.sets)
-    if starts != packet.is_keyframe or starts != begins[number]:
-        raise Uncopyable("its groups begin elsewhere")
+class _PacketCheck:
+    """Compares times and key frames of packets with those of the source."""
+
+    def __init__(self, record: MixRecord) -> None:
+        self._record, self._begins_gop = record, record.gops.begins_gop
+        self._pps_ids = record.sets.pps_ids()
+
+    def check(self, number: int, packet: "Packet[VideoStream]", data: bytes) -> None:
+        gops = self._record.gops
+        if number >= len(gops.pts) or packet.dts != gops.dts[number]:
+            raise Uncopyable("its packets are at other times")
+        if not self._record.encoded[number] and packet.pts != gops.pts[number]:
+            raise Uncopyable("its frames are at other times")
+        begins = check_access_unit(data, self._record.sets, self._pps_ids)
+        if begins != packet.is_keyframe or begins != self._begins_gop[number]:
+            raise Uncopyable("its groups of pictures begin elsewhere")
 
 
-class _Decoders:
-    """Two decoders: one of the file, that gets every first picture, and one of the source."""
+class _BorderDecoders:
+    """Decodes the first frame after each border.
 
-    def __init__(self, written: Mixed) -> None:
-        self._written = written
-        self._both, self._source = _decoder(written.sets), _decoder(written.groups.sets)
-        self._expected: list[tuple[int, bool]] = []
-        self._found: list[av.VideoFrame] = []
-        self._wanted: list[av.VideoFrame] = []
+    One decoder has the parameter sets of the file and decodes all these frames; the other has those
+    of the source and decodes the copied ones.
+    """
 
-    def take(self, packet: "Packet[VideoStream]", *, copied: bool) -> None:
-        """Decode the first picture after a border, and compare what has come out so far."""
+    def __init__(self, record: MixRecord) -> None:
+        self._signatures = record.signatures
+        self._file, self._source = _open_decoder(record.sets), _open_decoder(record.gops.sets)
+        self._pending: list[tuple[int, bool]] = []
+        self._from_file: list[av.VideoFrame] = []
+        self._from_source: list[av.VideoFrame] = []
+
+    def decode(self, packet: "Packet[VideoStream]", *, copied: bool) -> None:
+        """Decode the first packet after a border, and compare the frames that came out so far."""
         assert packet.pts is not None
-        self._expected.append((packet.pts, copied))
+        self._pending.append((packet.pts, copied))
         if copied:
-            self._wanted += self._source.decode(packet)
-        self._found += self._both.decode(packet)
+            self._from_source += self._source.decode(packet)
+        self._from_file += self._file.decode(packet)
         self._compare()
 
     def finish(self) -> None:
-        """No more pictures: compare the last ones."""
-        self._wanted += self._source.decode(None)
-        self._found += self._both.decode(None)
+        """Empty both decoders and compare the last frames."""
+        self._from_source += self._source.decode(None)
+        self._from_file += self._file.decode(None)
         self._compare()
-        if self._expected or self._found or self._wanted:
-            raise Uncopyable("a picture after a border cannot be decoded")
+        if self._pending or self._from_file or self._from_source:
+            raise Uncopyable("a frame after a border cannot be decoded")
 
     def _compare(self) -> None:
-        while self._found and self._expected:
-            pts, copied = self._expected[0]
-            if copied and not self._wanted:
+        while self._from_file and self._pending:
+            pts, copied = self._pending[0]
+            if copied and not self._from_source:
                 return
-            found = self._found.pop(0)
-            del self._expected[0]
-            same = _equal(found, self._wanted.pop(0)) if copied else self._alike(found)
+            found = self._from_file.pop(0)
+            del self._pending[0]
+            same = _equal(found, self._from_source.pop(0)) if copied else self._is_alike(found)
             if found.pts != pts or found.is_corrupt or not same:
-                raise Uncopyable(f"the picture at {pts} is decoded as another one")
+                raise Uncopyable(f"the frame at {pts} is decoded as another one")
 
-    def _alike(self, picture: av.VideoFrame) -> bool:
-        wanted = self._written.signatures.get(picture.pts if picture.pts is not None else -1)
-        return wanted is not None and bool(np.abs(signature(picture) - wanted).mean() < _ALIKE)
+    def _is_alike(self, picture: av.VideoFrame) -> bool:
+        expected = self._signatures.get(picture.pts) if picture.pts is not None else None
+        if expected is None:
+            return False
+        return bool(np.abs(signature(picture) - expected).mean() < _MAX_DIFFERENCE)
 
 
-def _decoder(sets: ParameterSets) -> VideoCodecContext:
+def _open_decoder(sets: ParameterSets) -> VideoCodecContext:
     context = CodecContext.create("h264", "r")
     assert isinstance(context, VideoCodecContext)
     context.extradata = bytes(sets)

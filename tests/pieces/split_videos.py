@@ -1,4 +1,4 @@
-"""Films that are split, rendered piece by piece, and joined; shared by the tests of pieces."""
+"""Videos that are split, rendered piece by piece and joined; shared by the tests of pieces."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -48,29 +48,29 @@ FILMS: dict[str, Film] = {
 }
 
 
-def inside(source: Path, pieces: int) -> Proposal:
-    """Where a film without cuts is cut on request."""
+def propose_inside_shots(source: Path, pieces: int) -> Proposal:
+    """Propose a split of a video without cuts."""
     return propose(source, pieces=pieces, inside_shots=True)
 
 
-def rendered(manifest: Manifest, pieces: Path, results: Path, **options: int) -> Path:
-    """The folder ``results`` with every piece as a sink writes it."""
+def render_pieces(manifest: Manifest, pieces: Path, results: Path, **options: int) -> Path:
+    """Render every piece into the folder ``results``, and return the folder."""
     results.mkdir()
     for piece in manifest.pieces:
         copy_film(pieces / piece.file, results / piece.file, **options)
     return results
 
 
-def whole_way(
+def split_render_join(
     source: Path,
     output: Path,
     *,
     pieces: int = 3,
-    render: Callable[[Manifest, Path, Path], Path] = rendered,
+    render: Callable[[Manifest, Path, Path], Path] = render_pieces,
 ) -> Manifest:
-    """Split, render and join a film; ``output`` is the joined film."""
+    """Split, render and join a video; ``output`` is the joined video."""
     folder = output.parent / "pieces"
-    manifest = split(inside(source, pieces), folder)
+    manifest = split(propose_inside_shots(source, pieces), folder)
     results = render(manifest, folder, output.parent / "results")
     join(folder / MANIFEST, results, source, output)
     return manifest

@@ -1,4 +1,4 @@
-"""When an encoder of a GPU is taken, and that nothing is taken for one where there is none."""
+"""The choice between encoders of a GPU and software, with and without a GPU."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -12,9 +12,9 @@ from av.video.codeccontext import VideoCodecContext
 
 from app.cli import main
 from app.errors import DeviceError
-from app.video import Writing, hardware, open_sink, open_source
-from app.video.codecs import NVENC, Encoding, options
-from app.video.hardware import Encoder, require, with_hardware, works
+from app.video import Writing, check_encoder, encodings, open_sink, open_source
+from app.video.encoder import encoder_options
+from app.video.encodings import NVENC, Encoder, Encoding, can_encode, with_hardware
 from testmedia.films import NO_BOXES, Film, numbers
 
 FILM = Film(size=(320, 180), count=8)
@@ -23,19 +23,19 @@ H264 = Encoding("libx264", "yuv420p")
 
 @pytest.fixture
 def no_gpu() -> None:
-    if works(Encoding("h264_nvenc", "yuv420p")):
-        pytest.skip("there is a GPU that encodes")
+    if can_encode(Encoding("h264_nvenc", "yuv420p")):
+        pytest.skip("a GPU can encode here")
 
 
 @pytest.fixture
 def any_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is asked for would work."""
-    monkeypatch.setattr(hardware, "works", lambda _: True)
+    """Pretend that every encoder works."""
+    monkeypatch.setattr(encodings, "can_encode", lambda _: True)
 
 
-def _chosen(path: Path, encoding: Encoding, wanted: Encoder) -> Encoding:
+def _chosen(path: Path, encoding: Encoding, encoder: Encoder) -> Encoding:
     with av.open(str(path)) as container:
-        return with_hardware(encoding, container.streams.video[0], wanted)
+        return with_hardware(encoding, container.streams.video[0], encoder)
 
 
 @pytest.mark.usefixtures("any_gpu")
@@ -47,10 +47,12 @@ def _chosen(path: Path, encoding: Encoding, wanted: Encoder) -> Encoding:
         (Encoding("libsvtav1", "yuv420p10le"), Encoding("av1_nvenc", "p010le")),
     ],
 )
-def test_the_same_coding_is_taken(encoding: Encoding, expected: Encoding, tmp_path: Path) -> None:
+def test_nvenc_uses_the_same_codec_and_depth(
+    encoding: Encoding, expected: Encoding, tmp_path: Path
+) -> None:
     path = FILM.write(tmp_path / "a.mp4")
-    for wanted in ("auto", "nvenc"):
-        found = _chosen(path, encoding, wanted)
+    for encoder in ("auto", "nvenc"):
+        found = _chosen(path, encoding, encoder)
         assert found == expected
         assert found.codec == encoding.codec
     assert _chosen(path, encoding, "software") == encoding
@@ -68,7 +70,7 @@ def test_the_same_coding_is_taken(encoding: Encoding, expected: Encoding, tmp_pa
     ],
     ids=["ten bits of H.264", "full chroma", "VP9", "small", "HDR"],
 )
-def test_what_would_lose_something_stays_with_the_software(
+def test_lossy_conversions_stay_with_software_encoders(
     film: Film, encoding: Encoding, tmp_path: Path
 ) -> None:
     path = film.write(tmp_path / "a.mp4")
@@ -86,10 +88,10 @@ def _opened(name: str, chosen: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("name", NVENC.values())
-def test_its_options_are_known_to_it(name: str, tmp_path: Path) -> None:
-    """FFmpeg looks at the options before it looks for a GPU; what is unknown to it, it ignores."""
+def test_nvenc_knows_all_its_options(name: str, tmp_path: Path) -> None:
+    """FFmpeg checks options before it looks for a GPU, but ignores unknown ones."""
     with av.open(str(FILM.write(tmp_path / "a.mp4"))) as container:
-        chosen = options(name, 90, next(container.decode(video=0)))
+        chosen = encoder_options(name, 90, next(container.decode(video=0)))
     with suppress(av.error.PermissionError):
         _opened(name, chosen)
     assert "cq" in chosen
@@ -99,7 +101,7 @@ def test_its_options_are_known_to_it(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_gpu")
-def test_without_a_gpu_auto_writes_what_the_software_writes(tmp_path: Path) -> None:
+def test_without_a_gpu_auto_equals_software(tmp_path: Path) -> None:
     source = FILM.write(tmp_path / "a.mp4")
     for encoder in ("auto", "software"):
         with open_sink(source, tmp_path / f"{encoder}.mp4", Writing(encoder=encoder)) as sink:
@@ -118,10 +120,10 @@ def test_without_a_gpu_nvenc_is_refused_before_any_work(
     with pytest.raises(DeviceError, match="no NVIDIA encoder"):
         open_sink(source, out, Writing(encoder="nvenc"))
     with pytest.raises(DeviceError, match="no NVIDIA encoder"):
-        require("nvenc")
+        check_encoder("nvenc")
     assert main(["blur", str(source), "-o", str(out), "--encoder", "nvenc", "--quiet"]) == 1
-    told = capsys.readouterr().err
-    assert told == (
+    error = capsys.readouterr().err
+    assert error == (
         "face-blur: error: no NVIDIA encoder works here; use encoder=auto or software\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]

@@ -1,4 +1,4 @@
-"""Films in which something is hidden in some frames, written with what is untouched copied."""
+"""Helpers for tests of smart rendering: hide something in some frames, and copy the rest."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +19,7 @@ Hidden = NDArray[np.bool_]
 
 
 def frames_hidden(count: int, *ranges: tuple[int, int]) -> Hidden:
-    """Which of ``count`` frames are to be hidden, by ``[first, end)``."""
+    """Return a mask of ``count`` frames that is set in the ranges ``[first, end)``."""
     hidden = np.zeros(count, bool)
     for first, end in ranges:
         hidden[first:end] = True
@@ -27,19 +27,19 @@ def frames_hidden(count: int, *ranges: tuple[int, int]) -> Hidden:
 
 
 def paint(frame: Any) -> None:
-    """The upper half black."""
+    """Paint the upper half of a frame black."""
     plane = frame.planes()[0]
     plane.pixels[: len(plane.pixels) // 2] = plane.black[0]
 
 
 def render(source: Path, output: Path, hidden: Hidden, **options: Any) -> Sequence[Stretch] | None:
-    """Hide, and copy where it is safe; returns the encoded stretches, None if all was encoded."""
+    """Hide, and copy what is untouched; return the encoded stretches, None if all was encoded."""
     try:
-        copying = open_mixing_sink(source, output, Writing(**options), hidden)
+        mixing_sink = open_mixing_sink(source, output, Writing(**options), hidden)
     except Uncopyable:
         encode(source, output, hidden, **options)
         return None
-    with copying as sink:
+    with mixing_sink as sink:
         _write(open_source(source).only(sink.stretches), sink, hidden)
         sink.commit()
     return sink.stretches
@@ -60,7 +60,7 @@ def _write(frames: Iterable[Frame], sink: FrameSink, hidden: Hidden) -> None:
 
 
 def decoded(path: Path, seek: int | None = None, count: int | None = None) -> dict[int, str]:
-    """Checksum of the pixels of each frame by its pts, as the library decodes them."""
+    """Return a checksum of the decoded pixels of each frame, by its pts."""
     found: dict[int, str] = {}
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -76,8 +76,8 @@ def decoded(path: Path, seek: int | None = None, count: int | None = None) -> di
     return found
 
 
-def said(work: Callable[[], object]) -> list[str]:
-    """What the library warns of meanwhile."""
+def decoder_warnings(work: Callable[[], object]) -> list[str]:
+    """Return the warnings of the media library during ``work``."""
     before = logging.get_level()
     logging.set_level(logging.WARNING)
     try:

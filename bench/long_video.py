@@ -42,7 +42,7 @@ def _pictures(film: Path) -> tuple[Image, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
+class MadeVideo:
     """A video as the background: cropped to the aspect ratio, enlarged, forwards and backwards.
 
     ``negative`` mirrors and inverts it, which makes a cut.
@@ -86,7 +86,7 @@ def long_scene(
             actors = actors[1:]
         if crowd:
             actors += _guests(count, side, size[1] / SIZE[1])
-        shots.append(Shot(count, actors, Film(film, 37 * number, negative=number % 2 == 1)))
+        shots.append(Shot(count, actors, MadeVideo(film, 37 * number, negative=number % 2 == 1)))
     return Scene(size, tuple(shots))
 
 

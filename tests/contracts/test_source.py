@@ -12,15 +12,15 @@ from PIL import Image as Pillow
 
 from app.types import FrameSource, PartialSource, Stretch
 from app.video import open_source
-from testmedia.films import ROTATED, Film, picture
+from testmedia.videos import ROTATED, MadeVideo, picture
 
 SIZE = (64, 48)
 VIDEOS = {
-    "a.mp4": Film(size=SIZE),
-    "turned.mp4": Film(size=SIZE, matrix=ROTATED[90]),
-    "a.webm": Film(size=SIZE, codec="libvpx-vp9", base=Fraction(1, 1000)),
-    "a.ts": Film(size=SIZE, base=Fraction(1, 90000)),
-    "ten.mkv": Film(size=SIZE, format="yuv422p10le", base=Fraction(1, 1000)),
+    "a.mp4": MadeVideo(size=SIZE),
+    "turned.mp4": MadeVideo(size=SIZE, matrix=ROTATED[90]),
+    "a.webm": MadeVideo(size=SIZE, codec="libvpx-vp9", base=Fraction(1, 1000)),
+    "a.ts": MadeVideo(size=SIZE, base=Fraction(1, 90000)),
+    "ten.mkv": MadeVideo(size=SIZE, format="yuv422p10le", base=Fraction(1, 1000)),
 }
 IMAGES = ("a.jpg", "a.png", "a.webp.img", "gray.png")
 

@@ -8,9 +8,9 @@ import av
 import pytest
 
 from app.video import Writing, open_sink, open_source
-from testmedia.films import NO_BOXES, Film, numbers, times
+from testmedia.videos import NO_BOXES, MadeVideo, numbers, times
 
-FILM = Film(size=(320, 180), count=40)
+FILM = MadeVideo(size=(320, 180), count=40)
 UNEVEN = [0, 100, 700, 701, 2000, *range(3000, 3000 + 35 * 77, 77)]
 FILMS = {
     "plain.mp4": FILM,

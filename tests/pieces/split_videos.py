@@ -6,16 +6,16 @@ from fractions import Fraction
 from pathlib import Path
 
 from app.pieces import MANIFEST, Manifest, Proposal, join, propose, split
-from testmedia.films import ROTATED, Film, copy_film
+from testmedia.videos import ROTATED, MadeVideo, copy_video
 
 MS = Fraction(1, 1000)
 SOUND = [("aac", "deu")]
 X264 = {"g": "5", "bf": "3", "x264-params": "scenecut=0"}
 X265 = "log-level=none:keyint=5:min-keyint=5:scenecut=0"
-FILM = Film(options=X264, sounds=SOUND)
+FILM = MadeVideo(options=X264, sounds=SOUND)
 UNEVEN = [0, 100, 700, 701, 2000, *range(3000, 4155, 77)]
-WEBM = Film(codec="libvpx-vp9", base=MS, options={"cpu-used": "8", "g": "5"})
-FILMS: dict[str, Film] = {
+WEBM = MadeVideo(codec="libvpx-vp9", base=MS, options={"cpu-used": "8", "g": "5"})
+FILMS: dict[str, MadeVideo] = {
     "plain.mp4": FILM,
     "many-b-frames.mov": replace(FILM, count=30, options={**X264, "bf": "8", "g": "10"}),
     "uneven.mp4": replace(FILM, pts=UNEVEN),
@@ -42,7 +42,7 @@ FILMS: dict[str, Film] = {
     "uneven-av1.mkv": replace(
         FILM, codec="libsvtav1", base=MS, pts=UNEVEN, options={"g": "5", "preset": "10"}
     ),
-    "prores.mov": Film(codec="prores_ks", format="yuv422p10le", sounds=[("pcm_s16le", "deu")]),
+    "prores.mov": MadeVideo(codec="prores_ks", format="yuv422p10le", sounds=[("pcm_s16le", "deu")]),
     "film.ts": replace(FILM, base=Fraction(1, 90000)),
     "film.flv": replace(FILM, base=MS),
 }
@@ -57,7 +57,7 @@ def render_pieces(manifest: Manifest, pieces: Path, results: Path, **options: in
     """Render every piece into the folder ``results``, and return the folder."""
     results.mkdir()
     for piece in manifest.pieces:
-        copy_film(pieces / piece.file, results / piece.file, **options)
+        copy_video(pieces / piece.file, results / piece.file, **options)
     return results
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from app.video import open_source
 from app.video.piece_tag import piece_tag_of
-from testmedia.films import copy_film, numbers, payloads, times
+from testmedia.videos import copy_video, numbers, payloads, times
 from tests.pieces.split_videos import FILM, FILMS, split_render_join
 
 
@@ -38,7 +38,7 @@ def test_a_joined_video_has_the_facts_of_one_that_was_rendered_whole(
     source = FILMS[name].write(tmp_path / name)
     joined, whole = (tmp_path / f"{stem}{source.suffix}" for stem in ("joined", "whole"))
     split_render_join(source, joined)
-    copy_film(source, whole)
+    copy_video(source, whole)
     assert _facts(joined) == _facts(whole)
 
 
@@ -119,7 +119,7 @@ def test_a_joined_video_has_the_tags_of_its_source_and_no_piece_tag(tmp_path: Pa
 
 
 def test_an_ordinary_video_never_gets_a_piece_tag(tmp_path: Path) -> None:
-    output = copy_film(FILM.write(tmp_path / "a.mp4"), tmp_path / "b.mp4")
+    output = copy_video(FILM.write(tmp_path / "a.mp4"), tmp_path / "b.mp4")
     with av.open(str(output)) as container:
         assert piece_tag_of(container.metadata) is None
         assert "comment" not in container.metadata

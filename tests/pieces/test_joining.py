@@ -14,7 +14,7 @@ from app.errors import FaceBlurError, MediaError, OutputError, UsageError
 from app.pieces import MANIFEST, Manifest, join, split
 from app.video import Writing
 from app.video.piece_tag import PieceTag
-from testmedia.films import ROTATED, copy_film, numbers
+from testmedia.videos import ROTATED, copy_video, numbers
 from tests.pieces.split_videos import FILM, propose_inside_shots, render_pieces
 
 
@@ -310,6 +310,6 @@ def test_an_interruption_leaves_nothing(
 def test_a_result_in_another_container_is_refused_if_times_are_lost(case: Case, out: Path) -> None:
     other = case.result(1).with_suffix(".mkv")
     case.result(1).unlink()
-    copy_film(case.piece(1), other).rename(case.result(1))
+    copy_video(case.piece(1), other).rename(case.result(1))
     with pytest.raises(MediaError, match="at other times"):
         case.join(out)

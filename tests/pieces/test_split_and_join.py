@@ -17,8 +17,8 @@ from app.types import Image
 from app.video import open_source
 from scripts import join, split
 from testmedia.clip import Clip
-from testmedia.films import payloads, times
 from testmedia.truth import Seen, leaked
+from testmedia.videos import payloads, times
 from tests.pieces.split_videos import FILM, render_pieces
 
 Clips = Callable[[str], Clip]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.types import Frame, FrameSink, Stretch
 from app.video import Uncopyable, Writing, open_mixing_sink, open_sink, open_source
-from testmedia.films import NO_BOXES
+from testmedia.videos import NO_BOXES
 
 BOX = np.array([[0, 0, 8, 8]], np.float32)
 Hidden = NDArray[np.bool_]

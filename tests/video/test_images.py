@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from app.errors import MediaError, MediaTooLarge, OutputError, UnsupportedMedia
 from app.video import Media, check_output, open_sink, open_source, read_photo
-from testmedia.films import NO_BOXES, copy_film, number_of, picture
+from testmedia.videos import NO_BOXES, copy_video, number_of, picture
 
 SIZE = (64, 48)
 KINDS = {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
@@ -59,7 +59,7 @@ def test_images_are_upright_and_lose_their_orientation_tag(
     assert source.info.size == SIZE
     assert number_of(next(iter(source)).rgb()) == 5
     assert number_of(read_photo(path)) == 5
-    with Pillow.open(copy_film(path, tmp_path / f"b{suffix}")) as output:
+    with Pillow.open(copy_video(path, tmp_path / f"b{suffix}")) as output:
         assert output.size == SIZE
         assert not output.getexif()
         assert number_of(np.array(output.convert("RGB"))) == 5
@@ -77,7 +77,7 @@ def test_only_pixels_are_written(suffix: str, tmp_path: Path) -> None:
         extra["comment"] = SECRET
     drawn().save(path, KINDS[suffix], **extra)
     assert SECRET in path.read_bytes()
-    assert SECRET not in copy_film(path, tmp_path / f"b{suffix}").read_bytes()
+    assert SECRET not in copy_video(path, tmp_path / f"b{suffix}").read_bytes()
 
 
 def test_the_thumbnail_is_removed(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_the_thumbnail_is_removed(tmp_path: Path) -> None:
     exif = b"Exif\0\0" + ifd + struct.pack("<H", 2) + entries + struct.pack("<I", 0) + thumbnail
     drawn().save(path, "JPEG", exif=exif)
     assert path.read_bytes().count(b"\xff\xd8\xff") == 2
-    output = copy_film(path, tmp_path / "b.jpg")
+    output = copy_video(path, tmp_path / "b.jpg")
     assert output.read_bytes().count(b"\xff\xd8\xff") == 1
 
 
@@ -102,7 +102,7 @@ def test_the_colour_profile_is_kept(suffix: str, tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     path = tmp_path / f"a{suffix}"
     drawn().save(path, KINDS[suffix], icc_profile=profile)
-    with Pillow.open(copy_film(path, tmp_path / f"b{suffix}")) as output:
+    with Pillow.open(copy_video(path, tmp_path / f"b{suffix}")) as output:
         assert output.info["icc_profile"] == profile
 
 
@@ -115,7 +115,7 @@ def test_transparency_is_kept(suffix: str, mode: str, tmp_path: Path) -> None:
         image = image.quantize(64)
     path = tmp_path / "a.png"
     (image.convert("LA") if mode == "LA" else image).save(path)
-    output = copy_film(path, tmp_path / f"b{suffix}")
+    output = copy_video(path, tmp_path / f"b{suffix}")
     with Pillow.open(path) as before, Pillow.open(output) as after:
         np.testing.assert_array_equal(
             np.array(before.convert("RGBA")), np.array(after.convert("RGBA"))
@@ -127,7 +127,7 @@ def test_dropped_transparency_gives_a_warning(tmp_path: Path) -> None:
     drawn("RGBA").save(path)
     (warning,) = check_output(path, tmp_path / "b.jpg")
     assert "alpha" in warning
-    assert number_of(read_photo(copy_film(path, tmp_path / "b.jpg"))) == 5
+    assert number_of(read_photo(copy_video(path, tmp_path / "b.jpg"))) == 5
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -143,7 +143,7 @@ def test_16_bits_are_kept(channels: int, tmp_path: Path) -> None:
     assert frame.planes()[0].pixels.dtype == np.uint16
     expected = pixels[:, :, 2::-1] if channels > 1 else np.repeat(pixels, 3, axis=2)
     np.testing.assert_array_equal(frame.rgb(), expected >> 8)
-    copy_film(path, output)
+    copy_video(path, output)
     found = cv2.imdecode(np.frombuffer(output.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     assert found is not None
     np.testing.assert_array_equal(found.reshape(pixels.shape), pixels)
@@ -159,7 +159,7 @@ def test_png_and_lossless_webp_are_exact(tmp_path: Path) -> None:
     for name in ("a.png", "a.webp"):
         path = tmp_path / name
         np.testing.assert_array_equal(
-            read_photo(copy_film(path, tmp_path / f"b{path.suffix}")), pixels
+            read_photo(copy_video(path, tmp_path / f"b{path.suffix}")), pixels
         )
 
 
@@ -184,7 +184,7 @@ def test_further_images_of_a_photo_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     drawn().save(path, "MPO", save_all=True, append_images=[drawn("L").convert("RGB")])
     assert any("further" in text for text in check_output(path, tmp_path / "b.jpg"))
-    output = copy_film(path, tmp_path / "b.jpg")
+    output = copy_video(path, tmp_path / "b.jpg")
     assert output.read_bytes().count(b"\xff\xd8\xff") == 1
     assert number_of(read_photo(output)) == 5
 

@@ -19,45 +19,45 @@ from app.video import Media, Writing, check_output, open_sink, open_source
 from app.video import sink as sink_module
 from app.video.encoder import encoder_options
 from app.video.sidedata import content_light, mastering
-from testmedia.films import (
+from testmedia.videos import (
     MIRRORED,
     NO_BOXES,
     ROTATED,
-    Film,
-    copy_film,
+    MadeVideo,
+    copy_video,
     numbers,
     payloads,
     times,
 )
 
 MS = Fraction(1, 1000)
-WEBM = Film(codec="libvpx-vp9", base=MS, options={"cpu-used": "8"})
-AVI = Film(codec="mpeg4", base=Fraction(1, 25))
-ROUNDS: dict[str, tuple[Film, str]] = {
-    "plain.mp4": (Film(), ".mp4"),
-    "b-frames.mov": (Film(options={"bf": "3"}), ".mov"),
-    "variable.mp4": (Film(pts=[0, 100, 700, 701, 2000, *range(3000, 4000, 77)]), ".mp4"),
-    "late.mp4": (Film(base=Fraction(1, 90000), pts=range(12345, 84345, 3600)), ".mp4"),
-    "edited.mp4": (Film(pts=range(-1024, 9216, 512)), ".mp4"),
-    "ntsc.mp4": (Film(rate=Fraction(30000, 1001), base=Fraction(1, 30000)), ".mp4"),
-    "film.mkv": (Film(base=MS), ".mkv"),
+WEBM = MadeVideo(codec="libvpx-vp9", base=MS, options={"cpu-used": "8"})
+AVI = MadeVideo(codec="mpeg4", base=Fraction(1, 25))
+ROUNDS: dict[str, tuple[MadeVideo, str]] = {
+    "plain.mp4": (MadeVideo(), ".mp4"),
+    "b-frames.mov": (MadeVideo(options={"bf": "3"}), ".mov"),
+    "variable.mp4": (MadeVideo(pts=[0, 100, 700, 701, 2000, *range(3000, 4000, 77)]), ".mp4"),
+    "late.mp4": (MadeVideo(base=Fraction(1, 90000), pts=range(12345, 84345, 3600)), ".mp4"),
+    "edited.mp4": (MadeVideo(pts=range(-1024, 9216, 512)), ".mp4"),
+    "ntsc.mp4": (MadeVideo(rate=Fraction(30000, 1001), base=Fraction(1, 30000)), ".mp4"),
+    "film.mkv": (MadeVideo(base=MS), ".mkv"),
     "film.webm": (WEBM, ".webm"),
     "odd.webm": (replace(WEBM, size=(63, 49)), ".webm"),
-    "film.ts": (Film(base=Fraction(1, 90000)), ".ts"),
-    "film.flv": (Film(base=MS), ".flv"),
+    "film.ts": (MadeVideo(base=Fraction(1, 90000)), ".ts"),
+    "film.flv": (MadeVideo(base=MS), ".flv"),
     "film.avi": (AVI, ".avi"),
     "ntsc.avi": (replace(AVI, rate=Fraction(30000, 1001), base=Fraction(1001, 30000)), ".avi"),
-    "prores.mov": (Film(codec="prores_ks", format="yuv422p10le"), ".mov"),
-    "program.mpg": (Film(codec="mpeg2video", base=Fraction(1, 25)), ".mkv"),
-    "remux.mkv": (Film(base=MS), ".mp4"),
-    "remux.mp4": (Film(rate=Fraction(30000, 1001), base=Fraction(1, 30000)), ".mkv"),
-    "ten.mp4": (Film(format="yuv420p10le"), ".mp4"),
-    "422.mp4": (Film(format="yuv422p"), ".mp4"),
-    "444-odd.mp4": (Film(format="yuv444p", size=(63, 49)), ".mp4"),
+    "prores.mov": (MadeVideo(codec="prores_ks", format="yuv422p10le"), ".mov"),
+    "program.mpg": (MadeVideo(codec="mpeg2video", base=Fraction(1, 25)), ".mkv"),
+    "remux.mkv": (MadeVideo(base=MS), ".mp4"),
+    "remux.mp4": (MadeVideo(rate=Fraction(30000, 1001), base=Fraction(1, 30000)), ".mkv"),
+    "ten.mp4": (MadeVideo(format="yuv420p10le"), ".mp4"),
+    "422.mp4": (MadeVideo(format="yuv422p"), ".mp4"),
+    "444-odd.mp4": (MadeVideo(format="yuv444p", size=(63, 49)), ".mp4"),
     "420-odd.mkv": (replace(WEBM, size=(63, 49)), ".mp4"),
-    "rgb.mkv": (Film(codec="ffv1", format="bgr0", base=MS), ".mkv"),
-    **{f"{angle}.mp4": (Film(matrix=matrix), ".mp4") for angle, matrix in ROTATED.items()},
-    "mirror.mov": (Film(matrix=MIRRORED), ".mov"),
+    "rgb.mkv": (MadeVideo(codec="ffv1", format="bgr0", base=MS), ".mkv"),
+    **{f"{angle}.mp4": (MadeVideo(matrix=matrix), ".mp4") for angle, matrix in ROTATED.items()},
+    "mirror.mov": (MadeVideo(matrix=MIRRORED), ".mov"),
 }
 
 
@@ -65,7 +65,7 @@ ROUNDS: dict[str, tuple[Film, str]] = {
 def test_every_frame_is_written_at_its_time(name: str, tmp_path: Path) -> None:
     film, suffix = ROUNDS[name]
     source = film.write(tmp_path / name)
-    output = copy_film(source, tmp_path / f"out{suffix}")
+    output = copy_video(source, tmp_path / f"out{suffix}")
     assert open_source(output).info.size == film.size
     assert numbers(output) == numbers(source)
     tick = open_source(output).info.time_base
@@ -77,9 +77,9 @@ def test_every_frame_is_written_at_its_time(name: str, tmp_path: Path) -> None:
 def test_video_and_audio_may_move_together_in_mpeg_ts(
     tmp_path: Path,
 ) -> None:
-    film = Film(base=Fraction(1, 90000), sounds=[("aac", "deu")])
+    film = MadeVideo(base=Fraction(1, 90000), sounds=[("aac", "deu")])
     source = film.write(tmp_path / "a.mp4")
-    output = copy_film(source, tmp_path / "out.ts")
+    output = copy_video(source, tmp_path / "out.ts")
     moved = times(output)[0] - times(source)[0]
     sound = payloads(output, "audio")[0][0] - payloads(source, "audio")[0][0]
     assert 0 < moved < 1
@@ -87,33 +87,38 @@ def test_video_and_audio_may_move_together_in_mpeg_ts(
 
 
 def test_the_duration_of_the_last_frame_is_kept(tmp_path: Path) -> None:
-    film = Film(pts=[0, 512, 1024, 6000])
+    film = MadeVideo(pts=[0, 512, 1024, 6000])
     source = film.write(tmp_path / "a.mp4")
-    output = copy_film(source, tmp_path / "b.mp4")
+    output = copy_video(source, tmp_path / "b.mp4")
     assert open_source(output).info.duration == open_source(source).info.duration
 
 
 @pytest.mark.parametrize(
     ("film", "expected"),
     [
-        (Film(format="yuv420p10le"), ("h264", "yuv420p10le")),
-        (Film(format="yuv422p10le"), ("h264", "yuv422p10le")),
-        (Film(format="yuv444p"), ("h264", "yuv444p")),
-        (Film(codec="libx265", options={"x265-params": "log-level=none"}), ("hevc", "yuv420p")),
+        (MadeVideo(format="yuv420p10le"), ("h264", "yuv420p10le")),
+        (MadeVideo(format="yuv422p10le"), ("h264", "yuv422p10le")),
+        (MadeVideo(format="yuv444p"), ("h264", "yuv444p")),
         (
-            Film(
+            MadeVideo(codec="libx265", options={"x265-params": "log-level=none"}),
+            ("hevc", "yuv420p"),
+        ),
+        (
+            MadeVideo(
                 codec="libx265",
                 format="yuv422p12le",
                 options={"x265-params": "log-level=none"},
             ),
             ("hevc", "yuv422p12le"),
         ),
-        (Film(codec="mjpeg", format="yuvj422p"), ("h264", "yuvj422p")),
-        (Film(codec="prores_ks", format="yuv444p10le"), ("hevc", "yuv444p12le")),
+        (MadeVideo(codec="mjpeg", format="yuvj422p"), ("h264", "yuvj422p")),
+        (MadeVideo(codec="prores_ks", format="yuv444p10le"), ("hevc", "yuv444p12le")),
     ],
 )
-def test_depth_and_chroma_are_kept(film: Film, expected: tuple[str, str], tmp_path: Path) -> None:
-    output = copy_film(film.write(tmp_path / "a.mov"), tmp_path / "out.mov")
+def test_depth_and_chroma_are_kept(
+    film: MadeVideo, expected: tuple[str, str], tmp_path: Path
+) -> None:
+    output = copy_video(film.write(tmp_path / "a.mov"), tmp_path / "out.mov")
     with av.open(str(output)) as container:
         context = container.streams.video[0].codec_context
         assert (context.name, context.pix_fmt) == expected
@@ -121,8 +126,8 @@ def test_depth_and_chroma_are_kept(film: Film, expected: tuple[str, str], tmp_pa
 
 def test_colour_aspect_and_rotation_are_kept(tmp_path: Path) -> None:
     tags = {"colorspace": 9, "color_primaries": 9, "color_trc": 16, "color_range": 1}
-    film = Film(aspect=Fraction(4, 3), colour=tags, format="yuv420p10le", matrix=ROTATED[90])
-    output = copy_film(film.write(tmp_path / "a.mp4"), tmp_path / "b.mp4")
+    film = MadeVideo(aspect=Fraction(4, 3), colour=tags, format="yuv420p10le", matrix=ROTATED[90])
+    output = copy_video(film.write(tmp_path / "a.mp4"), tmp_path / "b.mp4")
     with av.open(str(output)) as container:
         stream = container.streams.video[0]
         frame = next(container.decode(stream))
@@ -135,14 +140,14 @@ def test_colour_aspect_and_rotation_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1"])
 def test_hdr_facts_are_kept(codec: str, tmp_path: Path) -> None:
     display = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
-    source = Film(
+    source = MadeVideo(
         codec="libx265",
         format="yuv420p10le",
         options={"x265-params": f"log-level=none:master-display={display}:max-cll=1000,400"},
     ).write(tmp_path / "a.mp4")
     with av.open(str(source)) as container:
         first = next(container.decode(video=0))
-    film = Film(codec=codec, format="yuv420p10le", options=encoder_options(codec, 90, first))
+    film = MadeVideo(codec=codec, format="yuv420p10le", options=encoder_options(codec, 90, first))
     written = film.write(tmp_path / "b.mp4")
     with av.open(str(written)) as container:
         found = next(container.decode(video=0))
@@ -159,10 +164,10 @@ def test_hdr_facts_are_kept(codec: str, tmp_path: Path) -> None:
 
 
 def test_interlacing_is_kept(tmp_path: Path) -> None:
-    film = Film(flags=int(Flags.interlaced_dct) | int(Flags.interlaced_me), size=(64, 64))
+    film = MadeVideo(flags=int(Flags.interlaced_dct) | int(Flags.interlaced_me), size=(64, 64))
     source = film.write(tmp_path / "a.mp4")
     assert next(iter(open_source(source))).picture.interlaced_frame  # type: ignore[attr-defined]
-    output = copy_film(source, tmp_path / "b.mp4")
+    output = copy_video(source, tmp_path / "b.mp4")
     assert all(f.picture.interlaced_frame for f in open_source(output))  # type: ignore[attr-defined]
     assert numbers(output) == list(range(20))
 
@@ -170,20 +175,20 @@ def test_interlacing_is_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "film"),
     [
-        ("a.mp4", Film(sounds=[("aac", "deu"), ("aac", "fra")])),
-        ("b.mp4", Film(sounds=[("libopus", "deu"), ("flac", "eng")])),
-        ("c.mov", Film(sounds=[("pcm_s16le", "deu")])),
-        ("d.mkv", Film(base=MS, sounds=[("pcm_s24le", "deu"), ("ac3", "eng")])),
+        ("a.mp4", MadeVideo(sounds=[("aac", "deu"), ("aac", "fra")])),
+        ("b.mp4", MadeVideo(sounds=[("libopus", "deu"), ("flac", "eng")])),
+        ("c.mov", MadeVideo(sounds=[("pcm_s16le", "deu")])),
+        ("d.mkv", MadeVideo(base=MS, sounds=[("pcm_s24le", "deu"), ("ac3", "eng")])),
         ("e.webm", replace(WEBM, sounds=[("libopus", "deu")])),
         ("f.avi", replace(AVI, sounds=[("mp3", "deu")])),
-        ("g.flv", Film(base=MS, sounds=[("aac", "deu")])),
-        ("h.ts", Film(base=Fraction(1, 90000), sounds=[("aac", "deu"), ("ac3", "fra")])),
+        ("g.flv", MadeVideo(base=MS, sounds=[("aac", "deu")])),
+        ("h.ts", MadeVideo(base=Fraction(1, 90000), sounds=[("aac", "deu"), ("ac3", "fra")])),
     ],
 )
-def test_audio_is_copied_bit_by_bit(name: str, film: Film, tmp_path: Path) -> None:
+def test_audio_is_copied_bit_by_bit(name: str, film: MadeVideo, tmp_path: Path) -> None:
     source = film.write(tmp_path / name)
     assert check_output(source, tmp_path / f"out{source.suffix}") == []
-    output = copy_film(source, tmp_path / f"out{source.suffix}")
+    output = copy_video(source, tmp_path / f"out{source.suffix}")
     for index, (_, language) in enumerate(film.sounds):
         result, expected = payloads(output, "audio", index), payloads(source, "audio", index)
         assert len(expected) > 0
@@ -198,8 +203,8 @@ def test_audio_is_copied_bit_by_bit(name: str, film: Film, tmp_path: Path) -> No
 
 def test_audio_and_video_are_interleaved(tmp_path: Path) -> None:
     """Packets of equal times are near each other, so that players need not seek."""
-    film = Film(count=150, sounds=[("aac", "deu")])
-    output = copy_film(film.write(tmp_path / "a.mp4"), tmp_path / "b.mp4")
+    film = MadeVideo(count=150, sounds=[("aac", "deu")])
+    output = copy_video(film.write(tmp_path / "a.mp4"), tmp_path / "b.mp4")
     with av.open(str(output)) as container:
         found = [
             (p.pos or 0, p.stream.type, float((p.dts or 0) * p.time_base))
@@ -228,7 +233,7 @@ def test_unsupported_audio_is_converted_with_a_warning(
     source = film.write(tmp_path / name)
     output = tmp_path / f"out{suffix}"
     assert any("adpcm_ms is converted" in warning for warning in check_output(source, output))
-    copy_film(source, output)
+    copy_video(source, output)
     with av.open(str(output)) as container:
         stream = container.streams.audio[0]
         assert stream.codec_context.codec.canonical_name == codec
@@ -237,23 +242,23 @@ def test_unsupported_audio_is_converted_with_a_warning(
 
 
 def test_subtitles_are_copied_or_converted_to_plain_text(tmp_path: Path) -> None:
-    film = Film(base=MS, subtitles=[("subrip", "eng"), ("ass", "fra")])
+    film = MadeVideo(base=MS, subtitles=[("subrip", "eng"), ("ass", "fra")])
     source = film.write(tmp_path / "a.mkv")
-    same = copy_film(source, tmp_path / "same.mkv")
+    same = copy_video(source, tmp_path / "same.mkv")
     for index in range(2):
         assert payloads(same, "subtitle", index) == payloads(source, "subtitle", index)
     assert len(check_output(source, tmp_path / "b.mp4")) == 2
-    other = copy_film(source, tmp_path / "b.mp4")
+    other = copy_video(source, tmp_path / "b.mp4")
     for index in range(2):
         lines = [p[2][2:] for p in payloads(other, "subtitle", index) if len(p[2]) > 2]
         assert lines == [b"Line 0", b"Line 1"]
-    back = copy_film(other, tmp_path / "back.mkv")
+    back = copy_video(other, tmp_path / "back.mkv")
     assert [p[2] for p in payloads(back, "subtitle")] == [b"Line 0", b"Line 1"]
 
 
 def test_subtitles_of_mp4_are_copied(tmp_path: Path) -> None:
-    source = Film(count=60, subtitles=[("mov_text", "eng")]).write(tmp_path / "a.mp4")
-    output = copy_film(source, tmp_path / "b.mp4")
+    source = MadeVideo(count=60, subtitles=[("mov_text", "eng")]).write(tmp_path / "a.mp4")
+    output = copy_video(source, tmp_path / "b.mp4")
 
     def lines(path: Path) -> list[tuple[object, ...]]:
         return [packet for packet in payloads(path, "subtitle") if len(packet[2]) > 2]
@@ -264,26 +269,28 @@ def test_subtitles_of_mp4_are_copied(tmp_path: Path) -> None:
 
 def test_chapters_and_titles_are_kept_but_not_locations_and_devices(tmp_path: Path) -> None:
     facts = {"title": "A film", "location": "+48.1+011.5/", "comment": "Nice", "make": "Phone"}
-    film = Film(chapters=[("One", 0, 300), ("Two", 300, 800)], metadata=facts)
+    film = MadeVideo(chapters=[("One", 0, 300), ("Two", 300, 800)], metadata=facts)
     source = film.write(tmp_path / "a.mp4")
-    output = copy_film(source, tmp_path / "b.mp4")
+    output = copy_video(source, tmp_path / "b.mp4")
     with av.open(str(output)) as container:
         assert [c["metadata"]["title"] for c in container.chapters()] == ["One", "Two"]
         assert container.metadata["title"] == "A film"
         assert container.metadata["comment"] == "Nice"
         assert not {"location", "make"} & set(container.metadata)
     assert b"48.1" not in output.read_bytes()
-    kept = copy_film(source, tmp_path / "c.mp4", keep_location=True)
+    kept = copy_video(source, tmp_path / "c.mp4", keep_location=True)
     with av.open(str(kept)) as container:
         assert container.metadata["location"].startswith("+48.1")
 
 
-@pytest.mark.parametrize("film", [Film(cover=True), Film(second_video=True)])
-def test_unprocessed_video_streams_are_dropped_with_a_warning(film: Film, tmp_path: Path) -> None:
+@pytest.mark.parametrize("film", [MadeVideo(cover=True), MadeVideo(second_video=True)])
+def test_unprocessed_video_streams_are_dropped_with_a_warning(
+    film: MadeVideo, tmp_path: Path
+) -> None:
     source = film.write(tmp_path / "a.mp4")
     (warning,) = check_output(source, tmp_path / "b.mp4")
     assert "dropped" in warning
-    with av.open(str(copy_film(source, tmp_path / "b.mp4"))) as container:
+    with av.open(str(copy_video(source, tmp_path / "b.mp4"))) as container:
         assert [stream.type for stream in container.streams] == ["video"]
 
 
@@ -294,11 +301,11 @@ def test_attached_fonts_are_kept_but_not_images(tmp_path: Path) -> None:
         stream.width, stream.height = 64, 48
         output.add_attachment("a.ttf", "font/ttf", b"font" * 9)
         output.add_attachment("face.jpg", "image/jpeg", b"\xff\xd8\xff" * 9)
-        for number, frame in enumerate(Film(base=MS).frames()):
+        for number, frame in enumerate(MadeVideo(base=MS).frames()):
             frame.pts, frame.time_base = number, Fraction(1, 25)
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
-    output_path = copy_film(source, tmp_path / "b.mkv")
+    output_path = copy_video(source, tmp_path / "b.mkv")
     with av.open(str(output_path)) as container:
         assert [a.name for a in container.streams.attachments] == ["a.ttf"]
         assert container.streams.attachments[0].data == b"font" * 9
@@ -306,7 +313,7 @@ def test_attached_fonts_are_kept_but_not_images(tmp_path: Path) -> None:
 
 
 def test_mp4_begins_with_its_index(tmp_path: Path) -> None:
-    data = copy_film(Film().write(tmp_path / "a.mp4"), tmp_path / "b.mp4").read_bytes()
+    data = copy_video(MadeVideo().write(tmp_path / "a.mp4"), tmp_path / "b.mp4").read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
 
 
@@ -326,10 +333,10 @@ def test_mp4_begins_with_its_index(tmp_path: Path) -> None:
 def test_an_impossible_output_is_refused_before_any_work(
     source: str, output: str, reason: str, tmp_path: Path
 ) -> None:
-    Film().write(tmp_path / "a.mp4")
+    MadeVideo().write(tmp_path / "a.mp4")
     (tmp_path / "there.mp4").touch()
     (tmp_path / "folder").mkdir()
-    Film(base=MS, subtitles=[("ass", "deu")]).write(tmp_path / "text.mkv")
+    MadeVideo(base=MS, subtitles=[("ass", "deu")]).write(tmp_path / "text.mkv")
     for attempt in (check_output, open_sink):
         with pytest.raises(OutputError, match=reason):
             attempt(tmp_path / source, tmp_path / output)
@@ -337,7 +344,7 @@ def test_an_impossible_output_is_refused_before_any_work(
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_read_only_folder_is_refused_before_any_work(tmp_path: Path) -> None:
-    source = Film().write(tmp_path / "a.mp4")
+    source = MadeVideo().write(tmp_path / "a.mp4")
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o500)
     with pytest.raises(OutputError, match="not writable"):
@@ -345,7 +352,7 @@ def test_a_read_only_folder_is_refused_before_any_work(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_taken_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
-    source, output = Film().write(tmp_path / "a.mp4"), tmp_path / "b.mp4"
+    source, output = MadeVideo().write(tmp_path / "a.mp4"), tmp_path / "b.mp4"
     with open_sink(source, output) as sink:
         for frame in open_source(source):
             sink.write(frame, NO_BOXES)
@@ -357,7 +364,7 @@ def test_a_name_that_is_taken_meanwhile_is_not_overwritten(tmp_path: Path) -> No
 
 
 def test_overwriting_replaces_the_file_only_at_the_end(tmp_path: Path) -> None:
-    source, output = Film().write(tmp_path / "a.mp4"), tmp_path / "b.mp4"
+    source, output = MadeVideo().write(tmp_path / "a.mp4"), tmp_path / "b.mp4"
     output.write_text("old")
     with open_sink(source, output, Writing(overwrite=True)) as sink:
         for frame in open_source(source):
@@ -371,7 +378,7 @@ def test_a_file_that_lost_a_frame_does_not_get_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The check of the finished file detects a muxer that loses a packet."""
-    source = Film(sounds=[("aac", "deu")]).write(tmp_path / "a.mp4")
+    source = MadeVideo(sounds=[("aac", "deu")]).write(tmp_path / "a.mp4")
     original = sink_module.VideoSink._mux
 
     def losing(self: object, output: object, carrier: object, packets: Iterable[object]) -> None:
@@ -381,19 +388,19 @@ def test_a_file_that_lost_a_frame_does_not_get_its_name(
 
     monkeypatch.setattr(sink_module.VideoSink, "_mux", losing)
     with pytest.raises(MediaError, match="19 of 20 frames"):
-        copy_film(source, tmp_path / "b.mp4")
+        copy_video(source, tmp_path / "b.mp4")
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
 def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path: Path) -> None:
-    source = Film(count=100, size=(320, 240), noise=200).write(tmp_path / "a.mp4")
+    source = MadeVideo(count=100, size=(320, 240), noise=200).write(tmp_path / "a.mp4")
     code = (
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
-        "from testmedia.films import copy_film\n"
+        "from testmedia.videos import copy_video\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000))\n"
-        "copy_film(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+        "copy_video(Path(sys.argv[1]), Path(sys.argv[2]))\n"
     )
     paths = str(Path(__file__).parents[2])
     done = subprocess.run(
@@ -408,20 +415,20 @@ def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_quality_is_checked_and_has_an_effect(tmp_path: Path) -> None:
-    source = Film(count=10, size=(160, 120), noise=60).write(tmp_path / "a.mp4")
+    source = MadeVideo(count=10, size=(160, 120), noise=60).write(tmp_path / "a.mp4")
     sizes = [
-        copy_film(source, tmp_path / f"{quality}.mp4", quality=quality).stat().st_size
+        copy_video(source, tmp_path / f"{quality}.mp4", quality=quality).stat().st_size
         for quality in (20, 60, 90, 100)
     ]
     assert sizes == sorted(sizes)
     assert sizes[0] * 3 < sizes[-1]
     with pytest.raises(ValueError, match=r"1\.\.100"):
-        copy_film(source, tmp_path / "0.mp4", quality=0)
+        copy_video(source, tmp_path / "0.mp4", quality=0)
 
 
 def test_the_default_quality_is_visually_lossless(tmp_path: Path) -> None:
-    source = Film(size=(320, 240), noise=20, options={"crf": "10"}).write(tmp_path / "a.mp4")
-    output = copy_film(source, tmp_path / "b.mp4")
+    source = MadeVideo(size=(320, 240), noise=20, options={"crf": "10"}).write(tmp_path / "a.mp4")
+    output = copy_video(source, tmp_path / "b.mp4")
     errors = [
         np.square(a.rgb().astype(float) - b.rgb()).mean()
         for a, b in zip(open_source(source), open_source(output), strict=True)
@@ -431,11 +438,11 @@ def test_the_default_quality_is_visually_lossless(tmp_path: Path) -> None:
 
 def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
     """Ten times the frames need the same memory."""
-    short = Film(count=60, size=(640, 480)).write(tmp_path / "short.mp4")
-    long = Film(count=600, size=(640, 480)).write(tmp_path / "long.mp4")
-    copy_film(short, tmp_path / "a.mp4", threads=2)
+    short = MadeVideo(count=60, size=(640, 480)).write(tmp_path / "short.mp4")
+    long = MadeVideo(count=600, size=(640, 480)).write(tmp_path / "long.mp4")
+    copy_video(short, tmp_path / "a.mp4", threads=2)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    copy_film(long, tmp_path / "b.mp4", threads=2)
+    copy_video(long, tmp_path / "b.mp4", threads=2)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 40_000, "KiB: less than a tenth of the frames"
 
@@ -447,6 +454,10 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
 def test_the_suffix_of_the_same_kind_depends_on_the_content(
     name: str, suffix: str, tmp_path: Path
 ) -> None:
-    film = WEBM if suffix == ".webm" else Film(base=MS if suffix == ".mkv" else Fraction(1, 90000))
+    film = (
+        WEBM
+        if suffix == ".webm"
+        else MadeVideo(base=MS if suffix == ".mkv" else Fraction(1, 90000))
+    )
     path = film.write(tmp_path / name).rename(tmp_path / "upload")
     assert Media(path).kind.suffix == suffix

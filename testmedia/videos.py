@@ -55,7 +55,7 @@ def coded(pixels: Image, matrix: Sequence[int] | None) -> Image:
 
 
 @dataclass
-class Film:
+class MadeVideo:
     """A video to make; ``pts`` are in units of ``base`` (None: one frame each at ``rate``)."""
 
     size: Size = (64, 48)
@@ -232,7 +232,7 @@ def times(path: Path) -> list[Fraction]:
     return [frame.pts * source.info.time_base for frame in source]
 
 
-def copy_film(source: Path, output: Path, **options: Any) -> Path:
+def copy_video(source: Path, output: Path, **options: Any) -> Path:
     """Copy a video frame by frame, through source and sink."""
     with open_sink(source, output, Writing(**options)) as sink:
         for frame in open_source(source):

@@ -1,5 +1,6 @@
 """Fixtures that several folders of tests share."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,14 @@ import pytest
 from testmedia.clip import Clip, write_clip
 from testmedia.fetch import fetch
 from testmedia.scenes import SCENES
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each worker of pytest-xdist one CPU: models and codecs would use all of them."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker and hasattr(os, "sched_setaffinity"):
+        cpus = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cpus[int(worker.removeprefix("gw")) % len(cpus)]})
 
 
 @pytest.fixture(scope="session")

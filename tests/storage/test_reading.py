@@ -18,7 +18,7 @@ from app.errors import Interrupted, PlaceError, StorageError
 from app.files import sha256_of
 from app.storage import RemoteFile, S3Uri, make_client
 from app.video import Media, Writing, check_output, open_mixing_sink, open_sink, open_source
-from testmedia.videos import MadeVideo, copy_video
+from testmedia.videos import MadeVideo, copy_video, numbers, times
 from tests.storage.buckets import NAME, Bucket, S3Request
 
 BLOCK = 1000
@@ -187,18 +187,15 @@ def test_a_video_decodes_the_same_from_s3_and_from_disk(
         assert check_output(file, tmp_path / f"new-{name}") == check_output(
             path, tmp_path / f"new-{name}"
         )
-        # Encoders with several threads are not always the same to the byte.
-        writing = Writing(threads=1)
         for source in (path, file):
-            with open_sink(source, tmp_path / f"from-{source is file}-{name}", writing) as sink:
+            with open_sink(source, tmp_path / f"from-{source is file}-{name}") as sink:
                 for frame in open_source(source):
                     sink.write(frame, np.zeros((0, 4), np.float32))
                 sink.commit()
     made = [tmp_path / f"from-{kind}-{name}" for kind in (False, True)]
-    # Matroska files contain random identifiers.
-    if not name.endswith(".mkv"):
-        assert made[0].read_bytes() == made[1].read_bytes()
-    assert len(list(open_source(made[1]))) == len(pairs)
+    # Frames carry their numbers. (x264 is not always the same to the byte.)
+    assert numbers(made[0]) == numbers(made[1]) == list(range(len(pairs)))
+    assert times(made[0]) == times(made[1])
 
 
 def test_a_fault_during_decoding_is_reported_as_a_storage_error(

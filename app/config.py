@@ -162,7 +162,7 @@ class Settings(_Checked):
         None, description="folder of the model packs (default: that of the installation)"
     )
     precision: Literal["auto", "float", "int8"] = Field(
-        "auto", description="number format in which the models compute"
+        "auto", description="number format of the models"
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="device that runs the models; auto is a GPU if one works, else the CPU"

@@ -95,7 +95,7 @@ class MediaError(FaceBlurError):
 
 
 class UnsupportedMedia(MediaError):
-    """Not a video or image that we read, such as a playlist or a file that refers to others."""
+    """Not a supported video or image, for example a playlist or a file that refers to others."""
 
     http_status = 415
     code = "unsupported_media"

@@ -1,4 +1,4 @@
-"""Hash files, check destinations before any work, and write a file beside its place, then move it.
+"""Hash files, check destinations before any work, and write files under temporary names.
 
 Every file that this package writes for a user goes through ``PendingFile``: it has its final name
 only when it is complete.
@@ -116,7 +116,7 @@ class PendingFile:
         """Give the file its name.
 
         Raises:
-            OutputError: the name was taken meanwhile and may not be overwritten.
+            OutputError: another file has got the name since, and may not be overwritten.
         """
         if self._overwrite:
             self.path.replace(self.output)

@@ -1,4 +1,4 @@
-"""The made clips are what their truth says."""
+"""The synthetic clips agree with their truth."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -266,7 +266,7 @@ ROW = [10, 1.0, 1.0, 2.0, 2.0]
         (("tracks", 0, "first"), 9, r"tracks\[0\]: boxes: expected shape \(4, 5\)"),
         (("tracks", 0, "last"), 13, r"tracks\[0\]: boxes"),
         (("tracks", 0, "colour"), 1, r"tracks\[0\].colour: unknown key"),
-        (("tracks", 0, "boxes"), [ROW] * 3, r"tracks\[0\]: boxes: one for each frame"),
+        (("tracks", 0, "boxes"), [ROW] * 3, r"tracks\[0\]: boxes: needs one row for each"),
         (("tracks", 0, "boxes"), [], r"tracks\[0\]: boxes"),
         (("tracks", 0, "boxes"), "x", r"tracks\[0\].boxes: is not a list"),
         (("tracks", 0, "boxes", 1), [11, 1, 1, 2], r"tracks\[0\].boxes: is not a list of rows"),

@@ -186,7 +186,9 @@ def _check_hidden(media: Media, part: PacketRange) -> None:
     hidden = written[~packets.shown[written]]
     is_late = (packets.pts[hidden] > part.frame_pts[0]).any()
     if is_late or (len(hidden) and part.muxer not in _EDIT_LIST_MUXERS):
-        raise MediaError(f"{media}: its edit list hides frames in between; export it again without")
+        raise MediaError(
+            f"{media}: its edit list hides frames inside a piece; remove the edit list"
+        )
 
 
 @contextmanager
@@ -231,7 +233,7 @@ def _copy_packets(
     for number in range(part.begin, part.end):
         packet = next(source, None)
         if packet is None or packet.pts != part.packets.pts[number]:
-            raise MediaError(f"{part.output}: not written, the video changed meanwhile")
+            raise MediaError(f"{part.output}: not written, the video has changed; split it again")
         if number in times:
             shown, decoded = times[number]
             packet.pts, packet.dts = int(shown), int(decoded)

@@ -66,8 +66,8 @@ class S3Uri:
     def is_below(self, prefixes: "Iterable[S3Uri]") -> bool:
         """Whether this is below one of some prefixes.
 
-        >>> allowed = [S3Uri("films", "in/")]
-        >>> S3Uri("films", "in/a.mp4").is_below(allowed), S3Uri("films", "into").is_below(allowed)
+        >>> allowed = [S3Uri("videos", "in/")]
+        >>> S3Uri("videos", "in/a.mp4").is_below(allowed), S3Uri("videos", "into").is_below(allowed)
         (True, False)
         """
         return any(

@@ -1,4 +1,4 @@
-"""Check a finished video file before it gets its name, against what was written into it."""
+"""Check a finished video file before it gets its name: compare it with the written data."""
 
 import zlib
 from dataclasses import dataclass, field
@@ -54,7 +54,7 @@ class PacketTally:
 def check_file(
     path: Path, muxer: str, expected: FrameTimes, tallies: dict[int, PacketTally], label: object
 ) -> None:
-    """Demux a file and compare it with what was written into it.
+    """Demux a file and compare it with the data that was written.
 
     Times may differ by one tick of the container's time base, not more.
 

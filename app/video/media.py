@@ -101,14 +101,14 @@ class Media:
             raise MediaError(f"{self}: cannot be read: {error.strerror}") from error
 
     def fact(self, find: Callable[[Self], _T]) -> _T:
-        """Return what ``find`` finds about this file; it is called once."""
+        """Return the result of ``find`` for this file; it is called only once."""
         if find not in self._facts:
             self._facts[find] = find(self)
         found: _T = self._facts[find]
         return found
 
     def keep_fact(self, find: Callable[[Self], _T], found: _T) -> None:
-        """Keep what ``find`` would find, if another pass over the file has found it already."""
+        """Keep the result of ``find`` that another pass over the file has found already."""
         self._facts[find] = found
 
     def stream(self) -> BufferedReader:

@@ -82,7 +82,7 @@ def test_files_and_folders_become_keys_below_the_prefix(tmp_path: Path) -> None:
 
 def test_a_named_file_must_be_media(tmp_path: Path) -> None:
     (tmp_path / "notes.mp4").write_text("notes")
-    with pytest.raises(UnsupportedMedia, match=r"notes\.mp4: not a video or image"):
+    with pytest.raises(UnsupportedMedia, match=r"notes\.mp4: not a supported video or image"):
         find_media([tmp_path / "notes.mp4"], "input/")
     with pytest.raises(UsageError, match="no video or image was found"):
         find_media([tmp_path], "input/")

@@ -79,7 +79,7 @@ def test_nobody_else_is_hidden(
     if (chosen.models, name) == ("dlib", "squeezed"):
         # dlib's network cannot recognise people under so much compression, and reports that
         reasons = {track.unclear for track in plans(name).tracks if track.person != "obama"}
-        assert reasons == {"pressed too hard"}
+        assert reasons == {"too strongly compressed"}
     else:
         assert not hidden
 

@@ -50,7 +50,7 @@ def test_playlists_are_refused_whatever_their_suffix(kind: str, tmp_path: Path) 
     film = MadeVideo().write(tmp_path / "film.mp4")
     path = tmp_path / "playlist.mp4"
     path.write_text(PLAYLISTS[kind].format(film))
-    with pytest.raises(UnsupportedMedia, match=r"playlist\.mp4: not a video or image"):
+    with pytest.raises(UnsupportedMedia, match=r"playlist\.mp4: not a supported video or image"):
         open_source(path)
 
 

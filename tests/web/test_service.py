@@ -175,7 +175,7 @@ def test_bad_requests(
         ),
         (_png(tmp_path / "large.png", 2000, 1000), {}, 413, "too_large", "2000 x 1000"),
         (b'{"input": "s3://alice/a"}', {}, 400, "bad_ticket", "tickets are disabled"),
-        (b"hello " * 30_000, {}, 415, "unsupported_media", "not a video or image"),
+        (b"hello " * 30_000, {}, 415, "unsupported_media", "not a supported video or image"),
         (b"#EXTM3U\n/etc/passwd\n", {}, 415, "unsupported_media", "not a playlist"),
         (b"", {}, 422, "broken_media", "the file is empty"),
         (calm[:-20_000], {}, 422, "broken_media", "media: cut off"),

@@ -203,7 +203,7 @@ def unit_length_size(codec: str, extradata: bytes) -> int:
 
 
 def comparable_parameters(codec: str, extradata: bytes) -> tuple[bytes, ...]:
-    """Return what must be equal in two streams so that one decoder can decode both.
+    """Return the parameters that must be equal in two streams for one decoder to decode both.
 
     These are the parameter sets of H.264 and H.265, without remarks of the encoder such as its
     number of threads; for other codecs, and for damaged boxes, a checksum of ``extradata``.

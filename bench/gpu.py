@@ -59,7 +59,7 @@ def models(device: Device, runs: int) -> list[float]:
     return [*found, milliseconds(lambda: recogniser.embed(chips), runs)]
 
 
-def films(runs: int) -> dict[str, float]:
+def video_times(runs: int) -> dict[str, float]:
     """Return wall-clock milliseconds per frame of 1920 x 1080, with everyone hidden, by device."""
     found = {}
     with tempfile.TemporaryDirectory(prefix="face-blur-bench-") as name:
@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, slow, fast in zip(names, models("cpu", runs), gpu, strict=True):
         print(f"| {name} | {slow:.1f} | {fast:.1f} | {slow / fast:.1f} |")
     print("\n| video of 1920 x 1080 | ms/frame |\n|---|---|")
-    for way, took in films(min(runs, 3)).items():
+    for way, took in video_times(min(runs, 3)).items():
         print(f"| {way} | {took:.1f} |")
     return 0
 

@@ -2,9 +2,9 @@
 
     python -m scripts.demo FOLDER
 
-The first video shows a real man talking in a car; a point selects his face. The second one is made
-of portraits that move over a background. It shows two people, one of whom has reference photos,
-other ones than the portrait, and is hidden.
+The first video is real: a man talks in a car, and a point selects his face. The second one is
+synthetic: portraits of two people move over a background. One of them is hidden, with two other
+photos as references.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
     python -m scripts.join MANIFEST RESULTS --source VIDEO -o OUT
 
-Sound and all other streams come from the original video. A file that is not provably the rendered
-piece for its place is refused. See docs/long-videos.md.
+Sound and all other streams come from the original video. A file is refused unless its tag and its
+frames show that it is the right piece, rendered. See docs/long-videos.md.
 """
 
 import argparse

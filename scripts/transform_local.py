@@ -1,6 +1,6 @@
 """Run a transform job on this machine from start to end, without an AWS account.
 
-    python -m scripts.transform_local                          made media; obama is hidden
+    python -m scripts.transform_local                          synthetic media; obama is hidden
     python -m scripts.transform_local VIDEO... --people FOLDER
     python -m scripts.transform_local --broken                 one file fails, and so does the job
     python -m scripts.transform_local --image face-blur:cpu    in a container
@@ -47,7 +47,9 @@ def parser() -> argparse.ArgumentParser:
         description="Run a transform job on this machine, without an AWS account.",
         allow_abbrev=False,
     )
-    out.add_argument("media", nargs="*", type=Path, metavar="VIDEO", help="default: a made video")
+    out.add_argument(
+        "media", nargs="*", type=Path, metavar="VIDEO", help="default: a synthetic video"
+    )
     out.add_argument("--people", type=Path, metavar="FOLDER", help="NAME/*.jpg or NAME.jpg")
     out.add_argument("--broken", action="store_true", help="add a truncated video")
     out.add_argument("--instances", type=int, choices=range(1, 9), default=1, metavar="N")
@@ -80,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
 
 @contextmanager
 def _media(args: argparse.Namespace) -> Iterator[Scenario]:
-    """Yield the media of the user, or made ones, which are deleted afterwards."""
+    """Yield the media of the user, or synthetic ones, which are deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="transform-local-") as temporary:
         made = Path(temporary)
         media, people = list(args.media), args.people

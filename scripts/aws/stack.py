@@ -44,7 +44,7 @@ def create_or_update(cloud: Cloud, keep: Mapping[str, int | None]) -> dict[str, 
 
 
 def find_stack(cloud: Cloud) -> dict[str, Any] | None:
-    """Return the stack of the project, or None if there is none.
+    """Return the stack of the project, or None if it does not exist.
 
     Raises:
         UntaggedError: the stack does not have the tag of the project.

@@ -157,7 +157,7 @@ def _send(cloud: Cloud, item: Upload, bar: Bar) -> None:
     if found is None or (found["ContentLength"], _plain(found)) != (size, expected):
         cloud.change("s3", "delete_object", Bucket=cloud.bucket, Key=item.key)
         raise CloudError(
-            f"{item.path}: the uploaded object differs from the file; did it change meanwhile?"
+            f"{item.path}: the uploaded object differs from the file; has the file changed?"
         )
 
 

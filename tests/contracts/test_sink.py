@@ -10,17 +10,17 @@ from PIL import Image as Pillow
 from app.errors import MediaError, OutputError
 from app.types import Boxes
 from app.video import Writing, open_sink, open_source
-from testmedia.videos import NO_BOXES, MadeVideo, picture
+from testmedia.videos import NO_BOXES, VideoSpec, picture
 
 SIZE = (64, 48)
 FILMS = {
-    ".mp4": MadeVideo(size=SIZE),
-    ".mov": MadeVideo(size=SIZE),
-    ".mkv": MadeVideo(size=SIZE, base=Fraction(1, 1000)),
-    ".webm": MadeVideo(size=SIZE, codec="libvpx-vp9", base=Fraction(1, 1000)),
-    ".avi": MadeVideo(size=SIZE, codec="mpeg4", base=Fraction(1, 25)),
-    ".ts": MadeVideo(size=SIZE, base=Fraction(1, 90000)),
-    ".flv": MadeVideo(size=SIZE, base=Fraction(1, 1000)),
+    ".mp4": VideoSpec(size=SIZE),
+    ".mov": VideoSpec(size=SIZE),
+    ".mkv": VideoSpec(size=SIZE, base=Fraction(1, 1000)),
+    ".webm": VideoSpec(size=SIZE, codec="libvpx-vp9", base=Fraction(1, 1000)),
+    ".avi": VideoSpec(size=SIZE, codec="mpeg4", base=Fraction(1, 25)),
+    ".ts": VideoSpec(size=SIZE, base=Fraction(1, 90000)),
+    ".flv": VideoSpec(size=SIZE, base=Fraction(1, 1000)),
 }
 IMAGES = {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 BOX: Boxes = np.array([[16, 8, 32, 24]], np.float32)

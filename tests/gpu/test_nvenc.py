@@ -8,9 +8,9 @@ import av
 import pytest
 
 from app.video import Writing, open_sink, open_source
-from testmedia.videos import NO_BOXES, MadeVideo, numbers, times
+from testmedia.videos import NO_BOXES, VideoSpec, numbers, times
 
-FILM = MadeVideo(size=(320, 180), count=40)
+FILM = VideoSpec(size=(320, 180), count=40)
 UNEVEN = [0, 100, 700, 701, 2000, *range(3000, 3000 + 35 * 77, 77)]
 FILMS = {
     "plain.mp4": FILM,

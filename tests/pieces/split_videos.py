@@ -6,16 +6,16 @@ from fractions import Fraction
 from pathlib import Path
 
 from app.pieces import MANIFEST, Manifest, Proposal, join, propose, split
-from testmedia.videos import ROTATED, MadeVideo, copy_video
+from testmedia.videos import ROTATED, VideoSpec, copy_video
 
 MS = Fraction(1, 1000)
 SOUND = [("aac", "deu")]
 X264 = {"g": "5", "bf": "3", "x264-params": "scenecut=0"}
 X265 = "log-level=none:keyint=5:min-keyint=5:scenecut=0"
-FILM = MadeVideo(options=X264, sounds=SOUND)
+FILM = VideoSpec(options=X264, sounds=SOUND)
 UNEVEN = [0, 100, 700, 701, 2000, *range(3000, 4155, 77)]
-WEBM = MadeVideo(codec="libvpx-vp9", base=MS, options={"cpu-used": "8", "g": "5"})
-FILMS: dict[str, MadeVideo] = {
+WEBM = VideoSpec(codec="libvpx-vp9", base=MS, options={"cpu-used": "8", "g": "5"})
+FILMS: dict[str, VideoSpec] = {
     "plain.mp4": FILM,
     "many-b-frames.mov": replace(FILM, count=30, options={**X264, "bf": "8", "g": "10"}),
     "uneven.mp4": replace(FILM, pts=UNEVEN),
@@ -42,7 +42,7 @@ FILMS: dict[str, MadeVideo] = {
     "uneven-av1.mkv": replace(
         FILM, codec="libsvtav1", base=MS, pts=UNEVEN, options={"g": "5", "preset": "10"}
     ),
-    "prores.mov": MadeVideo(codec="prores_ks", format="yuv422p10le", sounds=[("pcm_s16le", "deu")]),
+    "prores.mov": VideoSpec(codec="prores_ks", format="yuv422p10le", sounds=[("pcm_s16le", "deu")]),
     "film.ts": replace(FILM, base=Fraction(1, 90000)),
     "film.flv": replace(FILM, base=MS),
 }

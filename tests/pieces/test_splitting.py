@@ -20,7 +20,7 @@ from app.video.frame import DecodedFrame
 from app.video.media import Media
 from app.video.piece_tag import piece_tag_of
 from testmedia.clip import Clip
-from testmedia.videos import MadeVideo, numbers, times
+from testmedia.videos import VideoSpec, numbers, times
 from tests.pieces.split_videos import FILM, FILMS, X265, propose_inside_shots
 
 
@@ -79,7 +79,7 @@ def test_the_manifest_describes_the_files(tmp_path: Path) -> None:
     assert names == {MANIFEST, *(piece.file for piece in manifest.pieces)}
 
 
-def _open_gop(codec: str) -> MadeVideo:
+def _open_gop(codec: str) -> VideoSpec:
     options = {
         "libx264": {**FILM.options, "x264-params": "scenecut=0:open-gop=1"},
         "libx265": {"x265-params": f"{X265}:open-gop=1"},
@@ -189,12 +189,12 @@ def test_wrong_lengths_and_numbers_are_refused(
 @pytest.mark.parametrize(
     ("name", "film", "text"),
     [
-        ("a.avi", MadeVideo(codec="mpeg4", base=Fraction(1, 25)), "put it into MP4 or Matroska"),
-        ("a.mkv", MadeVideo(codec="mpeg4", base=Fraction(1, 1000)), "mpeg4 cannot be split"),
+        ("a.avi", VideoSpec(codec="mpeg4", base=Fraction(1, 25)), "put it into MP4 or Matroska"),
+        ("a.mkv", VideoSpec(codec="mpeg4", base=Fraction(1, 1000)), "mpeg4 cannot be split"),
     ],
 )
 def test_a_video_that_cannot_be_split_is_refused(
-    name: str, film: MadeVideo, text: str, tmp_path: Path
+    name: str, film: VideoSpec, text: str, tmp_path: Path
 ) -> None:
     source = film.write(tmp_path / name)
     with pytest.raises(MediaError, match=text):

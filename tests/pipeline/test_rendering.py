@@ -14,7 +14,7 @@ from app.plan import ModelRecord, ModelsRecord, Plan, PlanTrack, SourceRecord
 from app.video import Uncopyable
 from app.video import sink as video_sink
 from app.video.smart import sink as smart_sink
-from testmedia.videos import MadeVideo
+from testmedia.videos import VideoSpec
 from tests.video.smart_videos import decoded
 
 COUNT = 60
@@ -23,7 +23,7 @@ SIZE = (64, 48)
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    return MadeVideo(size=SIZE, count=COUNT, options={"g": "12"}).write(tmp_path / "in.mp4")
+    return VideoSpec(size=SIZE, count=COUNT, options={"g": "12"}).write(tmp_path / "in.mp4")
 
 
 def plan_of(source: Path, *, decision: str = "blur") -> Plan:

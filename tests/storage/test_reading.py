@@ -17,7 +17,7 @@ from app.errors import Interrupted, PlaceError, StorageError
 from app.files import sha256_of
 from app.storage import RemoteFile, S3Uri, make_client
 from app.video import Media, Writing, check_output, open_mixing_sink, open_sink, open_source
-from testmedia.videos import MadeVideo
+from testmedia.videos import VideoSpec
 from tests.storage.buckets import NAME, Bucket, S3Request
 
 BLOCK = 1000
@@ -162,9 +162,9 @@ def test_waiting_can_be_stopped_and_the_threads_end(stored: Bucket) -> None:
 
 
 VIDEOS = {
-    "a.mp4": MadeVideo(),
-    "a.mkv": MadeVideo(base=Fraction(1, 1000)),
-    "a.ts": MadeVideo(base=Fraction(1, 90000)),
+    "a.mp4": VideoSpec(),
+    "a.mkv": VideoSpec(base=Fraction(1, 1000)),
+    "a.ts": VideoSpec(base=Fraction(1, 90000)),
 }
 
 
@@ -203,7 +203,7 @@ def test_a_video_decodes_the_same_from_s3_and_from_disk(
 def test_a_fault_during_decoding_is_reported_as_a_storage_error(
     bucket: Bucket, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    path = MadeVideo(size=(320, 240), noise=60).write(tmp_path / "a.mp4")
+    path = VideoSpec(size=(320, 240), noise=60).write(tmp_path / "a.mp4")
     bucket.put(URI.key, path.read_bytes())
     assert path.stat().st_size > 20 << 12, "more than is kept in memory"
     with remote(1 << 12) as file:
@@ -220,7 +220,7 @@ def test_all_passes_and_the_hash_fetch_each_block_once_with_a_disk(
 ) -> None:
     """The second pass has three readers: frames, other streams, and copied packets."""
     flags = {"movflags": "+faststart"} if index == "front" else {}
-    film = MadeVideo(
+    film = VideoSpec(
         (320, 240), 1000, options={"g": "25"}, sounds=[("aac", "deu")], muxer_options=flags
     )
     data = film.write(tmp_path / "a.mp4").read_bytes()

@@ -15,9 +15,9 @@ from app.errors import DeviceError
 from app.video import Writing, check_encoder, encodings, open_sink, open_source
 from app.video.encoder import encoder_options
 from app.video.encodings import NVENC, Encoder, Encoding, can_encode, with_hardware
-from testmedia.videos import NO_BOXES, MadeVideo, numbers
+from testmedia.videos import NO_BOXES, VideoSpec, numbers
 
-FILM = MadeVideo(size=(320, 180), count=8)
+FILM = VideoSpec(size=(320, 180), count=8)
 H264 = Encoding("libx264", "yuv420p")
 
 
@@ -71,7 +71,7 @@ def test_nvenc_uses_the_same_codec_and_depth(
     ids=["ten bits of H.264", "full chroma", "VP9", "small", "HDR"],
 )
 def test_lossy_conversions_stay_with_software_encoders(
-    film: MadeVideo, encoding: Encoding, tmp_path: Path
+    film: VideoSpec, encoding: Encoding, tmp_path: Path
 ) -> None:
     path = film.write(tmp_path / "a.mp4")
     assert _chosen(path, encoding, "auto") == encoding

@@ -13,7 +13,7 @@ from app.errors import MediaError
 from app.types import Stretch
 from app.video import Media, Uncopyable, Writing, open_mixing_sink, open_source
 from app.video.smart.gops import find_gops
-from testmedia.videos import ROTATED, MadeVideo, number_of, payloads, times
+from testmedia.videos import ROTATED, VideoSpec, number_of, payloads, times
 from tests.video.smart_videos import (
     Hidden,
     decoded,
@@ -28,16 +28,16 @@ BASE = Fraction(1, 12800)
 UNEVEN = [0, 100, 700, 701, *range(1500, 1500 + 56 * 311, 311)]
 
 
-def film(**options: str) -> MadeVideo:
+def film(**options: str) -> VideoSpec:
     """A video whose GOPs begin at 0, 12, 24, 32, 44 and 48 (the largest change is at 32)."""
-    return MadeVideo(count=COUNT, options={"g": "12", **options})
+    return VideoSpec(count=COUNT, options={"g": "12", **options})
 
 
 @dataclass(frozen=True)
 class Case:
     """A video, and the suffix of its file."""
 
-    film: MadeVideo
+    film: VideoSpec
     suffix: str = ".mp4"
 
 
@@ -56,25 +56,25 @@ SOURCES = {
     "one-reference": Case(film(refs="1")),
     "matrices": Case(film(**{"x264-params": "cqm=jvt"})),
     "movie": Case(film(), ".mov"),
-    "uneven": Case(MadeVideo(count=COUNT, pts=UNEVEN, options={"g": "12"})),
+    "uneven": Case(VideoSpec(count=COUNT, pts=UNEVEN, options={"g": "12"})),
     "late": Case(
-        MadeVideo(
+        VideoSpec(
             base=Fraction(1, 90000), pts=range(12345, 12345 + 60 * 3600, 3600), options={"g": "9"}
         )
     ),
-    "odd-size": Case(MadeVideo(size=(70, 50), count=COUNT, options={"g": "12"})),
-    "turned": Case(MadeVideo(count=COUNT, options={"g": "12"}, matrix=ROTATED[90])),
-    "full-range": Case(MadeVideo(count=COUNT, options={"g": "12"}, format="yuvj420p")),
-    "anamorphic": Case(MadeVideo(count=COUNT, options={"g": "12"}, aspect=Fraction(4, 3))),
+    "odd-size": Case(VideoSpec(size=(70, 50), count=COUNT, options={"g": "12"})),
+    "turned": Case(VideoSpec(count=COUNT, options={"g": "12"}, matrix=ROTATED[90])),
+    "full-range": Case(VideoSpec(count=COUNT, options={"g": "12"}, format="yuvj420p")),
+    "anamorphic": Case(VideoSpec(count=COUNT, options={"g": "12"}, aspect=Fraction(4, 3))),
     "tagged": Case(
-        MadeVideo(
+        VideoSpec(
             count=COUNT,
             options={"g": "12"},
             colour={"color_primaries": 1, "color_trc": 1, "colorspace": 1, "color_range": 1},
         )
     ),
     "sound": Case(
-        MadeVideo(
+        VideoSpec(
             count=COUNT,
             options={"g": "12"},
             sounds=[("aac", "deu"), ("aac", "eng")],
@@ -166,7 +166,7 @@ def test_decoders_report_nothing_even_after_a_seek_to_a_border(name: str, tmp_pa
 
 
 def test_other_streams_chapters_and_tags_are_kept(tmp_path: Path) -> None:
-    source = MadeVideo(
+    source = VideoSpec(
         count=COUNT,
         options={"g": "12"},
         sounds=[("aac", "deu")],
@@ -184,34 +184,34 @@ def test_other_streams_chapters_and_tags_are_kept(tmp_path: Path) -> None:
         assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["One"]
 
 
-REFUSED: dict[str, tuple[MadeVideo, str, str]] = {
+REFUSED: dict[str, tuple[VideoSpec, str, str]] = {
     "open GOPs": (film(**{"x264-params": "open-gop=1:bframes=3"}), "in.mp4", "open"),
     "10 bits": (
-        MadeVideo(count=COUNT, format="yuv420p10le", options={"g": "12"}),
+        VideoSpec(count=COUNT, format="yuv420p10le", options={"g": "12"}),
         "in.mp4",
         "profile",
     ),
-    "4:2:2": (MadeVideo(count=COUNT, format="yuv422p", options={"g": "12"}), "in.mp4", "profile"),
+    "4:2:2": (VideoSpec(count=COUNT, format="yuv422p", options={"g": "12"}), "in.mp4", "profile"),
     "interlaced": (film(**{"x264-params": "interlaced=1"}), "in.mp4", "interlaced"),
     "Matroska": (
-        MadeVideo(count=COUNT, base=Fraction(1, 1000), options={"g": "12"}),
+        VideoSpec(count=COUNT, base=Fraction(1, 1000), options={"g": "12"}),
         "in.mkv",
         "MP4",
     ),
     "MPEG-TS": (
-        MadeVideo(count=COUNT, base=Fraction(1, 90000), options={"g": "12"}),
+        VideoSpec(count=COUNT, base=Fraction(1, 90000), options={"g": "12"}),
         "in.ts",
         "MP4",
     ),
     "HEVC": (
-        MadeVideo(
+        VideoSpec(
             count=COUNT, codec="libx265", options={"x265-params": "log-level=none:keyint=12"}
         ),
         "in.mp4",
         "H.264",
     ),
     "fragments": (
-        MadeVideo(
+        VideoSpec(
             count=COUNT,
             options={"g": "12"},
             muxer_options={"movflags": "frag_keyframe+empty_moov"},
@@ -257,14 +257,14 @@ def test_nothing_is_copied_if_no_gop_is_untouched(
 
 
 def test_a_gop_of_one_frame_is_encoded_with_its_neighbours(tmp_path: Path) -> None:
-    source = MadeVideo(count=COUNT, options={"x264-params": "keyint=1"}).write(tmp_path / "in.mp4")
+    source = VideoSpec(count=COUNT, options={"x264-params": "keyint=1"}).write(tmp_path / "in.mp4")
     assert find_gops(Media(source)).starts.tolist() == list(range(COUNT))
     assert render(source, tmp_path / "out.mp4", frames_hidden(COUNT, (30, 31))) is None
 
 
 def test_every_frame_of_a_piece_is_encoded(tmp_path: Path) -> None:
     mark = "face-blur piece 1/2 of 00112233445566aa at 25/1: unprocessed"
-    source = MadeVideo(count=COUNT, options={"g": "12"}, metadata={"comment": mark}).write(
+    source = VideoSpec(count=COUNT, options={"g": "12"}, metadata={"comment": mark}).write(
         tmp_path / "in.mp4"
     )
     assert render(source, tmp_path / "out.mp4", frames_hidden(COUNT, (0, 1))) is None

@@ -17,7 +17,7 @@ from app.video.smart import sink as sink_module
 from app.video.smart.gops import find_gops
 from app.video.smart.muxer import MixRecord
 from app.video.smart.verify import check_mixed
-from testmedia.videos import MadeVideo
+from testmedia.videos import VideoSpec
 from tests.video.smart_videos import Hidden, decoded, frames_hidden, paint, render
 
 COUNT = 60
@@ -29,7 +29,7 @@ CAPTION = b"\xb5\x00\x31GA94\x03" + bytes(8)
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    return MadeVideo(count=COUNT, options={"g": "12"}).write(tmp_path / "in.mp4")
+    return VideoSpec(count=COUNT, options={"g": "12"}).write(tmp_path / "in.mp4")
 
 
 def message(kind: int, content: bytes) -> bytes:

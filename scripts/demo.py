@@ -124,13 +124,13 @@ def main() -> int:
     folder: Path = parser.parse_args().folder
     try:
         jobs = prepare(folder)
-        done = [summary(job, hide(job)) for job in jobs]
+        summaries = [summary(job, hide(job)) for job in jobs]
     except FaceBlurError as error:
         print(f"demo: error: {error}", file=sys.stderr)
         return error.exit_code
     except subprocess.CalledProcessError as error:  # the command printed the reason
         return error.returncode
-    print("\n" + "\n\n".join(done))
+    print("\n" + "\n\n".join(summaries))
     return 0
 
 

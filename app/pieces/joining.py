@@ -126,17 +126,18 @@ def _find_results(split: Manifest, results: Path) -> list[Path]:
     if not results.is_dir():
         raise UsageError(f"{results}: no such folder; name the one with the rendered pieces")
     candidates = [[results / (p.file + ending) for ending in _RESULT_ENDINGS] for p in split.pieces]
-    found = [[path for path in paths if path.exists()] for paths in candidates]
-    missing = [paths[0].name for paths, there in zip(candidates, found, strict=True) if not there]
+    existing = [[path for path in paths if path.exists()] for paths in candidates]
+    pairs = zip(candidates, existing, strict=True)
+    missing = [names[0].name for names, paths in pairs if not paths]
     if missing:
         raise UsageError(
-            f"{results}: {len(missing)} of {len(found)} pieces are missing, the first is "
+            f"{results}: {len(missing)} of {len(existing)} pieces are missing, the first is "
             f"{missing[0]}; render them"
         )
-    for there in found:
-        if len(there) > 1:
-            raise UsageError(f"{there[0]}: exists twice, also as {there[1].name}; remove one")
-    return [there[0] for there in found]
+    for paths in existing:
+        if len(paths) > 1:
+            raise UsageError(f"{paths[0]}: exists twice, also as {paths[1].name}; remove one")
+    return [paths[0] for paths in existing]
 
 
 def _check_tag(media: Media, packets: Packets, split: Manifest, number: int) -> None:

@@ -243,11 +243,11 @@ def _copy_packets(
 
 def _check_piece(path: Path, part: PacketRange) -> None:
     """Check that a finished piece has the format and the frames of its range, at their times."""
-    found = read_packets(Media(path))
+    written = read_packets(Media(path))
     expected, format_ = part.frame_pts, part.packets.format
-    starts_right = (found.times[0], found.format.time_base) == (0, format_.time_base)
-    if not starts_right or not np.array_equal(found.times, expected - expected[0]):
+    starts_right = (written.times[0], written.format.time_base) == (0, format_.time_base)
+    if not starts_right or not np.array_equal(written.times, expected - expected[0]):
         raise MediaError(f"{part.output}: not written, its frames lost their times")
     for name in _FORMAT_FIELDS:
-        if getattr(found.format, name) != getattr(format_, name):
+        if getattr(written.format, name) != getattr(format_, name):
             raise MediaError(f"{part.output}: not written, its {name} would change")

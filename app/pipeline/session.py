@@ -175,11 +175,11 @@ class FaceBlur:
         parts = self._used_parts
         self._check_people(parts)
         source = open_source(media, threads=self.settings.threads)
-        found = Analysis(parts, self.settings, source.info).run(
+        result = Analysis(parts, self.settings, source.info).run(
             source, progress or _ignore_progress
         )
         everybody, tracks = decide(
-            found,
+            result,
             self.gallery,
             self.settings.select,
             parts.scale,
@@ -188,11 +188,11 @@ class FaceBlur:
         sha256 = media.sha256
         media.check_unchanged()
         return Plan(
-            source=_source_record(media.name, sha256, source.info, found.frames),
+            source=_source_record(media.name, sha256, source.info, result.frames),
             settings=self.settings.effective(),
             models=parts.models,
             people=tuple(Person(person.name, person.photos) for person in everybody.people),
-            shots=found.shots,
+            shots=result.shots,
             tracks=tuple(_reaching_frame(track, source.info.size) for track in tracks),
         )
 
@@ -252,12 +252,12 @@ class FaceBlur:
             FaceBlurError: as ``analyse`` and ``render``; nothing has been written then.
         """
         media = Media.of(media)
-        made = self.analyse(media, progress)
+        new_plan = self.analyse(media, progress)
         give_back_memory()
-        with committed_together(Path(output), made, plan):
-            self.render(media, made, output, progress, overwrite=overwrite)
+        with committed_together(Path(output), new_plan, plan):
+            self.render(media, new_plan, output, progress, overwrite=overwrite)
         give_back_memory()
-        return made
+        return new_plan
 
 
 def _reaching_frame(track: PlanTrack, size: Size) -> PlanTrack:

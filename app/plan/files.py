@@ -50,13 +50,13 @@ def _refuse_constant(name: str) -> float:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make a JSON object; the boxes of a track become an array before the next track is read."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    values = dict(pairs)
+    if len(values) != len(pairs):
         raise ValueError(f"a key occurs twice in {', '.join(key for key, _ in pairs)}")
-    boxes = found.get("boxes")
+    boxes = values.get("boxes")
     if isinstance(boxes, list) and all(map(_is_row, boxes)):
-        found["boxes"] = np.array(boxes, np.float64).reshape(-1, 5)
-    return found
+        values["boxes"] = np.array(boxes, np.float64).reshape(-1, 5)
+    return values
 
 
 def _is_row(row: object) -> bool:
@@ -152,7 +152,7 @@ def committed_together(video: Path, plan: Plan, destination: Path | None) -> Ite
 def _identity(path: Path) -> _Identity:
     """Return inode, size and time of a file, which a replacement changes; None without a file."""
     try:
-        found = path.lstat()
+        status = path.lstat()
     except OSError:
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns

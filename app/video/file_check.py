@@ -98,9 +98,9 @@ def _compare_times(
         raise _error(label, f"{found.count} of {expected.count} frames are in it")
     shift = _common_shift(found, expected, muxer)
     for name in ("first", "last"):
-        time, wanted = getattr(found, name), getattr(expected, name) + shift
-        if abs(time - wanted) > tick:
-            raise _error(label, f"its {name} frame is at {float(time)} s, not {float(wanted)} s")
+        time, target = getattr(found, name), getattr(expected, name) + shift
+        if abs(time - target) > tick:
+            raise _error(label, f"its {name} frame is at {float(time)} s, not {float(target)} s")
     if abs(found.total - expected.total - shift * found.count) > tick * found.count:
         raise _error(label, "the times of its frames have changed")
 

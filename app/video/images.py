@@ -137,8 +137,8 @@ class ImageSink:
         """Check the finished file, and move it to its name."""
         if self._written is None:
             raise MediaError(f"{self._media}: no frame was written, so there is no output")
-        found = read_image(Media(self._pending.path))
-        if found.size != self._written:
+        written = read_image(Media(self._pending.path))
+        if written.size != self._written:
             raise MediaError(f"{self._name}: not written, its size would change")
         with translated(self._name, writing=True):
             self._pending.commit()

@@ -94,8 +94,8 @@ def _key_arn(cloud: Cloud, variables: Variables) -> str:
 
 def _create(cloud: Cloud, request: Mapping[str, Any]) -> None:
     # A partly created stack could only be deleted by hand.
-    made = cloud.change("cloudformation", "create_stack", OnFailure="DELETE", **request)
-    _wait(cloud, "stack_create_complete", str(made.get("StackId", request["StackName"])))
+    created = cloud.change("cloudformation", "create_stack", OnFailure="DELETE", **request)
+    _wait(cloud, "stack_create_complete", str(created.get("StackId", request["StackName"])))
 
 
 def _update(cloud: Cloud, request: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from app.video import Writing, open_sink, open_source
 from testmedia.videos import NO_BOXES, VideoSpec, picture
 
 SIZE = (64, 48)
-FILMS = {
+VIDEOS = {
     ".mp4": VideoSpec(size=SIZE),
     ".mov": VideoSpec(size=SIZE),
     ".mkv": VideoSpec(size=SIZE, base=Fraction(1, 1000)),
@@ -26,11 +26,11 @@ IMAGES = {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 BOX: Boxes = np.array([[16, 8, 32, 24]], np.float32)
 
 
-@pytest.fixture(params=[*FILMS, *IMAGES])
+@pytest.fixture(params=[*VIDEOS, *IMAGES])
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     path = tmp_path / f"in{request.param}"
-    if request.param in FILMS:
-        return FILMS[request.param].write(path)
+    if request.param in VIDEOS:
+        return VIDEOS[request.param].write(path)
     Pillow.fromarray(picture(0, SIZE)).save(path, IMAGES[request.param])
     return path
 

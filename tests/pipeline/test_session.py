@@ -58,8 +58,8 @@ def parts(detector: OneFace) -> Parts:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    film = VideoSpec(count=COUNT, options={"g": "12"}, sounds=[("aac", "deu")])
-    return film.write(tmp_path / "in.mp4")
+    video = VideoSpec(count=COUNT, options={"g": "12"}, sounds=[("aac", "deu")])
+    return video.write(tmp_path / "in.mp4")
 
 
 @dataclass

@@ -27,7 +27,7 @@ VARIANTS = (("open", "int8"), ("open", "float"), ("dlib", "auto"))
 
 
 def settings_of(pack: str, precision: str, people: Path) -> Settings:
-    """Settings of a variant; skip what this machine cannot run."""
+    """Return the settings of a variant; skip the test if this machine cannot run it."""
     ready(pack)
     if precision == "int8" and not prefers_int8():
         pytest.skip("8-bit arithmetic is not exact on this CPU: it has no 8-bit dot products")

@@ -220,10 +220,10 @@ def test_all_passes_and_the_hash_fetch_each_block_once_with_a_disk(
 ) -> None:
     """The second pass has three readers: frames, other streams, and copied packets."""
     flags = {"movflags": "+faststart"} if index == "front" else {}
-    film = VideoSpec(
+    video = VideoSpec(
         (320, 240), 1000, options={"g": "25"}, sounds=[("aac", "deu")], muxer_options=flags
     )
-    data = film.write(tmp_path / "a.mp4").read_bytes()
+    data = video.write(tmp_path / "a.mp4").read_bytes()
     block = len(data) // 40
     bucket.put(URI.key, data)
     with RemoteFile(make_client(), URI, "the input", never_stop, block, disk=tmp_path) as file:

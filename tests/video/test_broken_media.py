@@ -47,19 +47,19 @@ def with_reference(movie: bytes, old: bytes, new: bytes) -> bytes:
 
 @pytest.mark.parametrize("kind", PLAYLISTS)
 def test_playlists_are_refused_whatever_their_suffix(kind: str, tmp_path: Path) -> None:
-    film = VideoSpec().write(tmp_path / "film.mp4")
+    video = VideoSpec().write(tmp_path / "video.mp4")
     path = tmp_path / "playlist.mp4"
-    path.write_text(PLAYLISTS[kind].format(film))
+    path.write_text(PLAYLISTS[kind].format(video))
     with pytest.raises(UnsupportedMedia, match=r"playlist\.mp4: not a supported video or image"):
         open_source(path)
 
 
 def test_a_movie_that_refers_to_another_file_is_refused(tmp_path: Path) -> None:
     """QuickTime movies have data references; no frame of the other file is shown."""
-    data = VideoSpec().write(tmp_path / "film.mov").read_bytes()
+    data = VideoSpec().write(tmp_path / "video.mov").read_bytes()
     own = b"\0\0\0\x0curl \0\0\0\1"
     path = tmp_path / "reference.mov"
-    path.write_bytes(with_reference(data, own, alias_to("film.mov")))
+    path.write_bytes(with_reference(data, own, alias_to("video.mov")))
     with av.open(str(path), container_options={"enable_drefs": "1"}) as container:
         assert len(list(container.decode(video=0))) == 20, "the movie does refer to the other file"
     with pytest.raises(MediaError, match=r"reference\.mov: "):
@@ -95,7 +95,7 @@ def test_a_video_without_frames_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "film"),
+    ("name", "video"),
     [
         ("front.mp4", VideoSpec(count=60, muxer_options={"movflags": "+faststart"})),
         ("back.mp4", VideoSpec(count=60)),
@@ -106,9 +106,9 @@ def test_a_video_without_frames_is_refused(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
 def test_a_truncated_file_is_an_error(
-    name: str, film: VideoSpec, share: float, tmp_path: Path
+    name: str, video: VideoSpec, share: float, tmp_path: Path
 ) -> None:
-    path = film.write(tmp_path / name)
+    path = video.write(tmp_path / name)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
     with pytest.raises(MediaError, match=name.replace(".", r"\.")):
@@ -125,7 +125,7 @@ def test_missing_media_data_is_an_error_although_the_index_is_complete(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("name", "film"),
+    ("name", "video"),
     [
         ("a.mp4", VideoSpec(count=40, size=(160, 120))),
         ("a.ts", VideoSpec(count=20, size=(320, 240), base=Fraction(1, 90000), noise=30)),
@@ -135,9 +135,9 @@ def test_missing_media_data_is_an_error_although_the_index_is_complete(tmp_path:
 )
 @pytest.mark.parametrize("threads", [1, 4])
 def test_damage_in_the_middle_is_an_error(
-    name: str, film: VideoSpec, threads: int, tmp_path: Path
+    name: str, video: VideoSpec, threads: int, tmp_path: Path
 ) -> None:
-    path = film.write(tmp_path / name)
+    path = video.write(tmp_path / name)
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
     for at in range(middle, middle + 400):

@@ -59,18 +59,18 @@ def test_audio_that_starts_before_zero_moves_with_the_video(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "film"),
+    ("name", "video"),
     [
         ("a.avi", replace(AVI, sounds=[("pcm_s16le", "eng")])),
         ("a.mkv", VideoSpec(base=MS, sounds=[("pcm_s24le", "eng")])),
         ("a.mov", VideoSpec(sounds=[("pcm_s16le", "eng")])),
     ],
 )
-def test_pcm_is_copied_into_mp4(name: str, film: VideoSpec, tmp_path: Path) -> None:
-    source = film.write(tmp_path / name)
+def test_pcm_is_copied_into_mp4(name: str, video: VideoSpec, tmp_path: Path) -> None:
+    source = video.write(tmp_path / name)
     output = copy_video(source, tmp_path / "b.mp4")
     with av.open(str(output)) as container:
-        assert container.streams.audio[0].codec_context.name == film.sounds[0][0]
+        assert container.streams.audio[0].codec_context.name == video.sounds[0][0]
         assert container.streams.audio[0].codec_context.layout.name == "stereo"
     result, expected = (b"".join(p[2] for p in payloads(at, "audio")) for at in (output, source))
     assert result == expected
@@ -97,18 +97,18 @@ def test_separate_alpha_is_dropped_with_a_warning_and_without_its_tag(tmp_path: 
 
 def test_cover_art_in_a_track_of_its_own_is_not_the_main_video(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
-    film = VideoSpec(base=MS)
+    video = VideoSpec(base=MS)
     with av.open(str(path), "w") as output:
-        video, cover = output.add_stream("libx264", rate=25), output.add_stream("mjpeg", rate=25)
-        video.width, video.height = film.size
-        video.codec_context.time_base = film.base
+        stream, cover = output.add_stream("libx264", rate=25), output.add_stream("mjpeg", rate=25)
+        stream.width, stream.height = video.size
+        stream.codec_context.time_base = video.base
         cover.width, cover.height, cover.pix_fmt = 640, 480, "yuvj420p"
         picture = av.VideoFrame(640, 480, "yuvj420p")
         picture.pts, picture.time_base = 0, Fraction(1, 25)
         output.mux([*cover.encode(picture), *cover.encode(None)])
-        for frame in film.frames():
-            output.mux(video.encode(frame))
-        output.mux(video.encode(None))
+        for frame in video.frames():
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
     assert numbers(path) == list(range(20))
     (warning,) = check_output(path, tmp_path / "b.mkv")
     assert "is dropped" in warning
@@ -182,8 +182,8 @@ def test_a_dangling_link_occupies_its_name(tmp_path: Path) -> None:
 
 
 def test_an_error_in_converted_audio_names_the_input(tmp_path: Path) -> None:
-    film = VideoSpec(base=MS, count=50, sounds=[("aac", "deu")])
-    path = film.write(tmp_path / "a.mkv")
+    video = VideoSpec(base=MS, count=50, sounds=[("aac", "deu")])
+    path = video.write(tmp_path / "a.mkv")
     data = bytearray(path.read_bytes())
     for _, _, payload in payloads(path, "audio")[10:20]:
         at = data.find(payload)

@@ -61,14 +61,14 @@ def messages(path: Path) -> list[bytes]:
 
 def test_locations_and_devices_in_sei_are_not_copied(source: Path, tmp_path: Path) -> None:
     kept, lost = message(4, CAPTION), message(5, LOCATION)
-    film = with_messages(source, tmp_path / "sei.mp4", kept, lost)
-    assert len([unit for unit in messages(film) if LOCATION in unit]) == COUNT
+    video = with_messages(source, tmp_path / "sei.mp4", kept, lost)
+    assert len([unit for unit in messages(video) if LOCATION in unit]) == COUNT
     output = tmp_path / "out.mp4"
-    assert render(film, output, HIDDEN) is not None
+    assert render(video, output, HIDDEN) is not None
     assert LOCATION not in output.read_bytes()
     copied = [unit for unit in messages(output) if unit == kept]
     assert len(copied) == COUNT - 8, "frames 24 to 31 are encoded"
-    before, after = decoded(film), decoded(output)
+    before, after = decoded(video), decoded(output)
     assert before.keys() == after.keys()
     assert sum(before[pts] == after[pts] for pts in before) == COUNT - 8
 
@@ -125,9 +125,9 @@ def test_a_packet_without_private_data_is_the_same_object() -> None:
 def test_units_that_change_or_end_the_stream_prevent_copying(
     units: list[bytes], source: Path, tmp_path: Path
 ) -> None:
-    film = with_messages(source, tmp_path / "odd.mp4", *units)
+    video = with_messages(source, tmp_path / "odd.mp4", *units)
     with pytest.raises(Uncopyable):
-        find_gops(Media(film))
+        find_gops(Media(video))
 
 
 def test_slices_refer_to_the_parameter_sets_of_their_encoder(source: Path, tmp_path: Path) -> None:

@@ -40,12 +40,12 @@ ROUNDS: dict[str, tuple[VideoSpec, str]] = {
     "late.mp4": (VideoSpec(base=Fraction(1, 90000), pts=range(12345, 84345, 3600)), ".mp4"),
     "edited.mp4": (VideoSpec(pts=range(-1024, 9216, 512)), ".mp4"),
     "ntsc.mp4": (VideoSpec(rate=Fraction(30000, 1001), base=Fraction(1, 30000)), ".mp4"),
-    "film.mkv": (VideoSpec(base=MS), ".mkv"),
-    "film.webm": (WEBM, ".webm"),
+    "video.mkv": (VideoSpec(base=MS), ".mkv"),
+    "video.webm": (WEBM, ".webm"),
     "odd.webm": (replace(WEBM, size=(63, 49)), ".webm"),
-    "film.ts": (VideoSpec(base=Fraction(1, 90000)), ".ts"),
-    "film.flv": (VideoSpec(base=MS), ".flv"),
-    "film.avi": (AVI, ".avi"),
+    "video.ts": (VideoSpec(base=Fraction(1, 90000)), ".ts"),
+    "video.flv": (VideoSpec(base=MS), ".flv"),
+    "video.avi": (AVI, ".avi"),
     "ntsc.avi": (replace(AVI, rate=Fraction(30000, 1001), base=Fraction(1001, 30000)), ".avi"),
     "prores.mov": (VideoSpec(codec="prores_ks", format="yuv422p10le"), ".mov"),
     "program.mpg": (VideoSpec(codec="mpeg2video", base=Fraction(1, 25)), ".mkv"),
@@ -63,10 +63,10 @@ ROUNDS: dict[str, tuple[VideoSpec, str]] = {
 
 @pytest.mark.parametrize("name", ROUNDS)
 def test_every_frame_is_written_at_its_time(name: str, tmp_path: Path) -> None:
-    film, suffix = ROUNDS[name]
-    source = film.write(tmp_path / name)
+    video, suffix = ROUNDS[name]
+    source = video.write(tmp_path / name)
     output = copy_video(source, tmp_path / f"out{suffix}")
-    assert open_source(output).info.size == film.size
+    assert open_source(output).info.size == video.size
     assert numbers(output) == numbers(source)
     tick = open_source(output).info.time_base
     exact = suffix == source.suffix
@@ -77,8 +77,8 @@ def test_every_frame_is_written_at_its_time(name: str, tmp_path: Path) -> None:
 def test_video_and_audio_may_move_together_in_mpeg_ts(
     tmp_path: Path,
 ) -> None:
-    film = VideoSpec(base=Fraction(1, 90000), sounds=[("aac", "deu")])
-    source = film.write(tmp_path / "a.mp4")
+    video = VideoSpec(base=Fraction(1, 90000), sounds=[("aac", "deu")])
+    source = video.write(tmp_path / "a.mp4")
     output = copy_video(source, tmp_path / "out.ts")
     moved = times(output)[0] - times(source)[0]
     sound = payloads(output, "audio")[0][0] - payloads(source, "audio")[0][0]
@@ -87,14 +87,14 @@ def test_video_and_audio_may_move_together_in_mpeg_ts(
 
 
 def test_the_duration_of_the_last_frame_is_kept(tmp_path: Path) -> None:
-    film = VideoSpec(pts=[0, 512, 1024, 6000])
-    source = film.write(tmp_path / "a.mp4")
+    video = VideoSpec(pts=[0, 512, 1024, 6000])
+    source = video.write(tmp_path / "a.mp4")
     output = copy_video(source, tmp_path / "b.mp4")
     assert open_source(output).info.duration == open_source(source).info.duration
 
 
 @pytest.mark.parametrize(
-    ("film", "expected"),
+    ("video", "expected"),
     [
         (VideoSpec(format="yuv420p10le"), ("h264", "yuv420p10le")),
         (VideoSpec(format="yuv422p10le"), ("h264", "yuv422p10le")),
@@ -116,9 +116,9 @@ def test_the_duration_of_the_last_frame_is_kept(tmp_path: Path) -> None:
     ],
 )
 def test_depth_and_chroma_are_kept(
-    film: VideoSpec, expected: tuple[str, str], tmp_path: Path
+    video: VideoSpec, expected: tuple[str, str], tmp_path: Path
 ) -> None:
-    output = copy_video(film.write(tmp_path / "a.mov"), tmp_path / "out.mov")
+    output = copy_video(video.write(tmp_path / "a.mov"), tmp_path / "out.mov")
     with av.open(str(output)) as container:
         context = container.streams.video[0].codec_context
         assert (context.name, context.pix_fmt) == expected
@@ -126,8 +126,8 @@ def test_depth_and_chroma_are_kept(
 
 def test_colour_aspect_and_rotation_are_kept(tmp_path: Path) -> None:
     tags = {"colorspace": 9, "color_primaries": 9, "color_trc": 16, "color_range": 1}
-    film = VideoSpec(aspect=Fraction(4, 3), colour=tags, format="yuv420p10le", matrix=ROTATED[90])
-    output = copy_video(film.write(tmp_path / "a.mp4"), tmp_path / "b.mp4")
+    video = VideoSpec(aspect=Fraction(4, 3), colour=tags, format="yuv420p10le", matrix=ROTATED[90])
+    output = copy_video(video.write(tmp_path / "a.mp4"), tmp_path / "b.mp4")
     with av.open(str(output)) as container:
         stream = container.streams.video[0]
         frame = next(container.decode(stream))
@@ -147,8 +147,8 @@ def test_hdr_facts_are_kept(codec: str, tmp_path: Path) -> None:
     ).write(tmp_path / "a.mp4")
     with av.open(str(source)) as container:
         first = next(container.decode(video=0))
-    film = VideoSpec(codec=codec, format="yuv420p10le", options=encoder_options(codec, 90, first))
-    written = film.write(tmp_path / "b.mp4")
+    video = VideoSpec(codec=codec, format="yuv420p10le", options=encoder_options(codec, 90, first))
+    written = video.write(tmp_path / "b.mp4")
     with av.open(str(written)) as container:
         found = next(container.decode(video=0))
     light, expected = content_light(found), content_light(first)
@@ -164,8 +164,8 @@ def test_hdr_facts_are_kept(codec: str, tmp_path: Path) -> None:
 
 
 def test_interlacing_is_kept(tmp_path: Path) -> None:
-    film = VideoSpec(flags=int(Flags.interlaced_dct) | int(Flags.interlaced_me), size=(64, 64))
-    source = film.write(tmp_path / "a.mp4")
+    video = VideoSpec(flags=int(Flags.interlaced_dct) | int(Flags.interlaced_me), size=(64, 64))
+    source = video.write(tmp_path / "a.mp4")
     assert next(iter(open_source(source))).picture.interlaced_frame  # type: ignore[attr-defined]
     output = copy_video(source, tmp_path / "b.mp4")
     assert all(f.picture.interlaced_frame for f in open_source(output))  # type: ignore[attr-defined]
@@ -173,7 +173,7 @@ def test_interlacing_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "film"),
+    ("name", "video"),
     [
         ("a.mp4", VideoSpec(sounds=[("aac", "deu"), ("aac", "fra")])),
         ("b.mp4", VideoSpec(sounds=[("libopus", "deu"), ("flac", "eng")])),
@@ -185,16 +185,16 @@ def test_interlacing_is_kept(tmp_path: Path) -> None:
         ("h.ts", VideoSpec(base=Fraction(1, 90000), sounds=[("aac", "deu"), ("ac3", "fra")])),
     ],
 )
-def test_audio_is_copied_bit_by_bit(name: str, film: VideoSpec, tmp_path: Path) -> None:
-    source = film.write(tmp_path / name)
+def test_audio_is_copied_bit_by_bit(name: str, video: VideoSpec, tmp_path: Path) -> None:
+    source = video.write(tmp_path / name)
     assert check_output(source, tmp_path / f"out{source.suffix}") == []
     output = copy_video(source, tmp_path / f"out{source.suffix}")
-    for index, (_, language) in enumerate(film.sounds):
+    for index, (_, language) in enumerate(video.sounds):
         result, expected = payloads(output, "audio", index), payloads(source, "audio", index)
         assert len(expected) > 0
         assert b"".join(p[2] for p in result) == b"".join(p[2] for p in expected)
         assert result[0][0] == expected[0][0]
-        if "pcm" not in film.sounds[0][0]:
+        if "pcm" not in video.sounds[0][0]:
             assert result == expected
         with av.open(str(output)) as container:
             if source.suffix not in {".avi", ".flv", ".mov"}:
@@ -203,8 +203,8 @@ def test_audio_is_copied_bit_by_bit(name: str, film: VideoSpec, tmp_path: Path) 
 
 def test_audio_and_video_are_interleaved(tmp_path: Path) -> None:
     """Packets of equal times are near each other, so that players need not seek."""
-    film = VideoSpec(count=150, sounds=[("aac", "deu")])
-    output = copy_video(film.write(tmp_path / "a.mp4"), tmp_path / "b.mp4")
+    video = VideoSpec(count=150, sounds=[("aac", "deu")])
+    output = copy_video(video.write(tmp_path / "a.mp4"), tmp_path / "b.mp4")
     with av.open(str(output)) as container:
         found = [
             (p.pos or 0, p.stream.type, float((p.dts or 0) * p.time_base))
@@ -229,8 +229,8 @@ def test_audio_and_video_are_interleaved(tmp_path: Path) -> None:
 def test_unsupported_audio_is_converted_with_a_warning(
     name: str, suffix: str, codec: str, tmp_path: Path
 ) -> None:
-    film = replace(AVI, count=50, sounds=[("adpcm_ms", "deu")])
-    source = film.write(tmp_path / name)
+    video = replace(AVI, count=50, sounds=[("adpcm_ms", "deu")])
+    source = video.write(tmp_path / name)
     output = tmp_path / f"out{suffix}"
     assert any("adpcm_ms is converted" in warning for warning in check_output(source, output))
     copy_video(source, output)
@@ -242,8 +242,8 @@ def test_unsupported_audio_is_converted_with_a_warning(
 
 
 def test_subtitles_are_copied_or_converted_to_plain_text(tmp_path: Path) -> None:
-    film = VideoSpec(base=MS, subtitles=[("subrip", "eng"), ("ass", "fra")])
-    source = film.write(tmp_path / "a.mkv")
+    video = VideoSpec(base=MS, subtitles=[("subrip", "eng"), ("ass", "fra")])
+    source = video.write(tmp_path / "a.mkv")
     same = copy_video(source, tmp_path / "same.mkv")
     for index in range(2):
         assert payloads(same, "subtitle", index) == payloads(source, "subtitle", index)
@@ -268,13 +268,13 @@ def test_subtitles_of_mp4_are_copied(tmp_path: Path) -> None:
 
 
 def test_chapters_and_titles_are_kept_but_not_locations_and_devices(tmp_path: Path) -> None:
-    facts = {"title": "A film", "location": "+48.1+011.5/", "comment": "Nice", "make": "Phone"}
-    film = VideoSpec(chapters=[("One", 0, 300), ("Two", 300, 800)], metadata=facts)
-    source = film.write(tmp_path / "a.mp4")
+    facts = {"title": "A video", "location": "+48.1+011.5/", "comment": "Nice", "make": "Phone"}
+    video = VideoSpec(chapters=[("One", 0, 300), ("Two", 300, 800)], metadata=facts)
+    source = video.write(tmp_path / "a.mp4")
     output = copy_video(source, tmp_path / "b.mp4")
     with av.open(str(output)) as container:
         assert [c["metadata"]["title"] for c in container.chapters()] == ["One", "Two"]
-        assert container.metadata["title"] == "A film"
+        assert container.metadata["title"] == "A video"
         assert container.metadata["comment"] == "Nice"
         assert not {"location", "make"} & set(container.metadata)
     assert b"48.1" not in output.read_bytes()
@@ -283,11 +283,11 @@ def test_chapters_and_titles_are_kept_but_not_locations_and_devices(tmp_path: Pa
         assert container.metadata["location"].startswith("+48.1")
 
 
-@pytest.mark.parametrize("film", [VideoSpec(cover=True), VideoSpec(second_video=True)])
+@pytest.mark.parametrize("video", [VideoSpec(cover=True), VideoSpec(second_video=True)])
 def test_unprocessed_video_streams_are_dropped_with_a_warning(
-    film: VideoSpec, tmp_path: Path
+    video: VideoSpec, tmp_path: Path
 ) -> None:
-    source = film.write(tmp_path / "a.mp4")
+    source = video.write(tmp_path / "a.mp4")
     (warning,) = check_output(source, tmp_path / "b.mp4")
     assert "dropped" in warning
     with av.open(str(copy_video(source, tmp_path / "b.mp4"))) as container:
@@ -351,7 +351,7 @@ def test_a_read_only_folder_is_refused_before_any_work(tmp_path: Path) -> None:
         check_output(source, folder / "b.mp4")
 
 
-def test_a_name_that_is_taken_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+def test_a_name_taken_during_the_work_is_not_overwritten(tmp_path: Path) -> None:
     source, output = VideoSpec().write(tmp_path / "a.mp4"), tmp_path / "b.mp4"
     with open_sink(source, output) as sink:
         for frame in open_source(source):
@@ -454,10 +454,10 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
 def test_the_suffix_of_the_same_kind_depends_on_the_content(
     name: str, suffix: str, tmp_path: Path
 ) -> None:
-    film = (
+    video = (
         WEBM
         if suffix == ".webm"
         else VideoSpec(base=MS if suffix == ".mkv" else Fraction(1, 90000))
     )
-    path = film.write(tmp_path / name).rename(tmp_path / "upload")
+    path = video.write(tmp_path / name).rename(tmp_path / "upload")
     assert Media(path).kind.suffix == suffix

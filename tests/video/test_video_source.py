@@ -49,14 +49,14 @@ KINDS = {
 
 @pytest.mark.parametrize("name", KINDS)
 def test_every_frame_comes_once_in_order_and_upright(name: str, tmp_path: Path) -> None:
-    film = KINDS[name]
-    path = film.write(tmp_path / name)
-    assert open_source(path).info.size == film.size
-    assert numbers(path) == list(range(film.count))
+    video = KINDS[name]
+    path = video.write(tmp_path / name)
+    assert open_source(path).info.size == video.size
+    assert numbers(path) == list(range(video.count))
 
 
 @pytest.mark.parametrize(
-    "film",
+    "video",
     [
         VideoSpec(),
         VideoSpec(pts=[0, 100, 700, 701, 2000, *range(3000, 4000, 77)]),
@@ -65,16 +65,16 @@ def test_every_frame_comes_once_in_order_and_upright(name: str, tmp_path: Path) 
     ],
     ids=["constant", "variable", "late", "ntsc"],
 )
-def test_times_are_exact(film: VideoSpec, tmp_path: Path) -> None:
-    path = film.write(tmp_path / "a.mp4")
+def test_times_are_exact(video: VideoSpec, tmp_path: Path) -> None:
+    path = video.write(tmp_path / "a.mp4")
     source = open_source(path)
-    assert source.info.time_base == film.base
-    assert [frame.pts for frame in source] == film.times()
+    assert source.info.time_base == video.base
+    assert [frame.pts for frame in source] == video.times()
 
 
 def test_frames_before_an_edit_list_are_not_shown(tmp_path: Path) -> None:
-    film = VideoSpec(pts=[-1024 + 512 * number for number in range(20)])
-    assert numbers(film.write(tmp_path / "a.mp4")) == list(range(2, 20))
+    video = VideoSpec(pts=[-1024 + 512 * number for number in range(20)])
+    assert numbers(video.write(tmp_path / "a.mp4")) == list(range(2, 20))
 
 
 def test_each_iteration_of_a_source_begins_again(tmp_path: Path) -> None:
@@ -166,9 +166,9 @@ def test_a_change_of_size_is_an_error(threads: int, tmp_path: Path) -> None:
 
 
 def test_a_decoded_frame_equals_the_drawn_image(tmp_path: Path) -> None:
-    film = VideoSpec(options={"crf": "1"}, format="yuv444p", colour={"colorspace": 1})
-    frame = next(iter(open_source(film.write(tmp_path / "a.mp4"))))
-    difference = frame.rgb().astype(int) - picture(0, film.size)
+    video = VideoSpec(options={"crf": "1"}, format="yuv444p", colour={"colorspace": 1})
+    frame = next(iter(open_source(video.write(tmp_path / "a.mp4"))))
+    difference = frame.rgb().astype(int) - picture(0, video.size)
     assert np.abs(difference).mean() < 3
     assert number_of(frame.rgb((32, 24))) == 0
 

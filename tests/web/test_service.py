@@ -203,7 +203,7 @@ def test_too_long_videos_are_refused(
 def test_a_format_that_is_only_read_is_returned_as_matroska(
     service: RunningService, tmp_path: Path
 ) -> None:
-    response = service.invoke(_black(tmp_path / "film.mpg", 5, 25, "mpeg2video"))
+    response = service.invoke(_black(tmp_path / "video.mpg", 5, 25, "mpeg2video"))
     assert (response.status, response.headers["Content-Type"]) == (200, "video/x-matroska")
     assert _frames(response.body, tmp_path / "answer.mkv") == 5
 

@@ -240,14 +240,14 @@ def _h265_units(extradata: bytes) -> tuple[bytes, ...]:
 
 def _read_units(data: bytes, position: int, count: int) -> tuple[tuple[bytes, ...], int]:
     """Read ``count`` units after lengths of two bytes; return them and the end of the last one."""
-    found = []
+    units = []
     for _ in range(count):
         start = position + 2
         position = start + int.from_bytes(data[position:start])
         if position > len(data) or start >= position:
             raise Uncopyable("its parameter sets are cut off")
-        found.append(data[start:position])
-    return tuple(found), position
+        units.append(data[start:position])
+    return tuple(units), position
 
 
 def _write_units(units: tuple[bytes, ...]) -> bytes:

@@ -63,7 +63,7 @@ class PlanError(UsageError):
 
 
 class OutputError(UsageError):
-    """The output exists already, cannot be written, or cannot hold the streams of the input."""
+    """The output already exists, cannot be written, or cannot hold the streams of the input."""
 
     code = "bad_output"
 

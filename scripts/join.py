@@ -48,7 +48,9 @@ def run(args: argparse.Namespace) -> None:
     plan = None
     if args.plan is not None:
         if args.plan.exists() and not args.overwrite:
-            raise OutputError(f"{args.plan}: exists; choose another name or use --overwrite")
+            raise OutputError(
+                f"{args.plan}: already exists; choose another name or use --overwrite"
+            )
         plan = join_plans(read_manifest(args.manifest), args.plans)
     writing = Writing(overwrite=args.overwrite, keep_location=args.keep_location)
     warnings = join(args.manifest, args.results, args.source, args.output, writing)

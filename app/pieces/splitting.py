@@ -79,7 +79,7 @@ def split(proposal: Proposal, folder: Path) -> Manifest:
     Either all files are written or none: if one fails, the others are removed.
 
     Raises:
-        OutputError: a file exists already, or cannot be written.
+        OutputError: a file already exists, or cannot be written.
         MediaError: the video cannot be cut so that every frame keeps its time, or has changed.
         DiskFull: there is no space.
     """
@@ -148,7 +148,7 @@ def _all_or_nothing(folder: Path, files: Sequence[Path]) -> Iterator[None]:
     """Create the folder, and remove all files again if the block fails."""
     for path in (folder / MANIFEST, *files):
         if path.exists() or path.is_symlink():
-            raise OutputError(f"{path}: exists already; choose another folder")
+            raise OutputError(f"{path}: already exists; choose another folder")
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)

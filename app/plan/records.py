@@ -131,7 +131,7 @@ class PlanTrack:
     unclear: _Text | None = None
 
     def __post_init__(self) -> None:
-        _require(self.first <= self.last, "first: must not be after last")
+        _check(self.first <= self.last, "first: must not be after last")
         exact = self.boxes.astype(np.float64).round(DECIMALS)
         _check_rows(exact, self.first, self.last)
         rows = exact.astype(np.float32)
@@ -158,11 +158,11 @@ class Plan:
         borders = [0, *(end for _, end in self.shots)]
         rising = all(first < end for first, end in self.shots)
         gapless = [first for first, _ in self.shots] == borders[:-1]
-        _require(
+        _check(
             rising and gapless and borders[-1] == self.source.frames,
             f"shots: must follow each other without a gap from 0 to {self.source.frames}",
         )
-        _require(
+        _check(
             len({track.id for track in self.tracks}) == len(self.tracks),
             "tracks: two tracks have the same id",
         )
@@ -255,16 +255,16 @@ class Plan:
         return np.stack(rows) if rows else np.zeros((0, 4), np.float32)
 
 
-def _require(condition: bool, message: str) -> None:
+def _check(condition: bool, message: str) -> None:
     if not condition:
         raise ValueError(message)
 
 
 def _check_rows(rows: NDArray[np.float64], first: int, last: int) -> None:
     expected = (last - first + 1, 5)
-    _require(rows.shape == expected, f"boxes: expected shape {expected}, got {rows.shape}")
+    _check(rows.shape == expected, f"boxes: expected shape {expected}, got {rows.shape}")
     frames = np.arange(first, last + 1)
-    _require(
+    _check(
         bool(np.array_equal(rows[:, 0], frames)),
         f"boxes: needs one row for each frame from {first} to {last}",
     )
@@ -276,8 +276,8 @@ def _check_rows(rows: NDArray[np.float64], first: int, last: int) -> None:
 
 def _check_track(track: PlanTrack, where: str, plan: Plan) -> None:
     """Check a track against the source and the shots."""
-    _require(track.shot < len(plan.shots), f"{where}: there is no shot {track.shot}")
-    _require(track.last < plan.source.frames, f"{where}: continues after the last frame")
+    _check(track.shot < len(plan.shots), f"{where}: there is no shot {track.shot}")
+    _check(track.last < plan.source.frames, f"{where}: continues after the last frame")
     _, x1, y1, x2, y2 = track.boxes.T
     outside = (x2 <= 0) | (y2 <= 0) | (x1 >= plan.source.width) | (y1 >= plan.source.height)
     if outside.any():

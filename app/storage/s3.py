@@ -154,7 +154,7 @@ def translate_errors(label: str) -> Iterator[None]:
         raise PlaceError(f"{label}: the request is invalid: {type(error).__name__}") from error
     except (exceptions.BotoCoreError, Boto3Error, OSError) as error:
         if isinstance(error, OSError) and is_disk_full(error):
-            raise DiskFull(f"{label}: no space left on the disk; free some") from error
+            raise DiskFull(f"{label}: no space left on the disk; free some space") from error
         raise StorageError(f"{label}: S3 failed: {type(error).__name__}; try again") from error
 
 

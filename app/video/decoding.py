@@ -49,7 +49,7 @@ class DecodeCheck:
     def add_packet(self, packet: "Packet[VideoStream]") -> None:
         """Record a packet that is sent to the decoder."""
         if packet.is_corrupt:
-            raise MediaError(f"{self._label}: incomplete data in its video; copy it again")
+            raise MediaError(f"{self._label}: its video has incomplete data; copy it again")
         if self._one_to_one and packet.pts is not None and not packet.is_discard:
             heapq.heappush(self._sent, (packet.pts, packet.is_keyframe))
 

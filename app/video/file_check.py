@@ -95,7 +95,7 @@ def _compare_times(
     found: FrameTimes, expected: FrameTimes, tick: Fraction, muxer: str, label: object
 ) -> None:
     if found.count != expected.count:
-        raise _error(label, f"{found.count} of {expected.count} frames are in it")
+        raise _error(label, f"it has {found.count} of {expected.count} frames")
     shift = _common_shift(found, expected, muxer)
     for name in ("first", "last"):
         time, target = getattr(found, name), getattr(expected, name) + shift
@@ -112,9 +112,7 @@ def _compare_packets(found: PacketTally, expected: PacketTally, index: int, labe
     """
     if found.packets == expected.packets or found.checksum == expected.checksum:
         return
-    raise _error(
-        label, f"{found.packets} of {expected.packets} packets of stream {index} are in it"
-    )
+    raise _error(label, f"it has {found.packets} of {expected.packets} packets of stream {index}")
 
 
 def _error(label: object, reason: str) -> MediaError:

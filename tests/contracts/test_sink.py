@@ -93,7 +93,7 @@ def test_a_sink_without_frames_is_an_error(source: Path, output: Path) -> None:
 
 def test_an_existing_output_is_refused(source: Path, output: Path) -> None:
     output.write_text("precious")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         open_sink(source, output)
     assert output.read_text() == "precious"
 

@@ -234,7 +234,7 @@ def test_existing_files_are_neither_replaced_nor_removed(tmp_path: Path) -> None
     proposal, folder = _proposal(tmp_path), tmp_path / "pieces"
     folder.mkdir()
     (folder / proposal.name(2)).write_bytes(b"existing")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         split(proposal, folder)
     assert [path.read_bytes() for path in folder.iterdir()] == [b"existing"]
 

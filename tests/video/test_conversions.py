@@ -174,7 +174,7 @@ def test_the_longest_possible_name_can_be_written(tmp_path: Path) -> None:
 def test_a_dangling_link_occupies_its_name(tmp_path: Path) -> None:
     source, output = VideoSpec().write(tmp_path / "a.mp4"), tmp_path / "b.mp4"
     output.symlink_to("nowhere")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         check_output(source, output)
     copy_video(source, output, overwrite=True)
     assert not output.is_symlink()

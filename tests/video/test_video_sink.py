@@ -321,7 +321,7 @@ def test_mp4_begins_with_its_index(tmp_path: Path) -> None:
     ("source", "output", "reason"),
     [
         ("a.mp4", "a.mp4", "the input itself"),
-        ("a.mp4", "there.mp4", "exists already"),
+        ("a.mp4", "there.mp4", "already exists"),
         ("a.mp4", "none/b.mp4", "does not exist"),
         ("a.mp4", "folder", "is a folder"),
         ("a.mp4", "b.txt", "use one of"),
@@ -357,7 +357,7 @@ def test_a_name_taken_during_the_work_is_not_overwritten(tmp_path: Path) -> None
         for frame in open_source(source):
             sink.write(frame, NO_BOXES)
         output.write_text("precious")
-        with pytest.raises(OutputError, match="exists already"):
+        with pytest.raises(OutputError, match="already exists"):
             sink.commit()
     assert output.read_text() == "precious"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]

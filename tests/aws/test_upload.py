@@ -241,7 +241,7 @@ def test_an_interrupted_upload_leaves_nothing_and_can_be_resumed(
                 assert main is not None
                 signal.pthread_kill(main, signal.SIGINT)
                 assert noticed.wait(30)
-                time.sleep(3.0)  # the transfer is cancelled meanwhile, also on a busy machine
+                time.sleep(3.0)  # time to cancel the transfer, even on a busy machine
 
         yield press
 

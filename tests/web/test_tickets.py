@@ -193,7 +193,7 @@ def test_failing_tickets(service: RunningService, bucket: Bucket, clip: Clips) -
         (ticket(options=faceless), 400, "bad_people", "photo 1 of people"),
         (ticket(options={"margin": 7}), 400, "bad_option", "margin"),
         (ticket(options={"blur": "listed"}), 400, "bad_option", "needs people or select"),
-        (ticket(source="in/text.mp4"), 415, "unsupported_media", "the input: not a supported video"),
+        (ticket(source="in/text.mp4"), 415, "unsupported_media", "the input: not a supported"),
         (ticket(source="in/empty.mp4"), 422, "broken_media", "the input: the file is empty"),
         (ticket(source="in/cut.mp4"), 422, "broken_media", "the input: cut off"),
         (ticket("out/a.png", "in/damaged.png"), 422, "broken_media", "the input: damaged"),

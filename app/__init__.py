@@ -71,7 +71,7 @@ __all__ = [
     "UsageError",
 ]
 
-_HOMES = {
+_MODULES = {
     "FaceBlur": "app.pipeline",
     "Media": "app.video",
     "Plan": "app.plan",
@@ -84,4 +84,4 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES.get(name, "app.errors")), name)
+    return getattr(import_module(_MODULES.get(name, "app.errors")), name)

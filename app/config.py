@@ -162,7 +162,7 @@ class Settings(_Checked):
         None, description="folder of the model packs (default: that of the installation)"
     )
     precision: Literal["auto", "float", "int8"] = Field(
-        "auto", description="number format in which the models compute"
+        "auto", description="number format of the models"
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="device that runs the models; auto is a GPU if one works, else the CPU"
@@ -347,7 +347,7 @@ def _from_environment(environment: Mapping[str, str], kind: type[_Checked]) -> d
         for one in (Settings, ServiceSettings)
         for name in one.model_fields
     ]
-    given = [name for name in environment if name.startswith(ENV_PREFIX)]
-    _refuse_unknown(given, valid, "unknown environment variable")
+    names = [name for name in environment if name.startswith(ENV_PREFIX)]
+    _refuse_unknown(names, valid, "unknown environment variable")
     values = {name: environment.get(ENV_PREFIX + name.upper()) for name in kind.model_fields}
     return {name: value for name, value in values.items() if value}

@@ -63,7 +63,7 @@ class PlanError(UsageError):
 
 
 class OutputError(UsageError):
-    """The output exists already, cannot be written, or cannot hold the streams of the input."""
+    """The output already exists, cannot be written, or cannot hold the streams of the input."""
 
     code = "bad_output"
 
@@ -95,7 +95,7 @@ class MediaError(FaceBlurError):
 
 
 class UnsupportedMedia(MediaError):
-    """Not a video or image that we read, such as a playlist or a file that refers to others."""
+    """Not a supported video or image, for example a playlist or a file that refers to others."""
 
     http_status = 415
     code = "unsupported_media"

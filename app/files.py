@@ -1,4 +1,4 @@
-"""Hash files, check destinations before any work, and write a file beside its place, then move it.
+"""Hash files, check destinations before any work, and write files under temporary names.
 
 Every file that this package writes for a user goes through ``PendingFile``: it has its final name
 only when it is complete.
@@ -73,7 +73,7 @@ def _check(output: Path, *, overwrite: bool, inputs: tuple[MediaFile, ...]) -> N
         raise OutputError(f"{output}: is the input itself; choose another name")
     # A dangling link occupies the name, too.
     if (output.exists() or output.is_symlink()) and not overwrite:
-        raise OutputError(f"{output}: exists already; choose another name or overwrite it")
+        raise OutputError(f"{output}: already exists; choose another name or overwrite it")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"{output}: the folder {folder} is not writable; choose another one")
 
@@ -116,7 +116,7 @@ class PendingFile:
         """Give the file its name.
 
         Raises:
-            OutputError: the name was taken meanwhile and may not be overwritten.
+            OutputError: another file has got the name since, and may not be overwritten.
         """
         if self._overwrite:
             self.path.replace(self.output)
@@ -125,7 +125,7 @@ class PendingFile:
             # Unlike a rename, a link fails if the name is taken.
             self.output.hardlink_to(self.path)
         except FileExistsError as error:
-            raise OutputError(f"{self.output}: exists already; choose another name") from error
+            raise OutputError(f"{self.output}: already exists; choose another name") from error
         except OSError:
             self._rename_without_links()
         else:
@@ -134,7 +134,7 @@ class PendingFile:
     def _rename_without_links(self) -> None:
         """For file systems that have no hard links."""
         if self.output.exists():
-            raise OutputError(f"{self.output}: exists already; choose another name")
+            raise OutputError(f"{self.output}: already exists; choose another name")
         self.path.replace(self.output)
 
     def discard(self) -> None:
@@ -156,7 +156,7 @@ def writing(output: Path) -> Iterator[None]:
     except OSError as error:
         if is_disk_full(error):
             raise DiskFull(
-                f"{output}: no space left on the device; free some and repeat"
+                f"{output}: no space left on the device; free some space and try again"
             ) from error
         raise OutputError(f"{output}: cannot be written: {error.strerror}") from error
 

@@ -115,8 +115,8 @@ def _words(error: ErrorDetails, container: str) -> str:
 
 def _position(reason: str) -> str:
     """Return the position in a reason of the JSON parser, with a space before it."""
-    found = re.search(r" at line \d+ column \d+", reason)
-    return found.group() if found else ""
+    position = re.search(r" at line \d+ column \d+", reason)
+    return position.group() if position else ""
 
 
 def _singular(words: str) -> str:

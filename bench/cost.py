@@ -104,7 +104,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Compare CPU time and memory of Face blur with a transcode."
     )
-    parser.add_argument("clip", nargs="?", type=Path, help=f"default: {FRAMES} made frames")
+    parser.add_argument("clip", nargs="?", type=Path, help=f"default: {FRAMES} synthetic frames")
     parser.add_argument("--people", type=Path, help="folder of reference photos")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--stages", action="store_true", help="also measure analyse and render")

@@ -50,27 +50,27 @@ def models(device: Device, runs: int) -> list[float]:
     pack, random = load_pack("open"), np.random.default_rng(1)
     detector = load_detector(pack, precision="float", device=device)
     recogniser = load_recogniser(pack, device=device)
-    found = []
+    times = []
     for width, height in SIZES:
         picture = random.integers(0, 256, (height, width, 3), np.uint8)
-        found.append(milliseconds(partial(detector.detect, [picture]), runs))
+        times.append(milliseconds(partial(detector.detect, [picture]), runs))
     side = recogniser.chip_size
     chips = list(random.integers(0, 256, (CHIPS, side, side, 3), np.uint8))
-    return [*found, milliseconds(lambda: recogniser.embed(chips), runs)]
+    return [*times, milliseconds(lambda: recogniser.embed(chips), runs)]
 
 
-def films(runs: int) -> dict[str, float]:
+def video_times(runs: int) -> dict[str, float]:
     """Return wall-clock milliseconds per frame of 1920 x 1080, with everyone hidden, by device."""
-    found = {}
-    with tempfile.TemporaryDirectory(prefix="face-blur-bench-") as name:
-        folder = Path(name)
+    times = {}
+    with tempfile.TemporaryDirectory(prefix="face-blur-bench-") as temporary:
+        folder = Path(temporary)
         clip = make(FRAMES, folder / "clip.mp4").path
-        for way, (device, encoder) in WAYS.items():
+        for name, (device, encoder) in WAYS.items():
             command = [sys.executable, "-m", "app.cli", "blur", str(clip), "--quiet", "--overwrite"]
             command += ["-o", str(folder / "out.mp4"), "--device", device, "--encoder", encoder]
             costs = [measure(command).clock for _ in range(runs)]
-            found[way] = 1000 * statistics.median(costs) / FRAMES
-    return found
+            times[name] = 1000 * statistics.median(costs) / FRAMES
+    return times
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,8 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, slow, fast in zip(names, models("cpu", runs), gpu, strict=True):
         print(f"| {name} | {slow:.1f} | {fast:.1f} | {slow / fast:.1f} |")
     print("\n| video of 1920 x 1080 | ms/frame |\n|---|---|")
-    for way, took in films(min(runs, 3)).items():
-        print(f"| {way} | {took:.1f} |")
+    for name, duration in video_times(min(runs, 3)).items():
+        print(f"| {name} | {duration:.1f} |")
     return 0
 
 

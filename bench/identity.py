@@ -38,7 +38,7 @@ from bench.portrait_video import CLEAR, CONDITIONS, QUICK, Condition, evidence, 
 from bench.portraits import (
     LOCAL_PHOTOS,
     Portrait,
-    first_pictures,
+    first_portraits,
     group_people,
     load_portraits,
     people_of,
@@ -58,7 +58,7 @@ def references(
     """Yield every portrait that can be a reference, read like a user's photo.
 
     References are photographs. A frame of a video is one only for people without a photograph, and
-    if there are other pictures of them to compare.
+    if there are other images of them to compare.
     """
     photographed = {portrait.person for portrait in portraits if portrait.still}
     pictured = [portrait.person for portrait in portraits]
@@ -328,10 +328,10 @@ def measure(
 ) -> Report:
     """Measure a pack in each condition, in the clear ones by group, and in all of them together.
 
-    At most ``most`` pictures of each person are used (default: all).
+    At most ``most`` images of each person are used (default: all).
     """
     parts = load_parts(_settings(pack))
-    portraits = first_pictures(thin_sittings(load_portraits(parts.detector, folder)), most)
+    portraits = first_portraits(thin_sittings(load_portraits(parts.detector, folder)), most)
     with tempfile.TemporaryDirectory(prefix="face-blur-bench-") as place:
         known = list(references(portraits, parts, Path(place)))
     found = []

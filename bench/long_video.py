@@ -1,6 +1,6 @@
 """Make videos for measuring cost: real faces, any size, any number of frames.
 
-    python -m bench.long_video FRAMES OUT.mp4 [--film VIDEO] [--lines 1080] [--crowd]
+    python -m bench.long_video FRAMES OUT.mp4 [--background VIDEO] [--lines 1080] [--crowd]
 
 The background is a real video, enlarged and played forwards and backwards; two portraits move in
 front of it, or eight with --crowd. Every 200 frames there is a cut to another, mirrored part of the
@@ -30,10 +30,10 @@ SHOT = 200
 
 
 @lru_cache(maxsize=2)
-def _pictures(film: Path) -> tuple[Image, ...]:
+def _images(video: Path) -> tuple[Image, ...]:
     """Return the first 300 frames of a small video."""
     out: list[Image] = []
-    with av.open(str(film)) as container:
+    with av.open(str(video)) as container:
         for frame in container.decode(video=0):
             out.append(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
             if len(out) == 300:
@@ -42,7 +42,7 @@ def _pictures(film: Path) -> tuple[Image, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class MadeVideo:
+class VideoBackdrop:
     """A video as the background: cropped to the aspect ratio, enlarged, forwards and backwards.
 
     ``negative`` mirrors and inverts it, which makes a cut.
@@ -54,9 +54,9 @@ class MadeVideo:
 
     def picture(self, size: Size, frame: int) -> Image:
         """Return the image (h, w, 3) RGB at a frame of the shot."""
-        pictures = _pictures(self.path)
-        at = (self.start + frame) % (2 * len(pictures) - 1)
-        part = pictures[min(at, 2 * len(pictures) - 2 - at)]
+        images = _images(self.path)
+        at = (self.start + frame) % (2 * len(images) - 1)
+        part = images[min(at, 2 * len(images) - 2 - at)]
         height, width = part.shape[:2]
         rows = min(height, width * size[1] // size[0])
         top = (height - rows) // 3
@@ -66,7 +66,7 @@ class MadeVideo:
 
 def long_scene(
     frames: int,
-    film: Path,
+    background: Path,
     size: Size = SIZE,
     *,
     crowd: bool = False,
@@ -86,7 +86,9 @@ def long_scene(
             actors = actors[1:]
         if crowd:
             actors += _guests(count, side, size[1] / SIZE[1])
-        shots.append(Shot(count, actors, MadeVideo(film, 37 * number, negative=number % 2 == 1)))
+        shots.append(
+            Shot(count, actors, VideoBackdrop(background, 37 * number, negative=number % 2 == 1))
+        )
     return Scene(size, tuple(shots))
 
 
@@ -118,14 +120,14 @@ def _walker(
 def make(
     frames: int,
     output: Path,
-    film: Path | None = None,
+    background: Path | None = None,
     size: Size = SIZE,
     *,
     crowd: bool = False,
     half: bool = False,
 ) -> Clip:
-    """Write a video of ``frames`` frames; ``film`` defaults to the man in the car."""
-    scene = long_scene(frames, film or fetch("carphone.mp4"), size, crowd=crowd, half=half)
+    """Write a video of ``frames`` frames; ``background`` defaults to the man in the car."""
+    scene = long_scene(frames, background or fetch("carphone.mp4"), size, crowd=crowd, half=half)
     return write_clip(scene, output)
 
 
@@ -134,7 +136,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Make a video with faces.")
     parser.add_argument("frames", type=int)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--film", type=Path, help="background video (default: the man in the car)")
+    parser.add_argument(
+        "--background", type=Path, help="background video (default: the man in the car)"
+    )
     parser.add_argument("--lines", type=int, default=SIZE[1], help="height of a frame")
     parser.add_argument("--crowd", action="store_true", help="eight people instead of two")
     parser.add_argument("--half", action="store_true", help="Obama only in every other shot")
@@ -145,7 +149,7 @@ def main() -> int:
     make(
         arguments.frames,
         arguments.output,
-        arguments.film,
+        arguments.background,
         size,
         crowd=arguments.crowd,
         half=arguments.half,

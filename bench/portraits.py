@@ -1,4 +1,4 @@
-"""Pictures of known people, for measuring strength and identity.
+"""Images of known people, for measuring strength and identity.
 
 Without a folder they come from the Python registry (``testmedia/fetch.py``): photographs, and
 frames of videos. The people of the concert are added if it is next to the checkout. A folder is
@@ -31,7 +31,7 @@ LOCAL_PHOTOS = ROOT.parent / "shared" / "data" / "photos"
 CROP_SCALE = 2.2
 """Side of the region kept around a face, in sides of the face."""
 PER_SITTING = 2
-"""Pictures used per sitting: more would add nothing new."""
+"""Images used per sitting: more would add nothing new."""
 MIN_SCORE = 0.4
 """Minimum detection score of a labelled face."""
 
@@ -40,7 +40,7 @@ MIN_SCORE = 0.4
 class Label:
     """A labelled face in a photograph or a video.
 
-    Pictures from one ``sitting`` share light, clothes and hair; they are never compared. ``at`` is
+    Images from one ``sitting`` share light, clothes and hair; they are never compared. ``at`` is
     a point in the face, in pixels; None means the largest face.
     """
 
@@ -68,7 +68,7 @@ class Portrait:
 
     @property
     def sitting_key(self) -> tuple[str, str]:
-        """Person and sitting; pictures with equal values are never compared."""
+        """Person and sitting; images with equal values are never compared."""
         return self.person, self.sitting
 
     @property
@@ -211,8 +211,8 @@ def thin_sittings(portraits: Iterable[Portrait]) -> list[Portrait]:
     return out
 
 
-def first_pictures(portraits: Sequence[Portrait], most: int | None) -> list[Portrait]:
-    """Return the first pictures of each person."""
+def first_portraits(portraits: Sequence[Portrait], most: int | None) -> list[Portrait]:
+    """Return the first images of each person."""
     taken: Counter[str] = Counter()
     out = []
     for portrait in portraits:

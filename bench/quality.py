@@ -1,4 +1,4 @@
-"""Measure leaks and spills of Face blur on made videos whose truth is known.
+"""Measure leaks and spills of Face blur on synthetic videos whose truth is known.
 
     python -m bench.quality [SCENE...] [--quick] [--json FILE] [--set NAME=VALUE]...
 
@@ -36,7 +36,7 @@ from testmedia.turned import AVAILABLE, PHOTOS, TURNED
 
 LISTED = "obama"
 REFERENCES = (OBAMA_SPEAKING, OBAMA_STANDING)
-"""Photographs of the listed person, other ones than most scenes show."""
+"""Photographs of the listed person; most scenes show another one."""
 QUICK = ("cuts", "appears", "jump")
 CHOICES = ("listed", "others", "everyone")
 

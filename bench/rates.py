@@ -1,4 +1,4 @@
-"""Error rates with their uncertainty: of naming people, and of comparing pairs of pictures."""
+"""Error rates with their uncertainty: of naming people, and of comparing pairs of images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -129,7 +129,7 @@ def more_than(rates: Rates, base: Rates, seed: int = 0) -> float:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Scores (P, T) of probes against templates, each from one picture.
+    """Scores (P, T) of probes against templates, each from one image.
 
     ``probes`` (P,) and ``templates`` (T,) are identities. ``apart`` (P, T) is False for pairs of
     one sitting, which are never compared.

@@ -32,20 +32,20 @@ PARTS = {
 }
 NOTES = {
     "quality": """\
-Made videos of photographed people whose truth is known in every frame (`testmedia/scenes.py`),
-hidden in three ways, decoded and compared. A leak is a face that is visible to at least 60 % in the
-original, and whose detail is still in the result (`bench/readable.py`). *longest* is the longest
-run of leaking frames. *late, early* are appearances whose first or last frame leaks. *named* is how
-many of the sampled faces the pack's recogniser names before and after, with landmarks from the
-clear
-image. *jitter* is the root mean square of the mask's second difference, in face widths.""",
+Synthetic videos of photographed people whose truth is known in every frame
+(`testmedia/scenes.py`), hidden in three ways, decoded and compared. A leak is a face that is
+visible to at least 60 % in the original, and whose detail is still in the result
+(`bench/readable.py`). *longest* is the longest run of leaking frames. *late, early* are
+appearances whose first or last frame leaks. *named* is how many of the sampled faces the
+pack's recogniser names before and after, with landmarks from the clear image. *jitter* is the
+root mean square of the mask's second difference, in face widths.""",
     "speed": """\
-Each command is a separate process; CPU is that of all threads. The plain transcode uses the same
-encoder, preset and quality. At 360 and 1080 lines with two faces, and with half of the video
-copied, transcode and blur are medians of three alternating runs; all others run once. Compare
-ratios within one table only: shared machines are noisy. Starting takes most of a second, which
-matters most for
-short videos. A minute of *length* has few frames, because there are sixty of them.""",
+Each command is a separate process; CPU is that of all threads. The plain transcode uses the
+same encoder, preset and quality. At 360 and 1080 lines with two faces, and with half of the
+video copied, transcode and blur are medians of three alternating runs; all others run once.
+Compare ratios within one table only: shared machines are noisy. Starting takes most of a
+second, which matters most for short videos. A minute of *length* has few frames, because
+there are sixty of them.""",
     "strength": "See `bench/strength.py` for the attackers. A study would use more people.",
     "identity": """\
 See `bench/identity.py`; bounds are 95 %, over people. Photographs of more people are used if they

@@ -1,4 +1,4 @@
-"""Compare a result with the truth of a made video: leaks, spills, and recognition.
+"""Compare a result with the truth of a synthetic video: leaks, spills, and recognition.
 
 All counts are face-frames: one face in one frame. They are summed, never averaged over videos.
 """

@@ -3,7 +3,7 @@
     python -m bench.shots [CASE...] [--json FILE]
 
 The cuts of the music video (``bench/shots/music_video.json``) and of the concert were labelled by
-eye; the concert is measured only if it is next to the checkout. The other videos are made, and
+eye; the concert is measured only if it is next to the checkout. The other videos are synthetic, and
 their cuts known. A gradual transition is found by one cut anywhere in it. CPU time is that of the
 detector on one thread, without decoding.
 """
@@ -124,7 +124,7 @@ def detectors() -> dict[str, ShotDetector]:
 
 
 def cases(folder: Path) -> Iterator[Case]:
-    """Yield all cases; made videos go to ``folder``."""
+    """Yield all cases; synthetic videos go to ``folder``."""
     known = json.loads(MUSIC.read_text("utf-8"))
     gradual = tuple((first, last) for first, last in known["gradual"])
     yield Case("music video", _frames(fetch("music.mp4")), Cuts(tuple(known["hard"]), gradual))

@@ -156,17 +156,17 @@ def rival(folder: Path, _: int, *, quick: bool) -> list[Line]:
     return lines
 
 
-def leaks(clip: Clip, made: Path) -> int:
+def leaks(clip: Clip, result_path: Path) -> int:
     """Count readable face-frames; a result of another size is scaled to that of the original."""
-    found = 0
-    with av.open(str(clip.path)) as one, av.open(str(made)) as other:
+    count = 0
+    with av.open(str(clip.path)) as one, av.open(str(result_path)) as other:
         frames = zip(one.decode(video=0), other.decode(video=0), strict=True)
         for number, (before, after) in enumerate(frames):
             picture = _rgb(before)
             result = cv2.resize(_rgb(after), clip.truth.size, interpolation=cv2.INTER_AREA)
             seen = clip.truth.at(number)
-            found += sum(readable(picture, np.asarray(result), f.box) > READABLE for f in seen)
-    return found
+            count += sum(readable(picture, np.asarray(result), f.box) > READABLE for f in seen)
+    return count
 
 
 def _rgb(frame: av.VideoFrame) -> Image:

@@ -2,14 +2,14 @@
 
     python -m bench.strength [--photos DIR] [--quick] [--json FILE]
 
-Three attackers try to name the person. ``same`` has the unhidden original of everyone's picture,
-``clear`` has another picture of everyone, ``hidden`` has another picture of everyone, hidden in the
+Three attackers try to name the person. ``same`` has the unhidden originals of all images, ``clear``
+has another image of each person, and ``hidden`` has another image of each person, hidden in the
 same way. All of them know the positions of eyes, nose and mouth, and compare only the face, with
-its surroundings painted over. They subtract a known picture's mean similarity to hidden faces, or
-else all hidden faces would match the same few people.
+its surroundings painted over. They subtract the mean similarity of a known image to hidden faces:
+otherwise all hidden faces would match the same few people.
 
 The exit code is 1 if, at the weakest setting of ``blur`` or ``pixelate``, an attacker with clear
-pictures names more people than chance, or one with hidden pictures more than with the mean colour
+images names more people than chance, or one with hidden images more than with the mean colour
 alone (one cell).
 """
 
@@ -41,7 +41,7 @@ CLEAR_SIZE = 150
 ALPHA = 0.01
 """Significance level."""
 MIN_PEOPLE = 8
-"""Minimum people with a second picture to judge the attacker with hidden pictures."""
+"""Minimum people with a second image to judge the attacker with hidden images."""
 CMC = 5
 ATTACKERS = ("same", "clear", "hidden")
 
@@ -106,7 +106,7 @@ class Trial:
 
 
 class Material:
-    """The first picture of everyone, and those of other sittings."""
+    """The first image of each person, and the images of other sittings."""
 
     def __init__(self, portraits: Sequence[Portrait]) -> None:
         people = people_of(portraits)
@@ -193,9 +193,9 @@ def measure(
 
 
 _TITLES = {
-    "same": "Known: the unhidden original, of everyone",
-    "clear": "Known: another picture, of everyone",
-    "hidden": "Known: another picture of everyone, hidden in the same way",
+    "same": "Known: the unhidden original of each person",
+    "clear": "Known: another image of each person",
+    "hidden": "Known: another image of each person, hidden in the same way",
 }
 
 
@@ -241,9 +241,7 @@ def verdict(rows: Sequence[Row]) -> str:
             top = max(row.rank1 for row in mine)
             lines.append(f"{attacker}: holds; at most {top:.0%}, lowest p-value {least:.2f}")
         else:
-            lines.append(
-                f"{attacker}: not judged, fewer than {MIN_PEOPLE} people have two pictures"
-            )
+            lines.append(f"{attacker}: not judged, fewer than {MIN_PEOPLE} people have two images")
     return "\n".join(lines)
 
 

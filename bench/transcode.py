@@ -40,7 +40,7 @@ def add_video(
     return coded
 
 
-def first_picture(source: Path) -> av.VideoFrame:
+def first_frame(source: Path) -> av.VideoFrame:
     """Return the first frame of a file, which alone has all its light and colour properties."""
     with av.open(str(source)) as container:
         return next(container.decode(container.streams.video[0]))
@@ -53,7 +53,7 @@ def transcode(source: Path, output: Path, options: dict[str, str]) -> int:
         video = container.streams.video[0]
         video.thread_type = "AUTO"
         sound = {s.index: sink.add_stream_from_template(s) for s in container.streams.audio}
-        coded = add_video(sink, video, first_picture(source), options)
+        coded = add_video(sink, video, first_frame(source), options)
         for packet in container.demux([video, *container.streams.audio]):
             if packet.stream.index in sound:
                 if packet.dts is not None:

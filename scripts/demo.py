@@ -2,9 +2,9 @@
 
     python -m scripts.demo FOLDER
 
-The first video shows a real man talking in a car; a point selects his face. The second one is made
-of portraits that move over a background. It shows two people, one of whom has reference photos,
-other ones than the portrait, and is hidden.
+The first video is real: a man talks in a car, and a point selects his face. The second one is
+synthetic: portraits of two people move over a background. One of them is hidden, with two other
+photos as references.
 """
 
 import argparse
@@ -124,13 +124,13 @@ def main() -> int:
     folder: Path = parser.parse_args().folder
     try:
         jobs = prepare(folder)
-        done = [summary(job, hide(job)) for job in jobs]
+        summaries = [summary(job, hide(job)) for job in jobs]
     except FaceBlurError as error:
         print(f"demo: error: {error}", file=sys.stderr)
         return error.exit_code
     except subprocess.CalledProcessError as error:  # the command printed the reason
         return error.returncode
-    print("\n" + "\n\n".join(done))
+    print("\n" + "\n\n".join(summaries))
     return 0
 
 

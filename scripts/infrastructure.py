@@ -43,9 +43,9 @@ def _days(text: str) -> int:
 def run(cloud: Cloud, args: argparse.Namespace) -> None:
     """Create or update the stack, and print its outputs."""
     keep = {"KeepDays": args.keep_days, "KeepRestDays": args.keep_rest_days}
-    found = create_or_update(cloud, keep)
+    outputs = create_or_update(cloud, keep)
     if not cloud.dry_run:
-        print("\n".join(f"{name}: {value}" for name, value in found.items()))
+        print("\n".join(f"{name}: {value}" for name, value in outputs.items()))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python -m scripts.join MANIFEST RESULTS --source VIDEO -o OUT
 
-Sound and all other streams come from the original video. A file that is not provably the rendered
-piece for its place is refused. See docs/long-videos.md.
+Sound and all other streams come from the original video. A file is refused unless its tag and its
+frames show that it is the right piece, rendered. See docs/long-videos.md.
 """
 
 import argparse
@@ -48,7 +48,9 @@ def run(args: argparse.Namespace) -> None:
     plan = None
     if args.plan is not None:
         if args.plan.exists() and not args.overwrite:
-            raise OutputError(f"{args.plan}: exists; choose another name or use --overwrite")
+            raise OutputError(
+                f"{args.plan}: already exists; choose another name or use --overwrite"
+            )
         plan = join_plans(read_manifest(args.manifest), args.plans)
     writing = Writing(overwrite=args.overwrite, keep_location=args.keep_location)
     warnings = join(args.manifest, args.results, args.source, args.output, writing)

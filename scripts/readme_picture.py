@@ -1,4 +1,4 @@
-"""Draw docs/images/demo.jpg, the picture of the README: a contact sheet of a made clip.
+"""Draw docs/images/demo.jpg, the picture of the README: a contact sheet of a synthetic clip.
 
     python -m scripts.readme_picture [OUTPUT]
 

@@ -1,7 +1,7 @@
 """Hide faces in the videos below an S3 prefix, with a SageMaker Processing job.
 
     python -m scripts.run_processing --wait
-    python -m scripts.run_processing --resume JOB [JOB...]   the files that these jobs remaining
+    python -m scripts.run_processing --resume JOB [JOB...]   the files that these jobs left undone
     python -m scripts.run_processing --watch JOB             a job started without --wait
 
 For videos that need more than the hour, or more disk, than a transform job has. The command prints
@@ -49,7 +49,10 @@ def parser() -> argparse.ArgumentParser:
     what = out.add_mutually_exclusive_group()
     what.add_argument("--keys", nargs="+", metavar="NAME", help="only these files of INPUT_PREFIX")
     what.add_argument(
-        "--resume", nargs="+", metavar="JOB", help="process the files that these jobs remaining"
+        "--resume",
+        nargs="+",
+        metavar="JOB",
+        help="process the files that these jobs did not finish",
     )
     what.add_argument("--watch", metavar="JOB", help="start nothing; wait for JOB to end")
     out.add_argument("--wait", action="store_true", help="wait for the end; Ctrl-C stops the job")
@@ -64,7 +67,7 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
     """Start a job, resume jobs, or wait for one.
 
     Raises:
-        FaceBlurError: the job could not be started, or remaining files.
+        FaceBlurError: the job could not be started, or did not finish all files.
     """
     if args.watch:
         job, description = find_job(cloud, args.watch)
@@ -104,7 +107,7 @@ def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]
             environment=environment,
         )
 
-    request({"S3DataType": "S3Prefix", "S3Uri": str(place)})  # refuse previous anything is created
+    request({"S3DataType": "S3Prefix", "S3Uri": str(place)})  # refuse before anything is created
     return request(data_source(cloud, inputs, _manifest(cloud, job), whole=not args.keys))
 
 

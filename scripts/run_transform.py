@@ -53,7 +53,9 @@ def parser() -> argparse.ArgumentParser:
     what = out.add_mutually_exclusive_group()
     what.add_argument("--keys", nargs="+", metavar="NAME", help="only these files of INPUT_PREFIX")
     what.add_argument(
-        "--resume", metavar="JOB", help="process the files that JOB remaining, with its settings"
+        "--resume",
+        metavar="JOB",
+        help="process the files that JOB did not finish, with its settings",
     )
     what.add_argument("--watch", metavar="JOB", help="start nothing; wait for JOB to end")
     out.add_argument("--wait", action="store_true", help="wait for the end; Ctrl-C stops the job")
@@ -82,7 +84,7 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
     """Start a job, resume one, or wait for one.
 
     Raises:
-        FaceBlurError: the job could not be started, or remaining files.
+        FaceBlurError: the job could not be started, or did not finish all files.
     """
     if args.watch:
         job, description = find_job(cloud, args.watch)
@@ -126,7 +128,7 @@ def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]
             environment=for_job,
         )
 
-    request({"S3DataType": "S3Prefix", "S3Uri": str(place)})  # refuse previous anything is created
+    request({"S3DataType": "S3Prefix", "S3Uri": str(place)})  # refuse before anything is created
     make_model(cloud, model)
     return request(data_source(cloud, inputs, _manifest(cloud, job), whole=not args.keys))
 

@@ -54,10 +54,10 @@ def contents(variant: str) -> None:
     expect(not os.access("/opt", os.W_OK), "the program is writable")
     expect(os.environ.get("ORT_DISABLE_TELEMETRY") == "1", "telemetry is not switched off")
     expected = {"cpu": "onnxruntime", "cuda": "onnxruntime-gpu"}[variant]
-    found = {one.name for one in metadata.distributions()}
-    runtimes = found & {"onnxruntime", "onnxruntime-gpu"}
+    packages = {one.name for one in metadata.distributions()}
+    runtimes = packages & {"onnxruntime", "onnxruntime-gpu"}
     expect(runtimes == {expected}, f"the installed runtimes are {runtimes}")
-    expect("opencv-python" not in found, "opencv-python is installed too")
+    expect("opencv-python" not in packages, "opencv-python is installed too")
     import_module("insightface.model_zoo")
     if variant == "cuda":
         _cuda_libraries()

@@ -26,15 +26,15 @@ def parser() -> argparse.ArgumentParser:
 def run(cloud: Cloud, args: argparse.Namespace) -> None:
     """Show the resources, ask, and delete them."""
     project = cloud.variables.project
-    found = find_all(cloud)
-    if not found:
+    resources = find_all(cloud)
+    if not resources:
         cloud.say(f"no resource in {cloud.variables.region} has the tag of {project}")
         return
-    for one in found:
+    for one in resources:
         cloud.say(str(one))
     if not (args.yes or cloud.dry_run):
         _confirm(project)
-    delete(cloud, found)
+    delete(cloud, resources)
     cloud.say("log groups /aws/sagemaker/... are shared with other jobs of the account and stay")
 
 

@@ -1,6 +1,6 @@
 """Run a transform job on this machine from start to end, without an AWS account.
 
-    python -m scripts.transform_local                          made media; obama is hidden
+    python -m scripts.transform_local                          synthetic media; obama is hidden
     python -m scripts.transform_local VIDEO... --people FOLDER
     python -m scripts.transform_local --broken                 one file fails, and so does the job
     python -m scripts.transform_local --image face-blur:cpu    in a container
@@ -47,7 +47,9 @@ def parser() -> argparse.ArgumentParser:
         description="Run a transform job on this machine, without an AWS account.",
         allow_abbrev=False,
     )
-    out.add_argument("media", nargs="*", type=Path, metavar="VIDEO", help="default: a made video")
+    out.add_argument(
+        "media", nargs="*", type=Path, metavar="VIDEO", help="default: a synthetic video"
+    )
     out.add_argument("--people", type=Path, metavar="FOLDER", help="NAME/*.jpg or NAME.jpg")
     out.add_argument("--broken", action="store_true", help="add a truncated video")
     out.add_argument("--instances", type=int, choices=range(1, 9), default=1, metavar="N")
@@ -80,21 +82,21 @@ def parser() -> argparse.ArgumentParser:
 
 @contextmanager
 def _media(args: argparse.Namespace) -> Iterator[Scenario]:
-    """Yield the media of the user, or made ones, which are deleted afterwards."""
+    """Yield the media of the user, or synthetic ones, which are deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="transform-local-") as temporary:
-        made = Path(temporary)
+        folder = Path(temporary)
         media, people = list(args.media), args.people
         if not media or args.broken:
-            make = [sys.executable, "-m", "scripts.smoke_media", str(made)]
+            make = [sys.executable, "-m", "scripts.smoke_media", str(folder)]
             subprocess.run(make, cwd=ROOT, check=True)
-            clip = made / "clip.mp4"
+            clip = folder / "clip.mp4"
             if args.broken:
-                broken = made / "broken.mp4"
+                broken = folder / "broken.mp4"
                 broken.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
                 media.append(broken)
             if not args.media:
                 media.append(clip)
-                people = people or made / "people"
+                people = people or folder / "people"
         yield Scenario(media, people, args.instances, args.option)
 
 
@@ -115,12 +117,13 @@ def _quiet_moto() -> Iterator[None]:
         yield
 
 
-def _print_result(done: ScenarioResult) -> None:
-    reason = f": {done.ended.reason}" if done.ended.reason else ""
-    print(f"\n{done.ended.state}{reason}\n{table(done.ended.outcomes)}\n\nresults  {done.folder}")
-    for sheet in done.sheets.values():
+def _print_result(result: ScenarioResult) -> None:
+    reason = f": {result.ended.reason}" if result.ended.reason else ""
+    print(f"\n{result.ended.state}{reason}\n{table(result.ended.outcomes)}\n")
+    print(f"results  {result.folder}")
+    for sheet in result.sheets.values():
         print(f"sheet    {sheet}")
-    for fault in done.faults:
+    for fault in result.faults:
         print(f"fault    {fault}")
 
 
@@ -150,11 +153,11 @@ def run(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="spool-") as spool, _quiet_moto():
         launcher, timeouts = _launcher(args, Path(spool)), Timeouts(ping=args.ping_seconds)
         with _media(args) as scenario, SageMaker(launcher, timeouts) as sagemaker:
-            done = run_end_to_end(sagemaker, scenario, args.folder)
-            _print_result(done)
+            result = run_end_to_end(sagemaker, scenario, args.folder)
+            _print_result(result)
             if args.keep:
                 _keep_running(sagemaker)
-    return done.exit_code
+    return result.exit_code
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -76,8 +76,8 @@ def _people(cloud: Cloud, folder: Path, *, check: bool) -> list[Upload]:
 
 def _warn_about_others(cloud: Cloud, keys: set[str]) -> None:
     prefix = cloud.variables.people_prefix
-    found = cloud.pages("s3", "list_objects_v2", "Contents", Bucket=cloud.bucket, Prefix=prefix)
-    others = [item["Key"] for item in found if item["Key"] not in keys]
+    objects = cloud.pages("s3", "list_objects_v2", "Contents", Bucket=cloud.bucket, Prefix=prefix)
+    others = [item["Key"] for item in objects if item["Key"] not in keys]
     if others:
         cloud.say(
             f"s3://{cloud.bucket}/{prefix} has {len(others)} objects that are not in the folder, "

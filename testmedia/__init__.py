@@ -1,6 +1,6 @@
-"""Made media for tests, measurements, demo and smoke test, and measures of a plan.
+"""Synthetic media for tests, measurements, demo and smoke test, and measures of a plan.
 
-The truth about made media is known exactly. ``photos`` are real people with labelled faces,
+The truth about synthetic media is known exactly. ``photos`` are real people with labelled faces,
 ``scene`` moves them over a background, ``clip`` encodes a scene, and ``scenes`` and ``turned`` are
 the shared scenes. ``truth`` has the position of each face, and the leaks and spills of a plan.
 ``videos`` are videos whose frames carry their numbers, ``images`` are frames without a video, and

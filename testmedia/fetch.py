@@ -135,7 +135,7 @@ def main() -> int:
         for name in names or DEFAULT:
             print(fetch(name))
     except FaceBlurError as error:
-        print(f"fetch_media: error: {error}", file=sys.stderr)
+        print(f"fetch: error: {error}", file=sys.stderr)
         return error.exit_code
     return 0
 

@@ -1,4 +1,4 @@
-"""The people of made videos: cut-outs of real photographs with labelled faces."""
+"""The people of synthetic videos: cut-outs of real photographs with labelled faces."""
 
 from dataclasses import dataclass
 from functools import lru_cache

@@ -62,7 +62,7 @@ def edges() -> Scene:
 
 
 def comes_back() -> Scene:
-    """One person leaves the picture and comes back a second later; another stays."""
+    """One person leaves the frame and comes back a second later; another stays."""
     obama = _moving(
         OBAMA,
         70,

@@ -1,4 +1,4 @@
-"""The faces of a made video, and the leaks and spills of a plan."""
+"""The faces of a synthetic video, and the leaks and spills of a plan."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """The truth of a made video: ``cuts`` are the first frames of all shots but the first."""
+    """The truth of a synthetic video: ``cuts`` are the first frames of all shots but the first."""
 
     size: Size
     rate: Fraction
@@ -94,13 +94,11 @@ def leaked(
     visible: float = 0.6,
     margin: float = 0.0,
 ) -> list[Seen]:
-    """Return the recognisable face-frames of ``people`` of which less than ``share`` is hidden.
+    """Return the recognisable face-frames of ``people`` that are hidden by less than ``share``.
 
     The boxes are those of the plan, enlarged by ``margin`` of a box on each side. Without a margin,
-    0.8 is the most to ask for: of the faces in ``testmedia.scenes``, CenterFace's own boxes cover
-    at least
-        0.8
-    in 99 %, and at least 0.9 in 75 %. An effect adds 0.2.
+    ``share`` should be at most 0.8: CenterFace's own boxes cover at least 0.8 of the face for 99 %
+    of the faces in ``testmedia.scenes``, and at least 0.9 for 75 %. An effect adds 0.2.
     """
     return [
         face

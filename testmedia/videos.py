@@ -55,8 +55,8 @@ def coded(pixels: Image, matrix: Sequence[int] | None) -> Image:
 
 
 @dataclass
-class MadeVideo:
-    """A video to make; ``pts`` are in units of ``base`` (None: one frame each at ``rate``)."""
+class VideoSpec:
+    """The properties of a video to write; ``pts`` are in units of ``base`` (None: at ``rate``)."""
 
     size: Size = (64, 48)
     count: int = 20

@@ -22,7 +22,7 @@ from scripts.aws.command import main
 
 REGION = "eu-north-1"
 ACCOUNT = "123456789012"
-BUCKET = "films"
+BUCKET = "videos"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/jobs"
 IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/face-blur@sha256:{'0' * 64}"
 WHERE = ("--region", REGION, "--bucket", BUCKET, "--role-arn", ROLE, "--image-uri", IMAGE)

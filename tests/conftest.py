@@ -36,7 +36,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Clip]:
 
 @pytest.fixture(scope="session")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of reference photos of Obama: other photos than those the clips show mostly."""
+    """A folder of reference photos of Obama; most clips show other photos of him."""
     folder = tmp_path_factory.mktemp("people")
     (folder / "obama").mkdir()
     for name in ("obama2.jpg", "obama3.jpg"):

@@ -13,7 +13,7 @@ from scripts.local.sagemaker import SageMaker
 from scripts.local.transformer import Timeouts
 
 REGION = "eu-north-1"
-BUCKET = "films"
+BUCKET = "videos"
 HURRIED = Timeouts(ping=30, ping_every=0.05, ping_timeout=0.3, kill_after=1)
 LONG = 60.0
 

@@ -37,7 +37,7 @@ def name(path: Path) -> str:
 
 
 def imports(tree: ast.Module, module: str) -> Iterator[str]:
-    """Every module that is imported, wherever in the file, in full."""
+    """Yield the full names of all imported modules, also inside functions."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

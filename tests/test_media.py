@@ -1,4 +1,4 @@
-"""The made clips are what their truth says."""
+"""The synthetic clips agree with their truth."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -61,7 +61,7 @@ def test_the_face_lies_where_the_truth_says(size: float) -> None:
 
 
 @pytest.mark.parametrize("name", ["cuts", "sizes", "crowd"])
-def test_the_file_has_what_the_truth_says(clip: Maker, name: str) -> None:
+def test_the_file_agrees_with_the_truth(clip: Maker, name: str) -> None:
     made = clip(name)
     with av.open(str(made.path)) as container:
         video, sound = container.streams.video[0], container.streams.audio[0]
@@ -74,7 +74,7 @@ def test_the_file_has_what_the_truth_says(clip: Maker, name: str) -> None:
     assert seconds == pytest.approx(made.truth.frames / float(NTSC), abs=0.05)
 
 
-def test_the_picture_changes_at_the_cuts_and_only_there(clip: Maker) -> None:
+def test_the_image_changes_at_the_cuts_and_only_there(clip: Maker) -> None:
     made = clip("cuts")
     with av.open(str(made.path)) as container:
         means = [
@@ -99,7 +99,7 @@ def test_each_edge_cuts_a_face_off(clip: Maker) -> None:
         assert max(shares) == 1.0
 
 
-def test_what_stands_in_front_hides_what_is_behind(clip: Maker) -> None:
+def test_objects_in_front_hide_faces_behind_them(clip: Maker) -> None:
     crossing = [face.visible for face in clip("crossing").truth.faces if face.person == "biden"]
     assert min(crossing) < 0.1
     assert all(f.visible == 1 for f in clip("crossing").truth.faces if f.person == "obama")

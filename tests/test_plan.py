@@ -61,7 +61,7 @@ def make_plan(*tracks: PlanTrack, **changes: Any) -> Plan:
 
 
 def record(plan: Plan) -> dict[str, Any]:
-    """Everything in a plan as plain values, to compare with."""
+    """Return the content of a plan as plain values, for comparisons."""
     return {
         key: [
             {
@@ -110,7 +110,7 @@ def tracks(draw: st.DrawFn) -> PlanTrack:
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(tracks(), max_size=4), st.booleans())
-def test_what_is_written_is_read(tmp_path: Path, found: list[PlanTrack], named: bool) -> None:
+def test_a_written_plan_can_be_read(tmp_path: Path, found: list[PlanTrack], named: bool) -> None:
     numbered = [dataclasses.replace(track, id=number) for number, track in enumerate(found)]
     plan = make_plan(*numbered, models=ModelsRecord("open", MODEL, MODEL if named else None))
     write_plan(plan, tmp_path / "plan.json")
@@ -148,7 +148,7 @@ def test_the_reason_why_nobody_can_be_recognised_survives(tmp_path: Path) -> Non
     assert read_plan(tmp_path / "plan.json").tracks[0].unclear == "in profile"
 
 
-def test_a_plan_from_before_there_was_such_a_reason_is_read(tmp_path: Path) -> None:
+def test_an_older_plan_without_that_reason_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     write_plan(make_plan(make_track()), path)
     path.write_text(path.read_text("utf-8").replace(', "unclear": null', ""), encoding="utf-8")
@@ -156,7 +156,7 @@ def test_a_plan_from_before_there_was_such_a_reason_is_read(tmp_path: Path) -> N
     assert read_plan(path).tracks[0].unclear is None
 
 
-def test_a_plan_in_numbers() -> None:
+def test_the_counts_of_a_plan() -> None:
     people = (Person("alice", 2), Person("bob", 1))
     tracks = (
         make_track(0),
@@ -177,7 +177,7 @@ def test_a_plan_in_numbers() -> None:
     }
 
 
-def test_a_file_name_that_is_not_text_survives(tmp_path: Path) -> None:
+def test_a_file_name_that_is_not_unicode_survives(tmp_path: Path) -> None:
     source = SourceRecord("a" * 64, "bad\udcff Zoë.mp4", FRAMES, 640, 360, 9.17)
     write_plan(make_plan(source=source), tmp_path / "plan.json")
     assert "Zoë" in (tmp_path / "plan.json").read_text("utf-8")
@@ -201,7 +201,7 @@ def test_a_failure_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_an_output_error(tmp_path: Path) -> None:
     for path in (tmp_path / "none" / "plan.json", tmp_path):
         with pytest.raises(OutputError, match="cannot be written"):
             write_plan(make_plan(), path)
@@ -266,7 +266,7 @@ ROW = [10, 1.0, 1.0, 2.0, 2.0]
         (("tracks", 0, "first"), 9, r"tracks\[0\]: boxes: expected shape \(4, 5\)"),
         (("tracks", 0, "last"), 13, r"tracks\[0\]: boxes"),
         (("tracks", 0, "colour"), 1, r"tracks\[0\].colour: unknown key"),
-        (("tracks", 0, "boxes"), [ROW] * 3, r"tracks\[0\]: boxes: one for each frame"),
+        (("tracks", 0, "boxes"), [ROW] * 3, r"tracks\[0\]: boxes: needs one row for each"),
         (("tracks", 0, "boxes"), [], r"tracks\[0\]: boxes"),
         (("tracks", 0, "boxes"), "x", r"tracks\[0\].boxes: is not a list"),
         (("tracks", 0, "boxes", 1), [11, 1, 1, 2], r"tracks\[0\].boxes: is not a list of rows"),
@@ -283,7 +283,7 @@ ROW = [10, 1.0, 1.0, 2.0, 2.0]
         (("tracks", 1, "id"), 0, "tracks: two tracks have the same id"),
     ],
 )
-def test_what_is_wrong_is_refused_and_named(
+def test_an_error_in_a_plan_is_refused_and_located(
     tmp_path: Path, keys: tuple[str | int, ...], value: object, where: str
 ) -> None:
     path = tmp_path / "plan.json"
@@ -310,7 +310,7 @@ def test_what_is_wrong_is_refused_and_named(
         b'{"version": 1}',
     ],
 )
-def test_what_is_no_plan_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_plan_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "plan.json"
     path.write_bytes(content)
     with pytest.raises(PlanError, match=r"plan\.json: ") as caught:
@@ -346,7 +346,7 @@ def test_a_long_track_is_found_at_each_of_its_frames() -> None:
 
 
 @pytest.mark.parametrize("frame", [-1, FRAMES])
-def test_a_frame_that_the_plan_does_not_know_is_refused(frame: int) -> None:
+def test_a_frame_outside_the_plan_is_refused(frame: int) -> None:
     with pytest.raises(PlanError, match="not in the plan"):
         make_plan(make_track()).regions_at(frame)
 

@@ -54,7 +54,7 @@ def read_lock(file: str) -> dict[str, tuple[str, int]]:
 
 
 @pytest.mark.parametrize("file", LOCKS)
-def test_the_lock_has_what_the_project_asks_for(file: str) -> None:
+def test_the_lock_has_all_dependencies_of_the_project(file: str) -> None:
     locked = read_lock(file)
     for text in LOCKS[file]:
         wanted = Requirement(text)
@@ -65,7 +65,7 @@ def test_the_lock_has_what_the_project_asks_for(file: str) -> None:
 
 @pytest.mark.parametrize("file", LOCKS)
 def test_the_lock_is_closed(file: str) -> None:
-    """Whatever a locked package needs is locked too, in a version that it accepts."""
+    """Every dependency of a locked package is locked too, in a version that it accepts."""
     locked = read_lock(file)
     environment = {key: str(value) for key, value in default_environment().items()}
     environment["extra"] = ""

@@ -1,4 +1,4 @@
-"""Effects: what hides a face, and the masks that say where.
+"""Effects, which hide a face, and the masks that limit the hidden area.
 
 A face is first reduced to a few cells, whatever its size, because an effect with a fixed size in
 pixels hides a small face but leaves a large one readable. Then it is drawn from these cells only.

@@ -82,12 +82,12 @@ class CenterFace:
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
         for index, image in enumerate(ready):
             groups[padded_side(image.shape[0]), padded_side(image.shape[1])].append(index)
-        found: dict[int, Faces] = {}
+        results: dict[int, Faces] = {}
         for sides, group in groups.items():
             for part in _batches(group, sides, self._batch):
                 maps = self._run([ready[index] for index in part], sides)
-                found.update(zip(part, (self._decode(one) for one in maps), strict=True))
-        return [to_original(found[i], ready[i], image) for i, image in enumerate(images)]
+                results.update(zip(part, (self._decode(one) for one in maps), strict=True))
+        return [to_original(results[i], ready[i], image) for i, image in enumerate(images)]
 
     def _run(self, images: list[Image], sides: tuple[int, int]) -> NDArray[np.float32]:
         batch = np.zeros((len(images), *sides, 3), np.uint8)

@@ -69,9 +69,9 @@ class Stage:
         self._session = open_session(model, threads, device)
         self._signature = signature
         expected = {signature.input, signature.softmax, *signature.regressions}
-        found = {item.name for item in (*self._session.get_inputs(), *self._session.get_outputs())}
-        if found != expected:
-            wanted, got = (", ".join(sorted(names)) for names in (expected, found))
+        names = {item.name for item in (*self._session.get_inputs(), *self._session.get_outputs())}
+        if names != expected:
+            wanted, got = ", ".join(sorted(expected)), ", ".join(sorted(names))
             raise ModelError(f"MTCNN: expected a network with {wanted}, got one with {got}")
 
     def run(self, images: NDArray[np.uint8]) -> tuple[_Values, ...]:

@@ -26,8 +26,8 @@ class CommonScoreDetector:
 
     def detect(self, images: Sequence[Image]) -> list[Faces]:
         """Return the faces of each image, as the detector finds them."""
-        found = self._detector.detect(images)
-        return [replace(faces, scores=to_common(faces.scores, self._own_score)) for faces in found]
+        results = self._detector.detect(images)
+        return [replace(one, scores=to_common(one.scores, self._own_score)) for one in results]
 
 
 def to_common(scores: Scores, own_score: float) -> Scores:

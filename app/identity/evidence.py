@@ -15,7 +15,7 @@ AFFINITY_MIDPOINT = 0.55
 AFFINITY_STEP = 0.25
 """Two tracklets are more likely one person if their strength is above the midpoint. A step more or
 less counts as much as a distance of one face between them. The midpoint is lower than for photos,
-as more speaks for one person: the same shot, and a place within reach."""
+because the same shot and nearby positions are further evidence for one person."""
 MIN_WEIGHT = 1e-3
 """Keeps means defined if all chips have quality 0."""
 NO_STRENGTH = -100.0
@@ -69,7 +69,7 @@ class Evidence:
     def quality(self) -> float:
         """The mean quality of the better half of the chips; 0 without chips.
 
-        Not only the best one, as wrong landmarks can give a single chip a high quality.
+        One chip is not enough, because wrong landmarks can give a single chip a high quality.
         """
         if not len(self.qualities):
             return 0.0
@@ -88,8 +88,8 @@ def compare_track(track: Evidence, person: Embeddings, scale: Scale) -> Comparis
     """Compare a track with the embeddings (n, D) of a person.
 
     The similarity of a chip is that to the nearest embedding. The similarity of the track is the
-    mean over the better half of its chips, weighted by quality. Not only the best chip, as a long
-    track has some chip that resembles anybody. The span goes from the first to the last chip that
+    mean over the better half of its chips, weighted by quality. One chip is not enough, because in
+    a long track some chip resembles anybody. The span goes from the first to the last chip that
     may be the person.
     """
     if not len(track.embeddings) or not len(person):
@@ -128,10 +128,10 @@ class ChipSet(Protocol):
 
 
 def affinity(one: ChipSet, other: ChipSet, scale: Scale) -> float | None:
-    """Return how much two tracklets of one shot look like one person: -2..1, above 0 for it.
+    """Return how much two tracklets of one shot look like one person: -2..1, 0 is undecided.
 
-    It is that of the most similar pair among the more reliable pairs of chips, scaled towards 0 by
-    low quality. None if one of them has no chips.
+    It is the value of the most similar pair among the more reliable pairs of chips, scaled towards
+    0 by low quality. None if one of the tracklets has no chips.
     """
     if not len(one.qualities) or not len(other.qualities):
         return None

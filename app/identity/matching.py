@@ -5,7 +5,7 @@ being matched one by one. Good chips of sure tracks then join the gallery for th
 they recognise, for example, a profile that no reference photo shows.
 
 A track is one of the listed people (sure or doubtful), somebody else, or *unclear*. It is somebody
-else only if the right person would have been recognised in it, or is another track in its frames.
+else only if a listed person would have been recognised in it, or is elsewhere in its frames.
 """
 
 from collections import defaultdict
@@ -48,7 +48,7 @@ class Match:
     """The result for a track that is not simply somebody else.
 
     ``sure``: the person. ``doubtful``: perhaps the person. ``excluded``: similar to the person, but
-    another track in the same frames clearly is more so. ``unclear``: too weak to recognise anybody,
+    another track in the same frames is clearly more similar. ``unclear``: nobody can be recognised,
     for the reason ``flaw``; then ``person`` (index) and ``similarity`` are None. ``span`` are the
     first and last frames between which chips of a sure or doubtful track show the person.
     """

@@ -35,7 +35,7 @@ class Factor(NamedTuple):
 
 
 FACTORS: dict[str, Factor] = {
-    "scores": Factor("hardly found", ((0.15, 0.0), (0.3, 1.0))),
+    "scores": Factor("barely detected", ((0.15, 0.0), (0.3, 1.0))),
     "sizes": Factor("too small", ((8, 0.0), (16, 0.43), (24, 0.79), (40, 1.0))),
     "sharpness": Factor(
         "out of focus",
@@ -49,7 +49,7 @@ FACTORS: dict[str, Factor] = {
 }
 """By the fields of ``ChipMeasures``."""
 COMPRESSION = Factor(
-    "pressed too hard",
+    "too strongly compressed",
     (
         (26, 1.0),
         (30, 0.9),

@@ -70,20 +70,21 @@ def _run_pip(requirement: str, sha256: str, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--disable-pip-version-check"]
     command += ["--no-input", "--quiet", "--dest", str(folder), "--requirement", str(requirements)]
     for options in ([], ["--no-binary", requirement.split("==", maxsplit=1)[0]]):
-        done = subprocess.run(  # noqa: S603 - the program is this Python, the arguments are a list
+        completed = subprocess.run(  # noqa: S603 - the program is this Python, the arguments are a list
             [*command, *options], capture_output=True, text=True, check=False
         )
-        found = [path for path in folder.iterdir() if path != requirements]
-        if not done.returncode and len(found) == 1:
-            return found[0]
-    raise PackError(f"{requirement}: pip cannot download it: {_reason(done)}")
+        files = [path for path in folder.iterdir() if path != requirements]
+        if not completed.returncode and len(files) == 1:
+            return files[0]
+    raise PackError(f"{requirement}: pip cannot download it: {_reason(completed)}")
 
 
-def _reason(done: "subprocess.CompletedProcess[str]") -> str:
+def _reason(completed: "subprocess.CompletedProcess[str]") -> str:
     """Return the last error in pip's output, or else its last line."""
-    lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+    output = completed.stderr + completed.stdout
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    return (errors or lines or [f"exit status {done.returncode}"])[-1]
+    return (errors or lines or [f"exit status {completed.returncode}"])[-1]
 
 
 def extract(archive: Path, member: str, sha256: str) -> bytes:

@@ -151,13 +151,13 @@ def find_packs(root: Path | None = None) -> list[str]:
 
 def _descriptions(root: Path) -> dict[str, Path]:
     """Return the description file of each pack and each variant."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for main in root.glob(f"*/{DESCRIPTION_NAME}"):
         pack = main.parent.name
-        found[pack] = main
+        files[pack] = main
         others = (path for path in main.parent.glob("*.toml") if path.name != DESCRIPTION_NAME)
-        found |= {f"{pack}:{path.stem}": path for path in others}
-    return found
+        files |= {f"{pack}:{path.stem}": path for path in others}
+    return files
 
 
 def choose_pack(name: str, root: Path | None = None) -> str:

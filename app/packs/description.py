@@ -94,8 +94,8 @@ class InputSize(StrictModel):
         """
         if min(size) < 1:
             raise ValueError(f"size: expected positive sides, got {size}")
-        wanted = max(max(size) / self.reduction, self.min_longer_side)
-        return float(min(min(wanted, self.max_longer_side) / max(size), MAX_ENLARGEMENT))
+        longer = max(max(size) / self.reduction, self.min_longer_side)
+        return float(min(min(longer, self.max_longer_side) / max(size), MAX_ENLARGEMENT))
 
     def of(self, size: Size) -> Size:
         """Return the width and height to scale an image to.

@@ -169,12 +169,12 @@ class _Download:
 
     def _write(self, answer: HTTPResponse, sink: IO[bytes]) -> None:
         length = answer.headers.get("Content-Length")
-        done = sink.tell()
-        total = done + int(length) if length else None
-        self._progress(self._name, done, total)
+        received = sink.tell()
+        total = received + int(length) if length else None
+        self._progress(self._name, received, total)
         while block := answer.read(_BLOCK):
             sink.write(block)
-            done += len(block)
-            self._progress(self._name, done, total)
-        if total is not None and done < total:
-            raise ConnectionError(f"the connection ended after {done} of {total} bytes")
+            received += len(block)
+            self._progress(self._name, received, total)
+        if total is not None and received < total:
+            raise ConnectionError(f"the connection ended after {received} of {total} bytes")

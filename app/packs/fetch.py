@@ -211,8 +211,8 @@ def _make(pack: Pack, source: Source, origin: _Origin) -> bytes:
     if hashlib.sha256(data).hexdigest() == pinned:
         return data
     if source.converter:
-        given = ConverterInput(data, origin.companion(), _calibration(pack, source))
-        data = CONVERTERS[source.converter](given)
+        published = ConverterInput(data, origin.companion(), _calibration(pack, source))
+        data = CONVERTERS[source.converter](published)
     if hashlib.sha256(data).hexdigest() != pinned:
         raise PackError(
             f"{source.produces}: the conversion gave another result than the pinned one; "

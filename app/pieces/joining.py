@@ -1,6 +1,6 @@
-"""Join rendered pieces, after each has been proven to be the right one.
+"""Join rendered pieces, after checking that each is the right one.
 
-A file that is not proven to be right is refused. Frames of the source never replace a piece.
+A file that fails a check is refused. Frames of the source never replace a piece.
 """
 
 from collections.abc import Iterator, Sequence
@@ -72,8 +72,8 @@ def join(
         Warnings, one line each, of content that was converted or dropped.
 
     Raises:
-        UsageError: the manifest is wrong or of another source, or a piece is missing or another
-            one than expected.
+        UsageError: the manifest is wrong or belongs to another source, or a piece is missing or
+            is not the expected one.
         MediaError: a piece was not processed, is damaged, or differs from the others.
         OutputError, DiskFull: the output cannot be written.
     """
@@ -107,7 +107,7 @@ def _read_results(split: Manifest, results: Path, original: Packets) -> list[Ren
     for number, path in enumerate(_find_results(split, results)):
         piece, media = split.pieces[number], Media(path)
         if media.sha256 == piece.sha256:
-            raise MediaError(f"{path}: is the piece itself, no face is hidden in it; render it")
+            raise MediaError(f"{path}: is the piece itself, before rendering; render it first")
         packets = read_packets(media)
         first = rendered[0].packets if rendered else packets
         _check_tag(media, packets, split, number)
@@ -126,17 +126,18 @@ def _find_results(split: Manifest, results: Path) -> list[Path]:
     if not results.is_dir():
         raise UsageError(f"{results}: no such folder; name the one with the rendered pieces")
     candidates = [[results / (p.file + ending) for ending in _RESULT_ENDINGS] for p in split.pieces]
-    found = [[path for path in paths if path.exists()] for paths in candidates]
-    missing = [paths[0].name for paths, there in zip(candidates, found, strict=True) if not there]
+    existing = [[path for path in paths if path.exists()] for paths in candidates]
+    pairs = zip(candidates, existing, strict=True)
+    missing = [names[0].name for names, paths in pairs if not paths]
     if missing:
         raise UsageError(
-            f"{results}: {len(missing)} of {len(found)} pieces are missing, the first is "
+            f"{results}: {len(missing)} of {len(existing)} pieces are missing, the first is "
             f"{missing[0]}; render them"
         )
-    for there in found:
-        if len(there) > 1:
-            raise UsageError(f"{there[0]}: exists twice, also as {there[1].name}; remove one")
-    return [there[0] for there in found]
+    for paths in existing:
+        if len(paths) > 1:
+            raise UsageError(f"{paths[0]}: exists twice, also as {paths[1].name}; remove one")
+    return [paths[0] for paths in existing]
 
 
 def _check_tag(media: Media, packets: Packets, split: Manifest, number: int) -> None:
@@ -191,7 +192,7 @@ class PieceJoiner(VideoWriter):
     Raises:
         OutputError: ``output`` cannot be written, or cannot hold the streams.
         DiskFull: there is no space for it.
-        MediaError: the source cannot be read, or the finished file is not what was written.
+        MediaError: the source cannot be read, or the finished file differs from the written data.
     """
 
     def __init__(

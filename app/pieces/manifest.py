@@ -164,7 +164,7 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
     """Write a manifest; it gets its name when it is complete.
 
     Raises:
-        OutputError: the file exists already, or cannot be written.
+        OutputError: the file already exists, or cannot be written.
         DiskFull: there is no space.
     """
     text = json.dumps(manifest.model_dump(), indent=1) + "\n"

@@ -79,7 +79,7 @@ def split(proposal: Proposal, folder: Path) -> Manifest:
     Either all files are written or none: if one fails, the others are removed.
 
     Raises:
-        OutputError: a file exists already, or cannot be written.
+        OutputError: a file already exists, or cannot be written.
         MediaError: the video cannot be cut so that every frame keeps its time, or has changed.
         DiskFull: there is no space.
     """
@@ -148,7 +148,7 @@ def _all_or_nothing(folder: Path, files: Sequence[Path]) -> Iterator[None]:
     """Create the folder, and remove all files again if the block fails."""
     for path in (folder / MANIFEST, *files):
         if path.exists() or path.is_symlink():
-            raise OutputError(f"{path}: exists already; choose another folder")
+            raise OutputError(f"{path}: already exists; choose another folder")
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -186,7 +186,9 @@ def _check_hidden(media: Media, part: PacketRange) -> None:
     hidden = written[~packets.shown[written]]
     is_late = (packets.pts[hidden] > part.frame_pts[0]).any()
     if is_late or (len(hidden) and part.muxer not in _EDIT_LIST_MUXERS):
-        raise MediaError(f"{media}: its edit list hides frames in between; export it again without")
+        raise MediaError(
+            f"{media}: its edit list hides frames inside a piece; remove the edit list"
+        )
 
 
 @contextmanager
@@ -231,7 +233,7 @@ def _copy_packets(
     for number in range(part.begin, part.end):
         packet = next(source, None)
         if packet is None or packet.pts != part.packets.pts[number]:
-            raise MediaError(f"{part.output}: not written, the video changed meanwhile")
+            raise MediaError(f"{part.output}: not written, the video has changed; split it again")
         if number in times:
             shown, decoded = times[number]
             packet.pts, packet.dts = int(shown), int(decoded)
@@ -241,11 +243,11 @@ def _copy_packets(
 
 def _check_piece(path: Path, part: PacketRange) -> None:
     """Check that a finished piece has the format and the frames of its range, at their times."""
-    found = read_packets(Media(path))
+    written = read_packets(Media(path))
     expected, format_ = part.frame_pts, part.packets.format
-    starts_right = (found.times[0], found.format.time_base) == (0, format_.time_base)
-    if not starts_right or not np.array_equal(found.times, expected - expected[0]):
+    starts_right = (written.times[0], written.format.time_base) == (0, format_.time_base)
+    if not starts_right or not np.array_equal(written.times, expected - expected[0]):
         raise MediaError(f"{part.output}: not written, its frames lost their times")
     for name in _FORMAT_FIELDS:
-        if getattr(found.format, name) != getattr(format_, name):
+        if getattr(written.format, name) != getattr(format_, name):
             raise MediaError(f"{part.output}: not written, its {name} would change")

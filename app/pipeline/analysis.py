@@ -13,7 +13,7 @@ from app.pipeline.parts import Parts
 from app.pipeline.shot_analysis import FaceTrack, ShotAnalysis, ShotContext
 from app.shots import load_shot_detector
 from app.tracking.dissolves import DissolveWatcher
-from app.tracking.look_schedule import SAMPLERS
+from app.tracking.look_schedule import SCHEDULES
 from app.tracking.stitching import MAX_GAP_SECONDS
 from app.types import Frame, FrameSource, MediaInfo, Progress
 
@@ -45,7 +45,7 @@ class Analysis:
             frames=frames,
             recogniser=parts.recogniser,
             scale=parts.scale,
-            schedule=SAMPLERS[settings.sampling](longest, info.time_base),
+            schedule=SCHEDULES[settings.sampling](longest, info.time_base),
             max_gap=max(1, round(MAX_GAP_SECONDS * info.rate)),
             max_interval=max(2, INTERVAL_BYTES // (info.size[0] * info.size[1] * 3)),
             padding=settings.pad,

@@ -1,4 +1,4 @@
-"""Name results: of the same kind as the input, or of a kind that holds everything."""
+"""Choose the name of a result: in the format of the input, or in one that holds all its streams."""
 
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
@@ -7,14 +7,15 @@ from app.errors import OutputError
 from app.video import MATROSKA, Kind, Media, check_output
 
 _FALLBACK = MATROSKA.suffixes[0]
-"""For videos that their own container could not hold again; Matroska holds nearly everything."""
+"""Suffix for videos that cannot be written to their own container again. Matroska holds nearly all
+streams."""
 
 
 def default_output(media: Media, folder: Path) -> Path:
-    """The file ``result`` with the suffix of the kind of the input, or of the fallback.
+    """Return the path ``result``, with the suffix of the input's format or with the fallback.
 
     Raises:
-        OutputError: the result cannot be written in any kind.
+        OutputError: neither format can hold the result.
     """
     suffixes = [media.kind.suffix]
     if not media.is_image and media.kind.suffix != _FALLBACK:
@@ -26,13 +27,13 @@ def default_output(media: Media, folder: Path) -> Path:
 def first_possible(
     media: Media, folder: Path, names: Collection[str], *, overwrite: bool = False
 ) -> tuple[str, list[str]]:
-    """The first of some names, below ``folder``, that the result can have, and the warnings.
+    """Return the first of ``names`` below ``folder`` that can be written, and its warnings.
 
     Raises:
         MediaError: the input cannot be read.
-        OutputError: the result can have none of these names; the error is that of the last one.
+        OutputError: none of the names can be written; the error is that of the last one.
     """
-    failure = OutputError(f"{media}: there is no name for its result")
+    failure = OutputError(f"{media}: its result cannot have any name")
     for name in names:
         try:
             return name, check_output(media, folder / name, overwrite=overwrite)
@@ -42,10 +43,10 @@ def first_possible(
 
 
 def result_names(name: str, kind: Kind) -> list[str]:
-    """Names that the result of a file may have, the best first.
+    """Return the names that the result of a file may have, best first.
 
-    The name of the file itself is the first if its suffix fits the kind of the content. A suffix
-    is added behind the whole name, so that ``a.mpg`` and ``a.mkv`` stay two files.
+    The first is the name of the file itself, if its suffix fits the content. Other suffixes are
+    appended to the whole name, so that the results of ``a.mpg`` and ``a.mkv`` stay two files.
 
     >>> from app.video.kinds import JPEG, MP4, MPEGPS
     >>> result_names("a.m4v", MP4), result_names("b.mpg", MPEGPS), result_names("c", JPEG)

@@ -49,7 +49,7 @@ class Packs:
 
 
 def packs_of(settings: Settings) -> Packs:
-    """The packs that the settings name.
+    """Return the packs that the settings name.
 
     Raises:
         PackError: there is no such pack, or its description is wrong.
@@ -67,7 +67,7 @@ def load_parts(settings: Settings, *, recogniser: bool | None = None) -> Parts:
 
     Args:
         settings: choose packs, device, precision, threads and thresholds.
-        recogniser: whether to load a recogniser; default: unless everyone is hidden.
+        recogniser: whether to load a recogniser; default: only if somebody must be recognised.
 
     Raises:
         PackError: a pack or its weights are missing or damaged.
@@ -83,19 +83,21 @@ def load_parts(settings: Settings, *, recogniser: bool | None = None) -> Parts:
         score=MIN_SCORE,
         device=settings.device,
     )
-    tell_apart = settings.choice != "everyone" if recogniser is None else recogniser
+    needs_recogniser = settings.choice != "everyone" if recogniser is None else recogniser
     loaded = None
-    if tell_apart:
+    if needs_recogniser:
         loaded = load_recogniser(packs.recogniser, threads=settings.threads, device=settings.device)
     files = detector_files(packs.detector.part("detector"), settings.precision)
-    found = _record(packs.detector, files)
-    told = _record(packs.recogniser, packs.recogniser.part("recogniser").files["float"])
-    models = ModelsRecord(packs.name, found, told if loaded is not None else None)
+    recogniser_record = None
+    if loaded is not None:
+        recogniser_part = packs.recogniser.part("recogniser")
+        recogniser_record = _record(packs.recogniser, recogniser_part.files["float"])
+    models = ModelsRecord(packs.name, _record(packs.detector, files), recogniser_record)
     return Parts(detector, loaded, _scale(settings, packs.recogniser), models)
 
 
 def parts_for(parts: Parts, settings: Settings) -> Parts:
-    """The parts that the settings need: no recogniser if everyone is hidden."""
+    """Return the parts that the settings need: no recogniser if everyone is hidden."""
     if settings.choice != "everyone":
         return parts
     return replace(parts, recogniser=None, models=replace(parts.models, recogniser=None))
@@ -110,7 +112,7 @@ def _record(pack: Pack, files: Sequence[str]) -> ModelRecord:
 
 
 def _scale(settings: Settings, pack: Pack) -> Scale:
-    """The scale of a pack, with the thresholds of the settings if they are given."""
+    """Return the scale of a pack, with the thresholds of the settings if they are given."""
     try:
         scale = Scale(knots(pack.scale.curve))
         return scale.changed(doubtful=settings.doubtful, sure=settings.sure)

@@ -12,7 +12,7 @@ from app.video import Media, Uncopyable, Writing, open_mixing_sink, open_sink, o
 
 
 def writing_of(settings: Settings, *, overwrite: bool) -> Writing:
-    """The choices of the settings for writing a result."""
+    """Return the options for writing a result that the settings contain."""
     return Writing(
         overwrite=overwrite,
         quality=settings.quality,
@@ -33,7 +33,7 @@ def render_plan(
     overwrite: bool,
     effect: Effect | None = None,
 ) -> None:
-    """Hide the faces of ``plan`` in a video, and put the result in place: complete, or not at all.
+    """Hide the faces of ``plan`` in a video, and write the result completely or not at all.
 
     Untouched groups of pictures are copied where that is safe. Some reasons against it are found
     only when the result is checked: then every frame is encoded.
@@ -55,7 +55,7 @@ def render_plan(
 
 
 class _Rendering:
-    """One plan on its way into a file."""
+    """The rendering of one plan to a file."""
 
     def __init__(
         self, media: Media, plan: Plan, effect: Effect, progress: Progress, threads: int | None
@@ -64,7 +64,7 @@ class _Rendering:
         self._effect, self._progress, self._threads = effect, progress, threads
 
     def copy_untouched(self, output: Path, writing: Writing) -> bool:
-        """Write the result with copied groups of pictures; returns False where that is not safe."""
+        """Write the result with copied groups of pictures; return False if that is not safe."""
         hidden = self._plan.hidden_frames
         if self._media.is_image or hidden.all():
             return False

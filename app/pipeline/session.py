@@ -27,11 +27,11 @@ from app.types import Effect, MediaFile, MediaInfo, Progress, Size
 from app.video import Media, check_output, open_source
 
 AnyMedia = Media | MediaFile | str
-"""A handle, or anything that a handle can be made of."""
+"""A handle, or a file for which one can be made."""
 
 
 def _ignore_progress(stage: str, done: int, expected: int | None) -> None:
-    """Report progress to nobody."""
+    """Do nothing: no progress was requested."""
 
 
 class FaceBlur:
@@ -43,7 +43,7 @@ class FaceBlur:
     Args:
         settings: default: hide everyone, with the default models.
         parts: models of your own, or those of another session.
-        gallery: the people to tell apart; default: those of the photos in ``settings.people``.
+        gallery: the people to recognise; default: those of the photos in ``settings.people``.
 
     >>> import numpy as np
 
@@ -80,16 +80,16 @@ class FaceBlur:
 
     @cached_property
     def gallery(self) -> Gallery:
-        """The people to tell apart; empty if everyone is hidden or no photos are given.
+        """The people to recognise; empty if everyone is hidden or no photos are given.
 
-        Doubts about the photos are in its ``doubts``.
+        Warnings about the photos are in its ``doubts``.
 
         Raises:
             PeopleError: a photo cannot be used.
         """
         if self._given_gallery is not None:
             return self._given_gallery
-        # If everyone is hidden, nobody has to be told apart, and photos do not matter.
+        # If everyone is hidden, nobody is recognised, so photos are not needed.
         if self.settings.people is None or self.settings.choice == "everyone":
             return Gallery(())
         return self._load_gallery(self.settings.people)
@@ -111,9 +111,9 @@ class FaceBlur:
         return self
 
     def with_people(self, folder: Path) -> "FaceBlur":
-        """A session with the same settings and models, for the people of another folder.
+        """Return a session with the same settings and models, for the people of another folder.
 
-        The photos are read now, so that the folder may be removed afterwards.
+        The photos are read now, so the folder may be removed afterwards.
 
         Raises:
             PeopleError: a photo cannot be used.
@@ -123,7 +123,7 @@ class FaceBlur:
         return other
 
     def changed(self, settings: Settings, gallery: Gallery | None = None) -> "FaceBlur":
-        """A session with other settings that shares the models of this one.
+        """Return a session with other settings that shares the models of this one.
 
         Settings that choose models have no effect. ``gallery`` replaces that of this session.
         """
@@ -132,9 +132,9 @@ class FaceBlur:
 
     @property
     def fingerprint(self) -> str:
-        """64 hexadecimal digits that are equal if two sessions would do the same to a file.
+        """64 hexadecimal digits, equal for sessions that give the same result for every file.
 
-        Settings, models and the photos count; names of people do not.
+        It depends on settings, models and photos, but not on the names of people.
         """
         _ = self.gallery
         people = sorted(sorted(hashes) for hashes in self._photos.values())
@@ -166,8 +166,8 @@ class FaceBlur:
 
         Raises:
             MediaError: the file cannot be read to its end.
-            UsageError: there is no face at a selected point, or the settings name people and there
-                is no gallery: then no face may be shown.
+            UsageError: there is no face at a selected point, or the settings need people to
+                recognise and none were given.
             ModelError: the models cannot be used.
             PeopleError: a reference photo cannot be used.
         """
@@ -175,11 +175,11 @@ class FaceBlur:
         parts = self._used_parts
         self._check_people(parts)
         source = open_source(media, threads=self.settings.threads)
-        found = Analysis(parts, self.settings, source.info).run(
+        result = Analysis(parts, self.settings, source.info).run(
             source, progress or _ignore_progress
         )
         everybody, tracks = decide(
-            found,
+            result,
             self.gallery,
             self.settings.select,
             parts.scale,
@@ -188,11 +188,11 @@ class FaceBlur:
         sha256 = media.sha256
         media.check_unchanged()
         return Plan(
-            source=_source_record(media.name, sha256, source.info, found.frames),
+            source=_source_record(media.name, sha256, source.info, result.frames),
             settings=self.settings.effective(),
             models=parts.models,
             people=tuple(Person(person.name, person.photos) for person in everybody.people),
-            shots=found.shots,
+            shots=result.shots,
             tracks=tuple(_reaching_frame(track, source.info.size) for track in tracks),
         )
 
@@ -252,16 +252,16 @@ class FaceBlur:
             FaceBlurError: as ``analyse`` and ``render``; nothing has been written then.
         """
         media = Media.of(media)
-        made = self.analyse(media, progress)
+        new_plan = self.analyse(media, progress)
         give_back_memory()
-        with committed_together(Path(output), made, plan):
-            self.render(media, made, output, progress, overwrite=overwrite)
+        with committed_together(Path(output), new_plan, plan):
+            self.render(media, new_plan, output, progress, overwrite=overwrite)
         give_back_memory()
-        return made
+        return new_plan
 
 
 def _reaching_frame(track: PlanTrack, size: Size) -> PlanTrack:
-    """A track whose boxes all reach into the frame: predicted boxes may have left it."""
+    """Return the track with every box moved at least partly into the frame."""
     boxes = moved_inside(track.boxes[:, 1:], size)
     if np.array_equal(boxes, track.boxes[:, 1:]):
         return track

@@ -20,16 +20,16 @@ from app.types import Boxes, FaceRecogniser, Frame
 
 MAX_LIGHT_PENALTY = 1.0
 """A change of light by a factor of e or more counts as much against one person as a distance of one
-face. It does not forbid a join: lights are switched on and off."""
+face. It does not forbid a join, because lights may be switched on or off."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaceTrack:
     """A face through a shot: a box for every frame from ``first`` on, padding included.
 
-    ``seen`` are the first and last frames with an observation. ``chips`` is None if nobody has to
-    be recognised. ``remainder_of`` is the number of the track that it continues after a cut: a face
-    that a dissolve fades out.
+    ``seen`` are the first and last frames with an observation. ``chips`` is None if there is no
+    recogniser. ``remainder_of`` is the number of the track that it continues after a cut, for a
+    face that a dissolve fades out.
     """
 
     shot: int

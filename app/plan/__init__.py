@@ -1,7 +1,8 @@
-"""The plan: who is hidden where and why. Versioned JSON between analysis, review and rendering.
+"""The plan: the faces to hide in each frame, with reasons; JSON between analysis and rendering.
 
-Frames count from 0 in presentation order, shots are ``[first, end)``, boxes are pixels of the
-upright picture and may overhang it. Embeddings are never part of it: they are biometric data.
+Frames count from 0 in presentation order, shots are ``[first, end)``, and boxes are in pixels of
+the upright frame and may extend beyond it. A plan never contains embeddings, which are biometric
+data.
 """
 
 from app.plan.files import committed_together, read_plan, write_plan

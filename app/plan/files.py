@@ -1,4 +1,4 @@
-"""Files of plans: read and checked, written track by track, committed together with a video."""
+"""Read and check plan files, and write them alone or together with a video."""
 
 import json
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def read_plan(path: Path) -> Plan:
     except (ValueError, OverflowError) as error:  # includes errors of JSON and of UTF-8
         raise _wrong(path, str(error)) from error
     except RecursionError as error:
-        raise PlanError(f"{path}: is nested too deeply for a plan") from error
+        raise _wrong(path, "is nested too deeply") from error
 
 
 def _wrong(path: Path, reason: str) -> PlanError:
@@ -50,13 +50,13 @@ def _refuse_constant(name: str) -> float:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make a JSON object; the boxes of a track become an array before the next track is read."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError(f"a key is twice among {', '.join(key for key, _ in pairs)}")
-    boxes = found.get("boxes")
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError(f"a key occurs twice in {', '.join(key for key, _ in pairs)}")
+    boxes = values.get("boxes")
     if isinstance(boxes, list) and all(map(_is_row, boxes)):
-        found["boxes"] = np.array(boxes, np.float64).reshape(-1, 5)
-    return found
+        values["boxes"] = np.array(boxes, np.float64).reshape(-1, 5)
+    return values
 
 
 def _is_row(row: object) -> bool:
@@ -64,13 +64,13 @@ def _is_row(row: object) -> bool:
 
 
 def _content(data: object) -> object:
-    """The content of a plan of the version that this program reads."""
+    """Return the content of a plan after checking its version."""
     if not isinstance(data, dict):
         raise ValueError("is not an object")  # noqa: TRY004 - worded like other errors of content
     content = dict(data)
     version = content.pop("version", None)
     if version != VERSION or isinstance(version, bool):
-        raise ValueError(f"version {version!r} is unknown; this reads {VERSION}")
+        raise ValueError(f"version {version!r} is unknown; this program reads {VERSION}")
     return content
 
 
@@ -125,9 +125,9 @@ def _json(value: object) -> str:
 def committed_together(video: Path, plan: Plan, destination: Path | None) -> Iterator[None]:
     """Write ``plan`` to a temporary file, and name it right after ``video`` gets its name.
 
-    The block renders the video. An error or interruption before the video has its name leaves
-    neither file; an interruption after that is too late to matter and is ignored. With
-    ``destination`` None no plan is written.
+    The block renders the video. After an error or an interruption before the video has its name,
+    neither file exists; a later interruption is ignored. If ``destination`` is None, no plan is
+    written.
 
     Raises:
         OutputError, DiskFull: the plan cannot be written.
@@ -150,9 +150,9 @@ def committed_together(video: Path, plan: Plan, destination: Path | None) -> Ite
 
 
 def _identity(path: Path) -> _Identity:
-    """Inode, size and time of a file: a replacement changes them. None if there is no file."""
+    """Return inode, size and time of a file, which a replacement changes; None without a file."""
     try:
-        found = path.lstat()
+        status = path.lstat()
     except OSError:
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,7 +1,7 @@
 """The records of a plan: frozen, and checked when they are made.
 
-Frames count from 0 in presentation order. Shots are ``[first, end)``. Boxes are pixels of the
-upright frame, and may overhang it.
+Frames count from 0 in presentation order. Shots are ``[first, end)``. Boxes are in pixels of the
+upright frame, and may extend beyond it.
 """
 
 import math
@@ -33,15 +33,15 @@ Rows: TypeAlias = NDArray[np.float32]
 """(n, 5): frame, x1, y1, x2, y2."""
 
 MAX_FRAMES = 10_000_000
-"""Frames of a video, at most: 46 hours at 60 frames per second."""
+"""Maximum number of frames of a video: 46 hours at 60 frames per second."""
 MAX_SIDE = 65_536
-"""Pixels of a side, at most: four times what encoders take."""
+"""Maximum side of a frame in pixels: four times the limit of encoders."""
 MAX_COORDINATE = 100_000.0
 """Coordinates beyond this are a mistake: no frame is so large."""
 MAX_COUNT = 2**31 - 1
-"""Largest number of a track and of photos."""
+"""Maximum id of a track, and maximum number of photos."""
 DECIMALS = 2
-"""Digits behind the point of a coordinate in a plan."""
+"""Decimal places of a coordinate in a plan."""
 _BUCKET = 64
 """Frames for each entry of the index from frames to tracks."""
 
@@ -63,7 +63,7 @@ _Border: TypeAlias = Annotated[_Whole, Field(ge=0, le=MAX_FRAMES)]
 
 
 def _array(value: object, _handler: ValidatorFunctionWrapHandler) -> NDArray[np.float64]:
-    """Rows as an array; the reader has made arrays of those that are rows of five numbers."""
+    """Return the rows as an array. The reader has already converted valid lists to arrays."""
     if not isinstance(value, np.ndarray):
         raise ValueError("is not a list of rows frame, x1, y1, x2, y2")  # noqa: TRY004
     return np.asarray(value, np.float64)
@@ -110,7 +110,7 @@ class Person:
 class PlanTrack:
     """One face through one shot, the decision about it, and the reason.
 
-    ``unclear`` is the reason why nobody can be recognised in the track, None if somebody can.
+    ``unclear`` is the reason why nobody can be recognised in the track, or None.
     ``boxes`` (n, 5) has a row for each frame from ``first`` to ``last``, both inclusive. It is
     rounded to 0.01 pixel, as in the file: a plan in memory hides exactly what its file hides.
 
@@ -131,7 +131,7 @@ class PlanTrack:
     unclear: _Text | None = None
 
     def __post_init__(self) -> None:
-        _require(self.first <= self.last, "first: must not be after last")
+        _check(self.first <= self.last, "first: must not be after last")
         exact = self.boxes.astype(np.float64).round(DECIMALS)
         _check_rows(exact, self.first, self.last)
         rows = exact.astype(np.float32)
@@ -141,7 +141,7 @@ class PlanTrack:
 
 @dataclass(frozen=True, eq=False, config=_CONFIG)
 class Plan:
-    """The decisions about all faces of a video: for rendering, for review and for audits.
+    """The decisions about all faces of a video, for rendering, review and audits.
 
     Raises:
         ValueError: the parts contradict each other.
@@ -158,11 +158,11 @@ class Plan:
         borders = [0, *(end for _, end in self.shots)]
         rising = all(first < end for first, end in self.shots)
         gapless = [first for first, _ in self.shots] == borders[:-1]
-        _require(
+        _check(
             rising and gapless and borders[-1] == self.source.frames,
             f"shots: must follow each other without a gap from 0 to {self.source.frames}",
         )
-        _require(
+        _check(
             len({track.id for track in self.tracks}) == len(self.tracks),
             "tracks: two tracks have the same id",
         )
@@ -241,10 +241,12 @@ class Plan:
         The cost depends on the number of tracks near the frame, not on that of all tracks.
 
         Raises:
-            PlanError: the plan does not contain this frame, so nobody in it could be hidden.
+            PlanError: the plan does not contain this frame.
         """
         if not 0 <= frame < self.source.frames:
-            raise PlanError(f"frame {frame} is not in the plan, which has {self.source.frames}")
+            raise PlanError(
+                f"frame {frame} is not in the plan, which has {self.source.frames} frames"
+            )
         rows = [
             track.boxes[frame - track.first, 1:]
             for track in self._index.get(frame // _BUCKET, ())
@@ -253,28 +255,29 @@ class Plan:
         return np.stack(rows) if rows else np.zeros((0, 4), np.float32)
 
 
-def _require(condition: bool, message: str) -> None:
+def _check(condition: bool, message: str) -> None:
     if not condition:
         raise ValueError(message)
 
 
 def _check_rows(rows: NDArray[np.float64], first: int, last: int) -> None:
     expected = (last - first + 1, 5)
-    _require(rows.shape == expected, f"boxes: expected shape {expected}, got {rows.shape}")
+    _check(rows.shape == expected, f"boxes: expected shape {expected}, got {rows.shape}")
     frames = np.arange(first, last + 1)
-    _require(
-        bool(np.array_equal(rows[:, 0], frames)), f"boxes: one for each frame {first} to {last}"
+    _check(
+        bool(np.array_equal(rows[:, 0], frames)),
+        f"boxes: needs one row for each frame from {first} to {last}",
     )
     good = np.isfinite(rows).all(axis=1) & (np.abs(rows[:, 1:]) <= MAX_COORDINATE).all(axis=1)
     good &= (rows[:, 3] > rows[:, 1]) & (rows[:, 4] > rows[:, 2])
     if not good.all():
-        raise ValueError(f"boxes[{int(np.argmin(good))}]: x1 < x2 and y1 < y2, all of them pixels")
+        raise ValueError(f"boxes[{int(np.argmin(good))}]: must have x1 < x2 and y1 < y2, in pixels")
 
 
 def _check_track(track: PlanTrack, where: str, plan: Plan) -> None:
     """Check a track against the source and the shots."""
-    _require(track.shot < len(plan.shots), f"{where}: there is no shot {track.shot}")
-    _require(track.last < plan.source.frames, f"{where}: goes on after the last frame")
+    _check(track.shot < len(plan.shots), f"{where}: there is no shot {track.shot}")
+    _check(track.last < plan.source.frames, f"{where}: continues after the last frame")
     _, x1, y1, x2, y2 = track.boxes.T
     outside = (x2 <= 0) | (y2 <= 0) | (x1 >= plan.source.width) | (y1 >= plan.source.height)
     if outside.any():

@@ -155,7 +155,7 @@ class TransNetShots:
     def _probabilities(self, window: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probability of each frame that it is the middle of a transition."""
         try:
-            found = self._session.run(["transitions"], {"frames": window})[0]
+            values = self._session.run(["transitions"], {"frames": window})[0]
         except Exception as error:
             raise ModelError(f"TransNet V2 failed on {window.shape}: {error}") from error
-        return np.asarray(found[:, 0], np.float32)
+        return np.asarray(values[:, 0], np.float32)

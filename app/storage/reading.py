@@ -206,7 +206,7 @@ class RemoteFile:
             )
         with closing(response["Body"]) as body:
             if response.get("ContentRange") != f"bytes {first}-{last}/{self.size}":
-                raise StorageError(f"{self._label}: S3 returned another range than requested")
+                raise StorageError(f"{self._label}: S3 returned the wrong range; try again")
             try:
                 with translate_errors(self._label):
                     data = body.read(last - first + 1)

@@ -66,8 +66,8 @@ class S3Uri:
     def is_below(self, prefixes: "Iterable[S3Uri]") -> bool:
         """Whether this is below one of some prefixes.
 
-        >>> allowed = [S3Uri("films", "in/")]
-        >>> S3Uri("films", "in/a.mp4").is_below(allowed), S3Uri("films", "into").is_below(allowed)
+        >>> allowed = [S3Uri("videos", "in/")]
+        >>> S3Uri("videos", "in/a.mp4").is_below(allowed), S3Uri("videos", "into").is_below(allowed)
         (True, False)
         """
         return any(
@@ -154,7 +154,7 @@ def translate_errors(label: str) -> Iterator[None]:
         raise PlaceError(f"{label}: the request is invalid: {type(error).__name__}") from error
     except (exceptions.BotoCoreError, Boto3Error, OSError) as error:
         if isinstance(error, OSError) and is_disk_full(error):
-            raise DiskFull(f"{label}: no space left on the disk; free some") from error
+            raise DiskFull(f"{label}: no space left on the disk; free some space") from error
         raise StorageError(f"{label}: S3 failed: {type(error).__name__}; try again") from error
 
 

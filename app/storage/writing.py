@@ -203,7 +203,7 @@ class _Upload:
 
 def _explain_conflict(error: PlaceError | StorageError, label: str) -> FaceBlurError:
     if http_status(error) == 412:
-        return PlaceError(f"{label}: exists already; choose another name or overwrite it")
+        return PlaceError(f"{label}: already exists; choose another name or overwrite it")
     return error
 
 

@@ -133,8 +133,8 @@ def sweep(boxes: Boxes) -> Boxes:
 def padding_limits(tracklets: Sequence[Tracklet], shot: tuple[int, int]) -> list[tuple[int, int]]:
     """Return the frames [first, end) of a shot that the padding of each tracklet may reach.
 
-    Padding covers the uncertainty of when a face came or left. At a handover there is none: another
-    face is in the same place in the very next frame, and padding would hide that face instead.
+    Padding covers the uncertainty of when a face came or left. A handover has no such uncertainty:
+    another face is in the same place in the next frame, and padding would hide that face instead.
     """
     begin: dict[int, list[Observation]] = defaultdict(list)
     end: dict[int, list[Observation]] = defaultdict(list)

@@ -4,7 +4,7 @@ Both ends of an interval have had a full look. A face that was found at both end
 between and searched for there in a small crop. Where the look confirms the prediction, the interval
 is interpolated. All other faces, including those found at only one end, are handled the same way in
 both halves of the interval, down to neighbouring frames. So the frame in which a face appears or
-leaves is found exactly, and only unconfirmed faces are looked at again.
+leaves is found exactly, and extra looks are taken for unconfirmed faces only.
 """
 
 from collections.abc import Sequence
@@ -61,7 +61,7 @@ Links = dict[Observation, Observation]
 """Maps an observation to the next one of the same face."""
 Pairs = list[tuple[Observation, Observation]]
 Interval = tuple[int, int]
-"""First and last frame, both looked at."""
+"""First and last frame; both have had a look."""
 
 
 def box_between(a: Observation, b: Observation, frame: int) -> Boxes:

@@ -1,4 +1,4 @@
-"""Samplers: decide when the next full look is due, at most a fixed time after the last one."""
+"""Schedules: decide when the next full look is due, at most a fixed time after the last one."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -72,9 +72,9 @@ def _thumbnail(frame: Frame) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(frame.rgb(size), cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-SAMPLERS: dict[str, Callable[[Fraction, Fraction], LookSchedule]] = {
+SCHEDULES: dict[str, Callable[[Fraction, Fraction], LookSchedule]] = {
     "adaptive": AdaptiveSchedule,
     "every": lambda longest, time_base: EveryFrame(),  # noqa: ARG005 - one signature for all
 }
-"""Samplers by the setting ``sampling``. Arguments: longest time between looks in seconds, and the
+"""Schedules by the setting ``sampling``. Arguments: longest time between looks in seconds, and the
 time base."""

@@ -10,16 +10,16 @@ from app.tracking.association import FORBIDDEN, assign_sparse, pair_costs
 from app.tracking.observations import Tracklet
 
 Affinity = Callable[[Tracklet, Tracklet], float | None]
-"""How much two tracklets look like one person: 0 is undecided, above 0 speaks for one person, below
-against it. None if unknown."""
+"""How much two tracklets look like one person: above 0 it is likely, below 0 unlikely. None if
+unknown."""
 
 END_COST = 3.0
 """Cost of a tracklet without continuation, in the units of ``pair_costs``. A join above this cost
 links faces that are far apart and of different sizes. Two bad joins cost more than one good join
 and a tracklet that stays alone."""
 MAX_GAP_SECONDS = 1.0
-"""Longest loss that is bridged. In the gap, the track moves from the last box to the next one and
-hides what is there."""
+"""Longest loss that is bridged. In the gap, the track moves from the last box to the next one, and
+hides the area in between."""
 
 
 def _join_cost(early: Tracklet, late: Tracklet, affinity: Affinity) -> float:

@@ -42,7 +42,7 @@ def open_source(media: Media | MediaFile | str, *, threads: int | None = None) -
 
     Raises:
         MediaError: the file is missing, empty, damaged, or holds no frame.
-        UnsupportedMedia: it is not a video or image that we read.
+        UnsupportedMedia: it is not a supported video or image.
     """
     media = Media.of(media)
     return ImageSource(media) if media.is_image else VideoSource(media, threads=threads)
@@ -80,7 +80,7 @@ def open_sink(
     """Open a sink that encodes every frame of ``media``; use it as a context manager.
 
     Raises:
-        DeviceError: the GPU encoder that was asked for does not work here.
+        DeviceError: a GPU encoder was requested, but does not work here.
         MediaError, OutputError: as ``check_output``.
     """
     media, writing = Media.of(media), writing or Writing()

@@ -21,6 +21,7 @@ _OPTIONS = {"protocol_whitelist": "file", "enable_drefs": "0"}
 _IMAGE_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "webp"})
 _NOT_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails
 _DAMAGED = "damaged or incomplete ({}); repair it or export it again"
+_NO_SPACE = "no space left on the device; free some space and try again"
 _UNWRITTEN = "not written ({}); try another container such as .mkv, or another folder"
 
 
@@ -71,13 +72,13 @@ def translated(label: object, *, writing: bool = False) -> Iterator[None]:
         yield
     except av.error.FFmpegError as error:
         if error.errno in DISK_FULL:
-            raise DiskFull(f"{label}: no space left on the device; free some and repeat") from error
+            raise DiskFull(f"{label}: {_NO_SPACE}") from error
         reason = error.strerror or type(error).__name__
         text = f"{label}: {(_UNWRITTEN if writing else _DAMAGED).format(reason)}"
         raise (OutputError(text) if writing else MediaError(text)) from error
     except OSError as error:
         if error.errno in DISK_FULL:
-            raise DiskFull(f"{label}: no space left on the device; free some and repeat") from error
+            raise DiskFull(f"{label}: {_NO_SPACE}") from error
         if writing:
             raise OutputError(f"{label}: {_UNWRITTEN.format(error.strerror)}") from error
         raise

@@ -49,7 +49,7 @@ class DecodeCheck:
     def add_packet(self, packet: "Packet[VideoStream]") -> None:
         """Record a packet that is sent to the decoder."""
         if packet.is_corrupt:
-            raise MediaError(f"{self._label}: incomplete data in its video; copy it again")
+            raise MediaError(f"{self._label}: its video has incomplete data; copy it again")
         if self._one_to_one and packet.pts is not None and not packet.is_discard:
             heapq.heappush(self._sent, (packet.pts, packet.is_keyframe))
 
@@ -134,12 +134,12 @@ def decoded(
             for frame in packet.decode():
                 yield _checked(frame, check, media)
     if packets < expected:
-        raise MediaError(f"{media}: {packets} of {expected} frames are there; copy it again")
+        raise MediaError(f"{media}: has only {packets} of {expected} frames; copy it again")
     check.finish()
 
 
 def _chooser(stretches: Sequence[Stretch] | None) -> Callable[[int | None], bool]:
-    """Return a test of whether the frame at a pts is wanted."""
+    """Return a function that decides whether the frame at a pts is needed."""
     if stretches is None:
         return lambda _: True
     starts = [stretch.start for stretch in stretches]
@@ -154,7 +154,7 @@ def _chooser(stretches: Sequence[Stretch] | None) -> Callable[[int | None], bool
 
 
 def _indexed(container: InputContainer, stream: VideoStream) -> int:
-    """The number of packets that the index of an MP4 or MOV promises, 0 for other containers."""
+    """Return the number of packets in the index of an MP4 or MOV, 0 for other containers."""
     return len(stream.index_entries) if container.format.name.startswith("mov") else 0
 
 

@@ -128,7 +128,7 @@ def with_hardware(encoding: Encoding, video: VideoStream, encoder: Encoder) -> E
     With ``auto``, the encoding is returned unchanged if no GPU can do it.
 
     Raises:
-        DeviceError: ``nvenc`` is asked for, but no GPU works, or it cannot encode such frames.
+        DeviceError: ``nvenc`` was requested, but no GPU works, or it cannot encode such frames.
     """
     if encoder == "software":
         return encoding

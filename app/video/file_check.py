@@ -1,4 +1,4 @@
-"""Check a finished video file before it gets its name, against what was written into it."""
+"""Check a finished video file before it gets its name: compare it with the written data."""
 
 import zlib
 from dataclasses import dataclass, field
@@ -54,7 +54,7 @@ class PacketTally:
 def check_file(
     path: Path, muxer: str, expected: FrameTimes, tallies: dict[int, PacketTally], label: object
 ) -> None:
-    """Demux a file and compare it with what was written into it.
+    """Demux a file and compare it with the data that was written.
 
     Times may differ by one tick of the container's time base, not more.
 
@@ -95,12 +95,12 @@ def _compare_times(
     found: FrameTimes, expected: FrameTimes, tick: Fraction, muxer: str, label: object
 ) -> None:
     if found.count != expected.count:
-        raise _error(label, f"{found.count} of {expected.count} frames are in it")
+        raise _error(label, f"it has {found.count} of {expected.count} frames")
     shift = _common_shift(found, expected, muxer)
     for name in ("first", "last"):
-        time, wanted = getattr(found, name), getattr(expected, name) + shift
-        if abs(time - wanted) > tick:
-            raise _error(label, f"its {name} frame is at {float(time)} s, not {float(wanted)} s")
+        time, target = getattr(found, name), getattr(expected, name) + shift
+        if abs(time - target) > tick:
+            raise _error(label, f"its {name} frame is at {float(time)} s, not {float(target)} s")
     if abs(found.total - expected.total - shift * found.count) > tick * found.count:
         raise _error(label, "the times of its frames have changed")
 
@@ -112,9 +112,7 @@ def _compare_packets(found: PacketTally, expected: PacketTally, index: int, labe
     """
     if found.packets == expected.packets or found.checksum == expected.checksum:
         return
-    raise _error(
-        label, f"{found.packets} of {expected.packets} packets of stream {index} are in it"
-    )
+    raise _error(label, f"it has {found.packets} of {expected.packets} packets of stream {index}")
 
 
 def _error(label: object, reason: str) -> MediaError:

@@ -94,7 +94,7 @@ class Header:
 
 
 def header_of(media: Media) -> Header:
-    """The header of a video; the file is read when this is first asked for.
+    """Return the header of a video; the file is read by the first call only.
 
     Raises:
         MediaError: the file is damaged, or its first frame cannot be decoded.

@@ -136,9 +136,9 @@ class ImageSink:
     def commit(self) -> None:
         """Check the finished file, and move it to its name."""
         if self._written is None:
-            raise MediaError(f"{self._media}: no frame was written; nothing to put in place")
-        found = read_image(Media(self._pending.path))
-        if found.size != self._written:
+            raise MediaError(f"{self._media}: no frame was written, so there is no output")
+        written = read_image(Media(self._pending.path))
+        if written.size != self._written:
             raise MediaError(f"{self._name}: not written, its size would change")
         with translated(self._name, writing=True):
             self._pending.commit()
@@ -186,7 +186,7 @@ def read_photo(file: MediaFile) -> Image:
 
     Raises:
         MediaError: the file is missing or damaged.
-        UnsupportedMedia: it is not an image that we read.
+        UnsupportedMedia: it is not a supported image.
     """
     media = Media(file)
     if not media.is_image:

@@ -124,8 +124,8 @@ def recognise(head: bytes, label: object) -> Kind:
     kind = _recognised(head[:_HEAD_BYTES])
     if kind is None:
         raise UnsupportedMedia(
-            f"{label}: not a video or image that we read; give a self-contained file (MP4, MOV, "
-            "MKV, WebM, AVI, MPEG-TS, MPEG-PS, MXF, FLV, Ogg, JPEG, PNG, WebP), not a playlist"
+            f"{label}: not a supported video or image; give a self-contained file (MP4, MOV, MKV, "
+            "WebM, AVI, MPEG-TS, MPEG-PS, MXF, FLV, Ogg, JPEG, PNG, WebP), not a playlist"
         )
     return kind
 
@@ -162,5 +162,5 @@ def _is_transport_stream(head: bytes) -> bool:
 
 
 def output_kind(output: Path) -> Kind | None:
-    """The kind that the suffix of an output names, None if it names none that we write."""
+    """Return the kind that the suffix of an output names, None if it is not one that we write."""
     return BY_SUFFIX.get(output.suffix.lower())

@@ -101,15 +101,15 @@ class Media:
             raise MediaError(f"{self}: cannot be read: {error.strerror}") from error
 
     def fact(self, find: Callable[[Self], _T]) -> _T:
-        """Return what ``find`` finds about this file; it is called once."""
+        """Return the result of ``find`` for this file; it is called only once."""
         if find not in self._facts:
             self._facts[find] = find(self)
         found: _T = self._facts[find]
         return found
 
-    def keep_fact(self, find: Callable[[Self], _T], found: _T) -> None:
-        """Keep what ``find`` would find, if another pass over the file has found it already."""
-        self._facts[find] = found
+    def keep_fact(self, find: Callable[[Self], _T], fact: _T) -> None:
+        """Keep the result of ``find`` that another pass over the file has found already."""
+        self._facts[find] = fact
 
     def stream(self) -> BufferedReader:
         """The file that all facts are read from, at its first byte.
@@ -176,5 +176,5 @@ class Media:
             raise MediaError(f"{self}: the file changed while it was read; try again")
 
 
-def _identity(found: os.stat_result) -> tuple[int, ...]:
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

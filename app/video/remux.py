@@ -89,13 +89,13 @@ class Carrier:
         self._next = next(self._packets, None)
 
     def _demux(self, source: InputContainer) -> Iterator["av.Packet[Stream]"]:
-        wanted = [source.streams[index] for index in self._handlers]
+        streams = [source.streams[index] for index in self._handlers]
         for stream in source.streams:
             if stream.index not in self._handlers:
                 stream.discard = Discard.all
-        if wanted:
+        if streams:
             with translated(self._media):
-                yield from source.demux(wanted)
+                yield from source.demux(streams)
 
     def write_until(self, until: Fraction | None) -> None:
         """Write the packets before a time in seconds; None: all that remain."""

@@ -19,8 +19,8 @@ _MASTERING_NUMBERS, _MASTERING_BYTES = 20, 88
 
 def _side_data(picture: av.VideoFrame, name: str) -> bytes | None:
     """Return the side data of a type (``av.sidedata.sidedata.Type``), None if there is none."""
-    found = picture.side_data.get(name)
-    return bytes(found) if isinstance(found, SideData) else None
+    data = picture.side_data.get(name)
+    return bytes(data) if isinstance(data, SideData) else None
 
 
 def display_matrix(picture: av.VideoFrame) -> Matrix | None:

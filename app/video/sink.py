@@ -46,7 +46,7 @@ class VideoWriter(ABC):
     Raises:
         OutputError: ``output`` cannot be written, or cannot hold the streams of ``media``.
         DiskFull: there is no space for it.
-        MediaError: ``media`` is damaged, or the finished file is not what was written.
+        MediaError: ``media`` is damaged, or the finished file differs from the written data.
     """
 
     def __init__(self, media: Media, output: Path, writing: Writing) -> None:
@@ -211,7 +211,7 @@ class EncodingSink(VideoSink):
 
     def _finish(self) -> None:
         if self._begun is None:
-            raise MediaError(f"{self._media}: no frame was written; nothing to put in place")
+            raise MediaError(f"{self._media}: no frame was written, so there is no output")
         output, stream, carrier = self._begun
         # One by one: encoders hold back seconds of work, and Ctrl-C must not wait for it.
         self._mux(output, carrier, stream.encode_lazy(None))

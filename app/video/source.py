@@ -55,7 +55,7 @@ class VideoSource:
         return self._frames(itertools.count(), None)
 
     def only(self, stretches: Sequence[Stretch]) -> Iterator[DecodedFrame]:
-        """The frames of some stretches, in order; frames between them are not decoded.
+        """Yield the frames of some stretches, in order; frames between them are not decoded.
 
         Raises:
             MediaError: the file has other frames than the stretches say.
@@ -64,7 +64,9 @@ class VideoSource:
         ends = {s.first: s.start for s in stretches} | {s.end - 1: s.last for s in stretches}
         for frame in self._frames(numbers, stretches):
             if ends.get(frame.index, frame.pts) != frame.pts:
-                raise MediaError(f"{self._media}: frame {frame.index} is another one than before")
+                raise MediaError(
+                    f"{self._media}: frame {frame.index} has changed; analyse it again"
+                )
             yield frame
         if next(numbers, None) is not None:
             raise MediaError(f"{self._media}: has other frames than before; analyse it again")
@@ -96,7 +98,7 @@ class VideoSource:
                 yield from self._shown(container, stretches)
 
     def _all(self, container: InputContainer) -> Iterator[av.VideoFrame]:
-        """All frames; what this pass learns about groups of pictures is kept for rendering."""
+        """Yield all frames, and keep the groups of pictures found on the way for rendering."""
         scan = GopScan(self._media, container)
         yield from self._shown(container, None, scan)
         scan.finish()

@@ -103,7 +103,7 @@ def map_streams(
     """Decide for each stream of ``container`` what the output gets; ``label`` names the input.
 
     Raises:
-        DeviceError: the ``encoder`` that was asked for does not work here.
+        DeviceError: the requested ``encoder`` does not work here.
         OutputError: the container of ``output`` cannot hold a stream in any form.
         UnsupportedMedia: the input has no video that can be decoded.
     """

@@ -36,7 +36,7 @@ def check_complete(media: Media) -> None:
     actual = file.seek(0, os.SEEK_END)
     if declared > actual:
         raise MediaError(
-            f"{media}: cut off ({actual} of {declared} bytes are there); copy it again completely"
+            f"{media}: cut off (it has {actual} of {declared} bytes); copy it again completely"
         )
 
 

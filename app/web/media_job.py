@@ -178,8 +178,8 @@ def write_faces(media: Media, info: MediaInfo, parts: Parts, target: Path) -> di
 
 
 def _embedded_faces(frame: Frame, parts: Parts) -> tuple[Faces, Embeddings]:
-    found = FaceLooker(parts.detector, {0: frame}).detect_all(0)
-    faces = found.take(np.flatnonzero(found.scores >= MIN_FACE_SCORE))
+    faces = FaceLooker(parts.detector, {0: frame}).detect_all(0)
+    faces = faces.take(np.flatnonzero(faces.scores >= MIN_FACE_SCORE))
     assert parts.recogniser is not None
     if not len(faces):
         return faces, np.zeros((0, parts.recogniser.dimension), np.float32)

@@ -120,17 +120,17 @@ class Invocation:
     def _process(self) -> Response:
         service = self._service
         kind = self._response_kind()
-        given = options.parse_attributes(request.headers.get(options.HEADER, ""))
-        options.apply_options(service.settings, given)  # fail before the body is read
+        attributes = options.parse_attributes(request.headers.get(options.HEADER, ""))
+        options.apply_options(service.settings, attributes)  # fail before the body is read
         client = Client(request.environ.get("gunicorn.socket"), service.limits.idle_seconds)
         with service.runner.admit(), request_folder(service.spool) as folder:
             with self._stats.stage("receive"):
                 content = self._receive(folder, client)
             for key, value in content.options.items():
-                options.add_option(given, key, value)
+                options.add_option(attributes, key, value)
             # The settings only need to know that there are people; those of a ticket load later.
             people = {} if content.people is None else {"people": folder / "people"}
-            settings = options.apply_options(service.settings, given | people)
+            settings = options.apply_options(service.settings, attributes | people)
             began = time.monotonic()
             with (
                 service.runner.use_device(client) as check,

@@ -118,9 +118,9 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
 
 def find_people(environment: Mapping[str, str], default: Path = MODEL_PEOPLE) -> str | None:
     """Return the folder or ``s3://`` prefix of the photos, or None if there are none."""
-    given = environment.get("FACE_BLUR_PEOPLE")
-    if given:
-        return given
+    people = environment.get("FACE_BLUR_PEOPLE")
+    if people:
+        return people
     return str(default) if default.is_dir() else None
 
 

@@ -1,4 +1,4 @@
-"""The state that all requests share, and the rule which of them may use the device.
+"""The state that all requests share, and the queue for the device.
 
 One request at a time uses the device, and a limited number of others wait. Work stops when its
 client disconnects, or when the service ends.

@@ -218,7 +218,7 @@ class TicketResult:
             return report
         for label, stored in (("the output", self._output), ("the plan", self._plan)):
             if stored is not None and not self._may_replace(stored):
-                raise TicketError(f"{label}: exists already; choose another name or overwrite it")
+                raise TicketError(f"{label}: already exists; choose another name or overwrite it")
         return None
 
     def upload(self, result: Path, plan: Path, report: Mapping[str, Any]) -> None:

@@ -2,9 +2,9 @@
 
 ::
 
-    {"input": "s3://films/in/a.mp4", "output": "s3://films/out/a.mp4",
-     "plan": "s3://films/out/a.json", "overwrite": false,
-     "options": {"effect": "solid", "people": "s3://films/people/"}}
+    {"input": "s3://videos/in/a.mp4", "output": "s3://videos/out/a.mp4",
+     "plan": "s3://videos/out/a.json", "overwrite": false,
+     "options": {"effect": "solid", "people": "s3://videos/people/"}}
 
 ``plan``, ``overwrite`` and ``options`` are optional. The service reads and writes with its own
 credentials, so a ticket may only use the prefixes that the operator allows.

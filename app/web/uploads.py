@@ -95,7 +95,9 @@ class BodyReader:
 
     def _check_space(self, needed: int) -> None:
         if shutil.disk_usage(self._folder).free < needed + self._limits.min_free:
-            raise DiskFull("no space on the disk for this request; free some or send a smaller one")
+            raise DiskFull(
+                "no space on the disk for this request; free some space or send a smaller request"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,5 +292,5 @@ def _translate_disk_full() -> Iterator[None]:
         yield
     except OSError as error:
         if is_disk_full(error):
-            raise DiskFull("no space left on the disk for this request; free some") from error
+            raise DiskFull("no space left on the disk for this request; free some space") from error
         raise

@@ -33,7 +33,7 @@ class CloudError(FaceBlurError):
 
     Args:
         message: one line for the user.
-        reason: the error code of AWS, such as ``NoSuchBucket``; empty if there is none.
+        reason: the error code of AWS, such as ``NoSuchBucket``; may be empty.
     """
 
     def __init__(self, message: str, reason: str = "") -> None:

@@ -34,13 +34,13 @@ def find_all(cloud: Cloud) -> list[Resource]:
     return list(chain(*(find(cloud) for find, _ in KINDS.values())))
 
 
-def delete(cloud: Cloud, found: Sequence[Resource]) -> None:
+def delete(cloud: Cloud, resources: Sequence[Resource]) -> None:
     """Delete resources in order; in a dry run print the requests.
 
     Raises:
         CloudError: AWS refuses; the remaining resources are kept.
     """
-    for one in found:
+    for one in resources:
         cloud.say(f"deleting {one}")
         KINDS[one.kind][1](cloud, one.name)
 
@@ -71,15 +71,15 @@ def _find_processings(cloud: Cloud) -> Iterator[Resource]:
 def _stop(cloud: Cloud, kind: str, name: str) -> None:
     request: dict[str, Any] = {f"{kind}JobName": name}
     state = f"{kind}JobStatus"
-    found = cloud.read("sagemaker", f"describe_{kind.lower()}_job", **request)
-    if found[state] == "InProgress":
+    description = cloud.read("sagemaker", f"describe_{kind.lower()}_job", **request)
+    if description[state] == "InProgress":
         cloud.change("sagemaker", f"stop_{kind.lower()}_job", **request)
     # A running job would write objects into the emptied bucket.
     try:
         cloud.wait("sagemaker", f"{kind.lower()}_job_completed_or_stopped", **request)
     except CloudError:
-        found = cloud.read("sagemaker", f"describe_{kind.lower()}_job", **request)
-        if found[state] != "Failed":
+        description = cloud.read("sagemaker", f"describe_{kind.lower()}_job", **request)
+        if description[state] != "Failed":
             raise
 
 

@@ -140,7 +140,7 @@ def push_build(cloud: Cloud, variant: str) -> str:
 def push_image(cloud: Cloud, image: str) -> str:
     """Push an image of the Docker engine; return its URI by digest.
 
-    An archive goes between: the engine might push an OCI manifest.
+    The image is pushed from an archive, because the engine might push an OCI manifest.
 
     Raises:
         CloudError: the push failed, or SageMaker would refuse the result.

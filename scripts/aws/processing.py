@@ -170,11 +170,11 @@ def read_reports(cloud: Cloud, output: S3Uri, items: Iterable[S3Object]) -> dict
 def _lines(text: str) -> Iterator[ReportLine]:
     for row in text.splitlines():
         try:
-            found = json.loads(row)
+            line = json.loads(row)
         except ValueError:
             continue  # incomplete: reports are uploaded while they grow
-        if isinstance(found, dict) and found.get("file"):
-            yield ReportLine(**{key: str(found.get(key, "")) for key in ReportLine.__slots__})
+        if isinstance(line, dict) and line.get("file"):
+            yield ReportLine(**{key: str(line.get(key, "")) for key in ReportLine.__slots__})
 
 
 def finished_names(cloud: Cloud, output: S3Uri) -> set[str]:

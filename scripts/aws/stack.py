@@ -44,7 +44,7 @@ def create_or_update(cloud: Cloud, keep: Mapping[str, int | None]) -> dict[str, 
 
 
 def find_stack(cloud: Cloud) -> dict[str, Any] | None:
-    """Return the stack of the project, or None if there is none.
+    """Return the stack of the project, or None if it does not exist.
 
     Raises:
         UntaggedError: the stack does not have the tag of the project.
@@ -94,8 +94,8 @@ def _key_arn(cloud: Cloud, variables: Variables) -> str:
 
 def _create(cloud: Cloud, request: Mapping[str, Any]) -> None:
     # A partly created stack could only be deleted by hand.
-    made = cloud.change("cloudformation", "create_stack", OnFailure="DELETE", **request)
-    _wait(cloud, "stack_create_complete", str(made.get("StackId", request["StackName"])))
+    created = cloud.change("cloudformation", "create_stack", OnFailure="DELETE", **request)
+    _wait(cloud, "stack_create_complete", str(created.get("StackId", request["StackName"])))
 
 
 def _update(cloud: Cloud, request: Mapping[str, Any]) -> None:

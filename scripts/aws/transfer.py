@@ -60,11 +60,11 @@ def upload(cloud: Cloud, items: Sequence[Upload], bar: Bar, *, overwrite: bool) 
 def _missing(cloud: Cloud, items: Sequence[Upload], *, overwrite: bool) -> list[Upload]:
     missing, other = [], []
     for item in items:
-        found = head_object(cloud, item.key)
-        if found is not None and _is_same(item.path, found):
+        head = head_object(cloud, item.key)
+        if head is not None and _is_same(item.path, head):
             continue
         missing.append(item)
-        if found is not None:
+        if head is not None:
             other.append(item.key)
     if other and not overwrite:
         raise UsageError(
@@ -89,16 +89,16 @@ def head_object(cloud: Cloud, key: str) -> dict[str, Any] | None:
         raise
 
 
-def _is_same(path: Path, found: dict[str, Any]) -> bool:
+def _is_same(path: Path, head: dict[str, Any]) -> bool:
     size = path.stat().st_size
-    if found["ContentLength"] != size or "ChecksumSHA256" not in found:
+    if head["ContentLength"] != size or "ChecksumSHA256" not in head:
         return False
-    return _plain(found) == checksum(path, part_size(size))
+    return _plain(head) == checksum(path, part_size(size))
 
 
-def _plain(found: dict[str, Any]) -> str:
+def _plain(head: dict[str, Any]) -> str:
     """Return the checksum without the number of parts that S3 appends."""
-    return str(found.get("ChecksumSHA256", "")).partition("-")[0]
+    return str(head.get("ChecksumSHA256", "")).partition("-")[0]
 
 
 def part_size(size: int) -> int:
@@ -153,11 +153,11 @@ def _send(cloud: Cloud, item: Upload, bar: Bar) -> None:
     with bar(item, size) as progress, translate_errors(f"s3 upload of {item.path}"):
         client = cloud.client("s3")
         client.upload_file(str(item.path), Callback=progress, Config=config, **request)
-    found = head_object(cloud, item.key)
-    if found is None or (found["ContentLength"], _plain(found)) != (size, expected):
+    head = head_object(cloud, item.key)
+    if head is None or (head["ContentLength"], _plain(head)) != (size, expected):
         cloud.change("s3", "delete_object", Bucket=cloud.bucket, Key=item.key)
         raise CloudError(
-            f"{item.path}: the uploaded object differs from the file; did it change meanwhile?"
+            f"{item.path}: the uploaded object differs from the file; has the file changed?"
         )
 
 
@@ -174,8 +174,10 @@ def _extra(cloud: Cloud, item: Upload) -> dict[str, str]:
 
 def _abort_cut_off(cloud: Cloud, key: str) -> None:
     """Delete the parts of interrupted uploads of this key: they are invisible, but cost money."""
-    found = cloud.pages("s3", "list_multipart_uploads", "Uploads", Bucket=cloud.bucket, Prefix=key)
-    for one in found:
+    uploads = cloud.pages(
+        "s3", "list_multipart_uploads", "Uploads", Bucket=cloud.bucket, Prefix=key
+    )
+    for one in uploads:
         if one["Key"] == key:
             request = {"Bucket": cloud.bucket, "Key": key, "UploadId": one["UploadId"]}
             cloud.change("s3", "abort_multipart_upload", **request)

@@ -188,5 +188,5 @@ def add_variable_options(parser: argparse.ArgumentParser) -> None:
 
 def variables_given(args: argparse.Namespace) -> dict[str, str]:
     """Return the variables given as options."""
-    found = ((name, getattr(args, f"variable_{name}", None)) for name in Variables.model_fields)
-    return {name: value for name, value in found if value is not None}
+    options = ((name, getattr(args, f"variable_{name}", None)) for name in Variables.model_fields)
+    return {name: value for name, value in options if value is not None}

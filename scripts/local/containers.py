@@ -46,8 +46,10 @@ class Launcher(Protocol):
 def free_ports(count: int) -> list[int]:
     """Return different free ports of the loopback interface."""
     with ExitStack() as stack:
-        found = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [one.getsockname()[1] for one in found]
+        servers = [
+            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
+        ]
+        return [one.getsockname()[1] for one in servers]
 
 
 class Program:

@@ -170,9 +170,9 @@ def draw_sheet(before: Path, after: Path, target: Path) -> None:
         MediaError: a file cannot be read, or the numbers of frames differ.
         OutputError, DiskFull: the sheet cannot be written.
     """
-    frames, made = (sum(1 for _ in open_source(path)) for path in (before, after))
-    if frames != made:
-        raise MediaError(f"{after}: has {made} frames, but its source has {frames}")
+    frames, result_frames = (sum(1 for _ in open_source(path)) for path in (before, after))
+    if frames != result_frames:
+        raise MediaError(f"{after}: has {result_frames} frames, but its source has {frames}")
     info = open_source(before).info
     source = SourceRecord(sha256_of(before), before.name, frames, *info.size, float(info.duration))
     models = ModelsRecord(Settings().models, _UNKNOWN, None)

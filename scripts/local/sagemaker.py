@@ -47,7 +47,7 @@ _SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/")
 class JobRecord:
     """A created job: its record in moto, and its run."""
 
-    record: FakeTransformJob
+    moto: FakeTransformJob
     run: JobRun
     thread: threading.Thread | None = None
     ended: JobResult | None = None
@@ -75,7 +75,7 @@ class SageMaker:
         self._session = boto3.Session(_KEY, _KEY)
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._models: dict[Key, Request] = {}
-        self._played: dict[Key, JobRecord] = {}
+        self._records: dict[Key, JobRecord] = {}
         self._lock, self._making = threading.Lock(), threading.Lock()
         self._server = make_server(HOST, 0, self._answer, threaded=True, request_handler=_Quiet)
         self.url = f"http://{HOST}:{self._server.server_port}"
@@ -95,9 +95,9 @@ class SageMaker:
         Raises:
             KeyError: the job does not exist.
         """
-        played = self._played[region, name]
-        played.over.wait(timeout)
-        return played.ended
+        entry = self._records[region, name]
+        entry.over.wait(timeout)
+        return entry.ended
 
     def __enter__(self) -> Self:
         self.reset()
@@ -107,12 +107,12 @@ class SageMaker:
     def reset(self) -> None:
         """Stop all jobs and delete everything."""
         with self._lock:
-            played = list(self._played.values())
-            self._played.clear()
+            records = list(self._records.values())
+            self._records.clear()
             self._models.clear()
-        for one in played:
+        for one in records:
             one.run.stop()
-        for one in played:
+        for one in records:
             if one.thread is not None:
                 one.thread.join()
         moto_api_backend.reset()
@@ -150,7 +150,7 @@ class SageMaker:
     def _create_job(self, request: Request, environ: "WSGIEnvironment") -> Response:
         region, name = _region(environ), request["TransformJobName"]
         with self._lock:
-            if (region, name) in self._played:
+            if (region, name) in self._records:
                 return _refusal("ResourceInUse", f"a job of the name {name} already exists")
             model = self._models.get((region, request["ModelName"]))
             if model is None:
@@ -170,48 +170,48 @@ class SageMaker:
         """Add the network and credentials of a container that is not isolated."""
         if job.isolated:
             return job
-        found = {
+        network = {
             "AWS_ACCESS_KEY_ID": _KEY,
             "AWS_SECRET_ACCESS_KEY": _KEY,
             "AWS_DEFAULT_REGION": region,
             "AWS_ENDPOINT_URL": self.url,
             "NO_PROXY": HOST,
         }
-        return replace(job, environment={**found, **job.environment})
+        return replace(job, environment={**network, **job.environment})
 
     def _start(self, region: str, name: str, run: JobRun) -> None:
         record = sagemaker_backends[DEFAULT_ACCOUNT_ID][region].transform_jobs[name]
         # Before the caller knows the job: moto's own state must not be visible.
         record.transform_job_status = "InProgress"
         record.transform_end_time = None  # type: ignore[assignment]
-        played = JobRecord(record, run)
-        self._played[region, name] = played
-        played.thread = threading.Thread(target=_run_job, args=(played,), name=f"job {name}")
-        played.thread.start()
+        entry = JobRecord(record, run)
+        self._records[region, name] = entry
+        entry.thread = threading.Thread(target=_run_job, args=(entry,), name=f"job {name}")
+        entry.thread.start()
 
     def _stop_job(self, request: Request, environ: "WSGIEnvironment") -> Response:
         with self._lock:
-            played = self._played.get((_region(environ), request["TransformJobName"]))
-            if played is None:
+            entry = self._records.get((_region(environ), request["TransformJobName"]))
+            if entry is None:
                 return _refusal("ValidationException", "there is no such transform job")
-            if played.record.transform_job_status != "InProgress":
+            if entry.moto.transform_job_status != "InProgress":
                 return _refusal("ValidationException", "the transform job is not in progress")
-            played.record.transform_job_status = "Stopping"
-        played.run.stop()
+            entry.moto.transform_job_status = "Stopping"
+        entry.run.stop()
         return _json({}, 200)
 
 
-def _run_job(played: JobRecord) -> None:
+def _run_job(entry: JobRecord) -> None:
     """Run a job and update its record; the record gets a final state in any case."""
     state, reason = "Failed", "InternalServerError: the simulation failed"
     try:
-        played.ended = played.run.run()
-        state, reason = played.ended.state, played.ended.reason
+        entry.ended = entry.run.run()
+        state, reason = entry.ended.state, entry.ended.reason
     finally:
-        played.record.failure_reason = reason
-        played.record.transform_end_time = played.record.last_modified_time = utcnow()
-        played.record.transform_job_status = state
-        played.over.set()
+        entry.moto.failure_reason = reason
+        entry.moto.transform_end_time = entry.moto.last_modified_time = utcnow()
+        entry.moto.transform_job_status = state
+        entry.over.set()
 
 
 def _region(environ: "WSGIEnvironment") -> str:

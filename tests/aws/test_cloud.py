@@ -14,7 +14,9 @@ from scripts.aws.variables import Variables
 
 STACK = json.dumps(
     {
-        "Resources": {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "films"}}},
+        "Resources": {
+            "Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "videos"}}
+        },
         "Outputs": {"Bucket": {"Value": {"Ref": "Bucket"}}, "RoleArn": {"Value": "arn:of:role"}},
     }
 )
@@ -30,13 +32,16 @@ def make_stack(cloud: Cloud, *, tagged: bool) -> None:
 def test_a_dry_run_prints_the_request_and_does_not_make_it(cloud: Cloud) -> None:
     out = io.StringIO()
     dry = Cloud(cloud.variables, dry_run=True, out=out)
-    request = {"Bucket": "films", "CreateBucketConfiguration": {"LocationConstraint": "eu-north-1"}}
+    request = {
+        "Bucket": "videos",
+        "CreateBucketConfiguration": {"LocationConstraint": "eu-north-1"},
+    }
     assert dry.change("s3", "create_bucket", **request) == {}
     printed = {"service": "s3", "operation": "create_bucket", "request": request}
     assert json.loads(out.getvalue()) == printed
     assert cloud.read("s3", "list_buckets")["Buckets"] == []
     cloud.change("s3", "create_bucket", **request)
-    assert [bucket["Name"] for bucket in cloud.read("s3", "list_buckets")["Buckets"]] == ["films"]
+    assert [bucket["Name"] for bucket in cloud.read("s3", "list_buckets")["Buckets"]] == ["videos"]
 
 
 def test_a_listing_reads_all_pages(cloud: Cloud) -> None:
@@ -68,7 +73,7 @@ def test_missing_credentials_are_one_line(cloud: Cloud, monkeypatch: pytest.Monk
 
 def test_empty_variables_come_from_the_stack(cloud: Cloud) -> None:
     make_stack(cloud, tagged=True)
-    assert (cloud.bucket, cloud.role_arn) == ("films", "arn:of:role")
+    assert (cloud.bucket, cloud.role_arn) == ("videos", "arn:of:role")
     given = Cloud(Variables(bucket="mine", role_arn="arn:aws:iam::123456789012:role/r"))
     assert (given.bucket, given.role_arn) == ("mine", "arn:aws:iam::123456789012:role/r")
     with pytest.raises(CloudError, match=r"^REPOSITORY is not set.+infrastructure\.py"):
@@ -94,7 +99,7 @@ def test_without_a_stack_the_error_names_the_command_that_creates_it(cloud: Clou
     ("error", "code", "said"),
     [
         (CloudError("s3 x: Denied: no\nnever"), 1, "error: s3 x: Denied: no never\n"),
-        (UsageError("no such film"), 2, "error: no such film\n"),
+        (UsageError("no such video"), 2, "error: no such video\n"),
         (Interrupted("stopped"), 130, "error: stopped\n"),
         (KeyboardInterrupt(), 130, "error: interrupted\n"),
     ],

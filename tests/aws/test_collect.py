@@ -45,22 +45,22 @@ def hide(source: Path, result: Path) -> bytes:
     return result.read_bytes()
 
 
-class Films:
-    """A film and what becomes of it, and a picture with its own."""
+class Samples:
+    """A video, an image, and their results."""
 
     def __init__(self, folder: Path, carphone: Path) -> None:
-        self.film = folder / "film.mp4"
-        self.film.write_bytes(carphone.read_bytes())
-        self.hidden = hide(self.film, folder / "hidden.mp4")
-        self.mkv = hide(self.film, folder / "hidden.mkv")
-        self.picture = folder / "picture.png"
-        Image.new("RGB", (64, 48), (200, 100, 50)).save(self.picture, pnginfo=None)
+        self.video = folder / "video.mp4"
+        self.video.write_bytes(carphone.read_bytes())
+        self.hidden = hide(self.video, folder / "hidden.mp4")
+        self.mkv = hide(self.video, folder / "hidden.mkv")
+        self.image = folder / "picture.png"
+        Image.new("RGB", (64, 48), (200, 100, 50)).save(self.image, pnginfo=None)
         self.black = folder / "black.png"
         Image.new("RGB", (64, 48)).save(self.black)
 
     def plan(self, path: Path, **changes: Any) -> bytes:
         source: dict[str, Any] = {
-            "sha256": sha256_of(self.film),
+            "sha256": sha256_of(self.video),
             "name": "a.mp4",
             "frames": 120,
             "width": 176,
@@ -74,8 +74,8 @@ class Films:
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory, carphone: Path) -> Films:
-    return Films(tmp_path_factory.mktemp("films"), carphone)
+def samples(tmp_path_factory: pytest.TempPathFactory, carphone: Path) -> Samples:
+    return Samples(tmp_path_factory.mktemp("videos"), carphone)
 
 
 def begin(cloud: Cloud, run: Commands, inputs: dict[str, bytes], *args: str) -> None:
@@ -91,11 +91,11 @@ def rows(out: str) -> dict[str, tuple[str, str]]:
 
 
 def test_results_get_their_names_types_and_metadata(
-    cloud: Cloud, run: Commands, films: Films, tmp_path: Path
+    cloud: Cloud, run: Commands, samples: Samples, tmp_path: Path
 ) -> None:
-    film, picture = films.film.read_bytes(), films.picture.read_bytes()
-    begin(cloud, run, {"a.mp4": film, "more/b.mpg": film, "c.png": picture})
-    out = {"a.mp4": films.hidden, "more/b.mpg": films.mkv, "c.png": films.black.read_bytes()}
+    video, image = samples.video.read_bytes(), samples.image.read_bytes()
+    begin(cloud, run, {"a.mp4": video, "more/b.mpg": video, "c.png": image})
+    out = {"a.mp4": samples.hidden, "more/b.mpg": samples.mkv, "c.png": samples.black.read_bytes()}
     fill(cloud, {f"output/one/{name}.out": content for name, content in out.items()})
     dry = run(collect, "one", *WHERE, "--dry-run")
     assert dry.code == 0, dry.err
@@ -123,21 +123,21 @@ def test_results_get_their_names_types_and_metadata(
 
     again = run(collect, "one", *WHERE, "--json", "--download", str(tmp_path / "again"))
     assert (again.code, rows(again.out)) == (0, rows(ran.out))
-    assert (tmp_path / "again" / "a.mp4").read_bytes() == films.hidden
+    assert (tmp_path / "again" / "a.mp4").read_bytes() == samples.hidden
     # What was collected counts as done for those who go on.
     ran = run(run_transform, *CPU, "--resume", "one")
     assert "one: all files are finished" in ran.err
 
 
-def test_an_invalid_result_is_not_moved(cloud: Cloud, run: Commands, films: Films) -> None:
-    film = films.film.read_bytes()
+def test_an_invalid_result_is_not_moved(cloud: Cloud, run: Commands, samples: Samples) -> None:
+    video = samples.video.read_bytes()
     begin(
         cloud,
         run,
-        dict.fromkeys(["gone.mp4", "same.mp4", "text.mp4", "cut.mp4", "other.mp4"], film),
+        dict.fromkeys(["gone.mp4", "same.mp4", "text.mp4", "cut.mp4", "other.mp4"], video),
     )
-    other = films.picture.read_bytes()
-    out = {"same.mp4": film, "text.mp4": b'{"error": {}}', "cut.mp4": films.hidden[:-3000]}
+    other = samples.image.read_bytes()
+    out = {"same.mp4": video, "text.mp4": b'{"error": {}}', "cut.mp4": samples.hidden[:-3000]}
     fill(
         cloud, {f"output/one/{name}.out": one for name, one in (out | {"other.mp4": other}).items()}
     )
@@ -161,16 +161,16 @@ def test_an_invalid_result_is_not_moved(cloud: Cloud, run: Commands, films: Film
 
 
 def test_results_are_checked_against_plans(
-    cloud: Cloud, run: Commands, films: Films, tmp_path: Path
+    cloud: Cloud, run: Commands, samples: Samples, tmp_path: Path
 ) -> None:
-    film = films.film.read_bytes()
-    begin(cloud, run, {"a.mp4": film, "b.mp4": film, "c.mp4": film})
+    video = samples.video.read_bytes()
+    begin(cloud, run, {"a.mp4": video, "b.mp4": video, "c.mp4": video})
     plans = {
-        "a.mp4": films.plan(tmp_path / "a"),
-        "b.mp4": films.plan(tmp_path / "b", frames=119),
-        "c.mp4": films.plan(tmp_path / "c", sha256="0" * 64),
+        "a.mp4": samples.plan(tmp_path / "a"),
+        "b.mp4": samples.plan(tmp_path / "b", frames=119),
+        "c.mp4": samples.plan(tmp_path / "c", sha256="0" * 64),
     }
-    fill(cloud, {f"output/one/{name}.out": films.hidden for name in plans})
+    fill(cloud, {f"output/one/{name}.out": samples.hidden for name in plans})
     fill(cloud, {f"output/plans/{name}.json": content for name, content in plans.items()})
     ran = run(collect, "one", *WHERE, "--json", "--plans", f"s3://{BUCKET}/output/plans/")
     assert ran.code == 1
@@ -182,24 +182,24 @@ def test_results_are_checked_against_plans(
 
 
 def test_plans_and_reports_of_tickets_are_results(
-    cloud: Cloud, run: Commands, films: Films, tmp_path: Path
+    cloud: Cloud, run: Commands, samples: Samples, tmp_path: Path
 ) -> None:
-    ticket = {"input": "s3://films/x.mp4", "output": "s3://films/y.mp4"}
+    ticket = {"input": "s3://videos/x.mp4", "output": "s3://videos/y.mp4"}
     begin(
         cloud,
         run,
         {
-            "a.mp4": films.film.read_bytes(),
+            "a.mp4": samples.video.read_bytes(),
             "t.json": json.dumps(ticket).encode(),
             "u.json": json.dumps(ticket).encode(),
         },
     )
-    report = {"frames": 1, "output": "s3://films/y.mp4"}
-    other = {"frames": 1, "output": "s3://films/z.mp4"}
+    report = {"frames": 1, "output": "s3://videos/y.mp4"}
+    other = {"frames": 1, "output": "s3://videos/z.mp4"}
     fill(
         cloud,
         {
-            "output/one/a.mp4.out": films.plan(tmp_path / "a"),
+            "output/one/a.mp4.out": samples.plan(tmp_path / "a"),
             "output/one/t.json.out": json.dumps(report).encode(),
             "output/one/u.json.out": json.dumps(other).encode(),
         },
@@ -210,21 +210,21 @@ def test_plans_and_reports_of_tickets_are_results(
     assert found["u.json"][0] == "failed"
 
 
-def test_a_foreign_object_is_not_replaced(cloud: Cloud, run: Commands, films: Films) -> None:
-    begin(cloud, run, {"a.mp4": films.film.read_bytes()})
-    fill(cloud, {"output/one/a.mp4.out": films.hidden, "output/one/a.mp4": b"mine"})
+def test_a_foreign_object_is_not_replaced(cloud: Cloud, run: Commands, samples: Samples) -> None:
+    begin(cloud, run, {"a.mp4": samples.video.read_bytes()})
+    fill(cloud, {"output/one/a.mp4.out": samples.hidden, "output/one/a.mp4": b"mine"})
     ran = run(collect, "one", *WHERE)
     assert ran.code == 1
     assert "output/one/a.mp4: another object has this name; move it" in ran.out
     assert body(cloud, "output/one/a.mp4") == b"mine"
-    assert body(cloud, "output/one/a.mp4.out") == films.hidden
+    assert body(cloud, "output/one/a.mp4.out") == samples.hidden
 
 
 def test_a_wrong_copy_keeps_the_result(
-    cloud: Cloud, run: Commands, films: Films, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, run: Commands, samples: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin(cloud, run, {"a.mp4": films.film.read_bytes()})
-    fill(cloud, {"output/one/a.mp4.out": films.hidden})
+    begin(cloud, run, {"a.mp4": samples.video.read_bytes()})
+    fill(cloud, {"output/one/a.mp4.out": samples.hidden})
     change = Cloud.change
 
     def damage(self: Cloud, service: str, operation: str, **request: Any) -> Any:
@@ -234,7 +234,7 @@ def test_a_wrong_copy_keeps_the_result(
             cloud.client("s3").put_object(
                 Bucket=BUCKET,
                 Key=request["Key"],
-                Body=films.hidden[:-1] + b"?",
+                Body=samples.hidden[:-1] + b"?",
                 ContentType=again["ContentType"],
                 Metadata=again["Metadata"],
                 ChecksumAlgorithm="SHA256",
@@ -245,11 +245,13 @@ def test_a_wrong_copy_keeps_the_result(
     ran = run(collect, "one", *WHERE)
     assert ran.code == 1
     assert "its copy differs" in ran.out
-    assert body(cloud, "output/one/a.mp4.out") == films.hidden
+    assert body(cloud, "output/one/a.mp4.out") == samples.hidden
 
 
-def test_results_below_a_prefix_without_a_job(cloud: Cloud, run: Commands, films: Films) -> None:
-    fill(cloud, {"input/a.mp4": films.film.read_bytes(), "out/input/a.mp4.out": films.hidden})
+def test_results_below_a_prefix_without_a_job(
+    cloud: Cloud, run: Commands, samples: Samples
+) -> None:
+    fill(cloud, {"input/a.mp4": samples.video.read_bytes(), "out/input/a.mp4.out": samples.hidden})
     ran = run(collect, *WHERE, "--results", f"s3://{BUCKET}/out/")
     assert ran.code == 0, ran.err
     assert keys(cloud, "out/") == ["out/a.mp4"]
@@ -259,13 +261,13 @@ def test_results_below_a_prefix_without_a_job(cloud: Cloud, run: Commands, films
 
 
 def test_results_of_processing_jobs(
-    cloud: Cloud, run: Commands, films: Films, tmp_path: Path
+    cloud: Cloud, run: Commands, samples: Samples, tmp_path: Path
 ) -> None:
-    film = films.film.read_bytes()
+    video = samples.video.read_bytes()
     names = ("a.mp4", "bad.mp4", "late.mp4", "swapped.mp4")
-    fill(cloud, {f"input/{name}": film for name in names})
+    fill(cloud, {f"input/{name}": video for name in names})
     run(run_processing, *WHERE, "--name", "one")
-    plan, sha = films.plan(tmp_path / "plan"), hashlib.sha256(films.hidden).hexdigest()
+    plan, sha = samples.plan(tmp_path / "plan"), hashlib.sha256(samples.hidden).hexdigest()
     lines = [
         {
             "file": name,
@@ -283,9 +285,9 @@ def test_results_of_processing_jobs(
     fill(
         cloud,
         {
-            "output/one/a.mp4": films.hidden,
+            "output/one/a.mp4": samples.hidden,
             "output/one/plans/a.mp4.plan.json": plan,
-            "output/one/swapped.mp4": films.mkv,
+            "output/one/swapped.mp4": samples.mkv,
             "output/one/plans/swapped.mp4.plan.json": plan,
             "output/one/reports/algo-1.jsonl": report.encode(),
         },
@@ -301,7 +303,7 @@ def test_results_of_processing_jobs(
     }
     head = cloud.client("s3").head_object(Bucket=BUCKET, Key="output/one/a.mp4")
     assert head["ContentType"] == "video/mp4"
-    assert body(cloud, "output/one/a.mp4") == films.hidden
+    assert body(cloud, "output/one/a.mp4") == samples.hidden
     # Another job has done what this one has not.
     run(run_processing, *WHERE, "--name", "two", "--keys", *names[1:])
     more = [
@@ -309,7 +311,7 @@ def test_results_of_processing_jobs(
         for name in names[1:]
         for line in lines[:1]
     ]
-    fill(cloud, {f"output/two/{name}": films.hidden for name in names[1:]})
+    fill(cloud, {f"output/two/{name}": samples.hidden for name in names[1:]})
     fill(cloud, {f"output/two/plans/{name}.plan.json": plan for name in names[1:]})
     report = "".join(json.dumps(line) + "\n" for line in more)
     fill(cloud, {"output/two/reports/algo-1.jsonl": report.encode()})

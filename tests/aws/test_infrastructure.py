@@ -152,8 +152,8 @@ def test_the_role_has_the_permissions_of_jobs_and_no_more(cloud: Cloud) -> None:
 
 def test_subnets_and_a_key_add_permissions(cloud: Cloud) -> None:
     key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
-    cloud.client("kms").create_alias(AliasName="alias/films", TargetKeyId=key)
-    ours = Cloud(Variables(subnets="subnet-1", kms_key="alias/films"))
+    cloud.client("kms").create_alias(AliasName="alias/videos", TargetKeyId=key)
+    ours = Cloud(Variables(subnets="subnet-1", kms_key="alias/videos"))
     outputs = create_or_update(ours, NOTHING)
     assert statements(ours, "network")["AttachToNetwork"]["Effect"] == "Allow"
     use = statements(ours, "key")

@@ -21,10 +21,10 @@ def transform(kind: str = "ml.c6i.xlarge") -> dict[str, Any]:
         "ModelClientConfig": {"InvocationsTimeoutInSeconds": 3600, "InvocationsMaxRetries": 0},
         "Environment": {"FACE_BLUR_EFFECT": "solid"},
         "TransformInput": {
-            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://films/in/"}},
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://videos/in/"}},
             "SplitType": "None",
         },
-        "TransformOutput": {"S3OutputPath": "s3://films/out/", "AssembleWith": "None"},
+        "TransformOutput": {"S3OutputPath": "s3://videos/out/", "AssembleWith": "None"},
         "TransformResources": resources
         | ({"TransformAmiVersion": GPU_IMAGE} if has_gpu(kind) else {}),
     }
@@ -39,7 +39,7 @@ def model() -> dict[str, Any]:
 
 
 def processing() -> dict[str, Any]:
-    source = {"S3Uri": "s3://films/in/", "S3DataType": "S3Prefix", "S3InputMode": "File"}
+    source = {"S3Uri": "s3://videos/in/", "S3DataType": "S3Prefix", "S3InputMode": "File"}
     cluster = {"InstanceCount": 1, "InstanceType": "ml.c6i.xlarge", "VolumeSizeInGB": 10}
     return {
         "ProcessingJobName": "job-1",
@@ -84,11 +84,14 @@ TRANSFORM: list[tuple[Change, str]] = [
     ),
     (put("TransformResources", "InstanceType", value="ml.g5.xlarge"), f"must be {GPU_IMAGE}"),
     (put("TransformResources", "TransformAmiVersion", value=GPU_IMAGE), "must be None"),
-    (put(*S3, "S3Uri", value="s3://films/in"), "with a trailing slash"),
-    (put(*S3, "S3Uri", value="films/in/"), "does not match"),
+    (put(*S3, "S3Uri", value="s3://videos/in"), "with a trailing slash"),
+    (put(*S3, "S3Uri", value="videos/in/"), "does not match"),
     (put(*S3, "S3DataType", value="Folder"), "'Folder' is not an allowed value"),
-    (put(*S3, value={"S3DataType": "ManifestFile", "S3Uri": "s3://films/in/"}), "s3://BUCKET/NAME"),
-    (put("TransformOutput", "S3OutputPath", value="s3://films/out"), "with a trailing slash"),
+    (
+        put(*S3, value={"S3DataType": "ManifestFile", "S3Uri": "s3://videos/in/"}),
+        "s3://BUCKET/NAME",
+    ),
+    (put("TransformOutput", "S3OutputPath", value="s3://videos/out"), "with a trailing slash"),
     (put("TransformOutput", "KmsKeyId", value="key with spaces"), "KmsKeyId: 'key with spaces'"),
     (put("TransformInput", "SplitType", value="Frames"), "'Frames' is not an allowed value"),
     (put("Tags", value=[{"Key": "k", "Value": "v" * 257}]), "Tags[0].Value has 257 characters"),
@@ -107,7 +110,7 @@ MODEL: list[tuple[Change, str]] = [
         put("PrimaryContainer", "Environment", value={f"K{n}": "v" * 1024 for n in range(40)}),
         "bytes, not 0 to 32768",
     ),
-    (put("PrimaryContainer", "ModelDataUrl", value="s3://films/people/"), "NAME.tar.gz"),
+    (put("PrimaryContainer", "ModelDataUrl", value="s3://videos/people/"), "NAME.tar.gz"),
     (
         put("VpcConfig", value={"Subnets": ["a"], "SecurityGroupIds": []}),
         "has 0 entries, not 1 to 5",
@@ -119,7 +122,7 @@ PROCESSING: list[tuple[Change, str]] = [
     (put("Environment", value={"K": "v" * 257}), "has 257 characters, not 0 to 256"),
     (put("AppSpecification", "ContainerArguments", value=[]), "has 0 entries, not 1 to 100"),
     (
-        put("ProcessingInputs", 0, "S3Input", "S3Uri", value="s3://films/in"),
+        put("ProcessingInputs", 0, "S3Input", "S3Uri", value="s3://videos/in"),
         "with a trailing slash",
     ),
 ]

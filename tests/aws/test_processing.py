@@ -32,7 +32,7 @@ GROUP = "/aws/sagemaker/ProcessingJobs"
 
 
 @pytest.fixture
-def films(cloud: Cloud) -> Cloud:
+def filled(cloud: Cloud) -> Cloud:
     fill(cloud, {"input/a.mp4": b"a", "input/more/b.mp4": b"b"})
     return cloud
 
@@ -56,8 +56,8 @@ def source(name: str, uri: str, distribution: str, kind: str = "S3Prefix") -> di
     }
 
 
-def test_a_dry_run_prints_the_exact_request(films: Cloud, run: Commands) -> None:
-    fill(films, {"people/alice.jpg": b"photo"})
+def test_a_dry_run_prints_the_exact_request(filled: Cloud, run: Commands) -> None:
+    fill(filled, {"people/alice.jpg": b"photo"})
     ran = run(
         run_processing,
         *WHERE,
@@ -69,7 +69,7 @@ def test_a_dry_run_prints_the_exact_request(films: Cloud, run: Commands) -> None
         "--processing-instance-count",
         "9",
         "--kms-key",
-        "alias/films",
+        "alias/videos",
         "--subnets",
         "subnet-1",
         "--security-groups",
@@ -95,14 +95,14 @@ def test_a_dry_run_prints_the_exact_request(films: Cloud, run: Commands) -> None
         ],
         "ProcessingOutputConfig": {
             "Outputs": [{"OutputName": "output", "S3Output": target}],
-            "KmsKeyId": "alias/films",
+            "KmsKeyId": "alias/videos",
         },
         "ProcessingResources": {
             "ClusterConfig": {
                 "InstanceType": "ml.c6i.2xlarge",
                 "InstanceCount": 2,
                 "VolumeSizeInGB": 500,
-                "VolumeKmsKeyId": "alias/films",
+                "VolumeKmsKeyId": "alias/videos",
             }
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": 7200},
@@ -117,8 +117,8 @@ def test_a_dry_run_prints_the_exact_request(films: Cloud, run: Commands) -> None
     assert not backend().processing_jobs
 
 
-def test_a_job_without_people_hides_everyone(films: Cloud, run: Commands) -> None:
-    fill(films, {"people/": b""})
+def test_a_job_without_people_hides_everyone(filled: Cloud, run: Commands) -> None:
+    fill(filled, {"people/": b""})
     ran = run(run_processing, *WHERE, "--dry-run")
     ((_, request),) = requests(ran.out)
     assert [one["InputName"] for one in request["ProcessingInputs"]] == ["input"]
@@ -137,14 +137,14 @@ def test_a_job_without_people_hides_everyone(films: Cloud, run: Commands) -> Non
     ],
 )
 def test_a_refused_request_creates_nothing(
-    films: Cloud, run: Commands, options: tuple[str, ...], message: str
+    filled: Cloud, run: Commands, options: tuple[str, ...], message: str
 ) -> None:
     ran = run(run_processing, *WHERE, *options)
     assert ran.code in {1, 2}
     assert message in ran.err
     assert len(ran.err.splitlines()) == 1
     assert not backend().processing_jobs
-    assert not keys(films, "output/")
+    assert not keys(filled, "output/")
 
 
 def report(cloud: Cloud, job: str, host: str, *lines: dict[str, str], tail: str = "") -> None:
@@ -158,11 +158,11 @@ def done(cloud: Cloud, job: str, name: str) -> dict[str, str]:
     return {"file": name, "status": "done", "code": "ok", "output": name, "plan": plan}
 
 
-def test_waiting_for_a_job_that_fails(films: Cloud, run: Commands) -> None:
+def test_waiting_for_a_job_that_fails(filled: Cloud, run: Commands) -> None:
     assert run(run_processing, *WHERE, "--name", "one").out == "one\n"
     failed = {"file": "more/b.mp4", "status": "failed", "code": "broken_media"}
-    report(films, "one", "algo-1", done(films, "one", "a.mp4"), failed, tail='{"file": "cut')
-    log(films, GROUP, "one/algo-1", "working")
+    report(filled, "one", "algo-1", done(filled, "one", "a.mp4"), failed, tail='{"file": "cut')
+    log(filled, GROUP, "one/algo-1", "working")
     processing_job("one").processing_job_status = "Failed"
     processing_job("one").__dict__["exit_message"] = "1 of 2 files failed: broken_media 1"
     ran = run(run_processing, *WHERE, "--watch", "one")
@@ -184,13 +184,13 @@ def with_environment(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Non
 
 
 def test_resuming_unfinished_files(
-    films: Cloud, run: Commands, monkeypatch: pytest.MonkeyPatch
+    filled: Cloud, run: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(films, {"people/alice.jpg": b"photo", "input/c.mp4": b"c", "input/d.mp4": b"d"})
+    fill(filled, {"people/alice.jpg": b"photo", "input/c.mp4": b"c", "input/d.mp4": b"d"})
     run(run_processing, *WHERE, "--name", "one")
     without_result = {"file": "c.mp4", "status": "done", "output": "c.mp4", "plan": "p"}
-    report(films, "one", "algo-1", done(films, "one", "a.mp4"), without_result)
-    report(films, "one", "algo-2", done(films, "one", "d.mp4"))
+    report(filled, "one", "algo-1", done(filled, "one", "a.mp4"), without_result)
+    report(filled, "one", "algo-2", done(filled, "one", "d.mp4"))
     processing_job("one").processing_job_status = "InProgress"
     ran = run(run_processing, *WHERE, "--resume", "one")
     assert "one is InProgress" in ran.err
@@ -205,13 +205,13 @@ def test_resuming_unfinished_files(
     assert [one["InputName"] for one in request["ProcessingInputs"]] == ["input", "people"]
     ran = run(run_processing, *WHERE, "--resume", "one", "--name", "two")
     assert ran.code == 0, ran.err
-    names = json.loads(body(films, "output/two.manifest.json"))
+    names = json.loads(body(filled, "output/two.manifest.json"))
     assert names == [{"prefix": f"s3://{BUCKET}/input/"}, "c.mp4", "more/b.mp4"]
     manifest = f"s3://{BUCKET}/output/two.manifest.json"
     assert processing_job("two").processing_inputs[0] == source(
         "input", manifest, "ShardedByS3Key", "ManifestFile"
     )
-    report(films, "two", "algo-1", *(done(films, "two", name) for name in names[1:]))
+    report(filled, "two", "algo-1", *(done(filled, "two", name) for name in names[1:]))
     ran = run(run_processing, *WHERE, "--resume", "one", "two")
     assert ran.code == 2
     assert "one, two: all files are finished" in ran.err
@@ -219,7 +219,7 @@ def test_resuming_unfinished_files(
     assert "--resume takes settings and people from the job" in ran.err
 
 
-def test_interrupt_stops_the_job(films: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupt_stops_the_job(filled: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     make_unending(monkeypatch)
     command = [
         sys.executable,

@@ -92,7 +92,7 @@ def test_the_example_creates_the_same_job_as_the_scripts(moto: str, sdk: Path) -
 def test_the_example_calls_only_the_account(
     moto: str, sdk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the SDK asks for over the network goes through sockets that are written down."""
+    """All network requests of the SDK use sockets, which are recorded."""
     hook = tmp_path / "sitecustomize.py"
     hook.write_text(
         "import socket\n"

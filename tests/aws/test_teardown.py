@@ -69,7 +69,7 @@ def make_bucket(cloud: Cloud, name: str, tags: list[dict[str, str]]) -> None:
 
 @pytest.fixture
 def stoppable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Makes moto stop transform jobs, which it cannot; gives the names of those stopped."""
+    """Let moto stop transform jobs, which it does not support; yield the names of stopped jobs."""
     stopped: list[str] = []
     change = Cloud.change
 
@@ -140,11 +140,11 @@ def test_a_stack_with_our_name_but_without_our_tag_stays(cloud: Cloud) -> None:
 
 
 def test_versions_and_delete_markers_are_deleted_too(cloud: Cloud) -> None:
-    make_bucket(cloud, "films", OURS)
+    make_bucket(cloud, "videos", OURS)
     s3 = cloud.client("s3")
-    s3.put_bucket_versioning(Bucket="films", VersioningConfiguration={"Status": "Enabled"})
-    s3.put_object(Bucket="films", Key="input/a.mp4", Body=b"again")
-    s3.delete_object(Bucket="films", Key="input/a.mp4")
+    s3.put_bucket_versioning(Bucket="videos", VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket="videos", Key="input/a.mp4", Body=b"again")
+    s3.delete_object(Bucket="videos", Key="input/a.mp4")
     (found,) = find_all(cloud)
     assert found.detail.startswith("3 objects")
     delete_all(cloud, [found])
@@ -156,7 +156,7 @@ def test_a_bucket_deleted_with_its_stack_is_not_an_error(cloud: Cloud) -> None:
 
 
 def test_an_unreadable_resource_is_an_error(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_bucket(cloud, "films", OURS)
+    make_bucket(cloud, "videos", OURS)
     read = cloud.read
 
     def throttled(service: str, operation: str, **request: Any) -> dict[str, Any]:
@@ -173,18 +173,18 @@ def test_the_command_asks(cloud: Cloud, run_command: Any) -> None:
     nothing = run_command("teardown")
     assert (nothing.code, nothing.out) == (0, "")
     assert "no resource in eu-north-1 has the tag of face-blur" in nothing.err
-    make_bucket(cloud, "films", OURS)
+    make_bucket(cloud, "videos", OURS)
     for answer in ("", "yes\n"):
         refused = run_command("teardown", stdin=answer)
         assert refused.code == 2
-        assert "bucket films (1 objects, 2.0 MB)" in refused.err
+        assert "bucket videos (1 objects, 2.0 MB)" in refused.err
         assert refused.err.endswith("error: nothing was deleted\n")
     dry = run_command("teardown", "--dry-run")
     assert dry.code == 0, dry.err
     asked = [json.loads(line) for line in dry.out.splitlines()]
     assert [(one["operation"], one["request"]["Bucket"]) for one in asked] == [
-        ("delete_objects", "films"),
-        ("delete_bucket", "films"),
+        ("delete_objects", "videos"),
+        ("delete_bucket", "videos"),
     ]
     assert [one["Key"] for one in asked[0]["request"]["Delete"]["Objects"]] == ["input/a.mp4"]
     assert cloud.read("s3", "list_buckets")["Buckets"]
@@ -194,5 +194,5 @@ def test_the_command_asks(cloud: Cloud, run_command: Any) -> None:
 
 
 def test_resources_of_another_project_stay(cloud: Cloud) -> None:
-    make_bucket(cloud, "films", OURS)
+    make_bucket(cloud, "videos", OURS)
     assert find_all(Cloud(Variables(project="news"))) == []

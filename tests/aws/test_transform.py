@@ -31,12 +31,12 @@ from tests.aws_jobs import (
 )
 
 TAGS = [{"Key": "face-blur:project", "Value": "face-blur"}]
-FILMS = {"input/a.mp4": b"a", "input/more/b.mp4": b"b"}
+VIDEOS = {"input/a.mp4": b"a", "input/more/b.mp4": b"b"}
 GROUP = "/aws/sagemaker/TransformJobs"
 
 
 def job_named(name: str, model: str, **changes: Any) -> dict[str, Any]:
-    """The request of facts: one object at a time, of any size, once, within an hour."""
+    """The expected request: one object at a time, of any size, without retries, within an hour."""
     return {
         "TransformJobName": name,
         "ModelName": model,
@@ -67,12 +67,12 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Commands:
 
 
 @pytest.fixture
-def films(cloud: Cloud) -> Cloud:
-    fill(cloud, FILMS)
+def filled(cloud: Cloud) -> Cloud:
+    fill(cloud, VIDEOS)
     return cloud
 
 
-def test_a_dry_run_prints_the_exact_request(films: Cloud, run: Commands) -> None:
+def test_a_dry_run_prints_the_exact_request(filled: Cloud, run: Commands) -> None:
     ran = run(run_transform, *CPU, "--name", "one", "--dry-run")
     assert ran.code == 0, ran.err
     (made, model), (begun, job) = requests(ran.out)
@@ -90,8 +90,8 @@ def test_a_dry_run_prints_the_exact_request(films: Cloud, run: Commands) -> None
     assert not backend()._models
 
 
-def test_gpu_keys_networks_people_and_settings(films: Cloud, run: Commands) -> None:
-    fill(films, {"people.tar.gz": b"photos"})
+def test_gpu_keys_networks_people_and_settings(filled: Cloud, run: Commands) -> None:
+    fill(filled, {"people.tar.gz": b"photos"})
     ran = run(
         run_transform,
         *WHERE,
@@ -105,7 +105,7 @@ def test_gpu_keys_networks_people_and_settings(films: Cloud, run: Commands) -> N
         "--security-groups",
         "sg-1",
         "--kms-key",
-        "alias/films",
+        "alias/videos",
         "--options",
         "FACE_BLUR_PAD=5",
         "--effect",
@@ -141,19 +141,19 @@ def test_gpu_keys_networks_people_and_settings(films: Cloud, run: Commands) -> N
         "InstanceCount": 1,
         "TransformAmiVersion": "al2-ami-sagemaker-batch-gpu-535",
     }
-    assert job["TransformOutput"]["KmsKeyId"] == "alias/films"
+    assert job["TransformOutput"]["KmsKeyId"] == "alias/videos"
     assert job["TransformOutput"]["Accept"] == "application/json"
     assert job["Environment"] == {"FACE_BLUR_EFFECT": "solid", "FACE_BLUR_MARGIN": "0.3"}
     assert job["ModelClientConfig"]["InvocationsTimeoutInSeconds"] == 600
 
 
-def test_attached_disks_get_the_key(films: Cloud, run: Commands) -> None:
-    ran = run(run_transform, *CPU, "--kms-key", "alias/films", "--dry-run")
+def test_attached_disks_get_the_key(filled: Cloud, run: Commands) -> None:
+    ran = run(run_transform, *CPU, "--kms-key", "alias/videos", "--dry-run")
     (_, _), (_, job) = requests(ran.out)
-    assert job["TransformResources"]["VolumeKmsKeyId"] == "alias/films"
+    assert job["TransformResources"]["VolumeKmsKeyId"] == "alias/videos"
 
 
-def test_people_from_s3_and_tickets_need_a_network(films: Cloud, run: Commands) -> None:
+def test_people_from_s3_and_tickets_need_a_network(filled: Cloud, run: Commands) -> None:
     ran = run(run_transform, *CPU, "--people", "s3", "--blur", "others", "--dry-run")
     assert ran.code == 0, ran.err
     (_, model), (_, job) = requests(ran.out)
@@ -172,19 +172,19 @@ def test_people_from_s3_and_tickets_need_a_network(films: Cloud, run: Commands) 
     assert job["TransformInput"]["ContentType"] == "application/json"
 
 
-def test_markers_hidden_and_empty_objects_are_left_out(films: Cloud, run: Commands) -> None:
+def test_markers_hidden_and_empty_objects_are_left_out(filled: Cloud, run: Commands) -> None:
     junk = {"input/": b"", "input/more/": b"", "input/.DS_Store": b"x", "input/cut.mp4": b""}
-    fill(films, junk | {"input2/other.mp4": b"x"})
+    fill(filled, junk | {"input2/other.mp4": b"x"})
     ran = run(run_transform, *CPU, "--name", "one")
     assert ran.code == 0, ran.err
-    assert body(films, "output/one.manifest.json").decode() == (
+    assert body(filled, "output/one.manifest.json").decode() == (
         f'[{{"prefix": "s3://{BUCKET}/input/"}}, "a.mp4", "more/b.mp4"]'
     )
     for key in junk:
         assert f"left out, because it is hidden or empty: {key}\n" in ran.err
 
 
-def test_a_job_is_created_and_its_model_only_once(films: Cloud, run: Commands) -> None:
+def test_a_job_is_created_and_its_model_only_once(filled: Cloud, run: Commands) -> None:
     first = run(run_transform, *CPU)
     second = run(run_transform, *CPU, "--effect", "solid")
     other = run(run_transform, *CPU, "--options", "FACE_BLUR_PAD=9")
@@ -193,7 +193,7 @@ def test_a_job_is_created_and_its_model_only_once(films: Cloud, run: Commands) -
     assert jobs[0].model_name == jobs[1].model_name != jobs[2].model_name
     assert len(backend()._models) == 2
     assert backend()._models[jobs[0].model_name].tags == TAGS
-    told = films.read(
+    told = filled.read(
         "sagemaker", "describe_transform_job", TransformJobName=jobs[0].transform_job_name
     )
     wanted = job_named(told["TransformJobName"], jobs[0].model_name)
@@ -205,10 +205,10 @@ def test_a_job_is_created_and_its_model_only_once(films: Cloud, run: Commands) -
     assert f"--watch {told['TransformJobName']}" in first.err
 
 
-def test_an_archive_with_other_people_makes_another_model(films: Cloud, run: Commands) -> None:
+def test_an_archive_with_other_people_makes_another_model(filled: Cloud, run: Commands) -> None:
     names = set()
     for photos in (b"alice", b"bob"):
-        fill(films, {"people.tar.gz": photos})
+        fill(filled, {"people.tar.gz": photos})
         ran = run(run_transform, *CPU, "--dry-run")
         names.add(requests(ran.out)[0][1]["ModelName"])
     ran = run(run_transform, *CPU, "--dry-run", "--people", "none")
@@ -217,8 +217,8 @@ def test_an_archive_with_other_people_makes_another_model(films: Cloud, run: Com
     assert len(names | {model["ModelName"]}) == 3
 
 
-def test_the_image_is_named_by_its_digest(films: Cloud, run: Commands) -> None:
-    ecr = films.client("ecr")
+def test_the_image_is_named_by_its_digest(filled: Cloud, run: Commands) -> None:
+    ecr = filled.client("ecr")
     uri = ecr.create_repository(repositoryName="face-blur")["repository"]["repositoryUri"]
     manifest = '{"schemaVersion": 2, "config": {"digest": "sha256:1"}, "layers": []}'
     image = ecr.put_image(
@@ -245,8 +245,8 @@ def test_the_image_is_named_by_its_digest(films: Cloud, run: Commands) -> None:
         (("--set", "effect=solid", "--effect", "blur"), "effect is given twice"),
         (("--blur", "listed"), "needs people or select"),
         (("--people", "model"), "there is no archive of photos"),
-        (("--keys", "gone.mp4"), "s3://films/input/gone.mp4: does not exist"),
-        (("--input-prefix", "nothing/"), "s3://films/nothing/: no videos found"),
+        (("--keys", "gone.mp4"), "s3://videos/input/gone.mp4: does not exist"),
+        (("--input-prefix", "nothing/"), "s3://videos/nothing/: no videos found"),
         (("--name", "bad_name"), "TransformJobName: 'bad_name' does not match"),
         (("--instance-type", "ml.t3.large"), "'ml.t3.large' is not an allowed value"),
         (("--options", "FACE_BLUR_QUEUE=999"), "queue: must be at most 64"),
@@ -255,7 +255,7 @@ def test_the_image_is_named_by_its_digest(films: Cloud, run: Commands) -> None:
     ],
 )
 def test_a_refused_request_creates_nothing(
-    films: Cloud, run: Commands, options: tuple[str, ...], message: str
+    filled: Cloud, run: Commands, options: tuple[str, ...], message: str
 ) -> None:
     ran = run(run_transform, *CPU, *options)
     assert ran.code in {1, 2}
@@ -263,13 +263,13 @@ def test_a_refused_request_creates_nothing(
     assert len(ran.err.splitlines()) == 1
     assert not backend().transform_jobs
     assert not backend()._models
-    assert not keys(films, "output/")
+    assert not keys(filled, "output/")
 
 
-def test_a_foreign_model_is_not_used(films: Cloud, run: Commands) -> None:
+def test_a_foreign_model_is_not_used(filled: Cloud, run: Commands) -> None:
     ran = run(run_transform, *CPU, "--dry-run")
     model = requests(ran.out)[0][1] | {"Tags": []}
-    films.client("sagemaker").create_model(**model)
+    filled.client("sagemaker").create_model(**model)
     ran = run(run_transform, *CPU)
     assert (ran.code, backend().transform_jobs) == (2, {})
     assert "is not ours" in ran.err
@@ -279,11 +279,11 @@ def finish(cloud: Cloud, job: str, *names: str) -> None:
     fill(cloud, {f"output/{job}/{name}.out": b"hidden" for name in names})
 
 
-def test_waiting_for_a_job_that_succeeds(films: Cloud, run: Commands) -> None:
-    finish(films, "one", "a.mp4", "more/b.mp4")
-    log(films, GROUP, "one/algo-1", "loading", "ready")
-    log(films, GROUP, "one/algo-1/data-log", "MaxPayloadInMB=0")
-    log(films, GROUP, "one-more/algo-1", "of another job")
+def test_waiting_for_a_job_that_succeeds(filled: Cloud, run: Commands) -> None:
+    finish(filled, "one", "a.mp4", "more/b.mp4")
+    log(filled, GROUP, "one/algo-1", "loading", "ready")
+    log(filled, GROUP, "one/algo-1/data-log", "MaxPayloadInMB=0")
+    log(filled, GROUP, "one-more/algo-1", "of another job")
     ran = run(run_transform, *CPU, "--name", "one", "--wait")
     assert ran.code == 0, ran.err
     assert "[algo-1] loading\n[algo-1] ready\n" in ran.err
@@ -292,9 +292,9 @@ def test_waiting_for_a_job_that_succeeds(films: Cloud, run: Commands) -> None:
     assert "Completed: 2 of 2 done" in ran.err
 
 
-def test_waiting_for_a_job_that_fails(films: Cloud, run: Commands) -> None:
+def test_waiting_for_a_job_that_fails(filled: Cloud, run: Commands) -> None:
     assert run(run_transform, *CPU, "--name", "one").code == 0
-    finish(films, "one", "more/b.mp4")
+    finish(filled, "one", "more/b.mp4")
     transform_job("one").transform_job_status = "Failed"
     transform_job("one").failure_reason = "ClientError: See job logs for more information"
     ran = run(run_transform, *CPU, "--watch", "one")
@@ -304,9 +304,9 @@ def test_waiting_for_a_job_that_fails(films: Cloud, run: Commands) -> None:
     assert last.endswith("; without result: a.mp4")
 
 
-def test_resuming_inputs_without_a_result(films: Cloud, run: Commands) -> None:
+def test_resuming_inputs_without_a_result(filled: Cloud, run: Commands) -> None:
     run(run_transform, *CPU, "--name", "one", "--effect", "solid")
-    finish(films, "one", "a.mp4")
+    finish(filled, "one", "a.mp4")
     transform_job("one").transform_job_status = "Failed"
     ran = run(run_transform, *CPU, "--resume", "one", "--name", "two")
     assert ran.code == 0, ran.err
@@ -314,9 +314,9 @@ def test_resuming_inputs_without_a_result(films: Cloud, run: Commands) -> None:
     assert two.environment == one.environment == {"FACE_BLUR_EFFECT": "solid"}
     assert (two.model_name, two.transform_output) == (one.model_name, one.transform_output)
     assert two.model_client_config == one.model_client_config
-    assert b'"more/b.mp4"]' in body(films, "output/two.manifest.json")
-    assert b"a.mp4" not in body(films, "output/two.manifest.json")
-    finish(films, "one", "more/b.mp4")
+    assert b'"more/b.mp4"]' in body(filled, "output/two.manifest.json")
+    assert b"a.mp4" not in body(filled, "output/two.manifest.json")
+    finish(filled, "one", "more/b.mp4")
     ran = run(run_transform, *CPU, "--resume", "one")
     assert (ran.code, len(backend().transform_jobs)) == (2, 2)
     assert "one: all files are finished" in ran.err
@@ -327,9 +327,9 @@ def test_resuming_inputs_without_a_result(films: Cloud, run: Commands) -> None:
     assert "--resume takes settings and people from the job" in ran.err
 
 
-def test_a_job_without_our_tag_is_left_alone(films: Cloud, run: Commands) -> None:
+def test_a_job_without_our_tag_is_left_alone(filled: Cloud, run: Commands) -> None:
     job = job_named("other", "model", Tags=[])
-    films.client("sagemaker").create_transform_job(**job)
+    filled.client("sagemaker").create_transform_job(**job)
     for option in ("--watch", "--resume"):
         ran = run(run_transform, *CPU, option, "other")
         assert ran.code == 2
@@ -352,7 +352,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> None:
     raise AssertionError(f"{text} was not said")
 
 
-def test_interrupt_stops_the_job(films: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupt_stops_the_job(filled: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     make_unending(monkeypatch)
     process = started(*CPU, "--name", "one", "--wait", "--poll", "0.1")
     read_until(process, "InProgress: 0 of 2 done")
@@ -364,7 +364,7 @@ def test_interrupt_stops_the_job(films: Cloud, monkeypatch: pytest.MonkeyPatch) 
     assert transform_job("one").transform_job_status == "Stopped"
 
 
-def test_a_second_interrupt_leaves(films: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_interrupt_leaves(filled: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     make_unending(monkeypatch, stoppable=False)
     process = started(*CPU, "--name", "one", "--wait", "--poll", "0.1")
     read_until(process, "InProgress")

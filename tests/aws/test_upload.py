@@ -28,7 +28,7 @@ from testmedia.clip import Clip
 
 MP4 = b"\0\0\0\x18ftypisom\0\0\0\0isomiso2" + b"film" * 1000
 JPEG = b"\xff\xd8\xff\xe0" + b"photo" * 100
-BUCKET = "films"
+BUCKET = "videos"
 SMALLEST = 5 * 2**20
 """Minimum size of a part in S3."""
 
@@ -39,7 +39,7 @@ def silent(item: Upload, size: int) -> Iterator[Progress]:
 
 
 @pytest.fixture
-def films(cloud: Cloud) -> Cloud:
+def filled(cloud: Cloud) -> Cloud:
     """An account with a bucket."""
     make_bucket(cloud)
     return Cloud(Variables(bucket=BUCKET))
@@ -82,7 +82,7 @@ def test_files_and_folders_become_keys_below_the_prefix(tmp_path: Path) -> None:
 
 def test_a_named_file_must_be_media(tmp_path: Path) -> None:
     (tmp_path / "notes.mp4").write_text("notes")
-    with pytest.raises(UnsupportedMedia, match=r"notes\.mp4: not a video or image"):
+    with pytest.raises(UnsupportedMedia, match=r"notes\.mp4: not a supported video or image"):
         find_media([tmp_path / "notes.mp4"], "input/")
     with pytest.raises(UsageError, match="no video or image was found"):
         find_media([tmp_path], "input/")
@@ -110,7 +110,7 @@ def test_a_name_has_at_most_the_length_of_s3() -> None:
         check_keys([Upload(Path("x"), "i/" + "\u00e9" * 512, "video/mp4")])
 
 
-def test_an_object_has_the_content_of_the_file_and_our_tag(films: Cloud, tmp_path: Path) -> None:
+def test_an_object_has_the_content_of_the_file_and_our_tag(filled: Cloud, tmp_path: Path) -> None:
     item = an_item(tmp_path)
     told: list[int] = []
 
@@ -119,29 +119,29 @@ def test_an_object_has_the_content_of_the_file_and_our_tag(films: Cloud, tmp_pat
         assert size == len(MP4)
         yield told.append
 
-    assert upload(films, [item], bar, overwrite=False) == [item]
+    assert upload(filled, [item], bar, overwrite=False) == [item]
     assert sum(told) == len(MP4)
-    assert body(films, item.key) == MP4
-    found = head_object(films, item.key)
+    assert body(filled, item.key) == MP4
+    found = head_object(filled, item.key)
     assert found is not None
     assert found["ContentType"] == "video/mp4"
     assert found["ChecksumSHA256"] == checksum(item.path, part_size(len(MP4)))
-    tags = films.read("s3", "get_object_tagging", Bucket=BUCKET, Key=item.key)["TagSet"]
+    tags = filled.read("s3", "get_object_tagging", Bucket=BUCKET, Key=item.key)["TagSet"]
     assert tags == project_tags("face-blur")
 
 
 @pytest.mark.parametrize("size", [0, 1, SMALLEST, SMALLEST + 1, 2 * SMALLEST, 2 * SMALLEST + 7])
 def test_the_checksum_equals_that_of_s3(
-    films: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+    filled: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     monkeypatch.setattr(transfer, "PART", SMALLEST)
     item = an_item(tmp_path, os.urandom(size))
-    assert upload(films, [item], silent, overwrite=False) == [item]
-    found = head_object(films, item.key)
+    assert upload(filled, [item], silent, overwrite=False) == [item]
+    found = head_object(filled, item.key)
     assert found is not None
     assert found["ETag"].count("-") == (size > SMALLEST)
-    assert upload(films, [item], silent, overwrite=False) == []
-    assert hashlib.sha256(body(films, item.key)).digest() == (
+    assert upload(filled, [item], silent, overwrite=False) == []
+    assert hashlib.sha256(body(filled, item.key)).digest() == (
         hashlib.sha256(item.path.read_bytes()).digest()
     )
 
@@ -153,12 +153,12 @@ def test_parts_grow_with_large_files() -> None:
 
 
 def test_the_appended_number_of_parts_is_ignored(
-    films: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    filled: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # S3 answers `<checksum>-<parts>` for objects of several parts, moto does not.
     item = an_item(tmp_path)
-    upload(films, [item], silent, overwrite=False)
-    read = films.read
+    upload(filled, [item], silent, overwrite=False)
+    read = filled.read
 
     def as_s3(service: str, operation: str, **request: Any) -> dict[str, Any]:
         answer = read(service, operation, **request)
@@ -166,33 +166,33 @@ def test_the_appended_number_of_parts_is_ignored(
             answer["ChecksumSHA256"] += "-3"
         return answer
 
-    monkeypatch.setattr(films, "read", as_s3)
-    assert upload(films, [item], silent, overwrite=False) == []
+    monkeypatch.setattr(filled, "read", as_s3)
+    assert upload(filled, [item], silent, overwrite=False) == []
 
 
-def test_other_content_is_replaced_only_with_overwrite(films: Cloud, tmp_path: Path) -> None:
+def test_other_content_is_replaced_only_with_overwrite(filled: Cloud, tmp_path: Path) -> None:
     first = an_item(tmp_path)
-    upload(films, [first], silent, overwrite=False)
+    upload(filled, [first], silent, overwrite=False)
     changed = an_item(tmp_path, MP4[:-1] + b"!")
     other = Upload(tmp_path / "a.mp4", "input/new.mp4", "video/mp4")
-    with pytest.raises(UsageError, match=r"with other content in films: input/a\.mp4; .+overwrite"):
-        upload(films, [other, changed], silent, overwrite=False)
-    assert keys(films) == ["input/a.mp4"]
-    assert body(films, "input/a.mp4") == MP4
-    assert upload(films, [changed], silent, overwrite=True) == [changed]
-    assert body(films, "input/a.mp4").endswith(b"!")
+    with pytest.raises(UsageError, match=r"other content in videos: input/a\.mp4; .+overwrite"):
+        upload(filled, [other, changed], silent, overwrite=False)
+    assert keys(filled) == ["input/a.mp4"]
+    assert body(filled, "input/a.mp4") == MP4
+    assert upload(filled, [changed], silent, overwrite=True) == [changed]
+    assert body(filled, "input/a.mp4").endswith(b"!")
 
 
 def test_an_object_without_checksum_does_not_count_as_the_file(
-    films: Cloud, tmp_path: Path
+    filled: Cloud, tmp_path: Path
 ) -> None:
     item = an_item(tmp_path)
-    films.client("s3").put_object(Bucket=BUCKET, Key=item.key, Body=MP4[::-1])
+    filled.client("s3").put_object(Bucket=BUCKET, Key=item.key, Body=MP4[::-1])
     with pytest.raises(UsageError, match="with other content"):
-        upload(films, [item], silent, overwrite=False)
+        upload(filled, [item], silent, overwrite=False)
 
 
-def test_the_object_of_a_changing_file_is_deleted(films: Cloud, tmp_path: Path) -> None:
+def test_the_object_of_a_changing_file_is_deleted(filled: Cloud, tmp_path: Path) -> None:
     item = an_item(tmp_path)
 
     @contextmanager
@@ -201,22 +201,22 @@ def test_the_object_of_a_changing_file_is_deleted(films: Cloud, tmp_path: Path) 
         yield lambda _: None
 
     with pytest.raises(CloudError, match=r"a\.mp4: the uploaded object differs from the file"):
-        upload(films, [item], changing, overwrite=False)
-    assert keys(films) == []
+        upload(filled, [item], changing, overwrite=False)
+    assert keys(filled) == []
 
 
-def test_parts_of_an_interrupted_upload_are_deleted(films: Cloud, tmp_path: Path) -> None:
+def test_parts_of_an_interrupted_upload_are_deleted(filled: Cloud, tmp_path: Path) -> None:
     item = an_item(tmp_path)
-    s3 = films.client("s3")
+    s3 = filled.client("s3")
     for key in (item.key, item.key + ".other", "elsewhere"):
         s3.create_multipart_upload(Bucket=BUCKET, Key=key)
-    upload(films, [item], silent, overwrite=False)
+    upload(filled, [item], silent, overwrite=False)
     left = s3.list_multipart_uploads(Bucket=BUCKET)["Uploads"]
     assert sorted(one["Key"] for one in left) == ["elsewhere", "input/a.mp4.other"]
 
 
 def test_an_interrupted_upload_leaves_nothing_and_can_be_resumed(
-    films: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    filled: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transfer, "PART", SMALLEST)
     small = an_item(tmp_path)
@@ -234,26 +234,26 @@ def test_an_interrupted_upload_leaves_nothing_and_can_be_resumed(
     @contextmanager
     def interrupted(item: Upload, size: int) -> Iterator[Progress]:
         def press(_: int) -> None:
-            """Called by a thread that sends; it goes on when the main one has been interrupted."""
+            """Called by a sending thread, which continues after the main thread was interrupted."""
             if item == large and not pressed:
                 pressed.append(item)
                 main = threading.main_thread().ident
                 assert main is not None
                 signal.pthread_kill(main, signal.SIGINT)
                 assert noticed.wait(30)
-                time.sleep(3.0)  # the transfer is cancelled meanwhile, also on a busy machine
+                time.sleep(3.0)  # time to cancel the transfer, even on a busy machine
 
         yield press
 
     before = signal.signal(signal.SIGINT, notice)
     try:
         with pytest.raises(KeyboardInterrupt):
-            upload(films, [small, large], interrupted, overwrite=False)
+            upload(filled, [small, large], interrupted, overwrite=False)
     finally:
         signal.signal(signal.SIGINT, before)
-    assert keys(films) == [small.key]
-    assert "Uploads" not in films.client("s3").list_multipart_uploads(Bucket=BUCKET)
-    assert upload(films, [small, large], silent, overwrite=False) == [large]
+    assert keys(filled) == [small.key]
+    assert "Uploads" not in filled.client("s3").list_multipart_uploads(Bucket=BUCKET)
+    assert upload(filled, [small, large], silent, overwrite=False) == [large]
 
 
 def test_a_missing_bucket_is_a_one_line_error(cloud: Cloud, tmp_path: Path) -> None:
@@ -265,11 +265,11 @@ def test_a_missing_bucket_is_a_one_line_error(cloud: Cloud, tmp_path: Path) -> N
 
 def test_a_kms_key_encrypts(cloud: Cloud, tmp_path: Path) -> None:
     make_bucket(cloud)
-    ours = Cloud(Variables(bucket=BUCKET, kms_key="alias/films"))
+    ours = Cloud(Variables(bucket=BUCKET, kms_key="alias/videos"))
     upload(ours, [an_item(tmp_path)], silent, overwrite=False)
     found = head_object(ours, "input/a.mp4")
     assert found is not None
-    assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", "alias/films")
+    assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", "alias/videos")
 
 
 @pytest.fixture
@@ -325,17 +325,17 @@ def test_a_folder_without_people_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_command(
-    films: Cloud, run_command: Any, clip: Callable[[str], Clip], people: Path
+    filled: Cloud, run_command: Any, clip: Callable[[str], Clip], people: Path
 ) -> None:
-    film = clip("calm").path
-    args = ("upload", film, "--people", people, "--bucket", BUCKET)
+    video = clip("calm").path
+    args = ("upload", video, "--people", people, "--bucket", BUCKET)
     dry = run_command(*args, "--dry-run")
     assert dry.code == 0, dry.err
     asked = [json.loads(line)["request"] for line in dry.out.splitlines()]
     wanted = ["input/calm.mp4", "people/obama/obama2.jpg", "people/obama/obama3.jpg"]
     assert [one["Key"] for one in asked] == [*wanted, "people.tar.gz"]
     assert asked[0] == {
-        "Filename": str(film),
+        "Filename": str(video),
         "Bucket": BUCKET,
         "Key": "input/calm.mp4",
         "ExtraArgs": {
@@ -344,19 +344,19 @@ def test_the_command(
             "Tagging": "face-blur%3Aproject=face-blur",
         },
     }
-    assert keys(films) == []
+    assert keys(filled) == []
     sent = run_command(*args)
     assert sent.code == 0, sent.err
     everything = [f"s3://{BUCKET}/{key}" for key in (*wanted, "people.tar.gz")]
     assert sent.out.splitlines() == [f"uploaded {place}" for place in everything]
-    assert body(films, "input/calm.mp4") == film.read_bytes()
+    assert body(filled, "input/calm.mp4") == video.read_bytes()
     again = run_command(*args)
     assert (again.code, again.err) == (0, "")
     assert again.out.splitlines() == [f"there {place}" for place in everything]
 
 
 def test_photos_without_a_face_are_refused_before_anything_is_sent(
-    films: Cloud, run_command: Any, carphone: Path, tmp_path: Path
+    filled: Cloud, run_command: Any, carphone: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "people"
     folder.mkdir()
@@ -365,14 +365,14 @@ def test_photos_without_a_face_are_refused_before_anything_is_sent(
     assert bad.code == 2
     assert "nobody.jpg" in bad.err
     assert bad.err.endswith("1 of its files cannot be used; see above\n")
-    assert keys(films) == []
-    films.client("s3").put_object(Bucket=BUCKET, Key="people/gone.jpg", Body=JPEG)
+    assert keys(filled) == []
+    filled.client("s3").put_object(Bucket=BUCKET, Key="people/gone.jpg", Body=JPEG)
     kept = tmp_path / "kept.tar.gz"
     args = ("--people", folder, "--bucket", BUCKET, "--no-check", "--archive", kept)
     sent = run_command("upload", *args)
     assert sent.code == 0, sent.err
     assert "has 1 objects that are not in the folder, such as people/gone.jpg" in sent.err
-    assert body(films, "people.tar.gz") == kept.read_bytes()
+    assert body(filled, "people.tar.gz") == kept.read_bytes()
 
 
 def test_nothing_to_upload_is_an_error(run_command: Any) -> None:

@@ -66,7 +66,7 @@ def test_all_errors_are_in_one_line() -> None:
         "project": "Face_Blur",
         "timeout_seconds": "3601",
         "instance_count": "many",
-        "input_prefix": "/films",
+        "input_prefix": "/videos",
         "options": "EFFECT=solid",
         "colour": "red",
     }
@@ -89,8 +89,8 @@ def test_all_errors_are_in_one_line() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("bucket", "Films"),
-        ("bucket", "s3://films"),
+        ("bucket", "Videos"),
+        ("bucket", "s3://videos"),
         ("repository", "UPPER"),
         ("role_arn", "role/x"),
         ("image_tag", "a b"),
@@ -112,12 +112,12 @@ def test_values_that_aws_would_refuse_are_refused(name: str, value: object) -> N
     ("inner", "outer"), [("output", "input"), ("people", "input"), ("input", "output")]
 )
 def test_prefixes_must_not_overlap(inner: str, outer: str) -> None:
-    prefixes = {f"{inner}_prefix": "films/inner/", f"{outer}_prefix": "films/"}
-    with pytest.raises(ConfigError, match=r"prefixes films/ and films/inner/ overlap"):
+    prefixes = {f"{inner}_prefix": "videos/inner/", f"{outer}_prefix": "videos/"}
+    with pytest.raises(ConfigError, match=r"prefixes videos/ and videos/inner/ overlap"):
         Variables(**prefixes)
     with pytest.raises(ConfigError, match="overlap"):
-        Variables(**dict.fromkeys(prefixes, "films/"))
-    assert Variables(**prefixes | {f"{outer}_prefix": "film/"})
+        Variables(**dict.fromkeys(prefixes, "videos/"))
+    assert Variables(**prefixes | {f"{outer}_prefix": "video/"})
 
 
 @pytest.mark.parametrize("text", ["BUCKET = ", "raise ValueError('no')", "import no_such_module"])
@@ -135,6 +135,6 @@ def test_the_error_names_a_missing_file(tmp_path: Path) -> None:
 
 def test_an_unknown_name_in_the_file_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "variables.py"
-    path.write_text('BUKET = "films"')
+    path.write_text('BUKET = "videos"')
     with pytest.raises(ConfigError, match=r"^BUKET: unknown variable$"):
         Variables.load({}, path, {})

@@ -62,8 +62,8 @@ def test_a_long_scene_has_shots_of_the_requested_length() -> None:
     scene = long_video.long_scene(450, fetch("carphone.mp4"))
     assert scene.size == (1920, 1080)
     assert [shot.frames for shot in scene.shots] == [200, 200, 50]
-    film = scene.shots[0].background
-    pictures = [film.picture((64, 36), frame) for frame in (0, 1, 239, 478 // 2)]
-    assert pictures[0].shape == (36, 64, 3)
-    assert not (pictures[0] == pictures[1]).all()
-    assert (film.picture((64, 36), 238) == pictures[0]).all(), "forwards and backwards"
+    backdrop = scene.shots[0].background
+    images = [backdrop.picture((64, 36), frame) for frame in (0, 1, 239, 478 // 2)]
+    assert images[0].shape == (36, 64, 3)
+    assert not (images[0] == images[1]).all()
+    assert (backdrop.picture((64, 36), 238) == images[0]).all(), "forwards and backwards"

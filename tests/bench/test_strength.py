@@ -90,15 +90,15 @@ def test_the_effects_pass() -> None:
     assert strength.verdict(measured).count("holds") == 3
 
 
-def test_equally_hidden_pictures_are_compared_with_the_mean_colour() -> None:
-    """Every cell has the person's colour, which one cell tells, too."""
+def test_equally_hidden_images_are_compared_with_the_mean_colour() -> None:
+    """Every cell has the same colour, so 4 x 4 cells reveal no more than one."""
     ways = (ours("pixelate", floor=True), ours("blur", 1))
     measured = strength.measure(portraits(PEOPLE, colour=5), Pixels(), ways, (100,))
     hidden = [row for row in measured if row.attacker == "hidden"]
     assert not any(row.violated for row in hidden)
 
 
-def test_too_few_people_with_a_second_picture_are_not_judged() -> None:
+def test_too_few_people_with_a_second_image_are_not_judged() -> None:
     ways = (ours("blur", floor=True), ours("blur", 1))
     measured = strength.measure(portraits(3), Pixels(), ways, (100,))
     assert "hidden: not judged" in strength.verdict(measured)

@@ -10,27 +10,27 @@ from PIL import Image as Pillow
 from app.errors import MediaError, OutputError
 from app.types import Boxes
 from app.video import Writing, open_sink, open_source
-from testmedia.videos import NO_BOXES, MadeVideo, picture
+from testmedia.videos import NO_BOXES, VideoSpec, picture
 
 SIZE = (64, 48)
-FILMS = {
-    ".mp4": MadeVideo(size=SIZE),
-    ".mov": MadeVideo(size=SIZE),
-    ".mkv": MadeVideo(size=SIZE, base=Fraction(1, 1000)),
-    ".webm": MadeVideo(size=SIZE, codec="libvpx-vp9", base=Fraction(1, 1000)),
-    ".avi": MadeVideo(size=SIZE, codec="mpeg4", base=Fraction(1, 25)),
-    ".ts": MadeVideo(size=SIZE, base=Fraction(1, 90000)),
-    ".flv": MadeVideo(size=SIZE, base=Fraction(1, 1000)),
+VIDEOS = {
+    ".mp4": VideoSpec(size=SIZE),
+    ".mov": VideoSpec(size=SIZE),
+    ".mkv": VideoSpec(size=SIZE, base=Fraction(1, 1000)),
+    ".webm": VideoSpec(size=SIZE, codec="libvpx-vp9", base=Fraction(1, 1000)),
+    ".avi": VideoSpec(size=SIZE, codec="mpeg4", base=Fraction(1, 25)),
+    ".ts": VideoSpec(size=SIZE, base=Fraction(1, 90000)),
+    ".flv": VideoSpec(size=SIZE, base=Fraction(1, 1000)),
 }
 IMAGES = {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 BOX: Boxes = np.array([[16, 8, 32, 24]], np.float32)
 
 
-@pytest.fixture(params=[*FILMS, *IMAGES])
+@pytest.fixture(params=[*VIDEOS, *IMAGES])
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     path = tmp_path / f"in{request.param}"
-    if request.param in FILMS:
-        return FILMS[request.param].write(path)
+    if request.param in VIDEOS:
+        return VIDEOS[request.param].write(path)
     Pillow.fromarray(picture(0, SIZE)).save(path, IMAGES[request.param])
     return path
 
@@ -93,7 +93,7 @@ def test_a_sink_without_frames_is_an_error(source: Path, output: Path) -> None:
 
 def test_an_existing_output_is_refused(source: Path, output: Path) -> None:
     output.write_text("precious")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         open_sink(source, output)
     assert output.read_text() == "precious"
 

@@ -12,15 +12,15 @@ from PIL import Image as Pillow
 
 from app.types import FrameSource, PartialSource, Stretch
 from app.video import open_source
-from testmedia.videos import ROTATED, MadeVideo, picture
+from testmedia.videos import ROTATED, VideoSpec, picture
 
 SIZE = (64, 48)
 VIDEOS = {
-    "a.mp4": MadeVideo(size=SIZE),
-    "turned.mp4": MadeVideo(size=SIZE, matrix=ROTATED[90]),
-    "a.webm": MadeVideo(size=SIZE, codec="libvpx-vp9", base=Fraction(1, 1000)),
-    "a.ts": MadeVideo(size=SIZE, base=Fraction(1, 90000)),
-    "ten.mkv": MadeVideo(size=SIZE, format="yuv422p10le", base=Fraction(1, 1000)),
+    "a.mp4": VideoSpec(size=SIZE),
+    "turned.mp4": VideoSpec(size=SIZE, matrix=ROTATED[90]),
+    "a.webm": VideoSpec(size=SIZE, codec="libvpx-vp9", base=Fraction(1, 1000)),
+    "a.ts": VideoSpec(size=SIZE, base=Fraction(1, 90000)),
+    "ten.mkv": VideoSpec(size=SIZE, format="yuv422p10le", base=Fraction(1, 1000)),
 }
 IMAGES = ("a.jpg", "a.png", "a.webp.img", "gray.png")
 

@@ -96,7 +96,7 @@ def test_a_review_between_the_passes(folder: Path, made: Clip) -> None:
     assert "hidden by the review" in reasons
 
 
-def test_many_files_of_which_one_is_broken(tmp_path: Path, made: Clip) -> None:
+def test_one_broken_file_among_many(tmp_path: Path, made: Clip) -> None:
     videos = tmp_path / "videos"
     videos.mkdir()
     (videos / "a.mp4").write_bytes(b"not a video")

@@ -1,4 +1,4 @@
-"""Films that a GPU encodes keep their frames and their times."""
+"""Videos that a GPU encodes keep their frames and their times."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -8,26 +8,26 @@ import av
 import pytest
 
 from app.video import Writing, open_sink, open_source
-from testmedia.videos import NO_BOXES, MadeVideo, numbers, times
+from testmedia.videos import NO_BOXES, VideoSpec, numbers, times
 
-FILM = MadeVideo(size=(320, 180), count=40)
+VIDEO = VideoSpec(size=(320, 180), count=40)
 UNEVEN = [0, 100, 700, 701, 2000, *range(3000, 3000 + 35 * 77, 77)]
-FILMS = {
-    "plain.mp4": FILM,
-    "uneven.mp4": replace(FILM, pts=UNEVEN),
-    "uneven.mkv": replace(FILM, pts=UNEVEN, base=Fraction(1, 1000)),
-    "hevc.mp4": replace(FILM, codec="libx265", options={"x265-params": "log-level=none"}),
+VIDEOS = {
+    "plain.mp4": VIDEO,
+    "uneven.mp4": replace(VIDEO, pts=UNEVEN),
+    "uneven.mkv": replace(VIDEO, pts=UNEVEN, base=Fraction(1, 1000)),
+    "hevc.mp4": replace(VIDEO, codec="libx265", options={"x265-params": "log-level=none"}),
     "ten.mkv": replace(
-        FILM, codec="libx265", format="yuv420p10le", base=Fraction(1, 1000),
+        VIDEO, codec="libx265", format="yuv420p10le", base=Fraction(1, 1000),
         options={"x265-params": "log-level=none"},
     ),
-    "film.ts": replace(FILM, base=Fraction(1, 90000)),
+    "video.ts": replace(VIDEO, base=Fraction(1, 90000)),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FILMS)
+@pytest.mark.parametrize("name", VIDEOS)
 def test_frames_and_times_stay(name: str, tmp_path: Path) -> None:
-    source = FILMS[name].write(tmp_path / name)
+    source = VIDEOS[name].write(tmp_path / name)
     output = tmp_path / f"hidden{source.suffix}"
     with open_sink(source, output, Writing(encoder="nvenc")) as sink:
         for frame in open_source(source):

@@ -113,8 +113,8 @@ def test_a_failed_object_fails_the_job_but_keeps_other_results(make_local: MakeL
     )
     assert set(local.results()) == {"out/a.mp4.out", "out/c.mp4.out"}
     log = [line.split(":[sagemaker logs]: ")[1] for line in local.data_log()]
-    assert "films/in/b.mp4: ClientError: 415" in log
-    assert "films/in/b.mp4: Message: not this one" in log
+    assert "videos/in/b.mp4: ClientError: 415" in log
+    assert "videos/in/b.mp4: Message: not this one" in log
     assert not [line for line in log if "a.mp4" in line or "c.mp4" in line]
 
 
@@ -148,14 +148,16 @@ def test_a_manifest_lists_the_objects(make_local: MakeLocal) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"[", b"{}", b"[]", b'[{"prefix": "s3://films/in/"}, "missing.mp4"]']
+    "content", [b"[", b"{}", b"[]", b'[{"prefix": "s3://videos/in/"}, "missing.mp4"]']
 )
 def test_an_invalid_manifest_fails_the_job(make_local: MakeLocal, content: bytes) -> None:
     local = make_local()
     local.put(**{"a.mp4": b"a"})
     local.s3.put_object(Bucket=BUCKET, Key="lists/manifest", Body=content)
     local.model()
-    assert local.run_job(data=MANIFEST).reason.startswith("ClientError: the input s3://films/lists")
+    assert local.run_job(data=MANIFEST).reason.startswith(
+        "ClientError: the input s3://videos/lists"
+    )
     assert local.results() == {}
 
 
@@ -248,7 +250,7 @@ def test_a_starting_job_can_be_stopped(make_local: MakeLocal) -> None:
     [
         ({"ModelName": "unknown"}, "Could not find the model"),
         ({"BatchStrategy": "MultiRecord"}, "a BatchStrategy"),
-        ({"data": {"S3DataType": "S3Prefix", "S3Uri": "films/in"}}, "is not an S3 URI"),
+        ({"data": {"S3DataType": "S3Prefix", "S3Uri": "videos/in"}}, "is not an S3 URI"),
         ({"data": MANIFEST | {"S3DataType": "AugmentedManifestFile"}}, "AugmentedManifestFile"),
         ({"DataProcessing": {"JoinSource": "Input"}}, "DataProcessing"),
     ],
@@ -303,11 +305,11 @@ def test_the_output_can_lack_a_slash_and_have_a_key(make_local: MakeLocal) -> No
     local = make_local()
     local.put(**{"a.mp4": b"a"})
     local.model()
-    output = {"S3OutputPath": f"s3://{BUCKET}/out/monday", "KmsKeyId": "alias/films"}
+    output = {"S3OutputPath": f"s3://{BUCKET}/out/monday", "KmsKeyId": "alias/videos"}
     assert local.run_job(TransformOutput=output).state == "Completed"
     assert set(local.results()) == {"out/monday/a.mp4.out"}
     head = local.s3.head_object(Bucket=BUCKET, Key="out/monday/a.mp4.out")
-    assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", "alias/films")
+    assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", "alias/videos")
 
 
 def test_the_waiter_of_boto3_sees_the_end(make_local: MakeLocal) -> None:

@@ -85,7 +85,7 @@ def test_an_invalid_response_fails_the_object_and_is_not_stored(
     assert (ended.state, ended.reason) == ("Failed", f"{fault}: {SEE_LOGS}")
     assert [(one.state, one.fault) for one in ended.outcomes] == [("failed", fault)]
     assert local.describe()["FailureReason"] == ended.reason
-    log = [line for line in local.data_log() if "[sagemaker logs]: films/in/a.mp4: " in line]
+    log = [line for line in local.data_log() if "[sagemaker logs]: videos/in/a.mp4: " in line]
     assert all(any(wanted in line for line in log) for wanted in lines), log
     assert local.results() == {}
 

@@ -59,8 +59,10 @@ def assert_only_obama_is_hidden(clip: Clip, result: bytes, path: Path) -> None:
     for face in clip.truth.recognisable(visible=1):
         x1, y1, x2, y2 = (round(value) for value in face.box)
         detail = [
-            cv2.Laplacian(cv2.cvtColor(film[face.frame][y1:y2, x1:x2], cv2.COLOR_RGB2GRAY), 3).std()
-            for film in (before, after)
+            cv2.Laplacian(
+                cv2.cvtColor(video[face.frame][y1:y2, x1:x2], cv2.COLOR_RGB2GRAY), 3
+            ).std()
+            for video in (before, after)
         ]
         if face.person == "obama":
             assert detail[1] < 0.35 * detail[0], face
@@ -71,9 +73,9 @@ def assert_only_obama_is_hidden(clip: Clip, result: bytes, path: Path) -> None:
 def test_a_job_with_good_and_bad_objects(make_local: MakeLocal, tmp_path: Path) -> None:
     local = begin_anew(make_local, tmp_path)
     clip = write_clip(scene(), tmp_path / "clip.mp4")
-    film = clip.path.read_bytes()
-    objects = {"a.mp4": film, "monday/b.mp4": film, "c.jpg": small_portrait()}
-    local.put(**objects, **{"junk.mp4": b"junk" * 100_000, "monday/": b"", "cut.mp4": film[:9000]})
+    video = clip.path.read_bytes()
+    objects = {"a.mp4": video, "monday/b.mp4": video, "c.jpg": small_portrait()}
+    local.put(**objects, **{"junk.mp4": b"junk" * 100_000, "monday/": b"", "cut.mp4": video[:9000]})
     ended = local.run_job(instances=2, client={"InvocationsTimeoutInSeconds": 120})
     states = {one.item.source.key.removeprefix("in/"): one for one in ended.outcomes}
     assert {name for name, one in states.items() if one.state == "done"} == set(objects)
@@ -89,7 +91,7 @@ def test_a_job_with_good_and_bad_objects(make_local: MakeLocal, tmp_path: Path) 
     assert results["out/c.jpg.out"][:3] == b"\xff\xd8\xff"
     assert results["out/c.jpg.out"] != objects["c.jpg"]
     log = "\n".join(local.data_log())
-    assert "films/in/junk.mp4: ClientError: 415" in log
+    assert "videos/in/junk.mp4: ClientError: 415" in log
     assert "unsupported_media" in log
     assert "obama" not in "\n".join(line for _, line in local.lines("job")), "names are not logged"
     assert local.leftover_processes() == []
@@ -99,14 +101,14 @@ def test_a_job_with_good_and_bad_objects(make_local: MakeLocal, tmp_path: Path) 
 def test_stopping_a_running_job(make_local: MakeLocal, tmp_path: Path) -> None:
     """The service finishes its work, but the result is not stored."""
     local = begin_anew(make_local, tmp_path)
-    film = write_clip(scene(), tmp_path / "clip.mp4").path.read_bytes()
-    local.put(**{"a.mp4": film, "b.mp4": b"not reached"})
+    video = write_clip(scene(), tmp_path / "clip.mp4").path.read_bytes()
+    local.put(**{"a.mp4": video, "b.mp4": b"not reached"})
     settings = {"FACE_BLUR_SAMPLING": "every", "FACE_BLUR_EFFECT": "solid"}
     local.create_job(Environment=settings, MaxPayloadInMB=50)
     spool = tmp_path / "spool"
     end = time.monotonic() + 60
     received = "face-blur-*/request-*/media"
-    while not [path for path in spool.glob(received) if path.stat().st_size == len(film)]:
+    while not [path for path in spool.glob(received) if path.stat().st_size == len(video)]:
         assert time.monotonic() < end
         time.sleep(0.02)
     local.api.stop_transform_job(TransformJobName="job")

@@ -52,7 +52,7 @@ def pictures(path: Path) -> list[Image]:
 
 
 def changed(folder: Path, face: Seen) -> float:
-    """How much of a face differs by more than ten grey levels in what was made of the clip."""
+    """Return the part of a face that differs by more than ten grey levels in the result."""
     before, after = (pictures(folder / name)[face.frame] for name in ("clip.mp4", "hidden.mp4"))
     x1, y1, x2, y2 = (max(0, round(value)) for value in face.box)
     difference = np.abs(before[y1:y2, x1:x2].astype(int) - after[y1:y2, x1:x2]).max(axis=2)
@@ -91,7 +91,7 @@ def test_the_detector_finds_faces_that_lie_on_their_side(folder: Path) -> None:
 
 
 def _still(picture: Image, path: Path) -> None:
-    """A film of one picture."""
+    """A video that repeats one image."""
     height, width = (side // 2 * 2 for side in picture.shape[:2])
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx264", rate=25)
@@ -109,7 +109,7 @@ def test_the_effect_hides(folder: Path, clip: Clips) -> None:
     assert min(changed(folder, face) for face in made.truth.at(10)) > 0.5
 
 
-def test_the_policy_hides_whoever_is_no_host(folder: Path, clip: Clips) -> None:
+def test_the_policy_hides_everybody_but_the_host(folder: Path, clip: Clips) -> None:
     made = clip("calm")
     shutil.copy(made.path, folder / "clip.mp4")
     run("policy", folder)
@@ -122,8 +122,8 @@ def test_the_policy_hides_whoever_is_no_host(folder: Path, clip: Clips) -> None:
     assert min(shares.values()) > 0.3
 
 
-def test_the_recogniser_tells_a_pupils_portraits_apart(folder: Path, clip: Clips) -> None:
-    """The photo of the reference is the one that the clip shows."""
+def test_the_recogniser_distinguishes_portraits(folder: Path, clip: Clips) -> None:
+    """The reference photo is the portrait that the clip shows."""
     made = clip("calm")
     shutil.copy(made.path, folder / "clip.mp4")
     shutil.rmtree(folder / "people")

@@ -6,45 +6,45 @@ from fractions import Fraction
 from pathlib import Path
 
 from app.pieces import MANIFEST, Manifest, Proposal, join, propose, split
-from testmedia.videos import ROTATED, MadeVideo, copy_video
+from testmedia.videos import ROTATED, VideoSpec, copy_video
 
 MS = Fraction(1, 1000)
 SOUND = [("aac", "deu")]
 X264 = {"g": "5", "bf": "3", "x264-params": "scenecut=0"}
 X265 = "log-level=none:keyint=5:min-keyint=5:scenecut=0"
-FILM = MadeVideo(options=X264, sounds=SOUND)
+VIDEO = VideoSpec(options=X264, sounds=SOUND)
 UNEVEN = [0, 100, 700, 701, 2000, *range(3000, 4155, 77)]
-WEBM = MadeVideo(codec="libvpx-vp9", base=MS, options={"cpu-used": "8", "g": "5"})
-FILMS: dict[str, MadeVideo] = {
-    "plain.mp4": FILM,
-    "many-b-frames.mov": replace(FILM, count=30, options={**X264, "bf": "8", "g": "10"}),
-    "uneven.mp4": replace(FILM, pts=UNEVEN),
-    "uneven.mkv": replace(FILM, pts=UNEVEN, base=MS),
-    "late.mp4": replace(FILM, base=Fraction(1, 90000), pts=range(12345, 84345, 3600)),
-    "edited.mp4": replace(FILM, pts=range(-1024, 9216, 512)),
-    "ntsc.mp4": replace(FILM, rate=Fraction(30000, 1001), base=Fraction(1, 30000)),
-    "turned.mp4": replace(FILM, matrix=ROTATED[90], aspect=Fraction(4, 3)),
+WEBM = VideoSpec(codec="libvpx-vp9", base=MS, options={"cpu-used": "8", "g": "5"})
+VIDEOS: dict[str, VideoSpec] = {
+    "plain.mp4": VIDEO,
+    "many-b-frames.mov": replace(VIDEO, count=30, options={**X264, "bf": "8", "g": "10"}),
+    "uneven.mp4": replace(VIDEO, pts=UNEVEN),
+    "uneven.mkv": replace(VIDEO, pts=UNEVEN, base=MS),
+    "late.mp4": replace(VIDEO, base=Fraction(1, 90000), pts=range(12345, 84345, 3600)),
+    "edited.mp4": replace(VIDEO, pts=range(-1024, 9216, 512)),
+    "ntsc.mp4": replace(VIDEO, rate=Fraction(30000, 1001), base=Fraction(1, 30000)),
+    "turned.mp4": replace(VIDEO, matrix=ROTATED[90], aspect=Fraction(4, 3)),
     "ten.mkv": replace(
-        FILM,
+        VIDEO,
         base=MS,
         format="yuv420p10le",
         colour={"colorspace": 9, "color_primaries": 9, "color_trc": 16, "color_range": 1},
     ),
     "closed-hevc.mp4": replace(
-        FILM, codec="libx265", options={"x265-params": f"{X265}:open-gop=0"}
+        VIDEO, codec="libx265", options={"x265-params": f"{X265}:open-gop=0"}
     ),
     "uneven-hevc.mp4": replace(
-        FILM, codec="libx265", pts=UNEVEN, options={"x265-params": f"{X265}:open-gop=0"}
+        VIDEO, codec="libx265", pts=UNEVEN, options={"x265-params": f"{X265}:open-gop=0"}
     ),
-    "film.webm": replace(WEBM, sounds=[("libopus", "deu")]),
+    "video.webm": replace(WEBM, sounds=[("libopus", "deu")]),
     "uneven.webm": replace(WEBM, pts=UNEVEN),
-    "av1.mp4": replace(FILM, codec="libsvtav1", options={"g": "5", "preset": "10"}),
+    "av1.mp4": replace(VIDEO, codec="libsvtav1", options={"g": "5", "preset": "10"}),
     "uneven-av1.mkv": replace(
-        FILM, codec="libsvtav1", base=MS, pts=UNEVEN, options={"g": "5", "preset": "10"}
+        VIDEO, codec="libsvtav1", base=MS, pts=UNEVEN, options={"g": "5", "preset": "10"}
     ),
-    "prores.mov": MadeVideo(codec="prores_ks", format="yuv422p10le", sounds=[("pcm_s16le", "deu")]),
-    "film.ts": replace(FILM, base=Fraction(1, 90000)),
-    "film.flv": replace(FILM, base=MS),
+    "prores.mov": VideoSpec(codec="prores_ks", format="yuv422p10le", sounds=[("pcm_s16le", "deu")]),
+    "video.ts": replace(VIDEO, base=Fraction(1, 90000)),
+    "video.flv": replace(VIDEO, base=MS),
 }
 
 

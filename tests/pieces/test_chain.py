@@ -10,14 +10,14 @@ import pytest
 from app.video import open_source
 from app.video.metadata import piece_tag_of
 from testmedia.videos import copy_video, numbers, payloads, times
-from tests.pieces.split_videos import FILM, FILMS, split_render_join
+from tests.pieces.split_videos import VIDEO, VIDEOS, split_render_join
 
 
-@pytest.mark.parametrize("name", FILMS)
+@pytest.mark.parametrize("name", VIDEOS)
 def test_a_joined_video_has_the_frames_times_and_audio_of_its_source(
     name: str, tmp_path: Path
 ) -> None:
-    source = FILMS[name].write(tmp_path / name)
+    source = VIDEOS[name].write(tmp_path / name)
     output = tmp_path / f"joined{source.suffix}"
     manifest = split_render_join(source, output)
     assert len(manifest.pieces) > 1
@@ -25,7 +25,7 @@ def test_a_joined_video_has_the_frames_times_and_audio_of_its_source(
     late = times(output)[0] - times(source)[0]
     assert late == 0 or (source.suffix in {".ts", ".flv"} and 0 <= late < 1)
     assert [time - late for time in times(output)] == times(source)
-    for index in range(len(FILMS[name].sounds)):
+    for index in range(len(VIDEOS[name].sounds)):
         result, expected = payloads(output, "audio", index), payloads(source, "audio", index)
         assert b"".join(p[2] for p in result) == b"".join(p[2] for p in expected)
         assert float(result[0][0] - expected[0][0]) == pytest.approx(float(late), abs=1e-3)
@@ -35,7 +35,7 @@ def test_a_joined_video_has_the_frames_times_and_audio_of_its_source(
 def test_a_joined_video_has_the_facts_of_one_that_was_rendered_whole(
     name: str, tmp_path: Path
 ) -> None:
-    source = FILMS[name].write(tmp_path / name)
+    source = VIDEOS[name].write(tmp_path / name)
     joined, whole = (tmp_path / f"{stem}{source.suffix}" for stem in ("joined", "whole"))
     split_render_join(source, joined)
     copy_video(source, whole)
@@ -74,14 +74,14 @@ def _decoded(path: Path) -> tuple[int, list[str]]:
 
 @pytest.mark.parametrize("name", ["plain.mp4", "uneven.mkv", "closed-hevc.mp4", "av1.mp4"])
 def test_a_joined_video_is_decoded_without_warnings(name: str, tmp_path: Path) -> None:
-    source = FILMS[name].write(tmp_path / name)
+    source = VIDEOS[name].write(tmp_path / name)
     output = tmp_path / f"joined{source.suffix}"
     split_render_join(source, output)
     assert _decoded(output) == (len(times(source)), [])
 
 
 def test_damage_does_cause_warnings(tmp_path: Path) -> None:
-    source = FILM.write(tmp_path / "a.mp4")
+    source = VIDEO.write(tmp_path / "a.mp4")
     damaged = bytearray(source.read_bytes())
     with av.open(str(source)) as container:
         places = [(p.pos or 0, p.size) for p in container.demux(video=0) if p.size]
@@ -92,7 +92,7 @@ def test_damage_does_cause_warnings(tmp_path: Path) -> None:
 
 
 def test_every_frame_of_a_joined_video_can_be_sought(tmp_path: Path) -> None:
-    source = FILM.write(tmp_path / "a.mp4")
+    source = VIDEO.write(tmp_path / "a.mp4")
     output = tmp_path / "joined.mp4"
     split_render_join(source, output)
     base = open_source(output).info.time_base
@@ -106,7 +106,7 @@ def test_every_frame_of_a_joined_video_can_be_sought(tmp_path: Path) -> None:
 
 def test_a_joined_video_has_the_tags_of_its_source_and_no_piece_tag(tmp_path: Path) -> None:
     tags = {"title": "Interview", "comment": "at home", "location": "+48+011/"}
-    source = replace(FILM, metadata=tags, chapters=[("One", 0, 400)]).write(tmp_path / "a.mp4")
+    source = replace(VIDEO, metadata=tags, chapters=[("One", 0, 400)]).write(tmp_path / "a.mp4")
     output = tmp_path / "joined.mp4"
     manifest = split_render_join(source, output)
     with av.open(str(output)) as container:
@@ -119,14 +119,14 @@ def test_a_joined_video_has_the_tags_of_its_source_and_no_piece_tag(tmp_path: Pa
 
 
 def test_an_ordinary_video_never_gets_a_piece_tag(tmp_path: Path) -> None:
-    output = copy_video(FILM.write(tmp_path / "a.mp4"), tmp_path / "b.mp4")
+    output = copy_video(VIDEO.write(tmp_path / "a.mp4"), tmp_path / "b.mp4")
     with av.open(str(output)) as container:
         assert piece_tag_of(container.metadata) is None
         assert "comment" not in container.metadata
 
 
 def test_a_video_with_one_key_frame_becomes_one_piece(tmp_path: Path) -> None:
-    source = replace(FILM, options={"g": "250", "x264-params": "scenecut=0"}).write(
+    source = replace(VIDEO, options={"g": "250", "x264-params": "scenecut=0"}).write(
         tmp_path / "a.mp4"
     )
     output = tmp_path / "joined.mp4"

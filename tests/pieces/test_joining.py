@@ -15,7 +15,7 @@ from app.pieces import MANIFEST, Manifest, join, split
 from app.video import Writing
 from app.video.metadata import PieceTag
 from testmedia.videos import ROTATED, copy_video, numbers
-from tests.pieces.split_videos import FILM, propose_inside_shots, render_pieces
+from tests.pieces.split_videos import VIDEO, propose_inside_shots, render_pieces
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Case:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Case:
     folder = tmp_path_factory.mktemp("case")
-    source = FILM.write(folder / "film.mp4")
+    source = VIDEO.write(folder / "video.mp4")
     manifest = split(propose_inside_shots(source, 4), folder / "pieces")
     results = render_pieces(manifest, folder / "pieces", folder / "results")
     return Case(source, folder / "pieces", results, manifest)
@@ -137,19 +137,19 @@ def _cut_off(case: Case) -> None:
 
 
 def _smaller(case: Case) -> None:
-    film = replace(FILM, size=(32, 32), count=5, sounds=(), metadata=_mark_of(case, 1))
-    film.write(case.result(1))
+    video = replace(VIDEO, size=(32, 32), count=5, sounds=(), metadata=_mark_of(case, 1))
+    video.write(case.result(1))
 
 
 def _turned(case: Case) -> None:
-    film = replace(FILM, matrix=ROTATED[180], count=5, sounds=(), metadata=_mark_of(case, 1))
-    film.write(case.result(1))
+    video = replace(VIDEO, matrix=ROTATED[180], count=5, sounds=(), metadata=_mark_of(case, 1))
+    video.write(case.result(1))
 
 
 def _coded_otherwise(case: Case) -> None:
-    options = {**FILM.options, "profile": "baseline", "bf": "0"}
-    film = replace(FILM, count=5, sounds=(), options=options, metadata=_mark_of(case, 1))
-    film.write(case.result(1))
+    options = {**VIDEO.options, "profile": "baseline", "bf": "0"}
+    video = replace(VIDEO, count=5, sounds=(), options=options, metadata=_mark_of(case, 1))
+    video.write(case.result(1))
 
 
 def _mark_of(case: Case, number: int) -> dict[str, str]:
@@ -158,7 +158,7 @@ def _mark_of(case: Case, number: int) -> dict[str, str]:
 
 
 def _other_source(case: Case) -> None:
-    replace(FILM, noise=9).write(case.source)
+    replace(VIDEO, noise=9).write(case.source)
 
 
 def _missing_source(case: Case) -> None:
@@ -172,7 +172,7 @@ def _changed_source(case: Case) -> None:
 
 
 DAMAGES: list[tuple[Callable[[Case], None], type[FaceBlurError], str]] = [
-    (_missing, UsageError, "1 of 4 pieces are missing, the first is film-0003of0004.mp4"),
+    (_missing, UsageError, "1 of 4 pieces are missing, the first is video-0003of0004.mp4"),
     (_twice, UsageError, "exists twice"),
     (_swapped, UsageError, "is another piece, 3 of 4"),
     (_not_rendered, MediaError, "is the piece itself"),
@@ -228,7 +228,7 @@ def _later(data: dict[str, Any]) -> None:
 
 
 def _elsewhere(data: dict[str, Any]) -> None:
-    data["pieces"][0]["file"] = "../film.mp4"
+    data["pieces"][0]["file"] = "../video.mp4"
 
 
 def _moved_border(data: dict[str, Any]) -> None:

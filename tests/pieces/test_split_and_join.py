@@ -19,7 +19,7 @@ from scripts import join, split
 from testmedia.clip import Clip
 from testmedia.truth import Seen, leaked
 from testmedia.videos import payloads, times
-from tests.pieces.split_videos import FILM, render_pieces
+from tests.pieces.split_videos import VIDEO, render_pieces
 
 Clips = Callable[[str], Clip]
 
@@ -143,7 +143,7 @@ def test_incomplete_or_inconsistent_plans_are_refused(
 def test_a_dry_run_prints_the_pieces_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = FILM.write(tmp_path / "a.mp4")
+    source = VIDEO.write(tmp_path / "a.mp4")
     options = ["-o", str(tmp_path / "pieces"), "--seconds", "0.4", "--inside-shots", "--dry-run"]
     assert split.main([str(source), *options]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -155,16 +155,16 @@ def test_a_dry_run_prints_the_pieces_and_writes_nothing(
 def test_a_video_without_cuts_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = FILM.write(tmp_path / "a.mp4")
+    source = VIDEO.write(tmp_path / "a.mp4")
     assert split.main([str(source), "-o", str(tmp_path / "p"), "--seconds", "0.1"]) == 0
     assert "no key frame is at a cut; it stays in one piece" in capsys.readouterr().out
 
 
 def _mistakes(folder: Path) -> Iterator[tuple[Callable[[list[str]], int], list[str], str]]:
-    film, out = str(folder / "a.mp4"), str(folder / "out")
-    yield split.main, [film, "-o", out, "--seconds", "soon"], "--seconds takes a number"
+    video, out = str(folder / "a.mp4"), str(folder / "out")
+    yield split.main, [video, "-o", out, "--seconds", "soon"], "--seconds takes a number"
     yield split.main, [str(folder / "none.mp4"), "-o", out], "no such file"
-    join_ = [str(folder / "none.json"), out, "--source", film, "-o", str(folder / "b.mp4")]
+    join_ = [str(folder / "none.json"), out, "--source", video, "-o", str(folder / "b.mp4")]
     yield join.main, join_, "cannot be read"
     yield join.main, [*join_, "--plan", str(folder / "p.json")], "belong together"
 
@@ -172,7 +172,7 @@ def _mistakes(folder: Path) -> Iterator[tuple[Callable[[list[str]], int], list[s
 def test_usage_errors_are_one_line_and_exit_code_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    FILM.write(tmp_path / "a.mp4")
+    VIDEO.write(tmp_path / "a.mp4")
     for command, arguments, text in _mistakes(tmp_path):
         assert command(arguments) == 2
         printed = capsys.readouterr()

@@ -20,13 +20,13 @@ from app.video.frame import DecodedFrame
 from app.video.media import Media
 from app.video.metadata import piece_tag_of
 from testmedia.clip import Clip
-from testmedia.videos import MadeVideo, numbers, times
-from tests.pieces.split_videos import FILM, FILMS, X265, propose_inside_shots
+from testmedia.videos import VideoSpec, numbers, times
+from tests.pieces.split_videos import VIDEO, VIDEOS, X265, propose_inside_shots
 
 
-@pytest.mark.parametrize("name", FILMS)
+@pytest.mark.parametrize("name", VIDEOS)
 def test_pieces_have_the_frames_of_the_source(name: str, tmp_path: Path) -> None:
-    source = FILMS[name].write(tmp_path / name)
+    source = VIDEOS[name].write(tmp_path / name)
     manifest = split(propose_inside_shots(source, 4), tmp_path / "pieces")
     expected, base = times(source), open_source(source).info.time_base
     assert numbers(source) == [
@@ -42,7 +42,7 @@ def test_pieces_have_the_frames_of_the_source(name: str, tmp_path: Path) -> None
 
 
 def test_pieces_have_the_packets_of_the_source(tmp_path: Path) -> None:
-    source = FILM.write(tmp_path / "a.mp4")
+    source = VIDEO.write(tmp_path / "a.mp4")
     manifest = split(propose_inside_shots(source, 3), tmp_path / "pieces")
 
     def payload(path: Path) -> list[bytes]:
@@ -54,7 +54,7 @@ def test_pieces_have_the_packets_of_the_source(tmp_path: Path) -> None:
 
 
 def test_the_manifest_describes_the_files(tmp_path: Path) -> None:
-    source = FILM.write(tmp_path / "a.mp4")
+    source = VIDEO.write(tmp_path / "a.mp4")
     manifest = split(propose_inside_shots(source, 3), tmp_path / "new" / "pieces")
     folder = tmp_path / "new" / "pieces"
     assert read_manifest(folder / MANIFEST) == manifest
@@ -79,12 +79,12 @@ def test_the_manifest_describes_the_files(tmp_path: Path) -> None:
     assert names == {MANIFEST, *(piece.file for piece in manifest.pieces)}
 
 
-def _open_gop(codec: str) -> MadeVideo:
+def _open_gop(codec: str) -> VideoSpec:
     options = {
-        "libx264": {**FILM.options, "x264-params": "scenecut=0:open-gop=1"},
+        "libx264": {**VIDEO.options, "x264-params": "scenecut=0:open-gop=1"},
         "libx265": {"x265-params": f"{X265}:open-gop=1"},
     }[codec]
-    return replace(FILM, codec=codec, count=40, options=options)
+    return replace(VIDEO, codec=codec, count=40, options=options)
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
@@ -106,7 +106,7 @@ def test_there_is_no_border_if_later_frames_refer_to_earlier_ones(
 def test_an_h264_recovery_point_is_not_a_border(tmp_path: Path) -> None:
     """The container flags it as a key frame, and no later packet is shown before it."""
     options = {"g": "10", "bf": "0", "x264-params": "scenecut=0:intra-refresh=1"}
-    source = replace(FILM, options=options, count=40, noise=20).write(tmp_path / "a.mkv")
+    source = replace(VIDEO, options=options, count=40, noise=20).write(tmp_path / "a.mkv")
     with av.open(str(source)) as container:
         keys = sum(p.is_keyframe for p in container.demux(video=0) if p.size)
     assert keys > 1
@@ -120,8 +120,8 @@ def test_borders_are_cuts(clip: Callable[[str], Clip]) -> None:
 
 
 def test_a_video_without_cuts_is_split_only_on_request(tmp_path: Path) -> None:
-    """A person who is recognised in one part of a shot only would be visible in the other."""
-    source = FILM.write(tmp_path / "a.mp4")
+    """A person recognised in only one part of a shot would stay visible in the other part."""
+    source = VIDEO.write(tmp_path / "a.mp4")
     assert propose(source, pieces=4).firsts == [0]
     assert propose(source, pieces=4, inside_shots=True).firsts == [0, 5, 10, 15]
 
@@ -146,7 +146,7 @@ def test_only_cuts_are_reported_as_cuts(tmp_path: Path, clip: Callable[[str], Cl
 def test_frames_are_decoded_only_where_a_border_may_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = replace(FILM, count=200, sounds=()).write(tmp_path / "a.mp4")
+    source = replace(VIDEO, count=200, sounds=()).write(tmp_path / "a.mp4")
     looked: list[int] = []
 
     def counted(media: Media, start: int, first: int, last: int) -> Iterator[DecodedFrame]:
@@ -168,7 +168,7 @@ def test_frames_are_decoded_only_where_a_border_may_be(
 def test_the_number_of_pieces(
     seconds: Fraction | None, pieces: int | None, expected: int, tmp_path: Path
 ) -> None:
-    source = FILM.write(tmp_path / "a.mp4")
+    source = VIDEO.write(tmp_path / "a.mp4")
     proposal = propose(source, seconds=seconds, pieces=pieces, inside_shots=True)
     assert len(proposal.firsts) == expected
     assert sum(proposal.counts) == 20
@@ -181,35 +181,35 @@ def test_the_number_of_pieces(
 def test_wrong_lengths_and_numbers_are_refused(
     seconds: Fraction | None, pieces: int | None, tmp_path: Path
 ) -> None:
-    source = FILM.write(tmp_path / "a.mp4")
+    source = VIDEO.write(tmp_path / "a.mp4")
     with pytest.raises(UsageError):
         propose(source, seconds=seconds, pieces=pieces)
 
 
 @pytest.mark.parametrize(
-    ("name", "film", "text"),
+    ("name", "video", "text"),
     [
-        ("a.avi", MadeVideo(codec="mpeg4", base=Fraction(1, 25)), "put it into MP4 or Matroska"),
-        ("a.mkv", MadeVideo(codec="mpeg4", base=Fraction(1, 1000)), "mpeg4 cannot be split"),
+        ("a.avi", VideoSpec(codec="mpeg4", base=Fraction(1, 25)), "put it into MP4 or Matroska"),
+        ("a.mkv", VideoSpec(codec="mpeg4", base=Fraction(1, 1000)), "mpeg4 cannot be split"),
     ],
 )
 def test_a_video_that_cannot_be_split_is_refused(
-    name: str, film: MadeVideo, text: str, tmp_path: Path
+    name: str, video: VideoSpec, text: str, tmp_path: Path
 ) -> None:
-    source = film.write(tmp_path / name)
+    source = video.write(tmp_path / name)
     with pytest.raises(MediaError, match=text):
         propose(source, pieces=2)
 
 
 def test_a_truncated_video_is_refused(tmp_path: Path) -> None:
-    source = FILM.write(tmp_path / "a.mp4")
+    source = VIDEO.write(tmp_path / "a.mp4")
     source.write_bytes(source.read_bytes()[:-200])
     with pytest.raises(FaceBlurError, match="cut off"):
         propose(source, pieces=2)
 
 
 def _proposal(tmp_path: Path) -> Proposal:
-    return propose_inside_shots(FILM.write(tmp_path / "a.mp4"), 4)
+    return propose_inside_shots(VIDEO.write(tmp_path / "a.mp4"), 4)
 
 
 def test_nothing_is_left_if_a_later_piece_fails(
@@ -234,14 +234,14 @@ def test_existing_files_are_neither_replaced_nor_removed(tmp_path: Path) -> None
     proposal, folder = _proposal(tmp_path), tmp_path / "pieces"
     folder.mkdir()
     (folder / proposal.name(2)).write_bytes(b"existing")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         split(proposal, folder)
     assert [path.read_bytes() for path in folder.iterdir()] == [b"existing"]
 
 
 def test_a_video_that_changed_after_the_proposal_is_refused(tmp_path: Path) -> None:
     proposal = _proposal(tmp_path)
-    replace(FILM, pts=[*range(0, 10000, 500)]).write(tmp_path / "a.mp4")
-    with pytest.raises(MediaError, match="changed meanwhile"):
+    replace(VIDEO, pts=[*range(0, 10000, 500)]).write(tmp_path / "a.mp4")
+    with pytest.raises(MediaError, match="the video has changed"):
         split(proposal, tmp_path / "pieces")
     assert not (tmp_path / "pieces").exists()

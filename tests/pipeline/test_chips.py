@@ -187,7 +187,7 @@ def test_the_flaw_of_a_tracklet_is_that_of_its_best_chip() -> None:
     tracklet = Tracklet([seen(0, 0.26), seen(10, 0.2)])
     chips.add(tracklet, -1)
     (embedded,) = chips.embed([tracklet])
-    assert embedded.flaw == "hardly found"
+    assert embedded.flaw == "barely detected"
     assert embedded.frames.tolist() == [0, 10]
 
 

@@ -214,7 +214,7 @@ class TestMergeDuplicates:
         assert len(merge_duplicates([self.faces((0, 0.5)), self.faces((25, 0.9))])) == 2
 
     @pytest.mark.parametrize("looks", [0, 1, 3])
-    def test_no_faces_stay_no_faces(self, looks: int) -> None:
+    def test_an_empty_result_stays_empty(self, looks: int) -> None:
         assert len(merge_duplicates([Faces.empty()] * looks)) == 0
 
 

@@ -14,7 +14,7 @@ from app.plan import ModelRecord, ModelsRecord, Plan, PlanTrack, SourceRecord
 from app.video import Uncopyable
 from app.video import sink as video_sink
 from app.video.smart import sink as smart_sink
-from testmedia.videos import MadeVideo
+from testmedia.videos import VideoSpec
 from tests.video.smart_videos import decoded
 
 COUNT = 60
@@ -23,7 +23,7 @@ SIZE = (64, 48)
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    return MadeVideo(size=SIZE, count=COUNT, options={"g": "12"}).write(tmp_path / "in.mp4")
+    return VideoSpec(size=SIZE, count=COUNT, options={"g": "12"}).write(tmp_path / "in.mp4")
 
 
 def plan_of(source: Path, *, decision: str = "blur") -> Plan:
@@ -54,7 +54,7 @@ def plan_of(source: Path, *, decision: str = "blur") -> Plan:
 
 
 def same(source: Path, output: Path) -> list[bool]:
-    """Which frames are the same to the bit."""
+    """Return which frames are equal bit by bit."""
     before, after = decoded(source), decoded(output)
     assert before.keys() == after.keys()
     return [before[pts] == after[pts] for pts in sorted(before)]
@@ -80,7 +80,7 @@ def test_every_frame_is_encoded_where_that_is_asked_for(source: Path, tmp_path: 
     assert not any(same(source, tmp_path / "out.mp4"))
 
 
-def test_a_film_with_nobody_to_hide_is_copied_whole(source: Path, tmp_path: Path) -> None:
+def test_a_video_without_hidden_faces_is_copied_whole(source: Path, tmp_path: Path) -> None:
     FaceBlur(Settings()).render(source, plan_of(source, decision="keep"), tmp_path / "out.mp4")
     assert all(same(source, tmp_path / "out.mp4"))
 

@@ -20,7 +20,7 @@ from app.pipeline import FaceBlur, Parts
 from app.plan import ModelRecord, ModelsRecord
 from app.types import Faces, Image, Size
 from app.video import Media
-from testmedia.videos import MadeVideo
+from testmedia.videos import VideoSpec
 
 COUNT = 60
 
@@ -58,8 +58,8 @@ def parts(detector: OneFace) -> Parts:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    film = MadeVideo(count=COUNT, options={"g": "12"}, sounds=[("aac", "deu")])
-    return film.write(tmp_path / "in.mp4")
+    video = VideoSpec(count=COUNT, options={"g": "12"}, sounds=[("aac", "deu")])
+    return video.write(tmp_path / "in.mp4")
 
 
 @dataclass
@@ -120,7 +120,7 @@ def test_a_plain_run_opens_its_input_five_times_and_hashes_it_once(
 def test_a_file_that_changed_after_the_analysis_is_refused(source: Path) -> None:
     face_blur, media = FaceBlur(parts=parts(OneFace())), Media(source)
     plan = face_blur.analyse(media)
-    MadeVideo(count=COUNT, options={"g": "6"}).write(source)
+    VideoSpec(count=COUNT, options={"g": "6"}).write(source)
     with pytest.raises(MediaError, match="changed while it was read"):
         face_blur.render(media, plan, source.with_name("out.mp4"))
     with pytest.raises(PlanError, match="another file"):

@@ -29,7 +29,7 @@ VARIANTS = (("open", "int8"), ("open", "float"), ("dlib", "auto"))
 
 
 def settings_of(pack: str, precision: str, people: Path) -> Settings:
-    """Settings of a variant; skip what this machine cannot run."""
+    """Return the settings of a variant; skip the test if this machine cannot run it."""
     ready(pack)
     if precision == "int8" and not prefers_int8():
         pytest.skip("8-bit arithmetic is not exact on this CPU: it has no 8-bit dot products")
@@ -81,7 +81,7 @@ def test_nobody_else_is_hidden(
     if (chosen.models, name) == ("dlib", "squeezed"):
         # dlib's network cannot recognise people under so much compression, and reports that
         reasons = {track.unclear for track in plans(name).tracks if track.person != "obama"}
-        assert reasons == {"pressed too hard"}
+        assert reasons == {"too strongly compressed"}
     else:
         assert not hidden
 

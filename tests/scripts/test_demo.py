@@ -53,8 +53,10 @@ def test_the_hidden_faces_have_lost_their_detail(done: Done) -> None:
     for face in demo.meeting().truth().recognisable(visible=1):
         x1, y1, x2, y2 = (round(value) for value in face.box)
         detail = [
-            cv2.Laplacian(cv2.cvtColor(film[face.frame][y1:y2, x1:x2], cv2.COLOR_RGB2GRAY), 3).std()
-            for film in (before, after)
+            cv2.Laplacian(
+                cv2.cvtColor(video[face.frame][y1:y2, x1:x2], cv2.COLOR_RGB2GRAY), 3
+            ).std()
+            for video in (before, after)
         ]
         if face.person == "obama":
             assert detail[1] < 0.35 * detail[0], face

@@ -17,5 +17,5 @@ def test_the_listed_person_is_hidden_and_the_other_is_not(tmp_path: Path) -> Non
         assert drawn.size == kept.size
 
 
-def test_the_kept_picture_is_small() -> None:
+def test_the_kept_image_is_small() -> None:
     assert OUTPUT.stat().st_size <= 300_000

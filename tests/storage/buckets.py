@@ -14,7 +14,7 @@ import pytest
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
-NAME = "films"
+NAME = "videos"
 _ERROR = b"<Error><Code>InternalError</Code><Message>of alice</Message></Error>"
 
 

@@ -18,7 +18,7 @@ from app.errors import Interrupted, PlaceError, StorageError
 from app.files import sha256_of
 from app.storage import RemoteFile, S3Uri, make_client
 from app.video import Media, Writing, check_output, open_mixing_sink, open_sink, open_source
-from testmedia.videos import MadeVideo, copy_video, numbers, times
+from testmedia.videos import VideoSpec, copy_video, numbers, times
 from tests.storage.buckets import NAME, Bucket, S3Request
 
 BLOCK = 1000
@@ -163,9 +163,9 @@ def test_waiting_can_be_stopped_and_the_threads_end(stored: Bucket) -> None:
 
 
 VIDEOS = {
-    "a.mp4": MadeVideo(),
-    "a.mkv": MadeVideo(base=Fraction(1, 1000)),
-    "a.ts": MadeVideo(base=Fraction(1, 90000)),
+    "a.mp4": VideoSpec(),
+    "a.mkv": VideoSpec(base=Fraction(1, 1000)),
+    "a.ts": VideoSpec(base=Fraction(1, 90000)),
 }
 
 
@@ -201,7 +201,7 @@ def test_a_video_decodes_the_same_from_s3_and_from_disk(
 def test_a_fault_during_decoding_is_reported_as_a_storage_error(
     bucket: Bucket, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    path = MadeVideo(size=(320, 240), noise=60).write(tmp_path / "a.mp4")
+    path = VideoSpec(size=(320, 240), noise=60).write(tmp_path / "a.mp4")
     bucket.put(URI.key, path.read_bytes())
     assert path.stat().st_size > 20 << 12, "more than is kept in memory"
     with remote(1 << 12) as file:
@@ -218,10 +218,10 @@ def test_all_passes_and_the_hash_fetch_each_block_once_with_a_disk(
 ) -> None:
     """The second pass has three readers: frames, other streams, and copied packets."""
     flags = {"movflags": "+faststart"} if index == "front" else {}
-    film = MadeVideo(
+    video = VideoSpec(
         (320, 240), 1000, options={"g": "25"}, sounds=[("aac", "deu")], muxer_options=flags
     )
-    data = film.write(tmp_path / "a.mp4").read_bytes()
+    data = video.write(tmp_path / "a.mp4").read_bytes()
     block = len(data) // 40
     bucket.put(URI.key, data)
     with RemoteFile(make_client(), URI, "the input", never_stop, block, disk=tmp_path) as file:
@@ -256,7 +256,7 @@ def test_a_full_disk_only_costs_further_requests(
 
 def test_without_the_disk_two_passes_read_an_object_twice(bucket: Bucket, tmp_path: Path) -> None:
     """The second pass has two readers, for frames and for other streams."""
-    film = MadeVideo((320, 240), 1000, options={"g": "25"}, sounds=[("aac", "deu")])
+    film = VideoSpec((320, 240), 1000, options={"g": "25"}, sounds=[("aac", "deu")])
     data = copy_video(film.write(tmp_path / "a.mp4"), tmp_path / "b.mp4").read_bytes()
     block = len(data) // 40
     bucket.put(URI.key, data)

@@ -9,11 +9,11 @@ from app.storage import S3Uri, parse_prefixes
 @pytest.mark.parametrize(
     ("text", "bucket", "key"),
     [
-        ("s3://films/a.mp4", "films", "a.mp4"),
-        ("s3://films/in/ä b.mp4", "films", "in/ä b.mp4"),
-        ("s3://films/", "films", ""),
-        ("s3://films.example.com/in/", "films.example.com", "in/"),
-        ("s3://films/..a/b..", "films", "..a/b.."),
+        ("s3://videos/a.mp4", "videos", "a.mp4"),
+        ("s3://videos/in/ä b.mp4", "videos", "in/ä b.mp4"),
+        ("s3://videos/", "videos", ""),
+        ("s3://videos.example.com/in/", "videos.example.com", "in/"),
+        ("s3://videos/..a/b..", "videos", "..a/b.."),
     ],
 )
 def test_valid_uris_are_parsed(text: str, bucket: str, key: str) -> None:
@@ -24,39 +24,48 @@ def test_valid_uris_are_parsed(text: str, bucket: str, key: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "films/a.mp4", "S3://films/a.mp4", "s3://films", "s3:///a.mp4", "s3://Films/a.mp4"),
-        *("s3://fi/a", "s3://arn:aws:s3/a", "https://films/a.mp4", "s3://films@x/a.mp4"),
-        *("s3://films/in/../out/a.mp4", "s3://films/..", "s3://films/./a.mp4", "s3://films//a"),
-        *("s3://films/a//b", "s3://films/a\0", "s3://films/a\nb", "s3://films/\ud800"),
-        "s3://films/" + "a" * 1025,
+        *(
+            "",
+            "videos/a.mp4",
+            "S3://videos/a.mp4",
+            "s3://videos",
+            "s3:///a.mp4",
+            "s3://Videos/a.mp4",
+        ),
+        *("s3://fi/a", "s3://arn:aws:s3/a", "https://videos/a.mp4", "s3://videos@x/a.mp4"),
+        *("s3://videos/in/../out/a.mp4", "s3://videos/..", "s3://videos/./a.mp4", "s3://videos//a"),
+        *("s3://videos/a//b", "s3://videos/a\0", "s3://videos/a\nb", "s3://videos/\ud800"),
+        "s3://videos/" + "a" * 1025,
     ],
 )
 def test_invalid_uris_are_refused(text: str) -> None:
     with pytest.raises(PlaceError) as caught:
         S3Uri.parse(text, "the input")
-    assert "films" not in str(caught.value), "the message must not repeat names"
+    assert "videos" not in str(caught.value), "the message must not repeat names"
     assert str(caught.value).startswith("the input: ")
 
 
 @pytest.mark.parametrize(
     ("text", "allowed"),
     [
-        ("s3://films/in/a.mp4", True),
-        ("s3://films/in/deep/a.mp4", True),
-        ("s3://films/inner/a.mp4", False),
-        ("s3://films/a.mp4", False),
-        ("s3://film/in/a.mp4", False),
-        ("s3://films2/in/a.mp4", False),
+        ("s3://videos/in/a.mp4", True),
+        ("s3://videos/in/deep/a.mp4", True),
+        ("s3://videos/inner/a.mp4", False),
+        ("s3://videos/a.mp4", False),
+        ("s3://video/in/a.mp4", False),
+        ("s3://videos2/in/a.mp4", False),
         ("s3://whole/a.mp4", True),
         ("s3://wholesale/a.mp4", False),
     ],
 )
 def test_a_uri_is_below_a_prefix(text: str, *, allowed: bool) -> None:
-    prefixes = parse_prefixes(["s3://films/in/", "s3://whole/"])
+    prefixes = parse_prefixes(["s3://videos/in/", "s3://whole/"])
     assert S3Uri.parse(text, "the input").is_below(prefixes) is allowed
 
 
-@pytest.mark.parametrize("text", ["s3://films/in", "s3://films", "films/", "s3:///", "s3://a b/"])
+@pytest.mark.parametrize(
+    "text", ["s3://videos/in", "s3://videos", "videos/", "s3:///", "s3://a b/"]
+)
 def test_invalid_prefixes_are_refused(text: str) -> None:
     with pytest.raises(PlaceError):
         parse_prefixes([text])

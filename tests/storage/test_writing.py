@@ -71,7 +71,7 @@ def test_an_uploaded_file_is_stored(bucket: Bucket, file: Path) -> None:
 
 def test_an_existing_object_is_replaced_only_with_overwrite(bucket: Bucket, file: Path) -> None:
     bucket.put(URI.key, b"older")
-    with pytest.raises(PlaceError, match="the output: exists already"):
+    with pytest.raises(PlaceError, match="the output: already exists"):
         send(file)
     assert bucket.get(URI.key) == b"older"
     send(file, overwrite=True)
@@ -122,7 +122,7 @@ def test_an_object_of_another_writer_is_not_taken_for_ours(bucket: Bucket, file:
         return None
 
     bucket.fault = steal
-    with pytest.raises(PlaceError, match="exists already"):
+    with pytest.raises(PlaceError, match="already exists"):
         send(file)
     assert bucket.head(URI.key)["Metadata"] == {}
 

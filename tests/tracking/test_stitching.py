@@ -102,7 +102,7 @@ def test_the_input_is_not_modified() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_fewer_than_two_tracklets_stay_as_they_are(count: int) -> None:
+def test_fewer_than_two_tracklets_are_returned_unchanged(count: int) -> None:
     tracklets = [tracklet((0, 50, 50, 40))] * count
     assert stitch(tracklets, MAX_GAP, unknown) == tracklets
 

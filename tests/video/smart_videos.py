@@ -33,7 +33,7 @@ def paint(frame: Any) -> None:
 
 
 def render(source: Path, output: Path, hidden: Hidden, **options: Any) -> Sequence[Stretch] | None:
-    """Hide, and copy what is untouched; return the encoded stretches, None if all was encoded."""
+    """Hide, and copy untouched GOPs; return the encoded stretches, None if all were encoded."""
     try:
         mixing_sink = open_mixing_sink(source, output, Writing(**options), hidden)
     except Uncopyable:

@@ -13,14 +13,14 @@ from app.video.bitstream.parameter_sets import (
     comparable_parameters,
     unit_length_size,
 )
-from testmedia.videos import MadeVideo
+from testmedia.videos import VideoSpec
 
 START_CODE = b"\0\0\0\1"
-H265 = MadeVideo(codec="libx265", options={"x265-params": "log-level=none"})
+H265 = VideoSpec(codec="libx265", options={"x265-params": "log-level=none"})
 
 
-def extradata_of(film: MadeVideo, path: Path) -> bytes:
-    with av.open(str(film.write(path))) as container:
+def extradata_of(video: VideoSpec, path: Path) -> bytes:
+    with av.open(str(video.write(path))) as container:
         return bytes(container.streams.video[0].codec_context.extradata or b"")
 
 
@@ -47,7 +47,7 @@ def test_exp_golomb_numbers_are_read(value: int) -> None:
 
 
 def test_parameter_sets_are_read_and_written(tmp_path: Path) -> None:
-    data = extradata_of(MadeVideo(), tmp_path / "a.mp4")
+    data = extradata_of(VideoSpec(), tmp_path / "a.mp4")
     sets = ParameterSets.parse(data)
     assert bytes(sets) == data
     assert (sets.sps_facts().id, sets.free_id()) == (0, 1)
@@ -64,11 +64,11 @@ def test_parameter_sets_are_read_and_written(tmp_path: Path) -> None:
             ParameterSets.parse(damaged).sps_facts()
 
 
-@pytest.mark.parametrize(("codec", "film"), [("h264", MadeVideo()), ("hevc", H265)])
+@pytest.mark.parametrize(("codec", "video"), [("h264", VideoSpec()), ("hevc", H265)])
 def test_the_same_parameters_are_equal_in_a_box_and_after_start_codes(
-    codec: str, film: MadeVideo, tmp_path: Path
+    codec: str, video: VideoSpec, tmp_path: Path
 ) -> None:
-    box = extradata_of(film, tmp_path / "a.mp4")
+    box = extradata_of(video, tmp_path / "a.mp4")
     units = comparable_parameters(codec, box)
     assert len(units) == {"h264": 2, "hevc": 3}[codec]
     stream = b"".join(START_CODE + unit for unit in units)
@@ -76,9 +76,9 @@ def test_the_same_parameters_are_equal_in_a_box_and_after_start_codes(
     assert (unit_length_size(codec, box), unit_length_size(codec, stream)) == (4, 0)
 
 
-@pytest.mark.parametrize(("codec", "film"), [("h264", MadeVideo()), ("hevc", H265)])
-def test_damaged_boxes_differ_from_each_other(codec: str, film: MadeVideo, tmp_path: Path) -> None:
-    box = extradata_of(film, tmp_path / "a.mp4")
+@pytest.mark.parametrize(("codec", "video"), [("h264", VideoSpec()), ("hevc", H265)])
+def test_damaged_boxes_differ_from_each_other(codec: str, video: VideoSpec, tmp_path: Path) -> None:
+    box = extradata_of(video, tmp_path / "a.mp4")
     ends = (8, len(box) // 2)
     short, longer = (comparable_parameters(codec, box[:end]) for end in ends)
     assert short != longer

@@ -10,7 +10,7 @@ import pytest
 
 from app.errors import MediaError, UnsupportedMedia
 from app.video import check_output, open_source, read_photo
-from testmedia.videos import MadeVideo, copy_video
+from testmedia.videos import VideoSpec, copy_video
 
 PLAYLISTS = {
     "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{0}\n#EXT-X-ENDLIST\n",
@@ -47,19 +47,19 @@ def with_reference(movie: bytes, old: bytes, new: bytes) -> bytes:
 
 @pytest.mark.parametrize("kind", PLAYLISTS)
 def test_playlists_are_refused_whatever_their_suffix(kind: str, tmp_path: Path) -> None:
-    film = MadeVideo().write(tmp_path / "film.mp4")
+    video = VideoSpec().write(tmp_path / "video.mp4")
     path = tmp_path / "playlist.mp4"
-    path.write_text(PLAYLISTS[kind].format(film))
-    with pytest.raises(UnsupportedMedia, match=r"playlist\.mp4: not a video or image"):
+    path.write_text(PLAYLISTS[kind].format(video))
+    with pytest.raises(UnsupportedMedia, match=r"playlist\.mp4: not a supported video or image"):
         open_source(path)
 
 
 def test_a_movie_that_refers_to_another_file_is_refused(tmp_path: Path) -> None:
     """QuickTime movies have data references; no frame of the other file is shown."""
-    data = MadeVideo().write(tmp_path / "film.mov").read_bytes()
+    data = VideoSpec().write(tmp_path / "video.mov").read_bytes()
     own = b"\0\0\0\x0curl \0\0\0\1"
     path = tmp_path / "reference.mov"
-    path.write_bytes(with_reference(data, own, alias_to("film.mov")))
+    path.write_bytes(with_reference(data, own, alias_to("video.mov")))
     with av.open(str(path), container_options={"enable_drefs": "1"}) as container:
         assert len(list(container.decode(video=0))) == 20, "the movie does refer to the other file"
     with pytest.raises(MediaError, match=r"reference\.mov: "):
@@ -95,20 +95,20 @@ def test_a_video_without_frames_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "film"),
+    ("name", "video"),
     [
-        ("front.mp4", MadeVideo(count=60, muxer_options={"movflags": "+faststart"})),
-        ("back.mp4", MadeVideo(count=60)),
-        ("a.mkv", MadeVideo(count=60, base=Fraction(1, 1000))),
-        ("a.avi", MadeVideo(count=60, codec="mpeg4", base=Fraction(1, 25))),
-        ("fragments.mp4", MadeVideo(count=60, muxer_options={"movflags": "+frag_keyframe"})),
+        ("front.mp4", VideoSpec(count=60, muxer_options={"movflags": "+faststart"})),
+        ("back.mp4", VideoSpec(count=60)),
+        ("a.mkv", VideoSpec(count=60, base=Fraction(1, 1000))),
+        ("a.avi", VideoSpec(count=60, codec="mpeg4", base=Fraction(1, 25))),
+        ("fragments.mp4", VideoSpec(count=60, muxer_options={"movflags": "+frag_keyframe"})),
     ],
 )
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
 def test_a_truncated_file_is_an_error(
-    name: str, film: MadeVideo, share: float, tmp_path: Path
+    name: str, video: VideoSpec, share: float, tmp_path: Path
 ) -> None:
-    path = film.write(tmp_path / name)
+    path = video.write(tmp_path / name)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
     with pytest.raises(MediaError, match=name.replace(".", r"\.")):
@@ -117,7 +117,7 @@ def test_a_truncated_file_is_an_error(
 
 def test_missing_media_data_is_an_error_although_the_index_is_complete(tmp_path: Path) -> None:
     """A third of the file is zeros, as in a download that was never finished."""
-    path = MadeVideo(count=60, muxer_options={"movflags": "+faststart"}).write(tmp_path / "a.mp4")
+    path = VideoSpec(count=60, muxer_options={"movflags": "+faststart"}).write(tmp_path / "a.mp4")
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 2 // 3] + bytes(len(data) - len(data) * 2 // 3))
     with pytest.raises(MediaError, match=r"a\.mp4: "):
@@ -125,19 +125,19 @@ def test_missing_media_data_is_an_error_although_the_index_is_complete(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("name", "film"),
+    ("name", "video"),
     [
-        ("a.mp4", MadeVideo(count=40, size=(160, 120))),
-        ("a.ts", MadeVideo(count=20, size=(320, 240), base=Fraction(1, 90000), noise=30)),
-        ("a.avi", MadeVideo(count=40, size=(160, 120), codec="mpeg4", base=Fraction(1, 25))),
-        ("a.mkv", MadeVideo(count=40, size=(160, 120), codec="mpeg2video", base=Fraction(1, 25))),
+        ("a.mp4", VideoSpec(count=40, size=(160, 120))),
+        ("a.ts", VideoSpec(count=20, size=(320, 240), base=Fraction(1, 90000), noise=30)),
+        ("a.avi", VideoSpec(count=40, size=(160, 120), codec="mpeg4", base=Fraction(1, 25))),
+        ("a.mkv", VideoSpec(count=40, size=(160, 120), codec="mpeg2video", base=Fraction(1, 25))),
     ],
 )
 @pytest.mark.parametrize("threads", [1, 4])
 def test_damage_in_the_middle_is_an_error(
-    name: str, film: MadeVideo, threads: int, tmp_path: Path
+    name: str, video: VideoSpec, threads: int, tmp_path: Path
 ) -> None:
-    path = film.write(tmp_path / name)
+    path = video.write(tmp_path / name)
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
     for at in range(middle, middle + 400):
@@ -149,7 +149,7 @@ def test_damage_in_the_middle_is_an_error(
 
 def test_a_frame_that_the_decoder_drops_silently_is_an_error(tmp_path: Path) -> None:
     """The header of one coded frame is overwritten: decoders skip it and continue."""
-    path = MadeVideo(count=40, options={"bf": "0"}).write(tmp_path / "a.mp4")
+    path = VideoSpec(count=40, options={"bf": "0"}).write(tmp_path / "a.mp4")
     with av.open(str(path)) as container:
         packet = [p for p in container.demux(video=0) if p.size][20]
     data = bytearray(path.read_bytes())
@@ -162,7 +162,7 @@ def test_a_frame_that_the_decoder_drops_silently_is_an_error(tmp_path: Path) -> 
 
 
 def test_a_damaged_video_leaves_no_output(tmp_path: Path) -> None:
-    path = MadeVideo(count=60).write(tmp_path / "a.mp4")
+    path = VideoSpec(count=60).write(tmp_path / "a.mp4")
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
     path.write_bytes(data)
@@ -172,7 +172,7 @@ def test_a_damaged_video_leaves_no_output(tmp_path: Path) -> None:
 
 
 def test_a_video_is_not_a_photo(tmp_path: Path) -> None:
-    path = MadeVideo().write(tmp_path / "a.mp4")
+    path = VideoSpec().write(tmp_path / "a.mp4")
     shutil.copy(path, tmp_path / "a.jpg")
     with pytest.raises(UnsupportedMedia, match=r"a\.jpg: not a photo"):
         read_photo(tmp_path / "a.jpg")

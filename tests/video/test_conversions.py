@@ -12,11 +12,11 @@ import pytest
 
 from app.errors import MediaError, OutputError
 from app.video import check_output, open_source
-from testmedia.videos import MIRRORED, ROTATED, MadeVideo, copy_video, numbers, payloads, times
+from testmedia.videos import MIRRORED, ROTATED, VideoSpec, copy_video, numbers, payloads, times
 
 MS = Fraction(1, 1000)
-AVI = MadeVideo(codec="mpeg4", base=Fraction(1, 25))
-WEBM = MadeVideo(codec="libvpx-vp9", base=MS, options={"cpu-used": "8"})
+AVI = VideoSpec(codec="mpeg4", base=Fraction(1, 25))
+WEBM = VideoSpec(codec="libvpx-vp9", base=MS, options={"cpu-used": "8"})
 
 
 def _matrix(path: Path) -> tuple[int, ...] | None:
@@ -25,7 +25,7 @@ def _matrix(path: Path) -> tuple[int, ...] | None:
 
 @pytest.mark.parametrize("matrix", [*ROTATED.values(), MIRRORED])
 def test_containers_without_rotation_are_refused(matrix: tuple[int, ...], tmp_path: Path) -> None:
-    source = MadeVideo(matrix=matrix, base=Fraction(1, 25)).write(tmp_path / "a.mp4")
+    source = VideoSpec(matrix=matrix, base=Fraction(1, 25)).write(tmp_path / "a.mp4")
     for name in ("b.ts", "b.avi", "b.flv"):
         with pytest.raises(OutputError, match="cannot hold the rotation"):
             check_output(source, tmp_path / name)
@@ -39,13 +39,13 @@ def test_containers_without_rotation_are_refused(matrix: tuple[int, ...], tmp_pa
 def test_the_rotation_is_kept_in_another_container(
     matrix: tuple[int, ...], name: str, tmp_path: Path
 ) -> None:
-    source = MadeVideo(matrix=matrix).write(tmp_path / "a.mp4")
+    source = VideoSpec(matrix=matrix).write(tmp_path / "a.mp4")
     assert _matrix(copy_video(source, tmp_path / name)) == tuple(matrix)
 
 
 def test_audio_that_starts_before_zero_moves_with_the_video(tmp_path: Path) -> None:
     """AAC in MP4 has priming before zero; Matroska has no times before zero."""
-    source = MadeVideo(sounds=[("aac", "deu")]).write(tmp_path / "a.mp4")
+    source = VideoSpec(sounds=[("aac", "deu")]).write(tmp_path / "a.mp4")
     first = payloads(source, "audio")[0][0]
     assert first < 0
     output = copy_video(source, tmp_path / "b.mkv")
@@ -59,18 +59,18 @@ def test_audio_that_starts_before_zero_moves_with_the_video(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "film"),
+    ("name", "video"),
     [
         ("a.avi", replace(AVI, sounds=[("pcm_s16le", "eng")])),
-        ("a.mkv", MadeVideo(base=MS, sounds=[("pcm_s24le", "eng")])),
-        ("a.mov", MadeVideo(sounds=[("pcm_s16le", "eng")])),
+        ("a.mkv", VideoSpec(base=MS, sounds=[("pcm_s24le", "eng")])),
+        ("a.mov", VideoSpec(sounds=[("pcm_s16le", "eng")])),
     ],
 )
-def test_pcm_is_copied_into_mp4(name: str, film: MadeVideo, tmp_path: Path) -> None:
-    source = film.write(tmp_path / name)
+def test_pcm_is_copied_into_mp4(name: str, video: VideoSpec, tmp_path: Path) -> None:
+    source = video.write(tmp_path / name)
     output = copy_video(source, tmp_path / "b.mp4")
     with av.open(str(output)) as container:
-        assert container.streams.audio[0].codec_context.name == film.sounds[0][0]
+        assert container.streams.audio[0].codec_context.name == video.sounds[0][0]
         assert container.streams.audio[0].codec_context.layout.name == "stereo"
     result, expected = (b"".join(p[2] for p in payloads(at, "audio")) for at in (output, source))
     assert result == expected
@@ -80,7 +80,7 @@ def test_pcm_is_copied_into_mp4(name: str, film: MadeVideo, tmp_path: Path) -> N
 def test_quicktime_gets_its_own_code_of_a_language(
     language: str, known: str, tmp_path: Path
 ) -> None:
-    source = MadeVideo(sounds=[("aac", language)]).write(tmp_path / "a.mp4")
+    source = VideoSpec(sounds=[("aac", language)]).write(tmp_path / "a.mp4")
     output = copy_video(source, tmp_path / "b.mov")
     with av.open(str(output)) as container:
         assert container.streams.audio[0].language == known
@@ -97,18 +97,18 @@ def test_separate_alpha_is_dropped_with_a_warning_and_without_its_tag(tmp_path: 
 
 def test_cover_art_in_a_track_of_its_own_is_not_the_main_video(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
-    film = MadeVideo(base=MS)
+    video = VideoSpec(base=MS)
     with av.open(str(path), "w") as output:
-        video, cover = output.add_stream("libx264", rate=25), output.add_stream("mjpeg", rate=25)
-        video.width, video.height = film.size
-        video.codec_context.time_base = film.base
+        stream, cover = output.add_stream("libx264", rate=25), output.add_stream("mjpeg", rate=25)
+        stream.width, stream.height = video.size
+        stream.codec_context.time_base = video.base
         cover.width, cover.height, cover.pix_fmt = 640, 480, "yuvj420p"
         picture = av.VideoFrame(640, 480, "yuvj420p")
         picture.pts, picture.time_base = 0, Fraction(1, 25)
         output.mux([*cover.encode(picture), *cover.encode(None)])
-        for frame in film.frames():
-            output.mux(video.encode(frame))
-        output.mux(video.encode(None))
+        for frame in video.frames():
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
     assert numbers(path) == list(range(20))
     (warning,) = check_output(path, tmp_path / "b.mkv")
     assert "is dropped" in warning
@@ -126,7 +126,7 @@ def test_encoders_write_nothing_to_standard_error(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "SVT_LOG"}
     for codec in ("libsvtav1", "libx265"):
         options = {"preset": "12"} if codec == "libsvtav1" else {"x265-params": "log-level=none"}
-        source = MadeVideo(codec=codec, options=options).write(tmp_path / f"{codec}.mp4")
+        source = VideoSpec(codec=codec, options=options).write(tmp_path / f"{codec}.mp4")
         done = subprocess.run(
             [sys.executable, "-c", code, source, tmp_path / f"{codec}-out.mp4"],
             env={**environment, "PYTHONPATH": paths},
@@ -139,7 +139,7 @@ def test_encoders_write_nothing_to_standard_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [b"\x7f" + b"\xff" * 7, b"\xff" * 8])
 def test_an_atom_of_an_absurd_size_means_a_truncated_file(size: bytes, tmp_path: Path) -> None:
-    path = MadeVideo().write(tmp_path / "a.mp4")
+    path = VideoSpec().write(tmp_path / "a.mp4")
     path.write_bytes(path.read_bytes() + b"\0\0\0\1mdat" + size)
     with pytest.raises(MediaError, match=r"a\.mp4: cut off"):
         open_source(path)
@@ -147,7 +147,7 @@ def test_an_atom_of_an_absurd_size_means_a_truncated_file(size: bytes, tmp_path:
 
 @pytest.mark.parametrize("trailer", [b"made by a camera, with a name" * 3, bytes(100), b"\0\0\0"])
 def test_a_trailer_after_the_last_atom_is_not_damage(trailer: bytes, tmp_path: Path) -> None:
-    path = MadeVideo().write(tmp_path / "a.mp4")
+    path = VideoSpec().write(tmp_path / "a.mp4")
     path.write_bytes(path.read_bytes() + trailer)
     assert numbers(path) == list(range(20))
 
@@ -156,7 +156,7 @@ def test_a_trailer_after_the_last_atom_is_not_damage(trailer: bytes, tmp_path: P
 @pytest.mark.parametrize("name", ["a.ts", "a.flv"])
 def test_a_missing_end_is_detected(name: str, missing: int, tmp_path: Path) -> None:
     base = MS if name == "a.flv" else Fraction(1, 90000)
-    path = MadeVideo(base=base, noise=40).write(tmp_path / name)
+    path = VideoSpec(base=base, noise=40).write(tmp_path / name)
     assert len(numbers(path)) == 20
     path.write_bytes(path.read_bytes()[:-missing])
     with pytest.raises(MediaError, match=r"cut off"):
@@ -164,7 +164,7 @@ def test_a_missing_end_is_detected(name: str, missing: int, tmp_path: Path) -> N
 
 
 def test_the_longest_possible_name_can_be_written(tmp_path: Path) -> None:
-    source = MadeVideo().write(tmp_path / "a.mp4")
+    source = VideoSpec().write(tmp_path / "a.mp4")
     output = tmp_path / ("ü" * 125 + ".mp4")
     assert numbers(copy_video(source, output)) == list(range(20))
     with pytest.raises(OutputError, match="cannot be written"):
@@ -172,9 +172,9 @@ def test_the_longest_possible_name_can_be_written(tmp_path: Path) -> None:
 
 
 def test_a_dangling_link_occupies_its_name(tmp_path: Path) -> None:
-    source, output = MadeVideo().write(tmp_path / "a.mp4"), tmp_path / "b.mp4"
+    source, output = VideoSpec().write(tmp_path / "a.mp4"), tmp_path / "b.mp4"
     output.symlink_to("nowhere")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         check_output(source, output)
     copy_video(source, output, overwrite=True)
     assert not output.is_symlink()
@@ -182,8 +182,8 @@ def test_a_dangling_link_occupies_its_name(tmp_path: Path) -> None:
 
 
 def test_an_error_in_converted_audio_names_the_input(tmp_path: Path) -> None:
-    film = MadeVideo(base=MS, count=50, sounds=[("aac", "deu")])
-    path = film.write(tmp_path / "a.mkv")
+    video = VideoSpec(base=MS, count=50, sounds=[("aac", "deu")])
+    path = video.write(tmp_path / "a.mkv")
     data = bytearray(path.read_bytes())
     for _, _, payload in payloads(path, "audio")[10:20]:
         at = data.find(payload)

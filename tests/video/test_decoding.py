@@ -9,14 +9,14 @@ import pytest
 
 from app.errors import MediaError
 from app.video.decoding import DecodeCheck
-from testmedia.videos import MadeVideo
+from testmedia.videos import VideoSpec
 
 
 @pytest.fixture(scope="module")
 def coded(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Any], list[Any]]:
     """Packets and frames of a video with B-frames."""
-    film = MadeVideo(base=Fraction(1, 1000), options={"bf": "2"})
-    path = film.write(tmp_path_factory.mktemp("coded") / "a.mkv")
+    video = VideoSpec(base=Fraction(1, 1000), options={"bf": "2"})
+    path = video.write(tmp_path_factory.mktemp("coded") / "a.mkv")
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
         frames = [frame for packet in packets for frame in packet.decode()]

@@ -15,9 +15,9 @@ from app.errors import DeviceError
 from app.video import Writing, check_encoder, encodings, open_sink, open_source
 from app.video.encoder import encoder_options
 from app.video.encodings import NVENC, Encoder, Encoding, can_encode, with_hardware
-from testmedia.videos import NO_BOXES, MadeVideo, numbers
+from testmedia.videos import NO_BOXES, VideoSpec, numbers
 
-FILM = MadeVideo(size=(320, 180), count=8)
+VIDEO = VideoSpec(size=(320, 180), count=8)
 H264 = Encoding("libx264", "yuv420p")
 
 
@@ -50,7 +50,7 @@ def _chosen(path: Path, encoding: Encoding, encoder: Encoder) -> Encoding:
 def test_nvenc_uses_the_same_codec_and_depth(
     encoding: Encoding, expected: Encoding, tmp_path: Path
 ) -> None:
-    path = FILM.write(tmp_path / "a.mp4")
+    path = VIDEO.write(tmp_path / "a.mp4")
     for encoder in ("auto", "nvenc"):
         found = _chosen(path, encoding, encoder)
         assert found == expected
@@ -60,20 +60,20 @@ def test_nvenc_uses_the_same_codec_and_depth(
 
 @pytest.mark.usefixtures("any_gpu")
 @pytest.mark.parametrize(
-    ("film", "encoding"),
+    ("video", "encoding"),
     [
-        (FILM, Encoding("libx264", "yuv420p10le")),
-        (FILM, Encoding("libx264", "yuv444p")),
-        (FILM, Encoding("libvpx-vp9", "yuv420p")),
-        (replace(FILM, size=(64, 48)), H264),
-        (replace(FILM, colour={"color_trc": 16}), H264),
+        (VIDEO, Encoding("libx264", "yuv420p10le")),
+        (VIDEO, Encoding("libx264", "yuv444p")),
+        (VIDEO, Encoding("libvpx-vp9", "yuv420p")),
+        (replace(VIDEO, size=(64, 48)), H264),
+        (replace(VIDEO, colour={"color_trc": 16}), H264),
     ],
     ids=["ten bits of H.264", "full chroma", "VP9", "small", "HDR"],
 )
 def test_lossy_conversions_stay_with_software_encoders(
-    film: MadeVideo, encoding: Encoding, tmp_path: Path
+    video: VideoSpec, encoding: Encoding, tmp_path: Path
 ) -> None:
-    path = film.write(tmp_path / "a.mp4")
+    path = video.write(tmp_path / "a.mp4")
     assert _chosen(path, encoding, "auto") == encoding
     with pytest.raises(DeviceError, match="no NVIDIA encoder works here"):
         _chosen(path, encoding, "nvenc")
@@ -90,7 +90,7 @@ def _opened(name: str, chosen: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", NVENC.values())
 def test_nvenc_knows_all_its_options(name: str, tmp_path: Path) -> None:
     """FFmpeg checks options before it looks for a GPU, but ignores unknown ones."""
-    with av.open(str(FILM.write(tmp_path / "a.mp4"))) as container:
+    with av.open(str(VIDEO.write(tmp_path / "a.mp4"))) as container:
         chosen = encoder_options(name, 90, next(container.decode(video=0)))
     with suppress(av.error.PermissionError):
         _opened(name, chosen)
@@ -102,7 +102,7 @@ def test_nvenc_knows_all_its_options(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("no_gpu")
 def test_without_a_gpu_auto_equals_software(tmp_path: Path) -> None:
-    source = FILM.write(tmp_path / "a.mp4")
+    source = VIDEO.write(tmp_path / "a.mp4")
     for encoder in ("auto", "software"):
         with open_sink(source, tmp_path / f"{encoder}.mp4", Writing(encoder=encoder)) as sink:
             for frame in open_source(source):
@@ -116,7 +116,7 @@ def test_without_a_gpu_auto_equals_software(tmp_path: Path) -> None:
 def test_without_a_gpu_nvenc_is_refused_before_any_work(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source, out = FILM.write(tmp_path / "a.mp4"), tmp_path / "b.mp4"
+    source, out = VIDEO.write(tmp_path / "a.mp4"), tmp_path / "b.mp4"
     with pytest.raises(DeviceError, match="no NVIDIA encoder"):
         open_sink(source, out, Writing(encoder="nvenc"))
     with pytest.raises(DeviceError, match="no NVIDIA encoder"):

@@ -16,7 +16,7 @@ from app.video import open_source
 from app.video.frame import Converters, DecodedFrame
 from app.video.orientation import Orientation
 from app.video.pixel_formats import layout, planar_format
-from testmedia.videos import MIRRORED, ROTATED, MadeVideo, number_of, picture
+from testmedia.videos import MIRRORED, ROTATED, VideoSpec, number_of, picture
 
 SIDES = (98, 74)
 FORMATS = [
@@ -180,8 +180,8 @@ def test_full_range_black_is_zero() -> None:
 
 def test_writing_to_a_frame_does_not_change_frames_of_the_decoder(tmp_path: Path) -> None:
     """Frames that are predicted from a frame that was painted black are not affected."""
-    film = MadeVideo(options={"bf": "0", "refs": "4"})
-    for frame in open_source(film.write(tmp_path / "a.mp4"), threads=1):
+    video = VideoSpec(options={"bf": "0", "refs": "4"})
+    for frame in open_source(video.write(tmp_path / "a.mp4"), threads=1):
         assert number_of(frame.rgb()) == frame.index
         for plane in frame.planes():
             plane.pixels[:] = plane.black[0]
@@ -194,9 +194,9 @@ def test_alpha_is_left_out() -> None:
 
 
 def test_a_bottom_up_frame_is_upright(tmp_path: Path) -> None:
-    film = MadeVideo(codec="rawvideo", format="bgr24", base=Fraction(1, 25))
-    frame = next(iter(open_source(film.write(tmp_path / "a.avi"))))
-    np.testing.assert_array_equal(frame.rgb(), picture(0, film.size))
+    video = VideoSpec(codec="rawvideo", format="bgr24", base=Fraction(1, 25))
+    frame = next(iter(open_source(video.write(tmp_path / "a.avi"))))
+    np.testing.assert_array_equal(frame.rgb(), picture(0, video.size))
 
 
 @pytest.mark.parametrize("name", sorted(av.video.frame.supported_np_pix_fmts))

@@ -16,7 +16,7 @@ from app.video.orientation import Orientation
 SIZE = (320, 240)
 
 
-def film(path: Path, codec: str, quantiser: int, *, side: int = 0) -> Path:
+def write_video(path: Path, codec: str, quantiser: int, *, side: int = 0) -> Path:
     """Write a video of noise whose first ``side`` columns are grey."""
     options = {"libx264": {"qp": str(quantiser)}}.get(codec, {})
     noise = np.random.default_rng(1).integers(0, 256, (SIZE[1], SIZE[0], 3)).astype(np.uint8)
@@ -39,7 +39,7 @@ def first(path: Path) -> Frame:
 
 @pytest.mark.parametrize("quantiser", [20, 36])
 def test_the_quantiser_is_that_of_the_encoder(tmp_path: Path, quantiser: int) -> None:
-    frame = first(film(tmp_path / "a.mp4", "libx264", quantiser))
+    frame = first(write_video(tmp_path / "a.mp4", "libx264", quantiser))
     for region in ((0, 0, *SIZE), (100, 50, 130, 90), (319, 239, 320, 240)):
         found = frame.quantiser(region)
         assert found is not None
@@ -49,12 +49,12 @@ def test_the_quantiser_is_that_of_the_encoder(tmp_path: Path, quantiser: int) ->
 
 @pytest.mark.parametrize("codec", ["mpeg4", "libx265"])
 def test_the_quantiser_of_other_codecs_is_unknown(tmp_path: Path, codec: str) -> None:
-    frame = first(film(tmp_path / "a.mp4", codec, 30))
+    frame = first(write_video(tmp_path / "a.mp4", codec, 30))
     assert frame.quantiser((0, 0, *SIZE)) is None
 
 
 def test_a_region_outside_the_frame_is_refused(tmp_path: Path) -> None:
-    frame = first(film(tmp_path / "a.mp4", "libx264", 30))
+    frame = first(write_video(tmp_path / "a.mp4", "libx264", 30))
     with pytest.raises(ValueError, match="not inside"):
         frame.quantiser((300, 0, 330, 10))
 
@@ -64,7 +64,7 @@ def test_a_region_outside_the_frame_is_refused(tmp_path: Path) -> None:
 def test_quantisers_of_a_rotated_frame_are_those_of_the_coded_region(
     tmp_path: Path, transpose: bool, flip: bool
 ) -> None:
-    frame = first(film(tmp_path / "a.mp4", "libx264", 40, side=160))
+    frame = first(write_video(tmp_path / "a.mp4", "libx264", 40, side=160))
     assert isinstance(frame, DecodedFrame)
     orientation = Orientation(transpose=transpose, flip_x=flip)
     turned = replace(frame, orientation=orientation)

@@ -13,7 +13,7 @@ from app.errors import MediaError
 from app.types import Stretch
 from app.video import Media, Uncopyable, Writing, open_mixing_sink, open_source
 from app.video.smart.gops import find_gops
-from testmedia.videos import ROTATED, MadeVideo, number_of, payloads, times
+from testmedia.videos import ROTATED, VideoSpec, number_of, payloads, times
 from tests.video.smart_videos import (
     Hidden,
     decoded,
@@ -28,53 +28,53 @@ BASE = Fraction(1, 12800)
 UNEVEN = [0, 100, 700, 701, *range(1500, 1500 + 56 * 311, 311)]
 
 
-def film(**options: str) -> MadeVideo:
+def make_video(**options: str) -> VideoSpec:
     """A video whose GOPs begin at 0, 12, 24, 32, 44 and 48 (the largest change is at 32)."""
-    return MadeVideo(count=COUNT, options={"g": "12", **options})
+    return VideoSpec(count=COUNT, options={"g": "12", **options})
 
 
 @dataclass(frozen=True)
 class Case:
     """A video, and the suffix of its file."""
 
-    film: MadeVideo
+    video: VideoSpec
     suffix: str = ".mp4"
 
 
 SOURCES = {
-    "default": Case(film()),
-    "ultrafast": Case(film(preset="ultrafast")),
-    "slow": Case(film(preset="slow")),
-    "pyramid": Case(film(bf="5", **{"b-pyramid": "normal"})),
-    "flat": Case(film(bf="3", **{"b-pyramid": "none"})),
-    "no-b": Case(film(bf="0")),
-    "baseline": Case(film(profile="baseline")),
-    "main": Case(film(profile="main")),
-    "cavlc": Case(film(coder="0")),
-    "slices": Case(film(slices="4")),
-    "ids-1": Case(film(**{"x264-params": "sps-id=1"})),
-    "one-reference": Case(film(refs="1")),
-    "matrices": Case(film(**{"x264-params": "cqm=jvt"})),
-    "movie": Case(film(), ".mov"),
-    "uneven": Case(MadeVideo(count=COUNT, pts=UNEVEN, options={"g": "12"})),
+    "default": Case(make_video()),
+    "ultrafast": Case(make_video(preset="ultrafast")),
+    "slow": Case(make_video(preset="slow")),
+    "pyramid": Case(make_video(bf="5", **{"b-pyramid": "normal"})),
+    "flat": Case(make_video(bf="3", **{"b-pyramid": "none"})),
+    "no-b": Case(make_video(bf="0")),
+    "baseline": Case(make_video(profile="baseline")),
+    "main": Case(make_video(profile="main")),
+    "cavlc": Case(make_video(coder="0")),
+    "slices": Case(make_video(slices="4")),
+    "ids-1": Case(make_video(**{"x264-params": "sps-id=1"})),
+    "one-reference": Case(make_video(refs="1")),
+    "matrices": Case(make_video(**{"x264-params": "cqm=jvt"})),
+    "movie": Case(make_video(), ".mov"),
+    "uneven": Case(VideoSpec(count=COUNT, pts=UNEVEN, options={"g": "12"})),
     "late": Case(
-        MadeVideo(
+        VideoSpec(
             base=Fraction(1, 90000), pts=range(12345, 12345 + 60 * 3600, 3600), options={"g": "9"}
         )
     ),
-    "odd-size": Case(MadeVideo(size=(70, 50), count=COUNT, options={"g": "12"})),
-    "turned": Case(MadeVideo(count=COUNT, options={"g": "12"}, matrix=ROTATED[90])),
-    "full-range": Case(MadeVideo(count=COUNT, options={"g": "12"}, format="yuvj420p")),
-    "anamorphic": Case(MadeVideo(count=COUNT, options={"g": "12"}, aspect=Fraction(4, 3))),
+    "odd-size": Case(VideoSpec(size=(70, 50), count=COUNT, options={"g": "12"})),
+    "turned": Case(VideoSpec(count=COUNT, options={"g": "12"}, matrix=ROTATED[90])),
+    "full-range": Case(VideoSpec(count=COUNT, options={"g": "12"}, format="yuvj420p")),
+    "anamorphic": Case(VideoSpec(count=COUNT, options={"g": "12"}, aspect=Fraction(4, 3))),
     "tagged": Case(
-        MadeVideo(
+        VideoSpec(
             count=COUNT,
             options={"g": "12"},
             colour={"color_primaries": 1, "color_trc": 1, "colorspace": 1, "color_range": 1},
         )
     ),
     "sound": Case(
-        MadeVideo(
+        VideoSpec(
             count=COUNT,
             options={"g": "12"},
             sounds=[("aac", "deu"), ("aac", "eng")],
@@ -106,7 +106,7 @@ def frames_to_encode(source: Path, hidden: Hidden) -> list[int]:
 )
 def test_untouched_frames_are_copied_bit_by_bit(name: str, place: str, tmp_path: Path) -> None:
     case = SOURCES[name]
-    source = case.film.write(tmp_path / f"in{case.suffix}")
+    source = case.video.write(tmp_path / f"in{case.suffix}")
     output = tmp_path / f"out{case.suffix}"
     hidden = frames_hidden(COUNT, *PLACES[place])
     stretches = render(source, output, hidden)
@@ -128,7 +128,7 @@ def test_untouched_frames_are_copied_bit_by_bit(name: str, place: str, tmp_path:
 @pytest.mark.parametrize("name", SOURCES)
 def test_hidden_parts_are_hidden_as_in_a_full_encoding(name: str, tmp_path: Path) -> None:
     case = SOURCES[name]
-    source = case.film.write(tmp_path / f"in{case.suffix}")
+    source = case.video.write(tmp_path / f"in{case.suffix}")
     hidden = frames_hidden(COUNT, (5, 30), (58, 60))
     assert render(source, tmp_path / "part.mp4", hidden) is not None
     encode(source, tmp_path / "whole.mp4", hidden)
@@ -147,7 +147,7 @@ def test_hidden_parts_are_hidden_as_in_a_full_encoding(name: str, tmp_path: Path
 @pytest.mark.parametrize("name", SOURCES)
 def test_decoders_report_nothing_even_after_a_seek_to_a_border(name: str, tmp_path: Path) -> None:
     case = SOURCES[name]
-    source = case.film.write(tmp_path / f"in{case.suffix}")
+    source = case.video.write(tmp_path / f"in{case.suffix}")
     output = tmp_path / f"out{case.suffix}"
     stretches = render(source, output, frames_hidden(COUNT, (13, 14), (45, 46)))
     assert stretches is not None
@@ -166,7 +166,7 @@ def test_decoders_report_nothing_even_after_a_seek_to_a_border(name: str, tmp_pa
 
 
 def test_other_streams_chapters_and_tags_are_kept(tmp_path: Path) -> None:
-    source = MadeVideo(
+    source = VideoSpec(
         count=COUNT,
         options={"g": "12"},
         sounds=[("aac", "deu")],
@@ -184,34 +184,34 @@ def test_other_streams_chapters_and_tags_are_kept(tmp_path: Path) -> None:
         assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["One"]
 
 
-REFUSED: dict[str, tuple[MadeVideo, str, str]] = {
-    "open GOPs": (film(**{"x264-params": "open-gop=1:bframes=3"}), "in.mp4", "open"),
+REFUSED: dict[str, tuple[VideoSpec, str, str]] = {
+    "open GOPs": (make_video(**{"x264-params": "open-gop=1:bframes=3"}), "in.mp4", "open"),
     "10 bits": (
-        MadeVideo(count=COUNT, format="yuv420p10le", options={"g": "12"}),
+        VideoSpec(count=COUNT, format="yuv420p10le", options={"g": "12"}),
         "in.mp4",
         "profile",
     ),
-    "4:2:2": (MadeVideo(count=COUNT, format="yuv422p", options={"g": "12"}), "in.mp4", "profile"),
-    "interlaced": (film(**{"x264-params": "interlaced=1"}), "in.mp4", "interlaced"),
+    "4:2:2": (VideoSpec(count=COUNT, format="yuv422p", options={"g": "12"}), "in.mp4", "profile"),
+    "interlaced": (make_video(**{"x264-params": "interlaced=1"}), "in.mp4", "interlaced"),
     "Matroska": (
-        MadeVideo(count=COUNT, base=Fraction(1, 1000), options={"g": "12"}),
+        VideoSpec(count=COUNT, base=Fraction(1, 1000), options={"g": "12"}),
         "in.mkv",
         "MP4",
     ),
     "MPEG-TS": (
-        MadeVideo(count=COUNT, base=Fraction(1, 90000), options={"g": "12"}),
+        VideoSpec(count=COUNT, base=Fraction(1, 90000), options={"g": "12"}),
         "in.ts",
         "MP4",
     ),
     "HEVC": (
-        MadeVideo(
+        VideoSpec(
             count=COUNT, codec="libx265", options={"x265-params": "log-level=none:keyint=12"}
         ),
         "in.mp4",
         "H.264",
     ),
     "fragments": (
-        MadeVideo(
+        VideoSpec(
             count=COUNT,
             options={"g": "12"},
             muxer_options={"movflags": "frag_keyframe+empty_moov"},
@@ -238,7 +238,7 @@ def test_every_frame_is_encoded_if_copying_may_be_unsafe(name: str, tmp_path: Pa
 def test_every_frame_is_encoded_for_another_container(
     suffix: str, codec: str, tmp_path: Path
 ) -> None:
-    source = film().write(tmp_path / "in.mp4")
+    source = make_video().write(tmp_path / "in.mp4")
     assert render(source, tmp_path / f"out{suffix}", frames_hidden(COUNT, (3, 4))) is None
     with av.open(str(tmp_path / f"out{suffix}")) as container:
         assert container.streams.video[0].codec_context.name == codec
@@ -247,7 +247,7 @@ def test_every_frame_is_encoded_for_another_container(
 def test_nothing_is_copied_if_no_gop_is_untouched(
     tmp_path: Path,
 ) -> None:
-    source = film().write(tmp_path / "in.mp4")
+    source = make_video().write(tmp_path / "in.mp4")
     everywhere = frames_hidden(COUNT, *((n, n + 1) for n in range(0, COUNT, 4)))
     other_video = frames_hidden(COUNT - 1, (0, 1))
     for hidden in (everywhere, other_video):
@@ -257,14 +257,14 @@ def test_nothing_is_copied_if_no_gop_is_untouched(
 
 
 def test_a_gop_of_one_frame_is_encoded_with_its_neighbours(tmp_path: Path) -> None:
-    source = MadeVideo(count=COUNT, options={"x264-params": "keyint=1"}).write(tmp_path / "in.mp4")
+    source = VideoSpec(count=COUNT, options={"x264-params": "keyint=1"}).write(tmp_path / "in.mp4")
     assert find_gops(Media(source)).starts.tolist() == list(range(COUNT))
     assert render(source, tmp_path / "out.mp4", frames_hidden(COUNT, (30, 31))) is None
 
 
 def test_every_frame_of_a_piece_is_encoded(tmp_path: Path) -> None:
     mark = "face-blur piece 1/2 of 00112233445566aa at 25/1: unprocessed"
-    source = MadeVideo(count=COUNT, options={"g": "12"}, metadata={"comment": mark}).write(
+    source = VideoSpec(count=COUNT, options={"g": "12"}, metadata={"comment": mark}).write(
         tmp_path / "in.mp4"
     )
     assert render(source, tmp_path / "out.mp4", frames_hidden(COUNT, (0, 1))) is None
@@ -285,7 +285,7 @@ def patched(path: Path, *, media_time: int = 0, shorter: int = 0) -> Path:
 def test_frames_hidden_by_an_edit_list_are_never_copied(
     change: dict[str, int], tmp_path: Path
 ) -> None:
-    source = patched(film().write(tmp_path / "in.mp4"), **change)
+    source = patched(make_video().write(tmp_path / "in.mp4"), **change)
     count = len(times(source))
     assert count < COUNT
     with pytest.raises(Uncopyable):
@@ -306,7 +306,7 @@ def test_frames_hidden_by_an_edit_list_are_never_copied(
     ],
 )
 def test_a_stretch_of_another_video_is_an_error(wrong: Stretch, tmp_path: Path) -> None:
-    source = open_source(film().write(tmp_path / "in.mp4"))
+    source = open_source(make_video().write(tmp_path / "in.mp4"))
     right = Stretch(12, 24, 12 * 512, 23 * 512)
     assert [frame.index for frame in source.only([right])] == list(range(12, 24))
     with pytest.raises(MediaError):

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from app.video import open_source
-from testmedia.videos import MadeVideo
+from testmedia.videos import VideoSpec
 from tests.video.smart_videos import frames_hidden, render
 
 COUNT = 60
@@ -147,7 +147,7 @@ def shown(browser: str, video: Path, wanted: list[float], folder: Path) -> dict[
 
 @pytest.mark.parametrize("profile", ["high", "baseline"])
 def test_a_browser_shows_each_frame_at_its_time(profile: str, browser: str, tmp_path: Path) -> None:
-    made = MadeVideo(size=(128, 96), count=COUNT, options={"g": "12", "profile": profile})
+    made = VideoSpec(size=(128, 96), count=COUNT, options={"g": "12", "profile": profile})
     source = made.write(tmp_path / "in.mp4")
     hidden = frames_hidden(COUNT, (0, 2), (26, 28), (50, 51))
     assert render(source, tmp_path / "out.mp4", hidden) is not None

@@ -17,7 +17,7 @@ from app.video.smart import sink as sink_module
 from app.video.smart.gops import find_gops
 from app.video.smart.muxer import MixRecord
 from app.video.smart.verify import check_mixed
-from testmedia.videos import MadeVideo
+from testmedia.videos import VideoSpec
 from tests.video.smart_videos import Hidden, decoded, frames_hidden, paint, render
 
 COUNT = 60
@@ -29,7 +29,7 @@ CAPTION = b"\xb5\x00\x31GA94\x03" + bytes(8)
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    return MadeVideo(count=COUNT, options={"g": "12"}).write(tmp_path / "in.mp4")
+    return VideoSpec(count=COUNT, options={"g": "12"}).write(tmp_path / "in.mp4")
 
 
 def message(kind: int, content: bytes) -> bytes:
@@ -61,14 +61,14 @@ def messages(path: Path) -> list[bytes]:
 
 def test_locations_and_devices_in_sei_are_not_copied(source: Path, tmp_path: Path) -> None:
     kept, lost = message(4, CAPTION), message(5, LOCATION)
-    film = with_messages(source, tmp_path / "sei.mp4", kept, lost)
-    assert len([unit for unit in messages(film) if LOCATION in unit]) == COUNT
+    video = with_messages(source, tmp_path / "sei.mp4", kept, lost)
+    assert len([unit for unit in messages(video) if LOCATION in unit]) == COUNT
     output = tmp_path / "out.mp4"
-    assert render(film, output, HIDDEN) is not None
+    assert render(video, output, HIDDEN) is not None
     assert LOCATION not in output.read_bytes()
     copied = [unit for unit in messages(output) if unit == kept]
     assert len(copied) == COUNT - 8, "frames 24 to 31 are encoded"
-    before, after = decoded(film), decoded(output)
+    before, after = decoded(video), decoded(output)
     assert before.keys() == after.keys()
     assert sum(before[pts] == after[pts] for pts in before) == COUNT - 8
 
@@ -125,9 +125,9 @@ def test_a_packet_without_private_data_is_the_same_object() -> None:
 def test_units_that_change_or_end_the_stream_prevent_copying(
     units: list[bytes], source: Path, tmp_path: Path
 ) -> None:
-    film = with_messages(source, tmp_path / "odd.mp4", *units)
+    video = with_messages(source, tmp_path / "odd.mp4", *units)
     with pytest.raises(Uncopyable):
-        find_gops(Media(film))
+        find_gops(Media(video))
 
 
 def test_slices_refer_to_the_parameter_sets_of_their_encoder(source: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from testmedia.videos import (
     MIRRORED,
     NO_BOXES,
     ROTATED,
-    MadeVideo,
+    VideoSpec,
     copy_video,
     numbers,
     payloads,
@@ -31,42 +31,42 @@ from testmedia.videos import (
 )
 
 MS = Fraction(1, 1000)
-WEBM = MadeVideo(codec="libvpx-vp9", base=MS, options={"cpu-used": "8"})
-AVI = MadeVideo(codec="mpeg4", base=Fraction(1, 25))
-ROUNDS: dict[str, tuple[MadeVideo, str]] = {
-    "plain.mp4": (MadeVideo(), ".mp4"),
-    "b-frames.mov": (MadeVideo(options={"bf": "3"}), ".mov"),
-    "variable.mp4": (MadeVideo(pts=[0, 100, 700, 701, 2000, *range(3000, 4000, 77)]), ".mp4"),
-    "late.mp4": (MadeVideo(base=Fraction(1, 90000), pts=range(12345, 84345, 3600)), ".mp4"),
-    "edited.mp4": (MadeVideo(pts=range(-1024, 9216, 512)), ".mp4"),
-    "ntsc.mp4": (MadeVideo(rate=Fraction(30000, 1001), base=Fraction(1, 30000)), ".mp4"),
-    "film.mkv": (MadeVideo(base=MS), ".mkv"),
-    "film.webm": (WEBM, ".webm"),
+WEBM = VideoSpec(codec="libvpx-vp9", base=MS, options={"cpu-used": "8"})
+AVI = VideoSpec(codec="mpeg4", base=Fraction(1, 25))
+ROUNDS: dict[str, tuple[VideoSpec, str]] = {
+    "plain.mp4": (VideoSpec(), ".mp4"),
+    "b-frames.mov": (VideoSpec(options={"bf": "3"}), ".mov"),
+    "variable.mp4": (VideoSpec(pts=[0, 100, 700, 701, 2000, *range(3000, 4000, 77)]), ".mp4"),
+    "late.mp4": (VideoSpec(base=Fraction(1, 90000), pts=range(12345, 84345, 3600)), ".mp4"),
+    "edited.mp4": (VideoSpec(pts=range(-1024, 9216, 512)), ".mp4"),
+    "ntsc.mp4": (VideoSpec(rate=Fraction(30000, 1001), base=Fraction(1, 30000)), ".mp4"),
+    "video.mkv": (VideoSpec(base=MS), ".mkv"),
+    "video.webm": (WEBM, ".webm"),
     "odd.webm": (replace(WEBM, size=(63, 49)), ".webm"),
-    "film.ts": (MadeVideo(base=Fraction(1, 90000)), ".ts"),
-    "film.flv": (MadeVideo(base=MS), ".flv"),
-    "film.avi": (AVI, ".avi"),
+    "video.ts": (VideoSpec(base=Fraction(1, 90000)), ".ts"),
+    "video.flv": (VideoSpec(base=MS), ".flv"),
+    "video.avi": (AVI, ".avi"),
     "ntsc.avi": (replace(AVI, rate=Fraction(30000, 1001), base=Fraction(1001, 30000)), ".avi"),
-    "prores.mov": (MadeVideo(codec="prores_ks", format="yuv422p10le"), ".mov"),
-    "program.mpg": (MadeVideo(codec="mpeg2video", base=Fraction(1, 25)), ".mkv"),
-    "remux.mkv": (MadeVideo(base=MS), ".mp4"),
-    "remux.mp4": (MadeVideo(rate=Fraction(30000, 1001), base=Fraction(1, 30000)), ".mkv"),
-    "ten.mp4": (MadeVideo(format="yuv420p10le"), ".mp4"),
-    "422.mp4": (MadeVideo(format="yuv422p"), ".mp4"),
-    "444-odd.mp4": (MadeVideo(format="yuv444p", size=(63, 49)), ".mp4"),
+    "prores.mov": (VideoSpec(codec="prores_ks", format="yuv422p10le"), ".mov"),
+    "program.mpg": (VideoSpec(codec="mpeg2video", base=Fraction(1, 25)), ".mkv"),
+    "remux.mkv": (VideoSpec(base=MS), ".mp4"),
+    "remux.mp4": (VideoSpec(rate=Fraction(30000, 1001), base=Fraction(1, 30000)), ".mkv"),
+    "ten.mp4": (VideoSpec(format="yuv420p10le"), ".mp4"),
+    "422.mp4": (VideoSpec(format="yuv422p"), ".mp4"),
+    "444-odd.mp4": (VideoSpec(format="yuv444p", size=(63, 49)), ".mp4"),
     "420-odd.mkv": (replace(WEBM, size=(63, 49)), ".mp4"),
-    "rgb.mkv": (MadeVideo(codec="ffv1", format="bgr0", base=MS), ".mkv"),
-    **{f"{angle}.mp4": (MadeVideo(matrix=matrix), ".mp4") for angle, matrix in ROTATED.items()},
-    "mirror.mov": (MadeVideo(matrix=MIRRORED), ".mov"),
+    "rgb.mkv": (VideoSpec(codec="ffv1", format="bgr0", base=MS), ".mkv"),
+    **{f"{angle}.mp4": (VideoSpec(matrix=matrix), ".mp4") for angle, matrix in ROTATED.items()},
+    "mirror.mov": (VideoSpec(matrix=MIRRORED), ".mov"),
 }
 
 
 @pytest.mark.parametrize("name", ROUNDS)
 def test_every_frame_is_written_at_its_time(name: str, tmp_path: Path) -> None:
-    film, suffix = ROUNDS[name]
-    source = film.write(tmp_path / name)
+    video, suffix = ROUNDS[name]
+    source = video.write(tmp_path / name)
     output = copy_video(source, tmp_path / f"out{suffix}")
-    assert open_source(output).info.size == film.size
+    assert open_source(output).info.size == video.size
     assert numbers(output) == numbers(source)
     tick = open_source(output).info.time_base
     exact = suffix == source.suffix
@@ -77,8 +77,8 @@ def test_every_frame_is_written_at_its_time(name: str, tmp_path: Path) -> None:
 def test_video_and_audio_may_move_together_in_mpeg_ts(
     tmp_path: Path,
 ) -> None:
-    film = MadeVideo(base=Fraction(1, 90000), sounds=[("aac", "deu")])
-    source = film.write(tmp_path / "a.mp4")
+    video = VideoSpec(base=Fraction(1, 90000), sounds=[("aac", "deu")])
+    source = video.write(tmp_path / "a.mp4")
     output = copy_video(source, tmp_path / "out.ts")
     moved = times(output)[0] - times(source)[0]
     sound = payloads(output, "audio")[0][0] - payloads(source, "audio")[0][0]
@@ -87,38 +87,38 @@ def test_video_and_audio_may_move_together_in_mpeg_ts(
 
 
 def test_the_duration_of_the_last_frame_is_kept(tmp_path: Path) -> None:
-    film = MadeVideo(pts=[0, 512, 1024, 6000])
-    source = film.write(tmp_path / "a.mp4")
+    video = VideoSpec(pts=[0, 512, 1024, 6000])
+    source = video.write(tmp_path / "a.mp4")
     output = copy_video(source, tmp_path / "b.mp4")
     assert open_source(output).info.duration == open_source(source).info.duration
 
 
 @pytest.mark.parametrize(
-    ("film", "expected"),
+    ("video", "expected"),
     [
-        (MadeVideo(format="yuv420p10le"), ("h264", "yuv420p10le")),
-        (MadeVideo(format="yuv422p10le"), ("h264", "yuv422p10le")),
-        (MadeVideo(format="yuv444p"), ("h264", "yuv444p")),
+        (VideoSpec(format="yuv420p10le"), ("h264", "yuv420p10le")),
+        (VideoSpec(format="yuv422p10le"), ("h264", "yuv422p10le")),
+        (VideoSpec(format="yuv444p"), ("h264", "yuv444p")),
         (
-            MadeVideo(codec="libx265", options={"x265-params": "log-level=none"}),
+            VideoSpec(codec="libx265", options={"x265-params": "log-level=none"}),
             ("hevc", "yuv420p"),
         ),
         (
-            MadeVideo(
+            VideoSpec(
                 codec="libx265",
                 format="yuv422p12le",
                 options={"x265-params": "log-level=none"},
             ),
             ("hevc", "yuv422p12le"),
         ),
-        (MadeVideo(codec="mjpeg", format="yuvj422p"), ("h264", "yuvj422p")),
-        (MadeVideo(codec="prores_ks", format="yuv444p10le"), ("hevc", "yuv444p12le")),
+        (VideoSpec(codec="mjpeg", format="yuvj422p"), ("h264", "yuvj422p")),
+        (VideoSpec(codec="prores_ks", format="yuv444p10le"), ("hevc", "yuv444p12le")),
     ],
 )
 def test_depth_and_chroma_are_kept(
-    film: MadeVideo, expected: tuple[str, str], tmp_path: Path
+    video: VideoSpec, expected: tuple[str, str], tmp_path: Path
 ) -> None:
-    output = copy_video(film.write(tmp_path / "a.mov"), tmp_path / "out.mov")
+    output = copy_video(video.write(tmp_path / "a.mov"), tmp_path / "out.mov")
     with av.open(str(output)) as container:
         context = container.streams.video[0].codec_context
         assert (context.name, context.pix_fmt) == expected
@@ -126,8 +126,8 @@ def test_depth_and_chroma_are_kept(
 
 def test_colour_aspect_and_rotation_are_kept(tmp_path: Path) -> None:
     tags = {"colorspace": 9, "color_primaries": 9, "color_trc": 16, "color_range": 1}
-    film = MadeVideo(aspect=Fraction(4, 3), colour=tags, format="yuv420p10le", matrix=ROTATED[90])
-    output = copy_video(film.write(tmp_path / "a.mp4"), tmp_path / "b.mp4")
+    video = VideoSpec(aspect=Fraction(4, 3), colour=tags, format="yuv420p10le", matrix=ROTATED[90])
+    output = copy_video(video.write(tmp_path / "a.mp4"), tmp_path / "b.mp4")
     with av.open(str(output)) as container:
         stream = container.streams.video[0]
         frame = next(container.decode(stream))
@@ -140,15 +140,15 @@ def test_colour_aspect_and_rotation_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1"])
 def test_hdr_facts_are_kept(codec: str, tmp_path: Path) -> None:
     display = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
-    source = MadeVideo(
+    source = VideoSpec(
         codec="libx265",
         format="yuv420p10le",
         options={"x265-params": f"log-level=none:master-display={display}:max-cll=1000,400"},
     ).write(tmp_path / "a.mp4")
     with av.open(str(source)) as container:
         first = next(container.decode(video=0))
-    film = MadeVideo(codec=codec, format="yuv420p10le", options=encoder_options(codec, 90, first))
-    written = film.write(tmp_path / "b.mp4")
+    video = VideoSpec(codec=codec, format="yuv420p10le", options=encoder_options(codec, 90, first))
+    written = video.write(tmp_path / "b.mp4")
     with av.open(str(written)) as container:
         found = next(container.decode(video=0))
     light, expected = content_light(found), content_light(first)
@@ -164,8 +164,8 @@ def test_hdr_facts_are_kept(codec: str, tmp_path: Path) -> None:
 
 
 def test_interlacing_is_kept(tmp_path: Path) -> None:
-    film = MadeVideo(flags=int(Flags.interlaced_dct) | int(Flags.interlaced_me), size=(64, 64))
-    source = film.write(tmp_path / "a.mp4")
+    video = VideoSpec(flags=int(Flags.interlaced_dct) | int(Flags.interlaced_me), size=(64, 64))
+    source = video.write(tmp_path / "a.mp4")
     assert next(iter(open_source(source))).picture.interlaced_frame  # type: ignore[attr-defined]
     output = copy_video(source, tmp_path / "b.mp4")
     assert all(f.picture.interlaced_frame for f in open_source(output))  # type: ignore[attr-defined]
@@ -173,28 +173,28 @@ def test_interlacing_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "film"),
+    ("name", "video"),
     [
-        ("a.mp4", MadeVideo(sounds=[("aac", "deu"), ("aac", "fra")])),
-        ("b.mp4", MadeVideo(sounds=[("libopus", "deu"), ("flac", "eng")])),
-        ("c.mov", MadeVideo(sounds=[("pcm_s16le", "deu")])),
-        ("d.mkv", MadeVideo(base=MS, sounds=[("pcm_s24le", "deu"), ("ac3", "eng")])),
+        ("a.mp4", VideoSpec(sounds=[("aac", "deu"), ("aac", "fra")])),
+        ("b.mp4", VideoSpec(sounds=[("libopus", "deu"), ("flac", "eng")])),
+        ("c.mov", VideoSpec(sounds=[("pcm_s16le", "deu")])),
+        ("d.mkv", VideoSpec(base=MS, sounds=[("pcm_s24le", "deu"), ("ac3", "eng")])),
         ("e.webm", replace(WEBM, sounds=[("libopus", "deu")])),
         ("f.avi", replace(AVI, sounds=[("mp3", "deu")])),
-        ("g.flv", MadeVideo(base=MS, sounds=[("aac", "deu")])),
-        ("h.ts", MadeVideo(base=Fraction(1, 90000), sounds=[("aac", "deu"), ("ac3", "fra")])),
+        ("g.flv", VideoSpec(base=MS, sounds=[("aac", "deu")])),
+        ("h.ts", VideoSpec(base=Fraction(1, 90000), sounds=[("aac", "deu"), ("ac3", "fra")])),
     ],
 )
-def test_audio_is_copied_bit_by_bit(name: str, film: MadeVideo, tmp_path: Path) -> None:
-    source = film.write(tmp_path / name)
+def test_audio_is_copied_bit_by_bit(name: str, video: VideoSpec, tmp_path: Path) -> None:
+    source = video.write(tmp_path / name)
     assert check_output(source, tmp_path / f"out{source.suffix}") == []
     output = copy_video(source, tmp_path / f"out{source.suffix}")
-    for index, (_, language) in enumerate(film.sounds):
+    for index, (_, language) in enumerate(video.sounds):
         result, expected = payloads(output, "audio", index), payloads(source, "audio", index)
         assert len(expected) > 0
         assert b"".join(p[2] for p in result) == b"".join(p[2] for p in expected)
         assert result[0][0] == expected[0][0]
-        if "pcm" not in film.sounds[0][0]:
+        if "pcm" not in video.sounds[0][0]:
             assert result == expected
         with av.open(str(output)) as container:
             if source.suffix not in {".avi", ".flv", ".mov"}:
@@ -203,8 +203,8 @@ def test_audio_is_copied_bit_by_bit(name: str, film: MadeVideo, tmp_path: Path) 
 
 def test_audio_and_video_are_interleaved(tmp_path: Path) -> None:
     """Packets of equal times are near each other, so that players need not seek."""
-    film = MadeVideo(count=150, sounds=[("aac", "deu")])
-    output = copy_video(film.write(tmp_path / "a.mp4"), tmp_path / "b.mp4")
+    video = VideoSpec(count=150, sounds=[("aac", "deu")])
+    output = copy_video(video.write(tmp_path / "a.mp4"), tmp_path / "b.mp4")
     with av.open(str(output)) as container:
         found = [
             (p.pos or 0, p.stream.type, float((p.dts or 0) * p.time_base))
@@ -229,8 +229,8 @@ def test_audio_and_video_are_interleaved(tmp_path: Path) -> None:
 def test_unsupported_audio_is_converted_with_a_warning(
     name: str, suffix: str, codec: str, tmp_path: Path
 ) -> None:
-    film = replace(AVI, count=50, sounds=[("adpcm_ms", "deu")])
-    source = film.write(tmp_path / name)
+    video = replace(AVI, count=50, sounds=[("adpcm_ms", "deu")])
+    source = video.write(tmp_path / name)
     output = tmp_path / f"out{suffix}"
     assert any("adpcm_ms is converted" in warning for warning in check_output(source, output))
     copy_video(source, output)
@@ -242,8 +242,8 @@ def test_unsupported_audio_is_converted_with_a_warning(
 
 
 def test_subtitles_are_copied_or_converted_to_plain_text(tmp_path: Path) -> None:
-    film = MadeVideo(base=MS, subtitles=[("subrip", "eng"), ("ass", "fra")])
-    source = film.write(tmp_path / "a.mkv")
+    video = VideoSpec(base=MS, subtitles=[("subrip", "eng"), ("ass", "fra")])
+    source = video.write(tmp_path / "a.mkv")
     same = copy_video(source, tmp_path / "same.mkv")
     for index in range(2):
         assert payloads(same, "subtitle", index) == payloads(source, "subtitle", index)
@@ -257,7 +257,7 @@ def test_subtitles_are_copied_or_converted_to_plain_text(tmp_path: Path) -> None
 
 
 def test_subtitles_of_mp4_are_copied(tmp_path: Path) -> None:
-    source = MadeVideo(count=60, subtitles=[("mov_text", "eng")]).write(tmp_path / "a.mp4")
+    source = VideoSpec(count=60, subtitles=[("mov_text", "eng")]).write(tmp_path / "a.mp4")
     output = copy_video(source, tmp_path / "b.mp4")
 
     def lines(path: Path) -> list[tuple[object, ...]]:
@@ -268,13 +268,13 @@ def test_subtitles_of_mp4_are_copied(tmp_path: Path) -> None:
 
 
 def test_chapters_and_titles_are_kept_but_not_locations_and_devices(tmp_path: Path) -> None:
-    facts = {"title": "A film", "location": "+48.1+011.5/", "comment": "Nice", "make": "Phone"}
-    film = MadeVideo(chapters=[("One", 0, 300), ("Two", 300, 800)], metadata=facts)
-    source = film.write(tmp_path / "a.mp4")
+    facts = {"title": "A video", "location": "+48.1+011.5/", "comment": "Nice", "make": "Phone"}
+    video = VideoSpec(chapters=[("One", 0, 300), ("Two", 300, 800)], metadata=facts)
+    source = video.write(tmp_path / "a.mp4")
     output = copy_video(source, tmp_path / "b.mp4")
     with av.open(str(output)) as container:
         assert [c["metadata"]["title"] for c in container.chapters()] == ["One", "Two"]
-        assert container.metadata["title"] == "A film"
+        assert container.metadata["title"] == "A video"
         assert container.metadata["comment"] == "Nice"
         assert not {"location", "make"} & set(container.metadata)
     assert b"48.1" not in output.read_bytes()
@@ -283,11 +283,11 @@ def test_chapters_and_titles_are_kept_but_not_locations_and_devices(tmp_path: Pa
         assert container.metadata["location"].startswith("+48.1")
 
 
-@pytest.mark.parametrize("film", [MadeVideo(cover=True), MadeVideo(second_video=True)])
+@pytest.mark.parametrize("video", [VideoSpec(cover=True), VideoSpec(second_video=True)])
 def test_unprocessed_video_streams_are_dropped_with_a_warning(
-    film: MadeVideo, tmp_path: Path
+    video: VideoSpec, tmp_path: Path
 ) -> None:
-    source = film.write(tmp_path / "a.mp4")
+    source = video.write(tmp_path / "a.mp4")
     (warning,) = check_output(source, tmp_path / "b.mp4")
     assert "dropped" in warning
     with av.open(str(copy_video(source, tmp_path / "b.mp4"))) as container:
@@ -301,7 +301,7 @@ def test_attached_fonts_are_kept_but_not_images(tmp_path: Path) -> None:
         stream.width, stream.height = 64, 48
         output.add_attachment("a.ttf", "font/ttf", b"font" * 9)
         output.add_attachment("face.jpg", "image/jpeg", b"\xff\xd8\xff" * 9)
-        for number, frame in enumerate(MadeVideo(base=MS).frames()):
+        for number, frame in enumerate(VideoSpec(base=MS).frames()):
             frame.pts, frame.time_base = number, Fraction(1, 25)
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
@@ -313,7 +313,7 @@ def test_attached_fonts_are_kept_but_not_images(tmp_path: Path) -> None:
 
 
 def test_mp4_begins_with_its_index(tmp_path: Path) -> None:
-    data = copy_video(MadeVideo().write(tmp_path / "a.mp4"), tmp_path / "b.mp4").read_bytes()
+    data = copy_video(VideoSpec().write(tmp_path / "a.mp4"), tmp_path / "b.mp4").read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
 
 
@@ -321,7 +321,7 @@ def test_mp4_begins_with_its_index(tmp_path: Path) -> None:
     ("source", "output", "reason"),
     [
         ("a.mp4", "a.mp4", "the input itself"),
-        ("a.mp4", "there.mp4", "exists already"),
+        ("a.mp4", "there.mp4", "already exists"),
         ("a.mp4", "none/b.mp4", "does not exist"),
         ("a.mp4", "folder", "is a folder"),
         ("a.mp4", "b.txt", "use one of"),
@@ -333,10 +333,10 @@ def test_mp4_begins_with_its_index(tmp_path: Path) -> None:
 def test_an_impossible_output_is_refused_before_any_work(
     source: str, output: str, reason: str, tmp_path: Path
 ) -> None:
-    MadeVideo().write(tmp_path / "a.mp4")
+    VideoSpec().write(tmp_path / "a.mp4")
     (tmp_path / "there.mp4").touch()
     (tmp_path / "folder").mkdir()
-    MadeVideo(base=MS, subtitles=[("ass", "deu")]).write(tmp_path / "text.mkv")
+    VideoSpec(base=MS, subtitles=[("ass", "deu")]).write(tmp_path / "text.mkv")
     for attempt in (check_output, open_sink):
         with pytest.raises(OutputError, match=reason):
             attempt(tmp_path / source, tmp_path / output)
@@ -344,27 +344,27 @@ def test_an_impossible_output_is_refused_before_any_work(
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_read_only_folder_is_refused_before_any_work(tmp_path: Path) -> None:
-    source = MadeVideo().write(tmp_path / "a.mp4")
+    source = VideoSpec().write(tmp_path / "a.mp4")
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o500)
     with pytest.raises(OutputError, match="not writable"):
         check_output(source, folder / "b.mp4")
 
 
-def test_a_name_that_is_taken_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
-    source, output = MadeVideo().write(tmp_path / "a.mp4"), tmp_path / "b.mp4"
+def test_a_name_taken_during_the_work_is_not_overwritten(tmp_path: Path) -> None:
+    source, output = VideoSpec().write(tmp_path / "a.mp4"), tmp_path / "b.mp4"
     with open_sink(source, output) as sink:
         for frame in open_source(source):
             sink.write(frame, NO_BOXES)
         output.write_text("precious")
-        with pytest.raises(OutputError, match="exists already"):
+        with pytest.raises(OutputError, match="already exists"):
             sink.commit()
     assert output.read_text() == "precious"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
 
 
 def test_overwriting_replaces_the_file_only_at_the_end(tmp_path: Path) -> None:
-    source, output = MadeVideo().write(tmp_path / "a.mp4"), tmp_path / "b.mp4"
+    source, output = VideoSpec().write(tmp_path / "a.mp4"), tmp_path / "b.mp4"
     output.write_text("old")
     with open_sink(source, output, Writing(overwrite=True)) as sink:
         for frame in open_source(source):
@@ -378,7 +378,7 @@ def test_a_file_that_lost_a_frame_does_not_get_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The check of the finished file detects a muxer that loses a packet."""
-    source = MadeVideo(sounds=[("aac", "deu")]).write(tmp_path / "a.mp4")
+    source = VideoSpec(sounds=[("aac", "deu")]).write(tmp_path / "a.mp4")
     original = sink_module.VideoSink._mux
 
     def losing(self: object, output: object, carrier: object, packets: Iterable[object]) -> None:
@@ -393,7 +393,7 @@ def test_a_file_that_lost_a_frame_does_not_get_its_name(
 
 
 def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path: Path) -> None:
-    source = MadeVideo(count=100, size=(320, 240), noise=200).write(tmp_path / "a.mp4")
+    source = VideoSpec(count=100, size=(320, 240), noise=200).write(tmp_path / "a.mp4")
     code = (
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
@@ -415,7 +415,7 @@ def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_quality_is_checked_and_has_an_effect(tmp_path: Path) -> None:
-    source = MadeVideo(count=10, size=(160, 120), noise=60).write(tmp_path / "a.mp4")
+    source = VideoSpec(count=10, size=(160, 120), noise=60).write(tmp_path / "a.mp4")
     sizes = [
         copy_video(source, tmp_path / f"{quality}.mp4", quality=quality).stat().st_size
         for quality in (20, 60, 90, 100)
@@ -427,7 +427,7 @@ def test_quality_is_checked_and_has_an_effect(tmp_path: Path) -> None:
 
 
 def test_the_default_quality_is_visually_lossless(tmp_path: Path) -> None:
-    source = MadeVideo(size=(320, 240), noise=20, options={"crf": "10"}).write(tmp_path / "a.mp4")
+    source = VideoSpec(size=(320, 240), noise=20, options={"crf": "10"}).write(tmp_path / "a.mp4")
     output = copy_video(source, tmp_path / "b.mp4")
     errors = [
         np.square(a.rgb().astype(float) - b.rgb()).mean()
@@ -438,8 +438,8 @@ def test_the_default_quality_is_visually_lossless(tmp_path: Path) -> None:
 
 def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
     """Ten times the frames need the same memory."""
-    short = MadeVideo(count=60, size=(640, 480)).write(tmp_path / "short.mp4")
-    long = MadeVideo(count=600, size=(640, 480)).write(tmp_path / "long.mp4")
+    short = VideoSpec(count=60, size=(640, 480)).write(tmp_path / "short.mp4")
+    long = VideoSpec(count=600, size=(640, 480)).write(tmp_path / "long.mp4")
     copy_video(short, tmp_path / "a.mp4", threads=2)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     copy_video(long, tmp_path / "b.mp4", threads=2)
@@ -454,10 +454,10 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
 def test_the_suffix_of_the_same_kind_depends_on_the_content(
     name: str, suffix: str, tmp_path: Path
 ) -> None:
-    film = (
+    video = (
         WEBM
         if suffix == ".webm"
-        else MadeVideo(base=MS if suffix == ".mkv" else Fraction(1, 90000))
+        else VideoSpec(base=MS if suffix == ".mkv" else Fraction(1, 90000))
     )
-    path = film.write(tmp_path / name).rename(tmp_path / "upload")
+    path = video.write(tmp_path / name).rename(tmp_path / "upload")
     assert Media(path).kind.suffix == suffix

@@ -16,76 +16,76 @@ import pytest
 from app.errors import MediaError
 from app.video import open_source
 from app.video.prefetch import run_ahead
-from testmedia.videos import MIRRORED, ROTATED, MadeVideo, number_of, numbers, picture, times
+from testmedia.videos import MIRRORED, ROTATED, VideoSpec, number_of, numbers, picture, times
 
 KINDS = {
-    "h264.mp4": MadeVideo(),
-    "b-frames.mp4": MadeVideo(options={"bf": "3", "b-pyramid": "normal"}),
-    "hevc.mp4": MadeVideo(codec="libx265", options={"x265-params": "log-level=none"}),
-    "vp9.webm": MadeVideo(codec="libvpx-vp9", base=Fraction(1, 1000)),
-    "vp8.webm": MadeVideo(codec="libvpx", base=Fraction(1, 1000)),
-    "h264.mkv": MadeVideo(base=Fraction(1, 1000)),
-    "prores.mov": MadeVideo(codec="prores_ks", format="yuv422p10le"),
-    "mjpeg.mov": MadeVideo(codec="mjpeg", format="yuvj420p"),
-    "mpeg4.avi": MadeVideo(codec="mpeg4", base=Fraction(1, 25)),
-    "h264.ts": MadeVideo(base=Fraction(1, 90000)),
-    "mpeg2.mpg": MadeVideo(codec="mpeg2video", base=Fraction(1, 25)),
-    "mpeg2.mxf": MadeVideo(codec="mpeg2video", base=Fraction(1, 25)),
-    "h264.flv": MadeVideo(base=Fraction(1, 1000)),
-    "ten.mp4": MadeVideo(format="yuv420p10le"),
-    "422.mp4": MadeVideo(format="yuv422p"),
-    "444-odd.mp4": MadeVideo(format="yuv444p", size=(63, 49)),
-    "420-odd.webm": MadeVideo(codec="libvpx-vp9", base=Fraction(1, 1000), size=(63, 49)),
-    "rgb.mkv": MadeVideo(codec="ffv1", format="bgr0", base=Fraction(1, 1000)),
-    "packed.avi": MadeVideo(codec="rawvideo", format="yuyv422", base=Fraction(1, 25)),
-    "full.mp4": MadeVideo(colour={"colorspace": 1, "color_range": 2}),
-    "90.mp4": MadeVideo(matrix=ROTATED[90]),
-    "180.mp4": MadeVideo(matrix=ROTATED[180]),
-    "270.mp4": MadeVideo(matrix=ROTATED[270]),
-    "mirror.mp4": MadeVideo(matrix=MIRRORED),
-    "90-odd.mp4": MadeVideo(matrix=ROTATED[90], size=(49, 63), format="yuv444p"),
+    "h264.mp4": VideoSpec(),
+    "b-frames.mp4": VideoSpec(options={"bf": "3", "b-pyramid": "normal"}),
+    "hevc.mp4": VideoSpec(codec="libx265", options={"x265-params": "log-level=none"}),
+    "vp9.webm": VideoSpec(codec="libvpx-vp9", base=Fraction(1, 1000)),
+    "vp8.webm": VideoSpec(codec="libvpx", base=Fraction(1, 1000)),
+    "h264.mkv": VideoSpec(base=Fraction(1, 1000)),
+    "prores.mov": VideoSpec(codec="prores_ks", format="yuv422p10le"),
+    "mjpeg.mov": VideoSpec(codec="mjpeg", format="yuvj420p"),
+    "mpeg4.avi": VideoSpec(codec="mpeg4", base=Fraction(1, 25)),
+    "h264.ts": VideoSpec(base=Fraction(1, 90000)),
+    "mpeg2.mpg": VideoSpec(codec="mpeg2video", base=Fraction(1, 25)),
+    "mpeg2.mxf": VideoSpec(codec="mpeg2video", base=Fraction(1, 25)),
+    "h264.flv": VideoSpec(base=Fraction(1, 1000)),
+    "ten.mp4": VideoSpec(format="yuv420p10le"),
+    "422.mp4": VideoSpec(format="yuv422p"),
+    "444-odd.mp4": VideoSpec(format="yuv444p", size=(63, 49)),
+    "420-odd.webm": VideoSpec(codec="libvpx-vp9", base=Fraction(1, 1000), size=(63, 49)),
+    "rgb.mkv": VideoSpec(codec="ffv1", format="bgr0", base=Fraction(1, 1000)),
+    "packed.avi": VideoSpec(codec="rawvideo", format="yuyv422", base=Fraction(1, 25)),
+    "full.mp4": VideoSpec(colour={"colorspace": 1, "color_range": 2}),
+    "90.mp4": VideoSpec(matrix=ROTATED[90]),
+    "180.mp4": VideoSpec(matrix=ROTATED[180]),
+    "270.mp4": VideoSpec(matrix=ROTATED[270]),
+    "mirror.mp4": VideoSpec(matrix=MIRRORED),
+    "90-odd.mp4": VideoSpec(matrix=ROTATED[90], size=(49, 63), format="yuv444p"),
 }
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_every_frame_comes_once_in_order_and_upright(name: str, tmp_path: Path) -> None:
-    film = KINDS[name]
-    path = film.write(tmp_path / name)
-    assert open_source(path).info.size == film.size
-    assert numbers(path) == list(range(film.count))
+    video = KINDS[name]
+    path = video.write(tmp_path / name)
+    assert open_source(path).info.size == video.size
+    assert numbers(path) == list(range(video.count))
 
 
 @pytest.mark.parametrize(
-    "film",
+    "video",
     [
-        MadeVideo(),
-        MadeVideo(pts=[0, 100, 700, 701, 2000, *range(3000, 4000, 77)]),
-        MadeVideo(pts=range(12345, 12345 + 3600 * 20, 3600), base=Fraction(1, 90000)),
-        MadeVideo(rate=Fraction(30000, 1001), base=Fraction(1, 30000)),
+        VideoSpec(),
+        VideoSpec(pts=[0, 100, 700, 701, 2000, *range(3000, 4000, 77)]),
+        VideoSpec(pts=range(12345, 12345 + 3600 * 20, 3600), base=Fraction(1, 90000)),
+        VideoSpec(rate=Fraction(30000, 1001), base=Fraction(1, 30000)),
     ],
     ids=["constant", "variable", "late", "ntsc"],
 )
-def test_times_are_exact(film: MadeVideo, tmp_path: Path) -> None:
-    path = film.write(tmp_path / "a.mp4")
+def test_times_are_exact(video: VideoSpec, tmp_path: Path) -> None:
+    path = video.write(tmp_path / "a.mp4")
     source = open_source(path)
-    assert source.info.time_base == film.base
-    assert [frame.pts for frame in source] == film.times()
+    assert source.info.time_base == video.base
+    assert [frame.pts for frame in source] == video.times()
 
 
 def test_frames_before_an_edit_list_are_not_shown(tmp_path: Path) -> None:
-    film = MadeVideo(pts=[-1024 + 512 * number for number in range(20)])
-    assert numbers(film.write(tmp_path / "a.mp4")) == list(range(2, 20))
+    video = VideoSpec(pts=[-1024 + 512 * number for number in range(20)])
+    assert numbers(video.write(tmp_path / "a.mp4")) == list(range(2, 20))
 
 
 def test_each_iteration_of_a_source_begins_again(tmp_path: Path) -> None:
-    source = open_source(MadeVideo().write(tmp_path / "a.mp4"))
+    source = open_source(VideoSpec().write(tmp_path / "a.mp4"))
     first, second = ([(f.index, f.pts) for f in source] for _ in range(2))
     assert first == second
     assert [index for index, _ in first] == list(range(20))
 
 
 def test_the_thread_ends_with_the_iteration(tmp_path: Path) -> None:
-    source = open_source(MadeVideo(count=100).write(tmp_path / "a.mp4"))
+    source = open_source(VideoSpec(count=100).write(tmp_path / "a.mp4"))
     before = threading.active_count()
     frames = iter(source)
     next(frames)
@@ -126,7 +126,7 @@ def test_an_error_of_the_thread_keeps_its_traceback() -> None:
 
 def test_info_has_rate_duration_and_count(tmp_path: Path) -> None:
     info = open_source(
-        MadeVideo(rate=Fraction(30000, 1001), base=Fraction(1, 30000)).write(tmp_path / "a.mp4")
+        VideoSpec(rate=Fraction(30000, 1001), base=Fraction(1, 30000)).write(tmp_path / "a.mp4")
     ).info
     assert info.rate == Fraction(30000, 1001)
     assert info.duration == Fraction(20 * 1001, 30000)
@@ -135,26 +135,26 @@ def test_info_has_rate_duration_and_count(tmp_path: Path) -> None:
 
 
 def test_a_video_is_recognised_by_its_content(tmp_path: Path) -> None:
-    path = MadeVideo(base=Fraction(1, 1000)).write(tmp_path / "a.mkv")
+    path = VideoSpec(base=Fraction(1, 1000)).write(tmp_path / "a.mkv")
     assert numbers(path.rename(tmp_path / "a.jpg")) == list(range(20))
 
 
 def test_a_name_that_looks_like_a_url_is_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    MadeVideo().write(tmp_path / "a.mp4").rename(tmp_path / "concat:a.mp4")
+    VideoSpec().write(tmp_path / "a.mp4").rename(tmp_path / "concat:a.mp4")
     monkeypatch.chdir(tmp_path)
     assert len(times(Path("concat:a.mp4"))) == 20
 
 
 def test_the_video_is_decoded_and_not_the_cover(tmp_path: Path) -> None:
-    assert numbers(MadeVideo(cover=True).write(tmp_path / "a.mp4")) == list(range(20))
+    assert numbers(VideoSpec(cover=True).write(tmp_path / "a.mp4")) == list(range(20))
 
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_a_change_of_size_is_an_error(threads: int, tmp_path: Path) -> None:
     """Two concatenated streams, as in broadcasts."""
-    small = MadeVideo(codec="mpeg2video", base=Fraction(1, 25))
+    small = VideoSpec(codec="mpeg2video", base=Fraction(1, 25))
     large = replace(small, size=(96, 64), pts=range(200, 220))
     path = tmp_path / "both.mpg"
     path.write_bytes(
@@ -166,16 +166,16 @@ def test_a_change_of_size_is_an_error(threads: int, tmp_path: Path) -> None:
 
 
 def test_a_decoded_frame_equals_the_drawn_image(tmp_path: Path) -> None:
-    film = MadeVideo(options={"crf": "1"}, format="yuv444p", colour={"colorspace": 1})
-    frame = next(iter(open_source(film.write(tmp_path / "a.mp4"))))
-    difference = frame.rgb().astype(int) - picture(0, film.size)
+    video = VideoSpec(options={"crf": "1"}, format="yuv444p", colour={"colorspace": 1})
+    frame = next(iter(open_source(video.write(tmp_path / "a.mp4"))))
+    difference = frame.rgb().astype(int) - picture(0, video.size)
     assert np.abs(difference).mean() < 3
     assert number_of(frame.rgb((32, 24))) == 0
 
 
 def test_ctrl_c_stops_within_a_second(tmp_path: Path) -> None:
     """Ctrl-C works while the consumer waits for the thread that decodes."""
-    path = MadeVideo(count=60).write(tmp_path / "a.mp4")
+    path = VideoSpec(count=60).write(tmp_path / "a.mp4")
     code = (
         "import sys, time\n"
         "from pathlib import Path\n"

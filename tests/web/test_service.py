@@ -175,7 +175,7 @@ def test_bad_requests(
         ),
         (_png(tmp_path / "large.png", 2000, 1000), {}, 413, "too_large", "2000 x 1000"),
         (b'{"input": "s3://alice/a"}', {}, 400, "bad_ticket", "tickets are disabled"),
-        (b"hello " * 30_000, {}, 415, "unsupported_media", "not a video or image"),
+        (b"hello " * 30_000, {}, 415, "unsupported_media", "not a supported video or image"),
         (b"#EXTM3U\n/etc/passwd\n", {}, 415, "unsupported_media", "not a playlist"),
         (b"", {}, 422, "broken_media", "the file is empty"),
         (calm[:-20_000], {}, 422, "broken_media", "media: cut off"),
@@ -203,7 +203,7 @@ def test_too_long_videos_are_refused(
 def test_a_format_that_is_only_read_is_returned_as_matroska(
     service: RunningService, tmp_path: Path
 ) -> None:
-    response = service.invoke(_black(tmp_path / "film.mpg", 5, 25, "mpeg2video"))
+    response = service.invoke(_black(tmp_path / "video.mpg", 5, 25, "mpeg2video"))
     assert (response.status, response.headers["Content-Type"]) == (200, "video/x-matroska")
     assert _frames(response.body, tmp_path / "answer.mkv") == 5
 

@@ -151,7 +151,7 @@ def test_a_ticket_with_other_settings_does_not_replace_the_result(
     first = bucket.get("out/alice.mp4")
     other = service.invoke(ticket(options={"effect": "blur"}))
     assert (other.status, other.code) == (400, "bad_ticket")
-    assert "the output: exists already" in other.json["error"]["message"]
+    assert "the output: already exists" in other.json["error"]["message"]
     assert bucket.get("out/alice.mp4") == first
     # The header and the options of the ticket are equivalent.
     replaced = service.invoke(ticket(overwrite=True), "effect=blur")
@@ -193,7 +193,7 @@ def test_failing_tickets(service: RunningService, bucket: Bucket, clip: Clips) -
         (ticket(options=faceless), 400, "bad_people", "photo 1 of people"),
         (ticket(options={"margin": 7}), 400, "bad_option", "margin"),
         (ticket(options={"blur": "listed"}), 400, "bad_option", "needs people or select"),
-        (ticket(source="in/text.mp4"), 415, "unsupported_media", "the input: not a video"),
+        (ticket(source="in/text.mp4"), 415, "unsupported_media", "the input: not a supported"),
         (ticket(source="in/empty.mp4"), 422, "broken_media", "the input: the file is empty"),
         (ticket(source="in/cut.mp4"), 422, "broken_media", "the input: cut off"),
         (ticket("out/a.png", "in/damaged.png"), 422, "broken_media", "the input: damaged"),

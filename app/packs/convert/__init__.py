@@ -68,14 +68,14 @@ Converter: TypeAlias = Callable[[ConverterInput], bytes]
 def _converter(module: str, function: str = "convert_file") -> Converter:
     """Return a converter that imports its module when it is called."""
 
-    def convert(given: ConverterInput) -> bytes:
+    def convert(published: ConverterInput) -> bytes:
         try:
             converter = import_module(f"{__name__}.{module}")
         except ModuleNotFoundError as error:
             raise PackError(
                 f"converting weights needs {error.name}; install face-blur[models]"
             ) from error
-        result: bytes = getattr(converter, function)(given)
+        result: bytes = getattr(converter, function)(published)
         return result
 
     return convert

@@ -30,9 +30,9 @@ CHANNELS = 15
 _Weights = dict[str, NDArray[Any]]
 
 
-def convert_file(given: ConverterInput) -> bytes:
+def convert_file(published: ConverterInput) -> bytes:
     """Return the file of the rewritten network; see ``convert``."""
-    return serialise(convert(given.data))
+    return serialise(convert(published.data))
 
 
 def convert(data: bytes) -> onnx.ModelProto:

@@ -46,9 +46,9 @@ class Layer:
     bias: _Array
 
 
-def convert_file(given: ConverterInput) -> bytes:
+def convert_file(published: ConverterInput) -> bytes:
     """Return the file of the converted network; see ``convert``."""
-    return serialise(convert(given.data))
+    return serialise(convert(published.data))
 
 
 def convert(data: bytes) -> onnx.ModelProto:
@@ -91,19 +91,19 @@ def _tensor(data: bytes, at: int) -> tuple[_Array, int]:
 
 def _tensors(data: bytes) -> list[_Array]:
     """Return every tensor in the order of the file: convolution, affine, ..., matrix."""
-    found: list[_Array] = []
+    tensors: list[_Array] = []
     at = 0
     while True:
-        name = _AFFINE if len(found) % 2 else _CONVOLUTION
+        name = _AFFINE if len(tensors) % 2 else _CONVOLUTION
         start = data.find(name, at)
         if start < 0:
             break
         values, at = _tensor(data, start + len(name))
-        found.append(values)
+        tensors.append(values)
     at = data.index(_MATRIX, at) + len(_MATRIX)
     for _ in range(2):
         _, at = _integer(data, at)
-    return [*found, _tensor(data, at)[0]]
+    return [*tensors, _tensor(data, at)[0]]
 
 
 def _layers(pairs: list[tuple[_Array, _Array]]) -> list[Layer]:

@@ -23,9 +23,9 @@ _NORMALISATION_PARAMETERS = 4
 """Scale, bias, mean and variance."""
 
 
-def convert_file(given: ConverterInput) -> bytes:
+def convert_file(published: ConverterInput) -> bytes:
     """Return the corrected file; see ``convert``."""
-    return serialise(convert(given.data))
+    return serialise(convert(published.data))
 
 
 def convert(data: bytes) -> onnx.ModelProto:

@@ -39,9 +39,9 @@ class _Layer:
     inputs: tuple[str, ...]
 
 
-def convert_file(given: ConverterInput) -> bytes:
+def convert_file(published: ConverterInput) -> bytes:
     """Return the file of the converted network; see ``convert``."""
-    return serialise(convert(given.data, given.companion))
+    return serialise(convert(published.data, published.companion))
 
 
 def convert(xml: bytes, weights: bytes) -> onnx.ModelProto:

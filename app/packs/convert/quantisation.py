@@ -31,10 +31,10 @@ class Scale:
     zero: int
 
 
-def convert_centerface(given: ConverterInput) -> bytes:
+def convert_centerface(published: ConverterInput) -> bytes:
     """Return the file of CenterFace, rewritten, equalised and quantised."""
-    model = equalise(centerface.convert(given.data), given.calibration.octaves)
-    return serialise(quantise(model, given.calibration.ranges, CENTERFACE_FLOAT))
+    model = equalise(centerface.convert(published.data), published.calibration.octaves)
+    return serialise(quantise(model, published.calibration.ranges, CENTERFACE_FLOAT))
 
 
 def quantised_activations(model: ModelProto, keep_float: frozenset[str] = frozenset()) -> list[str]:

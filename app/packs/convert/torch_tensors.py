@@ -220,14 +220,16 @@ class _Archive:
             raise ValueError(f"data.pkl has {len(data)} bytes")
         return data
 
-    def _storage(self, wanted: _Storage) -> NDArray[Any]:
+    def _storage(self, described: _Storage) -> NDArray[Any]:
         """Read a flat storage, which must have the type and length that the pickle states."""
-        if wanted.key not in self._storages:
-            member = self._member(f"{self._folder}data/{wanted.key}")
-            self._storages[wanted.key] = np.frombuffer(member, wanted.dtype)
-        values = self._storages[wanted.key]
-        if values.size != wanted.length or values.dtype != np.dtype(wanted.dtype):
-            raise ValueError(f"storage {wanted.key} has {values.size} numbers, not {wanted.length}")
+        if described.key not in self._storages:
+            member = self._member(f"{self._folder}data/{described.key}")
+            self._storages[described.key] = np.frombuffer(member, described.dtype)
+        values = self._storages[described.key]
+        if values.size != described.length or values.dtype != np.dtype(described.dtype):
+            raise ValueError(
+                f"storage {described.key} has {values.size} numbers, not {described.length}"
+            )
         return values
 
     def tensor(self, described: object) -> NDArray[Any]:

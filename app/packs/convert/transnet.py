@@ -42,9 +42,9 @@ _Array: TypeAlias = NDArray[np.float64]
 _Tensors: TypeAlias = Mapping[str, NDArray[Any]]
 
 
-def convert_file(given: ConverterInput) -> bytes:
+def convert_file(published: ConverterInput) -> bytes:
     """Return the file of the converted network; see ``convert``."""
-    return serialise(convert(given.data))
+    return serialise(convert(published.data))
 
 
 def convert(data: bytes) -> onnx.ModelProto:
@@ -202,10 +202,10 @@ def _get(tensors: _Tensors, name: str, *shape: int) -> _Array:
         KeyError: there is no tensor of this name.
         ValueError: it has another shape.
     """
-    found = tensors[name]
-    if found.shape != shape:
-        raise ValueError(f"{name}: expected shape {shape}, got {found.shape}")
-    return np.asarray(found, np.float64)
+    tensor = tensors[name]
+    if tensor.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape}, got {tensor.shape}")
+    return np.asarray(tensor, np.float64)
 
 
 def _convolve(

@@ -203,7 +203,7 @@ def unit_length_size(codec: str, extradata: bytes) -> int:
 
 
 def comparable_parameters(codec: str, extradata: bytes) -> tuple[bytes, ...]:
-    """Return what must be equal in two streams so that one decoder can decode both.
+    """Return the parameters that must be equal in two streams for one decoder to decode both.
 
     These are the parameter sets of H.264 and H.265, without remarks of the encoder such as its
     number of threads; for other codecs, and for damaged boxes, a checksum of ``extradata``.
@@ -240,14 +240,14 @@ def _h265_units(extradata: bytes) -> tuple[bytes, ...]:
 
 def _read_units(data: bytes, position: int, count: int) -> tuple[tuple[bytes, ...], int]:
     """Read ``count`` units after lengths of two bytes; return them and the end of the last one."""
-    found = []
+    units = []
     for _ in range(count):
         start = position + 2
         position = start + int.from_bytes(data[position:start])
         if position > len(data) or start >= position:
             raise Uncopyable("its parameter sets are cut off")
-        found.append(data[start:position])
-    return tuple(found), position
+        units.append(data[start:position])
+    return tuple(units), position
 
 
 def _write_units(units: tuple[bytes, ...]) -> bytes:

@@ -192,7 +192,7 @@ class PacketMixer:
         begins = check_access_unit(data, gops.sets, self._source_ids)
         expected = (gops.pts[number], gops.dts[number], self._begins_gop[number])
         if (packet.pts, packet.dts, begins) != expected:
-            raise Uncopyable(f"packet {number} is another one than before")
+            raise Uncopyable(f"packet {number} has changed")
         cleaned = without_private_data(data)
         return self._release(packet if cleaned is data else _with_data(packet, cleaned), cleaned)
 

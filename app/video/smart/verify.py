@@ -104,10 +104,10 @@ class _BorderDecoders:
             pts, copied = self._pending[0]
             if copied and not self._from_source:
                 return
-            found = self._from_file.pop(0)
+            decoded = self._from_file.pop(0)
             del self._pending[0]
-            same = _equal(found, self._from_source.pop(0)) if copied else self._is_alike(found)
-            if found.pts != pts or found.is_corrupt or not same:
+            same = _equal(decoded, self._from_source.pop(0)) if copied else self._is_alike(decoded)
+            if decoded.pts != pts or decoded.is_corrupt or not same:
                 raise Uncopyable(f"the frame at {pts} is decoded as another one")
 
     def _is_alike(self, picture: av.VideoFrame) -> bool:

@@ -1,4 +1,4 @@
-"""The contract of all samplers: full looks are never too far apart."""
+"""The contract of all look schedules: full looks are never too far apart."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.tracking.look_schedule import MIN_INTERVAL, SAMPLERS, AdaptiveSchedule, LookSchedule
+from app.tracking.look_schedule import MIN_INTERVAL, SCHEDULES, AdaptiveSchedule, LookSchedule
 from app.types import Image, Luma, Plane, Region, Size
 
 Make = Callable[[Fraction, Fraction], LookSchedule]
-each_sampler = pytest.mark.parametrize("make", SAMPLERS.values(), ids=SAMPLERS)
+each_schedule = pytest.mark.parametrize("make", SCHEDULES.values(), ids=SCHEDULES)
 MILLISECOND = Fraction(1, 1000)
 LONGEST = Fraction(2, 5)
 
@@ -38,13 +38,13 @@ class Timed:
         return np.asarray(small, np.uint8)
 
     def luma(self, size: Size, region: Region) -> Luma:
-        raise AssertionError("a sampler compares whole frames only")
+        raise AssertionError("a schedule compares whole frames only")
 
     def quantiser(self, region: Region) -> float | None:
         return None
 
     def planes(self) -> tuple[Plane, ...]:
-        raise AssertionError("a sampler does not write")
+        raise AssertionError("a schedule does not write")
 
 
 def grey(level: int, size: Size = (64, 36)) -> Image:
@@ -66,7 +66,7 @@ def stills(times: Sequence[int]) -> list[Timed]:
     return [Timed(pts, grey(90)) for pts in times]
 
 
-@each_sampler
+@each_schedule
 @settings(deadline=None)
 @given(
     gaps=st.lists(st.integers(1, 700), min_size=1, max_size=60),
@@ -84,7 +84,7 @@ def test_skipped_frames_are_earlier_than_the_longest_wait(
             assert (pts - times[last]) * MILLISECOND < longest
 
 
-@each_sampler
+@each_schedule
 @pytest.mark.parametrize(
     ("rate", "base"),
     [
@@ -102,15 +102,17 @@ def test_waits_do_not_depend_on_the_time_base(make: Make, rate: Fraction, base: 
     assert max(waits) < LONGEST + 1 / rate
 
 
-@each_sampler
+@each_schedule
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (1920, 1080)])
 def test_any_frame_size_works(make: Make, size: Size) -> None:
     frames = [Timed(pts, grey(90, size)) for pts in range(0, 1000, 100)]
     assert len(looks(make(LONGEST, MILLISECOND), frames)) >= 3
 
 
-def test_the_sampler_every_looks_at_every_frame() -> None:
-    assert looks(SAMPLERS["every"](LONGEST, MILLISECOND), stills(range(0, 400, 10))) == [*range(40)]
+def test_the_schedule_every_looks_at_every_frame() -> None:
+    assert looks(SCHEDULES["every"](LONGEST, MILLISECOND), stills(range(0, 400, 10))) == [
+        *range(40)
+    ]
 
 
 def adaptive() -> LookSchedule:

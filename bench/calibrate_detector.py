@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from app.files import write_file
-from app.networks.onnx_graph import serialise
-from app.networks.sessions import open_session
+from app.networks import open_session
 from app.packs.archives import download, extract
 from app.packs.catalogue import load_pack
 from app.packs.convert import Calibration
 from app.packs.convert.centerface import convert
+from app.packs.convert.onnx_graph import serialise
 from app.packs.convert.quantisation import CENTERFACE_FLOAT, quantise, quantised_activations
 from app.packs.convert.weight_equalisation import equalisable, equalise, factors
 from app.types import Image

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from app.errors import ModelError
 from app.faces.resizing import enlarge_small, padded_side, to_original
 from app.geometry import suppress_overlaps
-from app.networks.sessions import Device, is_on_gpu, open_session
+from app.networks import Device, is_on_gpu, open_session
 from app.packs.description import COMMON_SCORE, DEFAULT_INPUT_SIZE, InputSize
 from app.types import Faces, Image, Size
 

@@ -74,7 +74,7 @@ class ChipMeasures:
     """Measures of k chips, as parallel (k,) float32 arrays.
 
     ``scores`` of the detector, 0..1; ``sizes`` of the face in pixels; ``sharpness``, ``contrast``
-    and ``frontality`` as in ``app.faces.quality``; ``visible`` is the fraction of the face inside
+    and ``frontality`` as in ``app.faces.chips``; ``visible`` is the fraction of the face inside
     the frame, 0..1.
     """
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from app.networks.sessions import Device
+from app.networks import Device
 from app.packs.catalogue import load_pack
 from app.shots.content import ContentShots, NoShots
 from app.shots.transnet import TransNetShots

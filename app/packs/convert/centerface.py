@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 
 from app.errors import PackError
-from app.networks.onnx_graph import GraphWriter, attributes, constants, serialise
+from app.packs.convert.onnx_graph import GraphWriter, attributes, constants, serialise
 from app.packs.convert import ConverterInput
 
 HEADS = ("536", "538", "539", "540")

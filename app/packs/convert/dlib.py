@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from app.errors import PackError
-from app.networks.onnx_graph import GraphWriter, serialise
+from app.packs.convert.onnx_graph import GraphWriter, serialise
 from app.packs.convert import ConverterInput
 
 CHIP = 150

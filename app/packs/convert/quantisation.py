@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from app.errors import PackError
-from app.networks.onnx_graph import GraphWriter, attributes, constants, serialise
+from app.packs.convert.onnx_graph import GraphWriter, attributes, constants, serialise
 from app.packs.convert import ConverterInput, Ranges, centerface
 from app.packs.convert.weight_equalisation import equalise
 

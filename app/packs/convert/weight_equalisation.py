@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, numpy_helper
 
 from app.errors import PackError
-from app.networks.onnx_graph import constants
+from app.packs.convert.onnx_graph import constants
 from app.packs.convert import Octaves
 
 _MAX_OCTAVE: Final = 9

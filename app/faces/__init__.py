@@ -19,7 +19,6 @@ from app.packs.convert import CONVERTERS, ConverterInput
 from app.packs.description import COMMON_SCORE, Part
 from app.types import FaceDetector, FaceRecogniser, Faces, Image, Scores, Size
 
-
 Precision: TypeAlias = Literal["auto", "float", "int8"]
 
 DETECTORS: dict[str, Callable[..., FaceDetector]] = {

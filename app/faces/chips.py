@@ -22,6 +22,17 @@ _SAMPLES: Final = 12
 """Sample points along each side of that area, for the visible part."""
 _MIN_SCALE: Final = 0.5
 """Images are reduced by area before alignment if the scale is smaller, to avoid aliasing."""
+_Measure: TypeAlias = NDArray[np.float32]
+_SHARPNESS_SIDES: Final = (20.0, 48.0)
+"""The smallest and the largest side in pixels at which sharpness is measured."""
+_DARK: Final = 0.12
+"""Chips with a mean luma (0..1) below this are brightened."""
+_BRIGHTENED: Final = 0.3
+"""Mean luma (0..1) of brightened chips."""
+_NOISE: Final = 0.004
+"""Standard deviation (0..1) of the noise in any image: it must not make a flat chip sharp."""
+_MIN_DEVIATION: Final = 1e-3
+"""Chips with a smaller standard deviation (0..1) are flat."""
 
 
 def similarities(landmarks: Landmarks, template: Landmarks) -> Transforms:
@@ -128,20 +139,6 @@ def _reduced(image: Image, matrix: Transforms, size: int, factor: int) -> tuple[
     back[0, 0], back[1, 1] = ratio
     back[:2, 2] = low + ratio / 2 - 0.5
     return np.asarray(small, np.uint8), matrix @ back
-
-
-_Measure: TypeAlias = NDArray[np.float32]
-
-_SHARPNESS_SIDES: Final = (20.0, 48.0)
-"""The smallest and the largest side in pixels at which sharpness is measured."""
-_DARK: Final = 0.12
-"""Chips with a mean luma (0..1) below this are brightened."""
-_BRIGHTENED: Final = 0.3
-"""Mean luma (0..1) of brightened chips."""
-_NOISE: Final = 0.004
-"""Standard deviation (0..1) of the noise in any image: it must not make a flat chip sharp."""
-_MIN_DEVIATION: Final = 1e-3
-"""Chips with a smaller standard deviation (0..1) are flat."""
 
 
 @dataclass(frozen=True, slots=True)

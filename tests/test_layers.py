@@ -93,7 +93,7 @@ def test_imports_go_down_only() -> None:
         ("app.video.source", "from app.video import frame", True),
         ("app.video.source", "from app.errors import MediaError", True),
         ("app.video.source", "import app.faces", False),
-        ("app.shots.content", "from app.networks import open_session", True),
+        ("app.shots", "from app.networks import open_session", True),
         ("app.networks", "from app.faces import packs", False),
         ("app.packs.catalogue", "from app import video", False),
         ("app.packs.catalogue", "from app.config import Settings", False),

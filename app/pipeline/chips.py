@@ -16,8 +16,14 @@ from app.faces.chips import (
     visible_part,
 )
 from app.geometry import clip_to_pixels
-from app.identity.evidence import NO_CLEAR_VIEW, Values
-from app.identity.quality import COMPRESSION, ChipMeasures, compression_factor, rate_chips
+from app.identity.evidence import (
+    COMPRESSION,
+    NO_CLEAR_VIEW,
+    ChipMeasures,
+    Values,
+    compression_factor,
+    rate_chips,
+)
 from app.pipeline.face_looker import face_surroundings
 from app.tracking.observations import Observation, Tracklet
 from app.types import Boxes, Embeddings, FaceRecogniser, Faces, Frame, Image

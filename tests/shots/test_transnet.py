@@ -14,7 +14,7 @@ from onnx import TensorProto
 
 from app.errors import ModelError
 from app.packs.convert.onnx_graph import GraphWriter, serialise
-from app.shots.content import ContentShots
+from app.shots import ContentShots
 from app.shots.transnet import FUTURE_FRAMES, MAX_STEP, MAX_TRANSITION, WINDOW, TransNetShots
 from app.types import Size
 from app.video import open_source

@@ -34,15 +34,20 @@ from app.packs.catalogue import find_packs, load_pack
 from app.packs.fetch import State, state
 from app.pipeline import Parts, load_parts, load_people
 from bench import curves
-from bench.portrait_video import CLEAR, CONDITIONS, QUICK, Condition, evidence, write
 from bench.portraits import (
+    CLEAR,
+    CONDITIONS,
     LOCAL_PHOTOS,
+    QUICK,
+    Condition,
     Portrait,
+    find_evidence,
     first_pictures,
     group_people,
     load_portraits,
     people_of,
     thin_sittings,
+    write_video,
 )
 from bench.rates import NOT_FOUND, Comparison
 
@@ -165,7 +170,9 @@ class _Worker:
     def show(self, portrait: Portrait, condition: Condition) -> Evidence | None:
         with tempfile.TemporaryDirectory(prefix="face-blur-bench-") as folder:
             path = Path(folder) / "clip.mp4"
-            return evidence(path, write(portrait, condition, path), self.parts, self.settings)
+            return find_evidence(
+                path, write_video(portrait, condition, path), self.parts, self.settings
+            )
 
 
 @cache

@@ -15,8 +15,20 @@ from app.identity.gallery import Person
 from app.pipeline import Parts, load_parts
 from app.video import open_source
 from bench import curves, identity
-from bench.portrait_video import CONDITIONS, FRAMES, SIZE, Condition, picture, write
-from bench.portraits import LABELS, Portrait, group_people, load_portraits, people_of, thin_sittings
+from bench.portraits import (
+    CONDITIONS,
+    FRAMES,
+    LABELS,
+    SIZE,
+    Condition,
+    Portrait,
+    group_people,
+    load_portraits,
+    people_of,
+    picture,
+    thin_sittings,
+    write_video,
+)
 from bench.rates import NOT_FOUND, Comparison, highest, lowest
 from testmedia.fetch import fetch
 from testmedia.photos import GUESTS
@@ -151,7 +163,7 @@ def obama(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Portrait:
 
 class TestPortraitVideo:
     def test_the_face_is_at_its_box(self, obama: Portrait, tmp_path: Path) -> None:
-        boxes = write(obama, CONDITIONS[0], tmp_path / "clip.mp4")
+        boxes = write_video(obama, CONDITIONS[0], tmp_path / "clip.mp4")
         frames = [frame.rgb() for frame in open_source(tmp_path / "clip.mp4")]
         assert len(frames) == len(boxes) == FRAMES
         assert np.diff(boxes[:, 0]).tolist() == [1] * (FRAMES - 1)

@@ -242,7 +242,7 @@ def _media(args: argparse.Namespace) -> Iterator[Scenario]:
         made = Path(temporary)
         media, people = list(args.media), args.people
         if not media or args.broken:
-            make = [sys.executable, "-m", "scripts.smoke_media", str(made)]
+            make = [sys.executable, "-m", "testmedia.smoke_media", str(made)]
             subprocess.run(make, cwd=ROOT, check=True)
             clip = made / "clip.mp4"
             if args.broken:

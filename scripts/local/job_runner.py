@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from app.errors import FaceBlurError
-from scripts.local.containers import Container, Launcher, free_ports
+from scripts.local.containers import Container, Launcher, LogStream, free_ports
 from scripts.local.invocation import IncompleteResponse, execution_parameters, ping
 from scripts.local.job import InputError, Job, JobObject, Request, distribute, find_objects
-from scripts.local.logs import LogStream
 from scripts.local.transformer import S3_ERRORS, Context, Fault, Outcome, Timeouts, Transformer
 
 _DEFAULT_CONCURRENT = 1

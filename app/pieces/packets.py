@@ -19,8 +19,8 @@ from app.video.bitstream.keyframes import is_clean_entry
 from app.video.bitstream.parameter_sets import comparable_parameters
 from app.video.container import discard_others, frame_rate, main_video, translated
 from app.video.media import Media
+from app.video.metadata import PieceTag, piece_tag_of
 from app.video.orientation import Matrix
-from app.video.piece_tag import PieceTag, piece_tag_of
 from app.video.sidedata import display_matrix
 from app.video.streams import codec_name
 from app.video.truncation import check_complete

@@ -29,7 +29,7 @@ from app.pieces.proposal import Proposal
 from app.video.container import main_video, translated, video_packets
 from app.video.kinds import BY_SUFFIX
 from app.video.media import Media
-from app.video.piece_tag import PieceTag
+from app.video.metadata import PieceTag
 
 _EDIT_LIST_MUXERS = frozenset({"mp4", "mov"})
 """Containers with edit lists, which can hide frames that are only there as references."""

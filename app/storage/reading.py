@@ -2,8 +2,6 @@
 
 import hashlib
 import io
-import os
-import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -14,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from app.errors import FaceBlurError, StorageError
-from app.files import is_disk_full
+from app.storage.block_file import BlockFile
 from app.storage.s3 import S3Uri, translate_errors
 
 if TYPE_CHECKING:
@@ -36,8 +34,8 @@ class RemoteFile:
     """An object of S3; implements ``MediaFile``. A context manager that owns the fetching threads.
 
     All readers share the blocks: the latest are kept in memory, and with ``disk`` all of them in a
-    temporary file, so that each is fetched once. A change of the object is an error. After an error
-    nothing more is read.
+    temporary file while there is space, so that each is fetched once. A change of the object is an
+    error. After an error nothing more is read.
 
     Args:
         client: client of S3.
@@ -46,6 +44,7 @@ class RemoteFile:
         check: called while a reader waits; raises to stop the work.
         block: size of a block in bytes.
         disk: folder of the temporary file of blocks; None: they are kept in memory only.
+        reserve: bytes that must stay free on that disk, besides the size of the object.
 
     Raises:
         PlaceError: the object does not exist, or access is denied.
@@ -61,6 +60,7 @@ class RemoteFile:
         block: int = BLOCK,
         *,
         disk: Path | None = None,
+        reserve: int = 0,
     ) -> None:
         self._client, self._uri, self._label = client, uri, label
         self._check, self._block_size = check, block
@@ -72,9 +72,9 @@ class RemoteFile:
         self._hash = hashlib.sha256()
         self._hashed = 0
         self._lock = threading.Lock()
-        self._stored: set[int] = set()
-        # Closed by __exit__.
-        self._disk = None if disk is None else tempfile.TemporaryFile(dir=disk)  # noqa: SIM115
+        self._disk = None
+        if disk is not None:
+            self._disk = BlockFile(disk, self.size, block, reserve=self.size + reserve)
         self._blocks: OrderedDict[int, Future[bytes]] = OrderedDict()
         self._closing = threading.Event()
         self._fetchers = ThreadPoolExecutor(1 + _READ_AHEAD, thread_name_prefix="fetch-ahead")
@@ -113,6 +113,11 @@ class RemoteFile:
             self.read_at(self._hashed * self._block_size, 1)
         return self._hash.hexdigest()
 
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether all blocks are in the temporary file, so that nothing is fetched any more."""
+        return self._disk is not None and self._disk.is_complete
+
     def check_read(self) -> None:
         """Raise the first error of any reader again.
 
@@ -143,7 +148,7 @@ class RemoteFile:
             raise
 
     def _block(self, number: int) -> bytes:
-        data = self._stored_block(number)
+        data = None if self._disk is None else self._disk.read(number)
         if data is None:
             data = self._await_block(number)
         with self._lock:
@@ -152,33 +157,13 @@ class RemoteFile:
                 self._hashed += 1
         return data
 
-    def _stored_block(self, number: int) -> bytes | None:
-        """Return a block from the temporary file, or None if it is not in there."""
-        if self._disk is None or number not in self._stored:
-            return None
-        first = number * self._block_size
-        return os.pread(self._disk.fileno(), min(self._block_size, self.size - first), first)
-
-    def _store(self, number: int, data: bytes) -> None:
-        """Write a block to the temporary file."""
-        if self._disk is None:
-            return
-        try:
-            written = os.pwrite(self._disk.fileno(), data, number * self._block_size)
-        except OSError as error:
-            if is_disk_full(error):  # the block is fetched again when needed
-                return
-            raise
-        if written == len(data):
-            self._stored.add(number)
-
     def _await_block(self, number: int) -> bytes:
         with self._lock:
             future = self._request(number)
             if number - 1 in self._blocks:  # a sequential reader
                 last = (self.size - 1) // self._block_size
                 for later in range(number + 1, min(number + _READ_AHEAD, last) + 1):
-                    if later not in self._stored:
+                    if self._disk is None or later not in self._disk:
                         self._request(later)
             while len(self._blocks) > _KEPT_BLOCKS:
                 self._blocks.popitem(last=False)
@@ -206,7 +191,8 @@ class RemoteFile:
                 if is_final or self._closing.wait(attempt * 0.2):
                     raise
             else:
-                self._store(number, data)
+                if self._disk is not None:
+                    self._disk.write(number, data)
                 return data
         raise AssertionError("the last attempt returns or raises")
 

@@ -24,9 +24,8 @@ from app.video.encoder import FrameConverter, add_encoder
 from app.video.file_check import FrameTimes, check_file
 from app.video.frame import DecodedFrame
 from app.video.media import Media
-from app.video.metadata import kept_tags, tags_for_muxer
+from app.video.metadata import as_processed, kept_tags, piece_tag_of, tags_for_muxer
 from app.video.orientation import Matrix
-from app.video.piece_tag import as_processed, piece_tag_of
 from app.video.remux import Carrier
 from app.video.sidedata import display_matrix
 from app.video.streams import check_rotation, map_streams

@@ -75,7 +75,12 @@ class TicketJob:
         with (
             _translate_refusals(),
             RemoteFile(
-                make_client(), ticket.input, "the input", self._check, disk=self._folder
+                make_client(),
+                ticket.input,
+                "the input",
+                self._check,
+                disk=self._folder,
+                reserve=self._service.limits.min_free,
             ) as source,
         ):
             self._check_size(source.size)
@@ -144,6 +149,10 @@ class TicketJob:
         session.check_output(media, result)
         plan = job.analyse(session, media, info)
         give_back_memory()
+        if not source.is_on_disk:
+            # Copying packets needs one more pass over the input, which would be read again.
+            whole = settings.changed(copy_untouched="never")
+            session = service.face_blur.changed(whole, gallery)
         job.render(session, media, plan, result, info)
         # A media library may have treated a failed read as the end of the file.
         source.check_read()

@@ -8,7 +8,7 @@ import av
 import pytest
 
 from app.video import open_source
-from app.video.piece_tag import piece_tag_of
+from app.video.metadata import piece_tag_of
 from testmedia.videos import copy_video, numbers, payloads, times
 from tests.pieces.split_videos import FILM, FILMS, split_render_join
 

@@ -13,7 +13,7 @@ import pytest
 from app.errors import FaceBlurError, MediaError, OutputError, UsageError
 from app.pieces import MANIFEST, Manifest, join, split
 from app.video import Writing
-from app.video.piece_tag import PieceTag
+from app.video.metadata import PieceTag
 from testmedia.videos import ROTATED, copy_video, numbers
 from tests.pieces.split_videos import FILM, propose_inside_shots, render_pieces
 

@@ -18,7 +18,7 @@ from app.pieces.proposal import Border, decode_excerpt
 from app.video import open_source
 from app.video.frame import DecodedFrame
 from app.video.media import Media
-from app.video.piece_tag import piece_tag_of
+from app.video.metadata import piece_tag_of
 from testmedia.clip import Clip
 from testmedia.videos import MadeVideo, numbers, times
 from tests.pieces.split_videos import FILM, FILMS, X265, propose_inside_shots

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import random
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from app.errors import Interrupted, PlaceError, StorageError
 from app.files import sha256_of
 from app.storage import RemoteFile, S3Uri, make_client
 from app.video import Media, Writing, check_output, open_mixing_sink, open_sink, open_source
-from testmedia.videos import MadeVideo
+from testmedia.videos import MadeVideo, copy_video
 from tests.storage.buckets import NAME, Bucket, S3Request
 
 BLOCK = 1000
@@ -246,7 +247,7 @@ def test_a_full_disk_only_costs_further_requests(
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr("app.storage.reading.os.pwrite", full)
+    monkeypatch.setattr("app.storage.block_file.os.pwrite", full)
     with RemoteFile(make_client(), URI, "the input", never_stop, BLOCK, disk=tmp_path) as file:
         for _ in range(2):
             with file.open("rb") as there:
@@ -254,3 +255,36 @@ def test_a_full_disk_only_costs_further_requests(
         assert file.sha256 == hashlib.sha256(CONTENT).hexdigest()
     assert len(set(fetched_ranges(stored))) == 21
     assert len(fetched_ranges(stored)) > 21
+
+
+def test_without_the_disk_two_passes_read_an_object_twice(bucket: Bucket, tmp_path: Path) -> None:
+    """The second pass has two readers, for frames and for other streams."""
+    film = MadeVideo((320, 240), 1000, options={"g": "25"}, sounds=[("aac", "deu")])
+    data = copy_video(film.write(tmp_path / "a.mp4"), tmp_path / "b.mp4").read_bytes()
+    block = len(data) // 40
+    bucket.put(URI.key, data)
+    with remote(block) as file:
+        media = Media(file)
+        assert sum(1 for _ in open_source(media)) == 1000
+        assert media.sha256 == hashlib.sha256(data).hexdigest()
+        with open_sink(media, tmp_path / "out.mp4", Writing()) as sink:
+            for frame in open_source(media):
+                sink.write(frame, np.zeros((0, 4), np.float32))
+            sink.commit()
+    blocks = -(-len(data) // block)
+    # The header and the first blocks of each pass may be fetched again.
+    assert len(fetched_ranges(bucket)) <= 2 * blocks + 8
+
+
+def test_blocks_leave_the_reserve_free(stored: Bucket, tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    uri, client = URI, make_client()
+    with RemoteFile(
+        client, uri, "the input", never_stop, BLOCK, disk=tmp_path, reserve=2 * free
+    ) as file:
+        assert file.sha256 == hashlib.sha256(CONTENT).hexdigest()
+        assert not file.is_on_disk
+    with RemoteFile(client, uri, "the input", never_stop, BLOCK, disk=tmp_path) as file:
+        assert not file.is_on_disk
+        assert file.sha256 == hashlib.sha256(CONTENT).hexdigest()
+        assert file.is_on_disk

@@ -17,7 +17,7 @@ from app.video.container import video_packets
 from app.video.frame import DecodedFrame
 from app.video.header import first_frame
 from app.video.media import Media
-from app.video.piece_tag import is_piece
+from app.video.metadata import is_piece
 from app.video.sidedata import display_matrix
 from app.video.sink import VideoSink
 from app.video.smart.gops import find_gops

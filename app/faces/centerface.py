@@ -31,7 +31,7 @@ _BATCH_PIXELS: Final = 1 << 17
 """Pixels in one run, which bounds the memory. Larger batches are not faster."""
 _GPU_BATCH_PIXELS: Final = 1 << 22
 """The same for a GPU, where larger batches are faster. A pixel takes about 200 bytes (counted on a
-CPU), so that a batch takes less than half of ``sessions.GPU_BYTES``."""
+CPU), so that a batch takes less than half of ``networks.GPU_BYTES``."""
 
 
 class CenterFace:

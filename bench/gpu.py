@@ -19,7 +19,7 @@ import numpy as np
 
 from app.errors import FaceBlurError
 from app.faces import load_detector, load_recogniser
-from app.networks.sessions import Device
+from app.networks import Device
 from app.packs.catalogue import load_pack
 from bench.cost import measure
 from bench.long_video import make

@@ -12,8 +12,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from app.faces.alignment import align
-from app.faces.quality import brighten_dark
+from app.faces.chips import align, brighten_dark
 from app.geometry import centres
 from app.identity.gallery import Gallery
 from app.pipeline import Parts

@@ -29,7 +29,7 @@ import av
 import cv2
 import numpy as np
 
-from app.packs.archives import cache_folder
+from app.packs.download import cache_folder
 from app.types import Image
 from bench.cost import Cost, commands, measure, median
 from bench.long_video import long_scene, make

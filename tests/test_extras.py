@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.packs.archives import cache_folder
+from app.packs.download import cache_folder
 from testmedia.clip import Clip
 
 ROOT = Path(__file__).parents[1]

@@ -1,21 +1,23 @@
-"""Face detectors and recognisers, loaded from model packs."""
+"""Face detectors and recognisers, loaded from model packs, with one score scale for detectors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
+
+import numpy as np
 
 from app.errors import PackError
 from app.faces.centerface import CenterFace
 from app.faces.insightface import InsightFaceDetector, InsightFaceRecogniser
 from app.faces.mtcnn import Mtcnn
 from app.faces.recognisers import ArcFace, DlibResnet, Reidentification, SFace
-from app.faces.score_scale import CommonScoreDetector, from_common
 from app.faces.yunet import YuNet
-from app.networks.sessions import Device, prefers_int8
+from app.networks import Device, prefers_int8
 from app.packs.catalogue import Pack
 from app.packs.convert import CONVERTERS, ConverterInput
 from app.packs.description import COMMON_SCORE, Part
-from app.types import FaceDetector, FaceRecogniser
+from app.types import FaceDetector, FaceRecogniser, Faces, Image, Scores, Size
 
 Precision: TypeAlias = Literal["auto", "float", "int8"]
 
@@ -108,3 +110,44 @@ def detector_files(part: Part, precision: Precision = "auto") -> tuple[str, ...]
     if precision not in part.files:
         raise PackError(f"detector {part.kind}: the pack has no {precision} file")
     return part.files[precision]
+
+
+class CommonScoreDetector:
+    """A ``FaceDetector`` that converts the scores of another one to the common scale.
+
+    Args:
+        detector: the detector with its own scale.
+        own_score: the score on that scale (0..1) that means what ``COMMON_SCORE`` means.
+    """
+
+    def __init__(self, detector: FaceDetector, own_score: float) -> None:
+        self._detector, self._own_score = detector, own_score
+
+    def input_size(self, size: Size) -> Size:
+        """Return the size to which frames of ``size`` should be scaled."""
+        return self._detector.input_size(size)
+
+    def detect(self, images: Sequence[Image]) -> list[Faces]:
+        """Return the faces of each image, as the detector finds them."""
+        results = self._detector.detect(images)
+        return [replace(one, scores=to_common(one.scores, self._own_score)) for one in results]
+
+
+def to_common(scores: Scores, own_score: float) -> Scores:
+    """Convert scores (N,) to the common scale, linearly on both sides of ``own_score``.
+
+    >>> to_common(np.float32([0, 0.25, 0.5, 1]), 0.5).tolist() == [
+    ...     0, np.float32(0.175), np.float32(0.35), 1
+    ... ]
+    True
+    """
+    return np.interp(scores, [0, own_score, 1], [0, COMMON_SCORE, 1]).astype(np.float32)
+
+
+def from_common(score: float, own_score: float) -> float:
+    """Convert a score of the common scale to a detector's own scale.
+
+    >>> from_common(0.175, 0.5), from_common(0.675, 0.5)
+    (0.25, 0.75)
+    """
+    return float(np.interp(score, [0, COMMON_SCORE, 1], [0, own_score, 1]))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from app.errors import ModelError
 from app.faces.resizing import enlarge_small, padded_side, to_original
 from app.geometry import suppress_overlaps
-from app.networks.sessions import Device, is_on_gpu, open_session
+from app.networks import Device, is_on_gpu, open_session
 from app.packs.description import COMMON_SCORE, DEFAULT_INPUT_SIZE, InputSize
 from app.types import Faces, Image, Size
 
@@ -31,7 +31,7 @@ _BATCH_PIXELS: Final = 1 << 17
 """Pixels in one run, which bounds the memory. Larger batches are not faster."""
 _GPU_BATCH_PIXELS: Final = 1 << 22
 """The same for a GPU, where larger batches are faster. A pixel takes about 200 bytes (counted on a
-CPU), so that a batch takes less than half of ``sessions.GPU_BYTES``."""
+CPU), so that a batch takes less than half of ``networks.GPU_BYTES``."""
 
 
 class CenterFace:

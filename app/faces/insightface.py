@@ -15,7 +15,7 @@ import numpy as np
 from app.errors import ModelError, PackError
 from app.faces.recognisers import ArcFaceChipRecogniser
 from app.faces.resizing import enlarge_small, pad_image, to_original
-from app.networks.sessions import Device, open_session
+from app.networks import Device, open_session
 from app.packs.description import (
     COMMON_SCORE,
     DEFAULT_INPUT_SIZE,

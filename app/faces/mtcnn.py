@@ -28,7 +28,7 @@ from app.faces.mtcnn_stages import (
     suppress_overlaps_fast,
 )
 from app.faces.resizing import ImagePyramid, check_image
-from app.networks.sessions import Device
+from app.networks import Device
 from app.packs.description import DEFAULT_INPUT_SIZE, InputSize
 from app.types import Boxes, Faces, Image, Scores, Size
 

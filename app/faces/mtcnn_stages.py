@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from app.errors import ModelError
 from app.faces.resizing import MIN_LONGER_SIDE
 from app.geometry import areas, intersections
-from app.networks.sessions import Device, open_session
+from app.networks import Device, open_session
 from app.types import Boxes, Scores, Size
 
 _WINDOW: Final = 12

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ModelError
-from app.networks.sessions import Device, open_session
+from app.networks import Device, open_session
 from app.types import Embeddings, Image, Landmarks
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from app.errors import ModelError
 from app.faces.resizing import enlarge_small, pad_image, padded_side, to_original
 from app.geometry import suppress_overlaps
-from app.networks.sessions import Device, open_session
+from app.networks import Device, open_session
 from app.packs.description import DEFAULT_INPUT_SIZE, InputSize
 from app.types import Faces, Image, Size
 

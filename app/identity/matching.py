@@ -5,7 +5,10 @@ being matched one by one. Good chips of sure tracks then join the gallery for th
 they recognise, for example, a profile that no reference photo shows.
 
 A track is one of the listed people (sure or doubtful), somebody else, or *unclear*. It is somebody
-else only if a listed person would have been recognised in it, or is elsewhere in its frames.
+else only if the right person would have been recognised in it, or is another track in its frames.
+
+The assignment has the largest total gain. A shot may last for hours, but tracks conflict only with
+others nearby in time, so each group of conflicting pairs is solved separately.
 """
 
 from collections import defaultdict
@@ -16,13 +19,19 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from app.errors import FaceBlurError
 from app.geometry import areas, centres
-from app.identity.assignment import Pair, best_assignment
 from app.identity.evidence import Comparison, Evidence, compare_track
 from app.identity.gallery import Gallery
 from app.identity.scale import Scale
 from app.types import Embeddings
 
+Pair = tuple[int, int]
+"""Numbers of a track and of a person."""
+Conflict = tuple[int, int]
+"""Positions of two pairs that exclude each other."""
+Span = tuple[int, int]
+"""First and last frame, inclusive."""
 REFERENCE_QUALITY = 0.7
 REFERENCE_SIZE = 40.0
 """Minimum quality and size in pixels of a chip that serves as a reference for other tracks."""
@@ -39,8 +48,88 @@ SELECTED_STRENGTH = 100.0
 MAX_RETURN_DISTANCE = 2.0
 """Distance of centres, in units of the larger face's side, up to which a face may be the lost one.
 Somebody who turns moves by one or two faces in the second for which a lost face is searched."""
-
 Standing = Literal["sure", "doubtful", "excluded", "unclear"]
+
+
+def best_assignment(
+    pairs: Sequence[Pair], spans: Sequence[Span], gain: NDArray[np.float64]
+) -> list[Pair]:
+    """Return the pairs of track and person with the largest total gain and without conflicts.
+
+    Args:
+        pairs: the possible pairs of one shot.
+        spans: first and last frame of each track.
+        gain: (tracks, people), the value of each pair.
+
+    Raises:
+        FaceBlurError: the solver fails.
+    """
+    chosen: list[Pair] = []
+    for group, conflicts in _groups(pairs, _conflicts(pairs, spans)):
+        gains = np.array([gain[pair] for pair in group])
+        taken = _solve(gains, conflicts) if conflicts else np.ones(len(group), bool)
+        chosen += [pair for pair, yes in zip(group, taken, strict=True) if yes]
+    return chosen
+
+
+def _conflicts(pairs: Sequence[Pair], spans: Sequence[Span]) -> list[Conflict]:
+    """Return the conflicts: two people for one track, or one person in two tracks at a time."""
+    conflicts: list[Conflict] = []
+    present: dict[int, list[int]] = defaultdict(list)
+    of_track: dict[int, list[int]] = defaultdict(list)
+    for i in sorted(range(len(pairs)), key=lambda number: spans[pairs[number][0]]):
+        track, person = pairs[i]
+        begin = spans[track][0]
+        present[person] = [j for j in present[person] if spans[pairs[j][0]][1] >= begin]
+        conflicts += [(j, i) for j in (*present[person], *of_track[track])]
+        present[person].append(i)
+        of_track[track].append(i)
+    return conflicts
+
+
+def _groups(
+    pairs: Sequence[Pair], conflicts: Sequence[Conflict]
+) -> list[tuple[list[Pair], list[Conflict]]]:
+    """Return the connected groups of pairs, each with its conflicts by position in the group."""
+    if not conflicts:
+        return [(list(pairs), [])]
+    # Importing scipy takes as long as the rest of the start-up; often there are no conflicts.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    one, other = np.asarray(conflicts).T
+    graph = coo_array((np.ones(len(one)), (one, other)), (len(pairs), len(pairs)))
+    count, labels = connected_components(graph, directed=False)
+    members: list[list[Pair]] = [[] for _ in range(count)]
+    position = []
+    for pair, label in zip(pairs, labels, strict=True):
+        position.append(len(members[label]))
+        members[label].append(pair)
+    inner: list[list[Conflict]] = [[] for _ in range(count)]
+    for i, j in conflicts:
+        inner[labels[i]].append((position[i], position[j]))
+    return list(zip(members, inner, strict=True))
+
+
+def _solve(gains: NDArray[np.float64], conflicts: Sequence[Conflict]) -> NDArray[np.bool_]:
+    """Return which pairs to take, (n,), by an integer programme (scipy's ``milp``)."""
+    if len(conflicts) == len(gains) * (len(gains) - 1) // 2:
+        # Every pair excludes every other one.
+        return np.asarray(np.arange(len(gains)) == gains.argmax())
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
+    rows = np.zeros((len(conflicts), len(gains)))
+    for row, conflict in zip(rows, conflicts, strict=True):
+        row[list(conflict)] = 1
+    answer = milp(
+        -gains,
+        constraints=LinearConstraint(rows, ub=1),
+        integrality=np.ones(len(gains), np.int64),
+        bounds=Bounds(0, 1),
+    )
+    if answer.x is None:
+        raise FaceBlurError(f"people could not be assigned to tracks: {answer.message}")
+    return np.asarray(answer.x > 0.5)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 Recognisers produce different cosines: the same person may score 0.95 or 0.6, strangers 0.85 or 0.
 So all comparisons of people use *strengths*: 0 is the median similarity of strangers, 1 is the
 similarity from which a match is sure. A scale has three curves over the quality of a track
-(``app.identity.quality``); ``bench/identity.py`` measures them for a pack.
+(``app.identity.evidence``); ``bench/identity.py`` measures them for a pack.
 """
 
 from collections.abc import Sequence

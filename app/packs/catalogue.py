@@ -15,7 +15,6 @@ from pydantic import ValidationError
 
 from app.errors import PackError
 from app.files import file_hash
-from app.packs.archives import cache_folder
 from app.packs.description import (
     Description,
     Licence,
@@ -25,6 +24,7 @@ from app.packs.description import (
     Source,
     Substitute,
 )
+from app.packs.download import cache_folder
 from app.validation import explain
 
 DESCRIPTION_NAME: Final = "pack.toml"

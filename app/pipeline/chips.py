@@ -7,11 +7,23 @@ from itertools import takewhile
 import numpy as np
 from numpy.typing import NDArray
 
-from app.faces.alignment import align, visible_part
-from app.faces.quality import ChipQuality, brighten_dark, chip_quality, frontality
+from app.faces.chips import (
+    ChipQuality,
+    align,
+    brighten_dark,
+    chip_quality,
+    frontality,
+    visible_part,
+)
 from app.geometry import clip_to_pixels
-from app.identity.evidence import NO_CLEAR_VIEW, Values
-from app.identity.quality import COMPRESSION, ChipMeasures, compression_factor, rate_chips
+from app.identity.evidence import (
+    COMPRESSION,
+    NO_CLEAR_VIEW,
+    ChipMeasures,
+    Values,
+    compression_factor,
+    rate_chips,
+)
 from app.pipeline.face_looker import face_surroundings
 from app.tracking.observations import Observation, Tracklet
 from app.types import Boxes, Embeddings, FaceRecogniser, Faces, Frame, Image

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 
 from app.errors import MediaError, PeopleError
-from app.faces.alignment import align
-from app.faces.quality import brighten_dark
+from app.faces.chips import align, brighten_dark
 from app.identity.gallery import Gallery, Person, Reference, choose_face, photo_warnings
 from app.pipeline.chips import rate_chip
 from app.pipeline.face_looker import merge_duplicates, rescale_faces

@@ -9,12 +9,12 @@ from app.identity.evidence import affinity
 from app.identity.scale import Scale
 from app.pipeline.chips import ChipCollector, EmbeddedChips
 from app.pipeline.face_looker import FaceLooker
+from app.tracking.association import stitch
 from app.tracking.dissolves import DissolveWatcher
 from app.tracking.interpolation import interpolate, pad, padding_limits, smooth, sweep
 from app.tracking.intervals import NEW_FACE_SCORE
 from app.tracking.look_schedule import LookSchedule
 from app.tracking.observations import Tracklet, boxes_of
-from app.tracking.stitching import stitch
 from app.tracking.tracker import ShotTracker
 from app.types import Boxes, FaceRecogniser, Frame
 
@@ -151,7 +151,7 @@ class ShotAnalysis:
         ]
 
     def _affinity(self, early: Tracklet, late: Tracklet) -> float | None:
-        """Return how much two tracklets look like one person: see ``app.tracking.stitching``."""
+        """Return how much two tracklets look like one person: see ``app.tracking.association``."""
         if self._chips is None:
             return None
         one, other = self._chips.embed([early, late])

@@ -1,13 +1,21 @@
-"""Shot detectors: they find cuts, the frames with which a new shot begins."""
+"""Shot detectors: they find cuts, the frames with which a new shot begins.
+
+The detectors here need no weights. ``app.shots.transnet`` has the one that is a network.
+"""
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
+from typing import Final
 
-from app.networks.sessions import Device
+import numpy as np
+from scenedetect.common import FrameTimecode  # type: ignore[import-untyped]
+from scenedetect.detectors.content_detector import ContentDetector  # type: ignore[import-untyped]
+
+from app.networks import Device
 from app.packs.catalogue import load_pack
-from app.shots.content import ContentShots, NoShots
 from app.shots.transnet import TransNetShots
-from app.types import ShotDetector
+from app.types import Frame, Image, ShotDetector, Size
 
 __all__ = [
     "SHOT_DETECTORS",
@@ -17,6 +25,117 @@ __all__ = [
     "TransNetShots",
     "load_shot_detector",
 ]
+
+_THUMBNAIL_WIDTH: Final = 160
+"""Width of the compared thumbnails: cuts are visible, but noise and small motion are not."""
+_THRESHOLD: Final = 27.0
+"""Mean change of hue, saturation and value (0..255) at a cut: PySceneDetect's default. In a concert
+video with three known cuts it finds these and no other."""
+_MIN_RATIO: Final = 1.25
+"""The change at a cut must exceed the mean change of the frames around it by this factor. During a
+dissolve every frame changes much: a burst of cuts would split each track into single frames."""
+_NEIGHBOURS: Final = 2
+"""Frames before, and frames after, whose change is compared with that of a cut."""
+_FRAME_RATE: Final = Fraction(25)
+"""PySceneDetect needs a rate for its time codes, but the result does not depend on it."""
+_CERTAIN: Final = float("inf")
+"""Score of a frame with another size than the one before."""
+
+
+class _Scorer(ContentDetector):  # type: ignore[misc]
+    """PySceneDetect's measure of change, without its decisions."""
+
+    def __init__(self) -> None:
+        super().__init__(threshold=255.0, min_scene_len=0)
+
+    def score(self, index: int, bgr: Image) -> float:
+        """Return the change since the previous image; 0 for the first one."""
+        self.process_frame(FrameTimecode(index, _FRAME_RATE), bgr)
+        return float(self._frame_score or 0.0)
+
+
+class ContentShots:
+    """A ``ShotDetector``: a cut is a frame that changes much, while its neighbours do not.
+
+    Shots of a single frame are possible. A minimum length would hide cuts, and a track would then
+    continue from one person to another. A flash becomes a short shot, which costs a few detections.
+    """
+
+    latency = _NEIGHBOURS
+
+    def __init__(self, threshold: float = _THRESHOLD) -> None:
+        self._threshold = threshold
+        self._start()
+
+    def _start(self) -> None:
+        self._scorer = _Scorer()
+        self._size: Size | None = None
+        self._scores = [0.0] * _NEIGHBOURS
+        self._next = 0
+
+    def push(self, frame: Frame) -> list[int]:
+        """Add the next frame; return the frame two before it if a shot begins there."""
+        self._scores.append(self._change(frame))
+        self._next = frame.index + 1
+        return self._decided()
+
+    def flush(self) -> list[int]:
+        """Return the cuts in the last frames, and reset the detector for another video."""
+        cuts = []
+        for _ in range(min(_NEIGHBOURS, self._next)):
+            self._scores.append(0.0)
+            self._next += 1
+            cuts += self._decided()
+        self._start()
+        return cuts
+
+    def _change(self, frame: Frame) -> float:
+        if self._size is not None and self._size != frame.size:
+            # Images of different sizes cannot be compared, and no shot continues across the change.
+            self._scorer = _Scorer()
+            self._size = None
+        changed_size = self._size is None and frame.index > 0
+        self._size = frame.size
+        bgr = np.ascontiguousarray(frame.rgb(_thumbnail_size(frame.size))[..., ::-1])
+        score = self._scorer.score(frame.index, bgr)
+        return _CERTAIN if changed_size else score
+
+    def _decided(self) -> list[int]:
+        """Return the frame in the middle of the window if it is a cut."""
+        if len(self._scores) <= 2 * _NEIGHBOURS:
+            return []
+        self._scores = self._scores[-2 * _NEIGHBOURS - 1 :]
+        before, score = self._scores[:_NEIGHBOURS], self._scores[_NEIGHBOURS]
+        after = self._scores[-_NEIGHBOURS:]
+        around = max(sum(before), sum(after)) / _NEIGHBOURS
+        is_cut = score >= self._threshold and (score == _CERTAIN or score >= _MIN_RATIO * around)
+        return [self._next - 1 - _NEIGHBOURS] if is_cut else []
+
+
+def _thumbnail_size(size: Size) -> Size:
+    """Return a size about ``_THUMBNAIL_WIDTH`` wide, never larger than the frame.
+
+    >>> _thumbnail_size((1920, 1080)), _thumbnail_size((100, 3))
+    ((160, 90), (100, 3))
+    """
+    width, height = size
+    scale = min(1.0, _THUMBNAIL_WIDTH / width)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+class NoShots:
+    """A ``ShotDetector`` for videos without cuts: the whole video is one shot."""
+
+    latency = 0
+
+    def push(self, frame: Frame) -> list[int]:  # noqa: ARG002 - part of the contract
+        """Return no cut."""
+        return []
+
+    def flush(self) -> list[int]:
+        """Return no cut."""
+        return []
+
 
 SHOT_DETECTORS: dict[str, Callable[[], ShotDetector]] = {"content": ContentShots, "none": NoShots}
 """Shot detectors without weights, by name."""

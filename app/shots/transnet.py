@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ModelError
-from app.networks.sessions import Device, open_session
+from app.networks import Device, open_session
 from app.types import Frame, Image, Size
 
 _FRAME_SIZE: Final = (48, 27)

@@ -4,9 +4,8 @@ boto3 is imported only when the first client is made. Buckets and keys may conta
 so no message contains them: each object has a label.
 """
 
-from app.storage.photos import people_folder
 from app.storage.reading import RemoteFile
-from app.storage.s3 import WRITE_SECONDS, S3Uri, make_client, parse_prefixes
+from app.storage.s3 import WRITE_SECONDS, S3Uri, make_client, parse_prefixes, people_folder
 from app.storage.writing import StoredObject, find_object, upload_object
 
 __all__ = [

@@ -10,8 +10,7 @@ import numpy as np
 
 from app.config import ServiceSettings, Settings
 from app.errors import MediaTooLarge, UsageError
-from app.faces.alignment import align
-from app.faces.quality import brighten_dark
+from app.faces.chips import align, brighten_dark
 from app.identity.gallery import Gallery
 from app.pipeline import FaceBlur, Parts, default_output, give_back_memory, load_people
 from app.pipeline.face_looker import FaceLooker

@@ -1,4 +1,4 @@
-"""SageMaker jobs: names, networks and disks for requests; finding, watching and stopping jobs."""
+"""SageMaker jobs: what their requests need, and finding, watching and stopping them."""
 
 import secrets
 import time
@@ -38,6 +38,44 @@ def volume_key(variables: Variables, instance_type: str) -> dict[str, str]:
     if not variables.kms_key or has_own_disk(instance_type):
         return {}
     return {"VolumeKmsKeyId": variables.kms_key}
+
+
+def image_uri(cloud: Cloud) -> str:
+    """Return the image to run, by digest: a job must not run another image than the one it names.
+
+    Raises:
+        CloudError: no image has this tag.
+    """
+    variables = cloud.variables
+    if variables.image_uri:
+        return variables.image_uri
+    try:
+        return f"{repository_uri(cloud)}@{describe_image(cloud)['imageDigest']}"
+    except CloudError as error:
+        raise CloudError(
+            f"{error}; push an image with scripts/push_image.py, or set IMAGE_TAG or IMAGE_URI",
+            error.reason,
+        ) from error
+
+
+def repository_uri(cloud: Cloud) -> str:
+    """Return the repository as ``REGISTRY/NAME``.
+
+    Raises:
+        CloudError: there is no such repository.
+    """
+    name = cloud.repository
+    found = cloud.read("ecr", "describe_repositories", repositoryNames=[name])
+    (repository,) = found["repositories"]
+    return str(repository["repositoryUri"])
+
+
+def describe_image(cloud: Cloud) -> dict[str, Any]:
+    """Describe the image with the tag of the variables."""
+    image = {"imageTag": cloud.variables.image_tag}
+    found = cloud.read("ecr", "describe_images", repositoryName=cloud.repository, imageIds=[image])
+    (described,) = found["imageDetails"]
+    return dict(described)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ from typing import Any
 
 from scripts.aws.cloud import Cloud, CloudError, project_tags
 from scripts.aws.command import check_settings
-from scripts.aws.images import image_uri
-from scripts.aws.jobs import volume_key, vpc
+from scripts.aws.jobs import image_uri, volume_key, vpc
 from scripts.aws.limits import check, has_gpu
 from scripts.aws.objects import Inputs, S3Object, S3Uri, list_objects, read_object
 

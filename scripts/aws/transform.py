@@ -9,8 +9,7 @@ from typing import Any, Literal, TypeAlias
 from app.config import ENV_PREFIX
 from scripts.aws.cloud import Cloud, CloudError, UntaggedError, has_project_tag, project_tags
 from scripts.aws.command import check_settings
-from scripts.aws.images import image_uri
-from scripts.aws.jobs import volume_key, vpc
+from scripts.aws.jobs import image_uri, volume_key, vpc
 from scripts.aws.limits import GPU_IMAGE, check, has_gpu
 from scripts.aws.objects import Inputs, S3Object, S3Uri, list_objects, results_by_key
 from scripts.aws.variables import Variables

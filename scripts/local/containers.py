@@ -1,16 +1,25 @@
-"""Start the service as SageMaker does: in a container, or as a program of this machine."""
+"""Start the service as SageMaker does, and write its log.
+
+The service runs in a container, or as a program of this machine. The log is that of the job in
+CloudWatch: two streams for each instance.
+"""
 
 import os
+import queue
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, Self
 from uuid import uuid4
+
+from botocore.exceptions import ClientError
 
 ROOT = Path(__file__).resolve().parents[2]
 KILL_AFTER = 30.0
@@ -20,6 +29,9 @@ _PASSED_ON = ("HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR", "XDG_CACHE_HOME")
 
 Line = Callable[[str], None]
 """Receives one line of a container's output."""
+GROUP = "/aws/sagemaker/TransformJobs"
+_MAX_LINES = 500
+"""Maximum number of lines per call."""
 
 
 class Container(Protocol):
@@ -176,3 +188,68 @@ class ImageLauncher:
             command += ["--env", key]
         program = Program([*command, self._image, "serve"], os.environ | environment, port, line)
         return ImageContainer(self._engine, name, program)
+
+
+class LogStream:
+    """A stream of the log that keeps the order of its lines.
+
+    Args:
+        logs: a CloudWatch Logs client.
+        name: name of the stream.
+    """
+
+    def __init__(self, logs: Any, name: str) -> None:
+        self._logs, self._name = logs, name
+        self._failure: Exception | None = None
+        self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        _make_group(logs)
+        logs.create_log_stream(logGroupName=GROUP, logStreamName=name)
+        self._writer = threading.Thread(target=self._write, daemon=True)
+        self._writer.start()
+
+    def line(self, text: str) -> None:
+        """Add a line; empty lines are dropped, as CloudWatch does not accept them."""
+        if text:
+            self._lines.put({"timestamp": round(time.time() * 1000), "message": text})
+
+    def service_line(self, text: str) -> None:
+        """Add a line in the format of SageMaker's own messages."""
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+        self.line(f"{now}:[sagemaker logs]: {text}")
+
+    def _write(self) -> None:
+        ended = False
+        while not ended:
+            batch = [self._lines.get()]
+            while len(batch) < _MAX_LINES and not self._lines.empty():
+                batch.append(self._lines.get())
+            ended = None in batch
+            events = [line for line in batch if line is not None]
+            if events and self._failure is None:
+                self._put(events)
+
+    def _put(self, events: list[dict[str, Any]]) -> None:
+        try:
+            self._logs.put_log_events(
+                logGroupName=GROUP, logStreamName=self._name, logEvents=events
+            )
+        except Exception as error:  # noqa: BLE001 - raised when the stream is closed
+            self._failure = error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._lines.put(None)
+        self._writer.join()
+        if self._failure is not None:
+            raise self._failure
+
+
+def _make_group(logs: Any) -> None:
+    """Create the group, unless it exists: another instance may just have created it."""
+    try:
+        logs.create_log_group(logGroupName=GROUP)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceAlreadyExistsException":
+            raise

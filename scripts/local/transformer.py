@@ -12,10 +12,9 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from app.errors import FaceBlurError
-from scripts.local.containers import KILL_AFTER, Container
+from scripts.local.containers import KILL_AFTER, Container, LogStream
 from scripts.local.invocation import BadStatus, IncompleteResponse, Payload, SourceError, invoke
 from scripts.local.job import Job, JobObject
-from scripts.local.logs import LogStream
 
 Fault: TypeAlias = Literal["ClientError", "AlgorithmError", "InternalServerError"]
 S3_ERRORS = (Boto3Error, BotoCoreError, ClientError)

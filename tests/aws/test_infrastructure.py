@@ -11,8 +11,8 @@ import pytest
 from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]
 
 from scripts.aws.cloud import PROJECT_TAG, Cloud, CloudError, UntaggedError, project_tags
-from scripts.aws.stack import KEEP, TEMPLATE, create_or_update
 from scripts.aws.variables import Variables
+from scripts.infrastructure import KEEP, TEMPLATE, create_or_update
 
 OURS = {PROJECT_TAG: "face-blur"}
 NOTHING: dict[str, int | None] = dict.fromkeys(KEEP)

@@ -14,7 +14,8 @@ import pytest
 
 from app.errors import UsageError
 from scripts.aws.cloud import Cloud, CloudError
-from scripts.aws.images import (
+from scripts.aws.variables import Variables
+from scripts.push_image import (
     MANIFEST_TYPE,
     check_pushed,
     check_tag_is_free,
@@ -22,7 +23,6 @@ from scripts.aws.images import (
     push_build,
     push_image,
 )
-from scripts.aws.variables import Variables
 
 FAKE = Path(__file__).with_name("fake_engine.py")
 REGISTRY = "123456789012.dkr.ecr.eu-north-1.amazonaws.com"

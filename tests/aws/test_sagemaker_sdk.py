@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.packs.archives import cache_folder
+from app.packs.download import cache_folder
 from tests.aws_jobs import BUCKET, IMAGE, REGION, ROLE, backend
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "sagemaker_sdk"

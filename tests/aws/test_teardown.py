@@ -7,10 +7,10 @@ import pytest
 from moto.sagemaker.models import sagemaker_backends
 
 from scripts.aws.cloud import Cloud, CloudError, project_tags
-from scripts.aws.deletion import Resource, find_all
-from scripts.aws.deletion import delete as delete_all
-from scripts.aws.stack import KEEP, create_or_update
 from scripts.aws.variables import Variables
+from scripts.infrastructure import KEEP, create_or_update
+from scripts.teardown import Resource, find_all
+from scripts.teardown import delete as delete_all
 
 ROLE = "arn:aws:iam::123456789012:role/jobs"
 OURS, OTHERS = project_tags("face-blur"), project_tags("news")

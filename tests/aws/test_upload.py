@@ -19,10 +19,20 @@ import pytest
 
 from app.errors import PeopleError, UnsupportedMedia, UsageError
 from app.pipeline.people import find_photos
-from scripts.aws import transfer
+from scripts.aws import uploads
 from scripts.aws.cloud import Cloud, CloudError, project_tags
-from scripts.aws.transfer import Progress, Upload, checksum, head_object, part_size, upload
-from scripts.aws.uploads import check_keys, find_media, find_people, write_archive
+from scripts.aws.uploads import (
+    Progress,
+    Upload,
+    check_keys,
+    checksum,
+    find_media,
+    find_people,
+    head_object,
+    part_size,
+    upload,
+    write_archive,
+)
 from scripts.aws.variables import Variables
 from testmedia.clip import Clip
 
@@ -134,7 +144,7 @@ def test_an_object_has_the_content_of_the_file_and_our_tag(filled: Cloud, tmp_pa
 def test_the_checksum_equals_that_of_s3(
     filled: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr(transfer, "PART", SMALLEST)
+    monkeypatch.setattr(uploads, "PART", SMALLEST)
     item = an_item(tmp_path, os.urandom(size))
     assert upload(filled, [item], silent, overwrite=False) == [item]
     found = head_object(filled, item.key)
@@ -218,7 +228,7 @@ def test_parts_of_an_interrupted_upload_are_deleted(filled: Cloud, tmp_path: Pat
 def test_an_interrupted_upload_leaves_nothing_and_can_be_resumed(
     filled: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "PART", SMALLEST)
+    monkeypatch.setattr(uploads, "PART", SMALLEST)
     small = an_item(tmp_path)
     path = tmp_path / "large.mp4"
     path.write_bytes(os.urandom(3 * SMALLEST))

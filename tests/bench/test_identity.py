@@ -14,9 +14,21 @@ from app.config import Settings
 from app.identity.gallery import Person
 from app.pipeline import Parts, load_parts
 from app.video import open_source
-from bench import curves, identity
-from bench.portrait_video import CONDITIONS, FRAMES, SIZE, Condition, picture, write
-from bench.portraits import LABELS, Portrait, group_people, load_portraits, people_of, thin_sittings
+from bench import identity, recognition
+from bench.portraits import (
+    CONDITIONS,
+    FRAMES,
+    LABELS,
+    SIZE,
+    Condition,
+    Portrait,
+    group_people,
+    load_portraits,
+    people_of,
+    picture,
+    thin_sittings,
+    write_video,
+)
 from bench.rates import NOT_FOUND, Comparison, highest, lowest
 from testmedia.fetch import fetch
 from testmedia.photos import GUESTS
@@ -151,7 +163,7 @@ def obama(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Portrait:
 
 class TestPortraitVideo:
     def test_the_face_is_at_its_box(self, obama: Portrait, tmp_path: Path) -> None:
-        boxes = write(obama, CONDITIONS[0], tmp_path / "clip.mp4")
+        boxes = write_video(obama, CONDITIONS[0], tmp_path / "clip.mp4")
         frames = [frame.rgb() for frame in open_source(tmp_path / "clip.mp4")]
         assert len(frames) == len(boxes) == FRAMES
         assert np.diff(boxes[:, 0]).tolist() == [1] * (FRAMES - 1)
@@ -208,31 +220,31 @@ class TestCurves:
 
     def test_the_bins_keep_their_rates(self) -> None:
         found, qualities = self.measured()
-        for one in curves.bins(found, qualities):
+        for one in recognition.make_bins(found, qualities):
             rows = qualities == one.quality
             part = Comparison(
                 found.scores[rows], found.probes[rows], found.templates, found.apart[rows]
             )
-            assert part.false_non_match(one.doubtful) <= curves.MISSED
-            assert part.false_match(one.sure) <= curves.MATCHED
+            assert part.false_non_match(one.doubtful) <= recognition.MISSED
+            assert part.false_match(one.sure) <= recognition.MATCHED
             assert one.bounds[0] <= one.doubtful <= one.bounds[1]
             assert part.false_match(one.doubtful) == pytest.approx(one.strangers_doubtful)
 
     def test_the_curve_starts_where_strangers_can_be_separated(self) -> None:
-        rows = curves.curve(curves.bins(*self.measured()))
+        rows = recognition.fit_curve(recognition.make_bins(*self.measured()))
         assert [quality for quality, *_ in rows] == [0.625, 1.0]
         assert all(doubtful <= sure for _, _, doubtful, sure in rows)
         assert rows[0][2] <= rows[1][2]
 
     def test_the_curve_can_be_read_as_a_pack(self) -> None:
-        rows = curves.curve(curves.bins(*self.measured()))
-        table = tomllib.loads(curves.toml(rows))["curve"]
+        rows = recognition.fit_curve(recognition.make_bins(*self.measured()))
+        table = tomllib.loads(recognition.curve_toml(rows))["curve"]
         assert [tuple(row.values()) for row in table] == rows
         assert [*table[0]] == ["quality", "stranger", "doubtful", "sure"]
 
     def test_too_few_people_are_reported(self) -> None:
         for people, few in ((60, False), (10, True)):
-            bins = curves.bins(*self.measured(people))
+            bins = recognition.make_bins(*self.measured(people))
             assert ("too few" in str(identity.Report("open", [], bins, people))) is few
 
 

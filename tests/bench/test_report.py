@@ -8,7 +8,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from bench import report
-from bench.plots import plot
+from bench.report import plot
 
 COST = {"cpu": 1.0, "clock": 1.0, "memory": 300.0}
 SPEED = [

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.effects import EFFECTS, SHAPES, effects, make_effect
+from app import effects
+from app.effects import EFFECTS, SHAPES, make_effect
 from app.types import Boxes, Effect, Plane
 
 MARGIN, FEATHER = 0.2, 0.1

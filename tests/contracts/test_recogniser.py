@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.faces import RECOGNISERS, load_detector, load_recogniser
-from app.faces.alignment import align
+from app.faces.chips import align
 from app.types import FaceRecogniser, Image
 from tests.faces import networks
 from tests.faces_media import photograph, ready, scaled

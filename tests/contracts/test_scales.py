@@ -22,8 +22,8 @@ from app.pipeline.chips import EmbeddedChips
 from app.pipeline.decisions import decide
 from app.pipeline.shot_analysis import FaceTrack
 from app.plan import PlanTrack
+from app.tracking.association import stitch
 from app.tracking.observations import Observation, Tracklet
-from app.tracking.stitching import stitch
 from app.types import Embeddings
 
 DOUBTFUL = 0.6

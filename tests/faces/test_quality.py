@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from app.faces import load_detector
-from app.faces.alignment import align
-from app.faces.quality import chip_quality, frontality, sharpness
+from app.faces.chips import align, chip_quality, frontality, sharpness
 from app.faces.recognisers import DlibResnet
 from app.packs.catalogue import load_pack
 from app.types import Faces, Image

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.errors import ModelError
-from app.faces.alignment import align
+from app.faces.chips import align
 from app.faces.recognisers import ARCFACE_CHIP, ArcFace, ArcFaceChipRecogniser, SFace
 from app.types import Image
 from tests.faces.networks import chips, embedding, recogniser

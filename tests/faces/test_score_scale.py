@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.faces.score_scale import CommonScoreDetector, from_common, to_common
+from app.faces import CommonScoreDetector, from_common, to_common
 from app.packs.description import COMMON_SCORE
 from app.types import Faces
 

@@ -10,10 +10,10 @@ import pytest
 
 from app.config import Settings
 from app.faces import load_detector, load_recogniser
-from app.faces.alignment import align
+from app.faces.chips import align
 from app.geometry import iou
 from app.identity.gallery import Gallery
-from app.networks.sessions import GPU_BYTES
+from app.networks import GPU_BYTES
 from app.pipeline import FaceBlur, load_parts, load_people
 from app.types import Image
 from testmedia.clip import Clip

@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 
-from app.identity.assignment import best_assignment
+from app.identity.matching import best_assignment
 
 PEOPLE = 3
 

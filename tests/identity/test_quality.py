@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.identity.quality import (
+from app.identity.evidence import (
     FACTORS,
     FLAWS,
     QUANTISER_PER_DOUBLING,

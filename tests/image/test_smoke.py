@@ -16,7 +16,7 @@ Box = tuple[float, float, float, float]
 @pytest.fixture(scope="module")
 def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("smoke")
-    subprocess.run([sys.executable, "-m", "scripts.smoke_media", folder], check=True)
+    subprocess.run([sys.executable, "-m", "testmedia.smoke_media", folder], check=True)
     return folder
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from scripts.local.logs import GROUP
+from scripts.local.containers import GROUP
 from tests.local_sagemaker import BUCKET, Local, MakeLocal, request
 
 MANIFEST = {"S3DataType": "ManifestFile", "S3Uri": f"s3://{BUCKET}/lists/manifest"}

@@ -13,9 +13,9 @@ from PIL import Image as Picture
 
 from app.types import Image
 from scripts.local.containers import ProgramLauncher
-from scripts.smoke_media import REFERENCES, scene
 from testmedia.clip import Clip, write_clip
 from testmedia.fetch import fetch
+from testmedia.smoke_media import REFERENCES, scene
 from tests.local_sagemaker import BUCKET, HURRIED, Local, MakeLocal
 
 REAL = replace(HURRIED, ping=60, ping_every=0.2, ping_timeout=2, kill_after=30)

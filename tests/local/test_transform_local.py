@@ -9,8 +9,8 @@ from pathlib import Path
 import av
 import pytest
 
-from scripts.local.end_to_end import ScenarioResult, environment
 from scripts.local.job_runner import JobResult
+from scripts.transform_local import ScenarioResult, environment
 from tests.local_sagemaker import Local
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import DeviceError, ModelError
-from app.networks.sessions import available_cpus, open_session, prefers_int8
+from app.networks import available_cpus, open_session, prefers_int8
 from app.packs.catalogue import load_pack, models_folder
 
 MODEL = models_folder() / "open/centerface-int8.onnx"
@@ -25,7 +25,7 @@ class Spy:
         if name == "onnxruntime":
             print("telemetry disabled:", os.environ.get("ORT_DISABLE_TELEMETRY"))
 sys.meta_path.insert(0, Spy())
-from app.networks.sessions import open_session
+from app.networks import open_session
 open_session(Path({str(MODEL)!r}))
 """
     environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}

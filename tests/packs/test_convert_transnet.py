@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from app.errors import PackError
-from app.networks.onnx_graph import serialise
-from app.networks.sessions import open_session
+from app.networks import open_session
 from app.packs.catalogue import load_pack
+from app.packs.convert.onnx_graph import serialise
 from app.packs.convert.transnet import COMPARED_FRAMES, FRAME_SIZE, convert
 from testmedia.transnet_weights import published
 

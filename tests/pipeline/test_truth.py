@@ -9,7 +9,7 @@ import pytest
 from app.config import Settings
 from app.errors import UsageError
 from app.identity.gallery import Gallery
-from app.networks.sessions import prefers_int8
+from app.networks import prefers_int8
 from app.pipeline import FaceBlur, Parts, load_parts, load_people
 from app.pipeline.analysis import Analysis
 from app.plan import Plan

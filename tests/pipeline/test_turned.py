@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from app.config import Settings
-from app.networks.sessions import prefers_int8
+from app.networks import prefers_int8
 from app.pipeline import FaceBlur
 from app.plan import Plan
 from testmedia.clip import Clip, write_clip

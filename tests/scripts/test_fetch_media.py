@@ -40,7 +40,7 @@ def test_a_medium_comes_from_its_archive(made: Path) -> None:
 
 def test_a_cached_medium_is_not_fetched_again(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fetch("made.txt", made)
-    monkeypatch.delattr(fetch_media, "download")
+    monkeypatch.delattr(fetch_media, "download_archive")
     assert fetch("made.txt", made).read_text() == "made"
 
 

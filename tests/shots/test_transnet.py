@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto
 
 from app.errors import ModelError
-from app.networks.onnx_graph import GraphWriter, serialise
-from app.shots.content import ContentShots
+from app.packs.convert.onnx_graph import GraphWriter, serialise
+from app.shots import ContentShots
 from app.shots.transnet import FUTURE_FRAMES, MAX_STEP, MAX_TRANSITION, WINDOW, TransNetShots
 from app.types import Size
 from app.video import open_source

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.tracking.association import FORBIDDEN, pair_costs
+from app.tracking.association import END_COST, FORBIDDEN, pair_costs, stitch
 from app.tracking.observations import Tracklet
-from app.tracking.stitching import END_COST, stitch
 from tests.scripted_faces import tracklet
 
 MAX_GAP = 25

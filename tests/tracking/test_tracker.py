@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.tracking.association import stitch
 from app.tracking.interpolation import interpolate
 from app.tracking.observations import Tracklet, boxes_of
-from app.tracking.stitching import stitch
 from app.tracking.tracker import ShotTracker
 from tests.scripted_faces import (
     Scripted,

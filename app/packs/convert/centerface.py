@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 
 from app.errors import PackError
-from app.networks.onnx_graph import GraphWriter, attributes, constants, serialise
 from app.packs.convert import ConverterInput
+from app.packs.convert.onnx_graph import GraphWriter, attributes, constants, serialise
 
 HEADS = ("536", "538", "539", "540")
 """The outputs of the four head convolutions in the published graph."""

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from app.errors import PackError
-from app.networks.onnx_graph import GraphWriter, serialise
 from app.packs.convert import ConverterInput
+from app.packs.convert.onnx_graph import GraphWriter, serialise
 
 CHIP = 150
 """Side of the input chip in pixels."""

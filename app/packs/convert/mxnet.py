@@ -16,8 +16,8 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from app.errors import PackError
-from app.networks.onnx_graph import IR_VERSION, serialise
 from app.packs.convert import ConverterInput
+from app.packs.convert.onnx_graph import IR_VERSION, serialise
 
 _NORMALISATION_PARAMETERS = 4
 """Scale, bias, mean and variance."""

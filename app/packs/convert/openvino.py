@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from app.errors import PackError
-from app.networks.onnx_graph import GraphWriter, serialise
 from app.packs.convert import ConverterInput
+from app.packs.convert.onnx_graph import GraphWriter, serialise
 
 _Array = NDArray[np.float32]
 _TYPES = {"f16": "<f2", "f32": "<f4"}

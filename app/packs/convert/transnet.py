@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from app.errors import PackError
-from app.networks.onnx_graph import GraphWriter, serialise
 from app.packs.convert import ConverterInput
+from app.packs.convert.onnx_graph import GraphWriter, serialise
 from app.packs.convert.torch_tensors import read_tensors
 
 FRAME_SIZE: Final = (48, 27)

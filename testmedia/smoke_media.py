@@ -1,6 +1,6 @@
 """Make the media for scripts/smoke.py: a video of two people, photos of one, and the faces' boxes.
 
-python -m scripts.smoke_media FOLDER
+python -m testmedia.smoke_media FOLDER
 """
 
 import argparse

@@ -1,1 +1,0 @@
-"""ONNX Runtime sessions, and a writer of ONNX graphs."""

@@ -25,8 +25,8 @@ setup: $(VENV)/ready  ## Make .venv, fetch the default models and the media of d
 demo: setup  ## Hide faces in two videos, in ./demo, and print where to look
 	$(BIN)/python -m scripts.demo demo
 
-test: setup  ## Run the tests
-	$(BIN)/python -m pytest
+test: setup  ## Run the tests; FAST=1 leaves out those that start processes or follow many faces
+	$(BIN)/python -m pytest -n auto --dist loadfile $(if $(FAST),-m 'not slow')
 
 check: $(VENV)/installed  ## Check style, format and types
 	$(BIN)/ruff check

@@ -20,6 +20,25 @@ def pytest_configure(config: pytest.Config) -> None:
         os.sched_setaffinity(0, {cpus[int(worker.removeprefix("gw")) % len(cpus)]})
 
 
+SLOW_FOLDERS = frozenset(
+    {"aws", "bench", "docs", "examples", "gpu", "image", "job", "local"}
+    | {"parts", "pieces", "scripts", "storage", "web"}
+)
+"""Folders of tests that start processes or servers."""
+SLOW_MODULES = frozenset(
+    {"test_commands", "test_crowd", "test_extras", "test_fetch", "test_project"}
+    | {"test_smart_browser", "test_transnet", "test_truth", "test_turned", "test_video_sink"}
+)
+"""Modules of tests that start processes, or follow faces through many clips."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that ``make test FAST=1`` leaves out."""
+    for item in items:
+        if item.path.parent.name in SLOW_FOLDERS or item.path.stem in SLOW_MODULES:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Clip]:
     """The clip of a scene of ``testmedia.scenes.SCENES`` by its name, made once in a session."""

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -80,15 +81,29 @@ def prefers_int8(root: Path = _SYSTEM) -> bool:
     return bool({"avx512_vnni", "avx_vnni", "asimddp"} & set(" ".join(lines[:1]).split()))
 
 
-def open_session(
-    model: Path | bytes, threads: int | None = None, device: Device = "cpu"
-) -> "onnxruntime.InferenceSession":
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The device and the threads of networks.
+
+    Attributes:
+        threads: the maximum number of threads; None: ``available_cpus()``.
+        device: ``auto`` uses a GPU if there is one that works.
+    """
+
+    threads: int | None = None
+    device: Device = "cpu"
+
+
+CPU = Runtime()
+"""The CPUs that this process may use."""
+
+
+def open_session(model: Path | bytes, runtime: Runtime = CPU) -> "onnxruntime.InferenceSession":
     """Open a session for an ONNX file.
 
     Args:
         model: the path or the bytes of an ONNX file.
-        threads: the maximum number of threads; default ``available_cpus()``.
-        device: ``auto`` uses a GPU if there is one that works.
+        runtime: the device and the threads.
 
     Raises:
         ModelError: ONNX Runtime cannot load the model.
@@ -99,7 +114,7 @@ def open_session(
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or available_cpus()
+    options.intra_op_num_threads = runtime.threads or available_cpus()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     # By default, waiting threads spin, which wastes CPU time.
@@ -109,6 +124,7 @@ def open_session(
     options.enable_cpu_mem_arena = True
     options.enable_mem_pattern = False
     source = model if isinstance(model, bytes) else str(model)
+    device = runtime.device
     if device == "cuda" or (device == "auto" and _has_gpu(onnxruntime.get_available_providers())):
         try:
             return _open_on_gpu(source, options)

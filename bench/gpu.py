@@ -19,7 +19,7 @@ import numpy as np
 
 from app.errors import FaceBlurError
 from app.faces import load_detector, load_recogniser
-from app.networks import Device
+from app.networks import Device, Runtime
 from app.packs.catalogue import load_pack
 from bench.cost import measure
 from bench.long_video import make
@@ -48,8 +48,8 @@ def milliseconds(work: Callable[[], object], runs: int) -> float:
 def models(device: Device, runs: int) -> list[float]:
     """Return milliseconds of a detector call for each size, and of a batch of chips."""
     pack, random = load_pack("open"), np.random.default_rng(1)
-    detector = load_detector(pack, precision="float", device=device)
-    recogniser = load_recogniser(pack, device=device)
+    detector = load_detector(pack, precision="float", runtime=Runtime(device=device))
+    recogniser = load_recogniser(pack, runtime=Runtime(device=device))
     times = []
     for width, height in SIZES:
         picture = random.integers(0, 256, (height, width, 3), np.uint8)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from app.networks import Runtime
 from app.shots import ContentShots
 from app.shots.transnet import TransNetShots
 from app.types import Frame, ShotDetector
@@ -118,8 +119,8 @@ def detectors() -> dict[str, ShotDetector]:
     model = converted()
     return {
         "content": ContentShots(),
-        "TransNet V2 at 0.5": TransNetShots(model, threads=1),
-        "TransNet V2 at 0.2": TransNetShots(model, threshold=0.2, threads=1),
+        "TransNet V2 at 0.5": TransNetShots(model, runtime=Runtime(threads=1)),
+        "TransNet V2 at 0.2": TransNetShots(model, threshold=0.2, runtime=Runtime(threads=1)),
     }
 
 

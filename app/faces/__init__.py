@@ -13,7 +13,7 @@ from app.faces.insightface import InsightFaceDetector, InsightFaceRecogniser
 from app.faces.mtcnn import Mtcnn
 from app.faces.recognisers import ArcFace, DlibResnet, Reidentification, SFace
 from app.faces.yunet import YuNet
-from app.networks import Device, prefers_int8
+from app.networks import CPU, Runtime, prefers_int8
 from app.packs.catalogue import Pack
 from app.packs.convert import CONVERTERS, ConverterInput
 from app.packs.description import COMMON_SCORE, Part
@@ -27,8 +27,8 @@ DETECTORS: dict[str, Callable[..., FaceDetector]] = {
     "mtcnn": Mtcnn,
     "yunet": YuNet,
 }
-"""Detectors by the ``kind`` in a pack. They take the files, and ``threads``, ``score``, ``device``
-and ``input_size``."""
+"""Detectors by the ``kind`` in a pack. They take the files, ``score``,
+``runtime`` and ``input_size``."""
 
 
 def _arcface(file: Path, **options: Any) -> FaceRecogniser:
@@ -43,25 +43,23 @@ RECOGNISERS: dict[str, Callable[..., FaceRecogniser]] = {
     "reidentification": Reidentification,
     "sface": SFace,
 }
-"""Recognisers by the ``kind`` in a pack. They take the file, and ``threads`` and ``device``."""
+"""Recognisers by the ``kind`` in a pack. They take the file, and ``runtime``."""
 
 
 def load_detector(
     pack: Pack,
     *,
-    threads: int | None = None,
     precision: Precision = "auto",
     score: float = COMMON_SCORE,
-    device: Device = "cpu",
+    runtime: Runtime = CPU,
 ) -> FaceDetector:
     """Load the detector of a pack, after checking its weights.
 
     Args:
         pack: a pack whose weights have been fetched.
-        threads: the maximum number of threads; default: the CPUs this process may use.
         precision: ``auto`` uses the 8-bit file if the CPU is faster with it.
         score: the lowest score of the faces to return, 0..1 on the common scale.
-        device: where to run. On a GPU 8-bit files are not faster.
+        runtime: the device and the threads. On a GPU 8-bit files are not faster.
 
     Raises:
         PackError: weights are missing or damaged, or the kind of detector is unknown.
@@ -74,17 +72,14 @@ def load_detector(
     files = [pack.checked(file) for file in detector_files(part, precision)]
     detector = DETECTORS[part.kind](
         *files,
-        threads=threads,
         score=from_common(score, part.score),
-        device=device,
+        runtime=runtime,
         input_size=part.input_size,
     )
     return detector if part.score == COMMON_SCORE else CommonScoreDetector(detector, part.score)
 
 
-def load_recogniser(
-    pack: Pack, *, threads: int | None = None, device: Device = "cpu"
-) -> FaceRecogniser:
+def load_recogniser(pack: Pack, *, runtime: Runtime = CPU) -> FaceRecogniser:
     """Load the recogniser of a pack, after checking its weights.
 
     Raises:
@@ -96,7 +91,7 @@ def load_recogniser(
     if part.kind not in RECOGNISERS:
         raise PackError(f"{pack.name}: there is no recogniser {part.kind!r}")
     files = [pack.checked(file) for file in part.files["float"]]
-    return RECOGNISERS[part.kind](*files, threads=threads, device=device)
+    return RECOGNISERS[part.kind](*files, runtime=runtime)
 
 
 def detector_files(part: Part, precision: Precision = "auto") -> tuple[str, ...]:

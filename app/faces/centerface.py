@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from app.errors import ModelError
 from app.faces.resizing import enlarge_small, padded_side, to_original
 from app.geometry import suppress_overlaps
-from app.networks import Device, is_on_gpu, open_session
+from app.networks import CPU, Runtime, is_on_gpu, open_session
 from app.packs.description import COMMON_SCORE, DEFAULT_INPUT_SIZE, InputSize
 from app.types import Faces, Image, Size
 
@@ -39,9 +39,8 @@ class CenterFace:
 
     Args:
         model: the path or the bytes of an ONNX file.
-        threads: the maximum number of threads; default: the CPUs this process may use.
         score: the lowest score of the faces to return, 0..1.
-        device: where to run.
+        runtime: the device and the threads.
         input_size: the size to which frames should be scaled.
     """
 
@@ -49,14 +48,13 @@ class CenterFace:
         self,
         model: Path | bytes,
         *,
-        threads: int | None = None,
         score: float = COMMON_SCORE,
-        device: Device = "cpu",
+        runtime: Runtime = CPU,
         input_size: InputSize = DEFAULT_INPUT_SIZE,
     ) -> None:
         if not 0 < score < 1:
             raise ValueError(f"score: expected between 0 and 1, got {score}")
-        self._session = open_session(model, threads, device)
+        self._session = open_session(model, runtime)
         self._score, self._input_size = score, input_size
         self._batch = _GPU_BATCH_PIXELS if is_on_gpu(self._session) else _BATCH_PIXELS
 

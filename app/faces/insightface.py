@@ -15,7 +15,7 @@ import numpy as np
 from app.errors import ModelError, PackError
 from app.faces.recognisers import ArcFaceChipRecogniser
 from app.faces.resizing import enlarge_small, pad_image, to_original
-from app.networks import Device, open_session
+from app.networks import CPU, Runtime, open_session
 from app.packs.description import (
     COMMON_SCORE,
     DEFAULT_INPUT_SIZE,
@@ -35,9 +35,8 @@ class InsightFaceDetector:
 
     Args:
         model: the path of an ONNX file.
-        threads: the maximum number of threads; default: the CPUs this process may use.
         score: the lowest score of the faces to return, 0..1.
-        device: where to run.
+        runtime: the device and the threads.
         input_size: the size to which frames should be scaled.
 
     Raises:
@@ -50,15 +49,14 @@ class InsightFaceDetector:
         self,
         model: Path,
         *,
-        threads: int | None = None,
         score: float = COMMON_SCORE,
-        device: Device = "cpu",
+        runtime: Runtime = CPU,
         input_size: InputSize = DEFAULT_INPUT_SIZE,
     ) -> None:
         if not 0 < score < 1:
             raise ValueError(f"score: expected between 0 and 1, got {score}")
         # This must precede the library, which imports ONNX Runtime: it turns telemetry off.
-        session = open_session(model, threads, device)
+        session = open_session(model, runtime)
         outputs = len(session.get_outputs())
         if outputs not in _HAS_LANDMARKS:
             raise ModelError(f"{model}: not an SCRFD network: it has {outputs} outputs")
@@ -132,8 +130,7 @@ class InsightFaceRecogniser(ArcFaceChipRecogniser):
 
     Args:
         model: the path of an ONNX file.
-        threads: the maximum number of threads; default: the CPUs this process may use.
-        device: where to run.
+        runtime: the device and the threads.
 
     Raises:
         PackError: the library is not installed.
@@ -143,8 +140,8 @@ class InsightFaceRecogniser(ArcFaceChipRecogniser):
 
     name = "ArcFace in InsightFace's format"
 
-    def __init__(self, model: Path, *, threads: int | None = None, device: Device = "cpu") -> None:
-        super().__init__(model, threads=threads, device=device)
+    def __init__(self, model: Path, *, runtime: Runtime = CPU) -> None:
+        super().__init__(model, runtime=runtime)
         self._arcface = _library("arcface_onnx").ArcFaceONNX(str(model), self._session)
 
     def _run(self, chips: Sequence[Image]) -> Embeddings:

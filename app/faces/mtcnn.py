@@ -28,7 +28,7 @@ from app.faces.mtcnn_stages import (
     suppress_overlaps_fast,
 )
 from app.faces.resizing import ImagePyramid, check_image
-from app.networks import Device
+from app.networks import CPU, Runtime
 from app.packs.description import DEFAULT_INPUT_SIZE, InputSize
 from app.types import Boxes, Faces, Image, Scores, Size
 
@@ -79,9 +79,8 @@ class Mtcnn:
 
     Args:
         models: the paths or the bytes of the proposal, refinement and output networks.
-        threads: the maximum number of threads; default: the CPUs this process may use.
         score: the lowest score of the faces to return, 0..1.
-        device: where to run.
+        runtime: the device and the threads.
         input_size: the size to which frames should be scaled.
 
     Raises:
@@ -93,9 +92,8 @@ class Mtcnn:
     def __init__(
         self,
         *models: Path | bytes,
-        threads: int | None = None,
         score: float = DEFAULT_SCORE,
-        device: Device = "cpu",
+        runtime: Runtime = CPU,
         input_size: InputSize = DEFAULT_INPUT_SIZE,
     ) -> None:
         if not 0 < score < 1:
@@ -103,7 +101,7 @@ class Mtcnn:
         if len(models) != len(SIGNATURES):
             raise ValueError(f"models: expected {len(SIGNATURES)}, got {len(models)}")
         self._propose, self._refine, self._output = (
-            Stage(model, signature, threads, device)
+            Stage(model, signature, runtime)
             for model, signature in zip(models, SIGNATURES, strict=True)
         )
         self._score, self._input_size = score, input_size

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from app.errors import ModelError
 from app.faces.resizing import MIN_LONGER_SIDE
 from app.geometry import areas, intersections
-from app.networks import Device, open_session
+from app.networks import Runtime, open_session
 from app.types import Boxes, Scores, Size
 
 _WINDOW: Final = 12
@@ -63,10 +63,8 @@ class Stage:
         DeviceError: a GPU was requested, but cannot be used.
     """
 
-    def __init__(
-        self, model: Path | bytes, signature: Signature, threads: int | None, device: Device
-    ) -> None:
-        self._session = open_session(model, threads, device)
+    def __init__(self, model: Path | bytes, signature: Signature, runtime: Runtime) -> None:
+        self._session = open_session(model, runtime)
         self._signature = signature
         expected = {signature.input, signature.softmax, *signature.regressions}
         names = {item.name for item in (*self._session.get_inputs(), *self._session.get_outputs())}

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ModelError
-from app.networks import Device, open_session
+from app.networks import CPU, Runtime, open_session
 from app.types import Embeddings, Image, Landmarks
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ class ArcFaceChipRecogniser:
 
     Args:
         model: the path or the bytes of an ONNX file.
-        threads: the maximum number of threads; default: the CPUs this process may use.
-        device: where to run.
+        runtime: the device and the threads.
 
     Raises:
         ModelError: the file is not such a network.
@@ -57,10 +56,8 @@ class ArcFaceChipRecogniser:
     required_dimension: ClassVar[int | None] = None
     """The length that embeddings must have; None for any."""
 
-    def __init__(
-        self, model: Path | bytes, *, threads: int | None = None, device: Device = "cpu"
-    ) -> None:
-        self._session = open_session(model, threads, device)
+    def __init__(self, model: Path | bytes, *, runtime: Runtime = CPU) -> None:
+        self._session = open_session(model, runtime)
         self._input = self._session.get_inputs()[0].name
         self._batch, self._dimension = _signature(self._session, self.name)
         if self.required_dimension not in {None, self._dimension}:
@@ -133,10 +130,9 @@ class MirroredRecogniser:
 
     Args:
         model: the path or the bytes of an ONNX file.
-        threads: the maximum number of threads; default: the CPUs this process may use.
         mirror: also embed the mirrored chip, and return the mean. This takes twice as long, and
             makes embeddings of turned faces more similar.
-        device: where to run.
+        runtime: the device and the threads.
 
     Raises:
         ModelError: the runtime cannot load the network.
@@ -155,11 +151,10 @@ class MirroredRecogniser:
         self,
         model: Path | bytes,
         *,
-        threads: int | None = None,
         mirror: bool = True,
-        device: Device = "cpu",
+        runtime: Runtime = CPU,
     ) -> None:
-        self._session = open_session(model, threads, device)
+        self._session = open_session(model, runtime)
         self._mirror = mirror
 
     @property

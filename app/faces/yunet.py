@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from app.errors import ModelError
 from app.faces.resizing import enlarge_small, pad_image, padded_side, to_original
 from app.geometry import suppress_overlaps
-from app.networks import Device, open_session
+from app.networks import CPU, Runtime, open_session
 from app.packs.description import DEFAULT_INPUT_SIZE, InputSize
 from app.types import Faces, Image, Size
 
@@ -40,9 +40,8 @@ class YuNet:
     Args:
         model: the path or the bytes of an ONNX file, of the version of May 2026 or later. Older
             versions accept one image size only.
-        threads: the maximum number of threads; default: the CPUs this process may use.
         score: the lowest score of the faces to return, 0..1.
-        device: where to run.
+        runtime: the device and the threads.
         input_size: the size to which frames should be scaled.
 
     Raises:
@@ -54,14 +53,13 @@ class YuNet:
         self,
         model: Path | bytes,
         *,
-        threads: int | None = None,
         score: float = DEFAULT_SCORE,
-        device: Device = "cpu",
+        runtime: Runtime = CPU,
         input_size: InputSize = DEFAULT_INPUT_SIZE,
     ) -> None:
         if not 0 < score < 1:
             raise ValueError(f"score: expected between 0 and 1, got {score}")
-        self._session = open_session(model, threads, device)
+        self._session = open_session(model, runtime)
         self._score, self._input_size = score, input_size
         inputs = self._session.get_inputs()
         outputs = {output.name for output in self._session.get_outputs()}

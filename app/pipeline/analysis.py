@@ -8,6 +8,7 @@ import numpy as np
 
 from app.config import Settings
 from app.errors import MediaError
+from app.networks import Runtime
 from app.pipeline.face_looker import FaceLooker
 from app.pipeline.parts import Parts
 from app.pipeline.shot_analysis import FaceTrack, ShotAnalysis, ShotContext
@@ -56,8 +57,7 @@ class Analysis:
             self._shot_detector = load_shot_detector(
                 settings.shots,
                 models_root=settings.models_root,
-                threads=settings.threads,
-                device=settings.device,
+                runtime=Runtime(settings.threads, settings.device),
             )
         self._shots: list[tuple[int, int]] = []
         self._tracks: list[FaceTrack] = []

@@ -9,6 +9,7 @@ from app.errors import ConfigError
 from app.faces import detector_files, load_detector, load_recogniser
 from app.identity.policies import Policy
 from app.identity.scale import Scale, knots
+from app.networks import Runtime
 from app.packs.catalogue import Pack, choose_pack, load_pack
 from app.plan import ModelRecord, ModelsRecord
 from app.types import FaceDetector, FaceRecogniser, ShotDetector
@@ -76,17 +77,17 @@ def load_parts(settings: Settings, *, recogniser: bool | None = None) -> Parts:
     """
     check_encoder(settings.encoder)
     packs = packs_of(settings)
+    runtime = Runtime(settings.threads, settings.device)
     detector = load_detector(
         packs.detector,
-        threads=settings.threads,
         precision=settings.precision,
         score=MIN_SCORE,
-        device=settings.device,
+        runtime=runtime,
     )
     needs_recogniser = settings.choice != "everyone" if recogniser is None else recogniser
     loaded = None
     if needs_recogniser:
-        loaded = load_recogniser(packs.recogniser, threads=settings.threads, device=settings.device)
+        loaded = load_recogniser(packs.recogniser, runtime=runtime)
     files = detector_files(packs.detector.part("detector"), settings.precision)
     recogniser_record = None
     if loaded is not None:

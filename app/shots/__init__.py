@@ -12,7 +12,7 @@ import numpy as np
 from scenedetect.common import FrameTimecode  # type: ignore[import-untyped]
 from scenedetect.detectors.content_detector import ContentDetector  # type: ignore[import-untyped]
 
-from app.networks import Device
+from app.networks import CPU, Runtime
 from app.packs.catalogue import load_pack
 from app.shots.transnet import TransNetShots
 from app.types import Frame, Image, ShotDetector, Size
@@ -140,24 +140,21 @@ class NoShots:
 SHOT_DETECTORS: dict[str, Callable[[], ShotDetector]] = {"content": ContentShots, "none": NoShots}
 """Shot detectors without weights, by name."""
 SHOT_NETWORKS: dict[str, Callable[..., ShotDetector]] = {"transnet": TransNetShots}
-"""Shot detectors that are networks, by the ``kind`` in a pack. They take the file, and ``threads``
-and ``device``."""
+"""Shot detectors that are networks, by the ``kind`` in a pack; they take a file and ``runtime``."""
 
 
 def load_shot_detector(
     name: str,
     *,
     models_root: Path | None = None,
-    threads: int | None = None,
-    device: Device = "cpu",
+    runtime: Runtime = CPU,
 ) -> ShotDetector:
     """Load a shot detector.
 
     Args:
         name: a key of ``SHOT_DETECTORS``, or the name of a pack with a shot detector.
         models_root: the folder with the packs; default: the ``models`` folder of this program.
-        threads: the maximum number of threads; default: the CPUs this process may use.
-        device: where to run a network.
+        runtime: the device and the threads.
 
     Raises:
         PackError: the weights are missing or damaged.
@@ -169,4 +166,4 @@ def load_shot_detector(
     pack = load_pack(name, models_root)
     part = pack.part("shots")
     (file,) = part.files["float"]
-    return SHOT_NETWORKS[part.kind](pack.checked(file), threads=threads, device=device)
+    return SHOT_NETWORKS[part.kind](pack.checked(file), runtime=runtime)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ModelError
-from app.networks import Device, open_session
+from app.networks import CPU, Runtime, open_session
 from app.types import Frame, Image, Size
 
 _FRAME_SIZE: Final = (48, 27)
@@ -47,8 +47,7 @@ class TransNetShots:
         step: frames of each window whose probabilities are used, 1..50. A smaller step reduces the
             latency and finds about as many cuts, but each frame is processed ``WINDOW / step``
             times.
-        threads: the maximum number of threads; default: the CPUs this process may use.
-        device: where to run.
+        runtime: the device and the threads.
 
     Raises:
         ValueError: the threshold or the step is out of range.
@@ -62,14 +61,13 @@ class TransNetShots:
         *,
         threshold: float = _THRESHOLD,
         step: int = MAX_STEP,
-        threads: int | None = None,
-        device: Device = "cpu",
+        runtime: Runtime = CPU,
     ) -> None:
         if not 0 < threshold < 1:
             raise ValueError(f"threshold: expected between 0 and 1, got {threshold}")
         if not 1 <= step <= MAX_STEP:
             raise ValueError(f"step: expected 1 to {MAX_STEP}, got {step}")
-        self._session = open_session(model, threads, device)
+        self._session = open_session(model, runtime)
         self._threshold = threshold
         self._step = step
         self._past = WINDOW - step - FUTURE_FRAMES

@@ -9,6 +9,7 @@ import pytest
 
 from app.errors import ModelError, PackError
 from app.faces.insightface import InsightFaceDetector, InsightFaceRecogniser
+from app.networks import Runtime
 from app.types import Image
 from tests.faces.networks import Map, chips, constant, detector, embedding, recogniser
 from tests.faces_media import photograph, scaled
@@ -122,7 +123,7 @@ def test_library_opens_no_session_of_its_own(
 ) -> None:
     import onnxruntime  # type: ignore[import-untyped]
 
-    part = InsightFaceDetector(saved(_tiny()), threads=1)
+    part = InsightFaceDetector(saved(_tiny()), runtime=Runtime(threads=1))
     monkeypatch.setattr(onnxruntime, "InferenceSession", None)
     for size in ((64, 64), (320, 96)):
         assert len(part.detect([_marked(size, 8, (3, 3))])[0]) == 1

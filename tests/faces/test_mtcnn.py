@@ -10,6 +10,7 @@ from app.errors import ModelError
 from app.faces.mtcnn import _BATCH, _SCORE_EXPONENT, Mtcnn
 from app.faces.mtcnn_stages import SIGNATURES, Stage, suppress_overlaps_fast
 from app.geometry import iou, suppress_overlaps
+from app.networks import CPU
 from app.packs.download import download_archive, extract
 from app.types import Boxes, Faces, Image, Size
 from testmedia.photos import BIDEN, GUESTS, OBAMA, OBAMA_SPEAKING, OBAMA_STANDING, Photo
@@ -68,7 +69,7 @@ def test_boxes_and_landmarks_of_photographs(detector: Mtcnn, photo: Photo) -> No
 
 
 def test_networks_take_transposed_images(models: list[bytes]) -> None:
-    network = Stage(models[2], SIGNATURES[2], None, "cpu")
+    network = Stage(models[2], SIGNATURES[2], CPU)
     x1, y1, x2, y2 = OBAMA.face
     half, middle = (y2 - y1) // 2, (x1 + x2) // 2
     square = photograph("obama.jpg")[y1 : y1 + 2 * half, middle - half : middle + half]
@@ -194,6 +195,6 @@ def test_score_out_of_range(models: list[bytes], score: float) -> None:
 
 
 def test_runtime_failure(models: list[bytes]) -> None:
-    network = Stage(models[1], SIGNATURES[1], None, "cpu")
+    network = Stage(models[1], SIGNATURES[1], CPU)
     with pytest.raises(ModelError, match=r"MTCNN failed on \(1, 30, 30, 3\)"):
         network.run(np.zeros((1, 30, 30, 3), np.uint8))

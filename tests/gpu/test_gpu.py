@@ -13,7 +13,7 @@ from app.faces import load_detector, load_recogniser
 from app.faces.chips import align
 from app.geometry import iou
 from app.identity.gallery import Gallery
-from app.networks import GPU_BYTES
+from app.networks import GPU_BYTES, Runtime
 from app.pipeline import FaceBlur, load_parts, load_people
 from app.types import Image
 from testmedia.clip import Clip
@@ -34,7 +34,9 @@ def pictures() -> list[Image]:
 
 def test_faces_are_found_where_the_cpu_finds_them(pictures: list[Image]) -> None:
     pack = ready("open")
-    cpu, gpu = (load_detector(pack, precision="float", device=d) for d in ("cpu", "cuda"))
+    cpu, gpu = (
+        load_detector(pack, precision="float", runtime=Runtime(device=d)) for d in ("cpu", "cuda")
+    )
     for one, other in zip(cpu.detect(pictures), gpu.detect(pictures), strict=True):
         assert len(one) == len(other) > 0
         assert iou(one.boxes, other.boxes).max(axis=1).min() > 0.97
@@ -43,7 +45,7 @@ def test_faces_are_found_where_the_cpu_finds_them(pictures: list[Image]) -> None
 
 def test_embeddings_are_those_of_the_cpu(pictures: list[Image]) -> None:
     pack = ready("open")
-    cpu, gpu = (load_recogniser(pack, device=device) for device in ("cpu", "cuda"))
+    cpu, gpu = (load_recogniser(pack, runtime=Runtime(device=device)) for device in ("cpu", "cuda"))
     faces = load_detector(pack, precision="float").detect(pictures)
     chips = [
         chip
@@ -66,7 +68,7 @@ def _used() -> int:
 
 
 def test_memory_is_bounded_whatever_the_sizes() -> None:
-    detector = load_detector(ready("open"), precision="float", device="cuda")
+    detector = load_detector(ready("open"), precision="float", runtime=Runtime(device="cuda"))
     random = np.random.default_rng(7)
     for height in (96, 384, 704, 1088):
         picture = random.integers(0, 256, (height, height * 16 // 9, 3), np.uint8)
@@ -80,7 +82,10 @@ def test_a_clip_is_analysed_without_a_leak(
     name: str, clip: Callable[[str], Clip], people: Path
 ) -> None:
     made = clip(name)
-    everyone, listed = Settings(device="cuda"), Settings(device="cuda", people=people)
+    everyone, listed = (
+        Settings(device="cuda"),
+        Settings(device="cuda", people=people),
+    )
     parts = load_parts(listed)
     plan = FaceBlur(everyone, parts=parts, gallery=Gallery(())).analyse(made.path)
     assert leaked(made.truth, plan, made.truth.people, share=COVERED, margin=MARGIN) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import DeviceError, ModelError
-from app.networks import available_cpus, open_session, prefers_int8
+from app.networks import Runtime, available_cpus, open_session, prefers_int8
 from app.packs.catalogue import load_pack, models_folder
 
 MODEL = models_folder() / "open/centerface-int8.onnx"
@@ -122,9 +122,11 @@ def test_file_that_is_not_a_model(tmp_path: Path) -> None:
 
 def test_missing_gpu_is_an_error() -> None:
     with pytest.raises(DeviceError, match="GPU was requested"):
-        open_session(load_pack("open").path("centerface.onnx"), device="cuda")
+        open_session(load_pack("open").path("centerface.onnx"), runtime=Runtime(device="cuda"))
 
 
 def test_auto_uses_the_cpu_if_there_is_no_gpu() -> None:
-    session = open_session(load_pack("open").path("centerface.onnx"), device="auto")
+    session = open_session(
+        load_pack("open").path("centerface.onnx"), runtime=Runtime(device="auto")
+    )
     assert session.get_providers() == ["CPUExecutionProvider"]

@@ -9,6 +9,7 @@ import pytest
 
 from app.errors import PackError
 from app.faces.recognisers import Reidentification
+from app.networks import Runtime
 from app.packs.convert.openvino import convert
 from app.types import Image
 from tests.faces_media import ready
@@ -41,7 +42,9 @@ def published(shared: Path) -> tuple[bytes, bytes]:
 def test_same_embeddings_as_recorded_from_openvino() -> None:
     pack = ready("open")
     plain = Reidentification(
-        pack.checked("face-reidentification-retail-0095.onnx"), mirror=False, threads=2
+        pack.checked("face-reidentification-retail-0095.onnx"),
+        mirror=False,
+        runtime=Runtime(threads=2),
     )
     np.testing.assert_allclose(plain.embed(_chips())[:, :8], REFERENCE, atol=2e-6)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto
 
 from app.errors import ModelError
+from app.networks import Runtime
 from app.packs.convert.onnx_graph import GraphWriter, serialise
 from app.shots import ContentShots
 from app.shots.transnet import FUTURE_FRAMES, MAX_STEP, MAX_TRANSITION, WINDOW, TransNetShots
@@ -109,7 +110,7 @@ def _expected(values: Sequence[int], threshold: float) -> list[int]:
     threshold=st.sampled_from([0.2, 0.5, 0.8]),
 )
 def test_random_probabilities(echo: bytes, values: list[int], step: int, threshold: float) -> None:
-    detector = TransNetShots(echo, threshold=threshold, step=step, threads=1)
+    detector = TransNetShots(echo, threshold=threshold, step=step, runtime=Runtime(threads=1))
     assert detect(detector, lights(values)) == _expected(values, threshold)
 
 

@@ -39,9 +39,10 @@ def _blur(args: Namespace) -> None:
     _check_output(args, face_blur, media)
     with make_progress(quiet=args.quiet) as progress:
         _load(args, face_blur)
-        plan = face_blur.blur(
-            media, args.output, progress, plan=args.plan, overwrite=args.overwrite
-        )
+        plan = face_blur.analyse(media, progress)
+        face_blur.unload()
+        with committed_together(args.output, plan, args.plan):
+            face_blur.render(media, plan, args.output, progress, overwrite=args.overwrite)
     _summarise(args, plan)
 
 

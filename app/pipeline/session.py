@@ -110,6 +110,12 @@ class FaceBlur:
         _ = self.parts, self.gallery
         return self
 
+    def unload(self) -> None:
+        """Free the memory of the models; they are loaded again when they are needed."""
+        if self._given_parts is None:
+            self.__dict__.pop("parts", None)
+        give_back_memory()
+
     def with_people(self, folder: Path) -> "FaceBlur":
         """Return a session with the same settings and models, for the people of another folder.
 

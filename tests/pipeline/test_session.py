@@ -145,6 +145,9 @@ def test_one_session_serves_many_files_with_the_models_that_it_loaded_once(
     changed = face_blur.changed(face_blur.settings.changed(effect="blur"))
     assert changed.analyse(str(source)).settings["effect"] == "blur"
     assert len(loads) == 1
+    face_blur.unload()
+    assert face_blur.analyse(source).counts == plans[0].counts
+    assert len(loads) == 2
 
 
 def test_a_plan_is_written_together_with_its_output(source: Path) -> None:

@@ -114,7 +114,7 @@ def _still_unprocessed(case: Case) -> None:
         _remuxed(case, container.metadata["comment"])
 
 
-def _without_mark(case: Case) -> None:
+def _without_tag(case: Case) -> None:
     _remuxed(case, "holidays")
 
 
@@ -177,7 +177,7 @@ DAMAGES: list[tuple[Callable[[Case], None], type[FaceBlurError], str]] = [
     (_swapped, UsageError, "is another piece, 3 of 4"),
     (_not_rendered, MediaError, "is the piece itself"),
     (_still_unprocessed, MediaError, "was not processed"),
-    (_without_mark, MediaError, "has no piece tag"),
+    (_without_tag, MediaError, "has no piece tag"),
     (_of_another_split, UsageError, "or of another split"),
     (_frame_missing, MediaError, "has 4 frames, not 5"),
     (_moved, MediaError, "at other times"),

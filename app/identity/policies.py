@@ -21,7 +21,7 @@ class Verdict:
 
 
 Policy = Callable[[Match | None, str], Verdict]
-"""Takes the match of a track and the name of the matched person ("" if there is none)."""
+"""Takes the match of a track and the name of the matched person ("" without a match)."""
 
 
 def listed(match: Match | None, name: str) -> Verdict:

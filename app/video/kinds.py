@@ -20,7 +20,7 @@ _DOCTYPE_BYTES = 64
 class Kind:
     """A kind of file.
 
-    ``demuxer`` and ``muxer`` are names of the media library, empty if there is none: an image has
+    ``demuxer`` and ``muxer`` are names of the media library, empty if missing: an image has
     no demuxer, and some containers are only read. ``suffixes`` are those of files that we write,
     the preferred one first. ``accepted`` are further suffixes under which such files are found.
     """

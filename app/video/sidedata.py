@@ -18,7 +18,7 @@ _MASTERING_NUMBERS, _MASTERING_BYTES = 20, 88
 
 
 def _side_data(picture: av.VideoFrame, name: str) -> bytes | None:
-    """Return the side data of a type (``av.sidedata.sidedata.Type``), None if there is none."""
+    """Return the side data of a type (``av.sidedata.sidedata.Type``), None if it is missing."""
     data = picture.side_data.get(name)
     return bytes(data) if isinstance(data, SideData) else None
 

@@ -37,7 +37,7 @@ class Client:
     """The connection to the client of one request.
 
     Args:
-        connection: its socket; None if there is none, as in tests of the routes.
+        connection: its socket; None without a server, as in tests of the routes.
         idle: seconds after which a client that sends or receives nothing is disconnected.
     """
 

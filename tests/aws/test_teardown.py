@@ -152,7 +152,9 @@ def test_versions_and_delete_markers_are_deleted_too(cloud: Cloud) -> None:
 
 
 def test_a_bucket_deleted_with_its_stack_is_not_an_error(cloud: Cloud) -> None:
+    make_bucket(cloud, "videos", OURS)
     delete_all(cloud, [Resource("bucket", "gone")])
+    assert [one["Name"] for one in cloud.read("s3", "list_buckets")["Buckets"]] == ["videos"]
 
 
 def test_an_unreadable_resource_is_an_error(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """The work on one file of a job."""
 
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,9 @@ class FileJob:
 
     def _run(self, name: str, progress: Progress) -> dict[str, Any]:
         media = Media(self._input / name)
-        result, warnings = choose_result(media, name, self._output, self._names)
+        result, warnings = choose_result(
+            media, name, self._output, self._names, drop=self._face_blur.settings.drop_stream
+        )
         task = Task(name, media.sha256, self._fingerprint)
         earlier = self._history.find_done(task, self._output)
         if earlier is not None:
@@ -145,7 +147,7 @@ def plan_name(name: str) -> str:
 
 
 def choose_result(
-    media: Media, name: str, output: Path, inputs: Collection[str]
+    media: Media, name: str, output: Path, inputs: Collection[str], *, drop: Sequence[str] = ()
 ) -> tuple[str, list[str]]:
     """Choose the name of a result, relative to ``output``, and create its folder.
 
@@ -154,6 +156,7 @@ def choose_result(
         name: its name, relative to the folder of inputs.
         output: the folder of results.
         inputs: the names of all inputs; the name of another input is not available.
+        drop: streams to leave out.
 
     Returns:
         The name, and warnings of content that will be converted or dropped.
@@ -164,7 +167,7 @@ def choose_result(
     """
     names = result_names(name, media.kind)
     (output / name).parent.mkdir(parents=True, exist_ok=True)
-    chosen, warnings = first_possible(media, output, names, overwrite=True)
+    chosen, warnings = first_possible(media, output, names, overwrite=True, drop=drop)
     if chosen != name and chosen in inputs:
         raise OutputError("its result would get the name of another input; rename one of them")
     return chosen, warnings

@@ -68,7 +68,9 @@ class MediaJob:
                 target = folder / "faces.json"
                 self._stats.counts |= write_faces(media, info, self._face_blur.parts, target)
             return ResultFile(target)
-        output = None if kind == "plan" else default_output(media, folder)
+        output = (
+            None if kind == "plan" else default_output(media, folder, drop=settings.drop_stream)
+        )
         session = self._face_blur.changed(settings, self._gallery(upload, settings))
         plan = self.analyse(session, media, info)
         give_back_memory()

@@ -1,11 +1,11 @@
 """Check a finished video file before it gets its name: compare it with the written data."""
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
@@ -36,6 +36,12 @@ class FrameTimes:
         self.first = time if self.first is None else min(self.first, time)
         self.last = time if self.last is None else max(self.last, time)
         self.total += time
+
+    def move(self, shift: Fraction) -> None:
+        """Add ``shift`` to the times of all frames."""
+        if self.first is not None and self.last is not None:
+            self.first, self.last = self.first + shift, self.last + shift
+            self.total += shift * self.count
 
 
 @dataclass(slots=True)
@@ -84,14 +90,16 @@ def check_file(
         _compare_packets(copied[index], tally, index, label)
 
 
-def check_copies(container: InputContainer, tallies: dict[int, PacketTally], label: object) -> None:
-    """Demux a file and compare its copied streams with what was written.
+def check_copies(
+    packets: "Iterable[Packet[Stream]]", tallies: dict[int, PacketTally], label: object
+) -> None:
+    """Compare the packets of a file with the tallies of its copied streams.
 
     Raises:
         MediaError: a packet is missing.
     """
     copied = {index: PacketTally() for index in tallies}
-    for packet in container.demux():
+    for packet in packets:
         _count(packet, copied)
     for index, tally in tallies.items():
         _compare_packets(copied[index], tally, index, label)

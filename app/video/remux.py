@@ -14,6 +14,7 @@ from av.container import InputContainer, OutputContainer
 from av.stream import AttachmentStream, Discard, Stream
 from av.subtitles.stream import SubtitleStream
 
+from app.video.clocks import move
 from app.video.container import translated
 from app.video.copying import LAYOUTS, CopyStream
 from app.video.file_check import PacketTally
@@ -34,6 +35,7 @@ _BITS_PER_CHANNEL = 96000
 """Bit rate of lossy codecs, per second and channel."""
 _FALLBACK_RATE = 48000
 """Samples per second if the encoder does not support those of the source."""
+_NO_SHIFT = Fraction(0)
 _ASS_OVERRIDE = re.compile(r"\{[^}]*\}")
 _TAG = re.compile(r"</?[^<>]+>")
 
@@ -51,6 +53,7 @@ class Carrier:
         output: the container of the output.
         streams: which streams are copied, and which are converted.
         keep_location: keep locations and devices in the metadata of streams.
+        shift: seconds that are added to all times.
         packets: those to write; default: all of the input.
     """
 
@@ -62,9 +65,10 @@ class Carrier:
         streams: StreamMap,
         *,
         keep_location: bool,
+        shift: Fraction = _NO_SHIFT,
         packets: "Iterator[av.Packet[Stream]] | None" = None,
     ) -> None:
-        self._media = media
+        self._media, self._shift = media, shift
         self._output = output
         self.tallies: dict[int, PacketTally] = {}
         self._handlers = {
@@ -97,6 +101,7 @@ class Carrier:
             time = _time(packet)
             if until is not None and time is not None and time > until:
                 return
+            move(packet, self._shift)
             for ready in self._handlers[packet.stream.index].process(packet):
                 self._output.mux_one(ready)
             self._next = next(self._packets, None)

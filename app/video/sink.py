@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 from app.errors import MediaError
 from app.files import PendingFile, check_destination
 from app.types import Boxes, Frame
+from app.video.clocks import clock_shift, move
 from app.video.container import frame_rate, main_video, translated
 from app.video.encoder import FrameConverter, add_encoder
 from app.video.file_check import FrameTimes, check_file
@@ -67,6 +68,7 @@ class VideoWriter(ABC):
                 encoder=writing.encoder,
                 drop=writing.drop,
             )
+            self._shift = clock_shift(self._input, self._streams.muxer)
             self._stack = stack.pop_all()
 
     def commit(self) -> None:
@@ -114,7 +116,14 @@ class VideoWriter(ABC):
     def _add_other_streams(self, output: OutputContainer) -> Carrier:
         """Add the streams beside the video; call it after the video stream has been added."""
         keep_location = self._writing.keep_location
-        return Carrier(self._input, self._media, output, self._streams, keep_location=keep_location)
+        return Carrier(
+            self._input,
+            self._media,
+            output,
+            self._streams,
+            keep_location=keep_location,
+            shift=self._shift,
+        )
 
     def _mux(
         self,
@@ -129,12 +138,14 @@ class VideoWriter(ABC):
             time = packet.dts if packet.dts is not None else packet.pts
             if time is not None:
                 carrier.write_until(time * packet.time_base)
+            move(packet, self._shift)
             output.mux_one(packet)
 
     def _close(self, output: OutputContainer, carrier: Carrier, times: FrameTimes) -> None:
         """Write the rest of the other streams, close the file and check it."""
         carrier.write_until(None)
         output.close()
+        times.move(self._shift)
         check_file(self._pending.path, self._streams.muxer, times, carrier.tallies, self._name)
 
     def __enter__(self) -> Self:

@@ -4,8 +4,10 @@ Tables of codecs are not enough: a muxer may refuse a rate, a tag or the times o
 so only while it writes. So the first packets of each stream are written to memory and read again.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
+from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 from typing import cast
@@ -17,6 +19,7 @@ from av.stream import Stream
 from av.video.reformatter import VideoReformatter
 
 from app.errors import FaceBlurError, MediaError, OutputError
+from app.video.clocks import move
 from app.video.container import demuxer_of, frame_rate, main_video, open_stream, with_data
 from app.video.encoder import FrameConverter, add_encoder
 from app.video.encodings import Encoding
@@ -35,6 +38,12 @@ by its header alone."""
 _REFUSALS = (av.error.FFmpegError, ValueError, IndexError)
 """Errors of the library: of a muxer, of a binding that knows the muxer, and of streams that appear
 only while the file is read."""
+_SPEED = Fraction(1, 50)
+"""Tolerated difference in speed. A muxer of AVI that does not know how long a packet is takes three
+times as much."""
+_ROUNDING = Fraction(1, 20)
+"""Seconds by which the distance of first and last packet may differ: clocks are coarse."""
+_Span = tuple[int, Fraction]
 _CARRIED = frozenset({"audio", "subtitle"})
 _NO_VIDEO = Encoding("libx264", "yuv420p")
 """Stands for the video in a trial that writes none."""
@@ -118,6 +127,16 @@ def _first_packets(container: InputContainer, wanted: Collection[int]) -> "list[
     return found
 
 
+def _spans(packets: "Sequence[Packet[Stream]]") -> defaultdict[int, _Span]:
+    """Return the number of packets of each stream, and the seconds from its first to its last."""
+    times: defaultdict[int, list[Fraction]] = defaultdict(list)
+    for packet in packets:
+        if packet.dts is not None:
+            times[packet.stream.index].append(packet.dts * Fraction(packet.time_base))
+    spans = {index: (len(t), max(t) - min(t)) for index, t in times.items()}
+    return defaultdict(lambda: (0, Fraction(0)), spans)
+
+
 class _Trial:
     """One file in memory: the streams of ``streams`` from the open container of ``media``."""
 
@@ -137,6 +156,7 @@ class _Trial:
         )
         self._first: Iterator[Packet[Stream]] = iter(())
         self._tallies: dict[int, PacketTally] = {}
+        self._spans: dict[int, _Span] = {}
 
     def add_video(self, picture: av.VideoFrame) -> None:
         """Add the video, and encode its first frame."""
@@ -150,8 +170,7 @@ class _Trial:
             quality=Writing().quality,
             threads=1,
         )
-        pts = picture.pts or 0
-        ready = FrameConverter(encoding).convert(picture, pts)
+        ready = FrameConverter(encoding).convert(picture, 0)
         self._first = cast(
             "Iterator[Packet[Stream]]",
             (packet for one in (ready, None) for packet in stream.encode_lazy(one)),
@@ -173,11 +192,20 @@ class _Trial:
         carrier.write_until(None)
         self._output.close()
         self._tallies = carrier.tallies
+        spans = _spans(packets)
+        copied = [one.index for one in self._streams.carried if one.action == "copy"]
+        self._spans = {
+            target: spans[index] for index, target in zip(copied, self._tallies, strict=True)
+        }
 
     def _copies(self, packets: "Sequence[Packet[Stream]]") -> "Iterator[Packet[Stream]]":
+        times = [packet.dts * packet.time_base for packet in packets if packet.dts is not None]
+        start = min(times, default=Fraction(0))
         for packet in packets:
             copy = with_data(packet, bytes(packet))
             copy.stream = packet.stream
+            # Packets before zero would be hidden by an edit list.
+            move(copy, -start)
             yield copy
         for carried in self._streams.carried:
             end: Packet[Stream] = Packet()
@@ -188,8 +216,15 @@ class _Trial:
         """Read the file again.
 
         Raises:
-            MediaError: packets of copied streams are missing.
+            MediaError: packets of copied streams are missing, or they are slower or faster.
         """
         self._buffer.seek(0)
         with open_stream(self._buffer, demuxer_of(self._streams.muxer), "trial") as container:
-            check_copies(container, self._tallies, "trial")
+            packets = [packet for packet in container.demux() if packet.size]
+            check_copies(packets, self._tallies, "trial")
+            spans = _spans(packets)
+        for index, (count, expected) in self._spans.items():
+            # PCM may be divided anew.
+            is_slower = abs(spans[index][1] - expected) > expected * _SPEED + _ROUNDING
+            if is_slower and spans[index][0] == count:
+                raise MediaError(f"trial: the times of stream {index} have changed")

@@ -69,10 +69,16 @@ def heard(path: Path, index: int = 0) -> NDArray[np.float64]:
     with av.open(str(path)) as container:
         frames = list(container.decode(container.streams.audio[index]))
     resampler = av.AudioResampler("flt", "stereo", RATE)
-    early = round((start - (frames[0].time or 0)) * RATE)
-    parts = [one.to_ndarray()[0, ::2] for f in (*frames, None) for one in resampler.resample(f)]
-    sound = np.concatenate([np.zeros(max(0, -early)), *parts]).astype(float)
-    return np.asarray(sound[max(0, early) :])
+    sound, end = np.zeros(20 * RATE), 0
+    for frame in frames:
+        early = end if frame.time is None else round((frame.time - start) * RATE)
+        # Coarse clocks round times; they leave no gaps.
+        early = end if abs(early - end) <= RATE // 400 and end else early
+        for one in resampler.resample(frame):
+            left = one.to_ndarray()[0, ::2][max(0, -early) :]
+            begin, end = max(0, early), max(0, early) + len(left)
+            sound[begin:end] = left
+    return sound[:end]
 
 
 def assert_same_sound(output: Path, source: Path) -> None:
@@ -85,13 +91,13 @@ def assert_same_sound(output: Path, source: Path) -> None:
     assert max(np.corrcoef(result[k : k + len(window)], window)[0, 1] for k in shifts) > 0.99
 
 
-def test_adpcm_in_avi_is_copied(tmp_path: Path) -> None:
-    """The ticks of AVI are coarser than its packets, so two packets get one time."""
+def test_adpcm_in_avi_keeps_its_speed(tmp_path: Path) -> None:
+    """The muxer does not know how long a packet is, and would slow the sound down."""
     source = write_with_sound(tmp_path / "a.avi", "adpcm_ima_wav", AVI)
-    assert check_output(source, tmp_path / "b.avi") == []
+    (warning,) = check_output(source, tmp_path / "b.avi")
+    assert warning == "stream 1: audio adpcm_ima_wav is converted to pcm_s16le"
     output = copy_video(source, tmp_path / "b.avi")
-    assert [p[2] for p in payloads(output, "audio")] == [p[2] for p in payloads(source, "audio")]
-    assert_same_sound(output, source)
+    assert np.array_equal(heard(output), heard(source))
     assert numbers(output) == list(range(50))
 
 

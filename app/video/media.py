@@ -4,6 +4,7 @@ import hashlib
 import os
 import weakref
 from collections.abc import Callable
+from fractions import Fraction
 from functools import cached_property
 from io import BufferedReader
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 from av.container import InputContainer
 
-from app.errors import MediaError
+from app.errors import MediaError, MediaTooLarge
 from app.types import MediaFile
 from app.video.container import open_container, open_stream
 from app.video.kinds import Kind, check_readable, recognise
@@ -38,9 +39,13 @@ class Media:
 
     Args:
         file: a path, or a file that lies elsewhere (see ``app.types.MediaFile``).
+        max_seconds: the longest duration that is read, whatever the file declares; default: any.
     """
 
-    def __init__(self, file: "str | os.PathLike[str] | MediaFile") -> None:
+    def __init__(
+        self, file: "str | os.PathLike[str] | MediaFile", *, max_seconds: float | None = None
+    ) -> None:
+        self.max_seconds = max_seconds
         self.file: MediaFile = Path(file) if isinstance(file, str | os.PathLike) else file
         self._facts: dict[Callable[..., Any], Any] = {}
         self._identity: tuple[int, ...] = ()
@@ -158,6 +163,18 @@ class Media:
         """
         demuxer = self.format
         return open_stream(self.stream(), demuxer, self)
+
+    def check_length(self, seconds: Fraction) -> None:
+        """Check the time since the start of a stream that has been read so far.
+
+        Raises:
+            MediaTooLarge: it is more than ``max_seconds``.
+        """
+        if self.max_seconds is not None and seconds > Fraction(self.max_seconds):
+            raise MediaTooLarge(
+                f"{self}: longer than the {self.max_seconds:g} s that are allowed, although it "
+                "declares less"
+            )
 
     def check_unchanged(self) -> None:
         """Check that the name still belongs to the content that the facts were found in.

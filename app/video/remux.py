@@ -90,9 +90,16 @@ class Carrier:
         for stream in source.streams:
             if stream.index not in self._handlers:
                 stream.discard = Discard.all
-        if streams:
-            with translated(self._media):
-                yield from source.demux(streams)
+        if not streams:
+            return
+        first: Fraction | None = None
+        with translated(self._media):
+            for packet in source.demux(streams):
+                time = _time(packet)
+                if time is not None:
+                    first = time if first is None else first
+                    self._media.check_length(time - first)
+                yield packet
 
     def write_until(self, until: Fraction | None) -> None:
         """Write the packets before a time in seconds; None: all that remain."""

@@ -60,7 +60,7 @@ class MediaJob:
         Raises:
             FaceBlurError: the work failed, and there is no file.
         """
-        media = Media(upload.media)
+        media = Media(upload.media, max_seconds=self._limits.max_seconds)
         info = self.check_media(media, settings)
         folder = upload.media.parent
         if kind == "faces":

@@ -140,7 +140,8 @@ class TicketJob:
         self, ticket: Ticket, settings: Settings, gallery: Gallery, source: RemoteFile
     ) -> tuple[Plan, Path]:
         """Write the result and its plan to the folder."""
-        service, media = self._service, Media(source)
+        service = self._service
+        media = Media(source, max_seconds=service.limits.max_seconds)
         job = MediaJob(service.face_blur, service.limits, self._stats, self._check)
         session = service.face_blur.changed(settings, gallery)
         result = self._folder / f"result{ticket.suffix}"

@@ -59,6 +59,9 @@ SUBTITLES: dict[str, frozenset[str]] = {
 }
 _TEXT = frozenset({"mov_text", "subrip", "ass", "webvtt", "text"})
 _TEXT_ENCODERS = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}
+_PALETTES = frozenset({"gif"})
+"""Codecs of few colours, whose results must play in browsers and on phones: these do not show H.264
+with full chroma."""
 _PCM_MUXERS = frozenset({"matroska", "avi"})
 """Containers of editing, for which PCM stays PCM: only the order of its bytes is turned."""
 _FONTS = (".ttf", ".otf", ".ttc", ".woff", ".woff2")
@@ -181,6 +184,8 @@ def _encode(stream: VideoStream, muxer: str, warnings: list[str]) -> Encoding:
     context = stream.codec_context
     coded = context.pix_fmt or "yuv420p"
     shown = planar_format(coded) or "yuv420p"
+    if codec_name(stream) in _PALETTES:
+        shown = "yuv420p"
     size = (context.width, context.height)
     encoding = choose_encoding(codec_name(stream), muxer, shown, size)
     if codec_name(stream) != encoding.codec:

@@ -60,7 +60,8 @@ class MediaJob:
         Raises:
             FaceBlurError: the work failed, and there is no file.
         """
-        media = Media(upload.media, max_seconds=self._limits.max_seconds)
+        limits = self._limits
+        media = Media(upload.media, max_seconds=limits.max_seconds, max_pixels=limits.max_pixels)
         info = self.check_media(media, settings)
         folder = upload.media.parent
         if kind == "faces":

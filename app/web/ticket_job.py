@@ -141,7 +141,8 @@ class TicketJob:
     ) -> tuple[Plan, Path]:
         """Write the result and its plan to the folder."""
         service = self._service
-        media = Media(source, max_seconds=service.limits.max_seconds)
+        limits = service.limits
+        media = Media(source, max_seconds=limits.max_seconds, max_pixels=limits.max_pixels)
         job = MediaJob(service.face_blur, service.limits, self._stats, self._check)
         session = service.face_blur.changed(settings, gallery)
         result = self._folder / f"result{ticket.suffix}"

@@ -162,8 +162,8 @@ def test_the_video_is_decoded_and_not_the_cover(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 4])
-def test_a_change_of_size_is_an_error(threads: int, tmp_path: Path) -> None:
-    """Two concatenated streams, as in broadcasts."""
+def test_a_change_of_size_that_loses_a_frame_is_an_error(threads: int, tmp_path: Path) -> None:
+    """Two concatenated streams, as in broadcasts; the decoder of MPEG-2 drops the last frame."""
     small = VideoSpec(codec="mpeg2video", base=Fraction(1, 25))
     large = replace(small, size=(96, 64), pts=range(200, 220))
     path = tmp_path / "both.mpg"

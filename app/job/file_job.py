@@ -73,6 +73,7 @@ class FileJob:
 
     def _run(self, name: str, progress: Progress) -> dict[str, Any]:
         media = Media(self._input / name)
+        media.accept_truncated = self._face_blur.settings.accept_truncated
         result, warnings = choose_result(
             media, name, self._output, self._names, drop=self._face_blur.settings.drop_stream
         )

@@ -23,6 +23,9 @@ LAYOUTS = {
     "8 channels": "7.1",
 }
 """The usual positions of channels whose number only is known."""
+_FRAMED = frozenset({"ac3"})
+"""Codecs whose blocks of bytes, as another AVI file declares them, are not their packets. Their
+times are right only if an encoder describes them to the muxer; it encodes nothing."""
 _EQUAL_TIMES = frozenset({"matroska", "webm", "flv"})
 """Containers in which packets of one stream may have equal times: their clock ticks in
 milliseconds, and packets can be shorter."""
@@ -41,7 +44,7 @@ class CopyStream:
     """
 
     def __init__(self, stream: Stream, output: OutputContainer) -> None:
-        self.target = output.add_stream_from_template(stream)
+        self.target: Stream = _add_copy(stream, output)
         self.tally = PacketTally()
         self._output = output
         self._times = _Times(0 if output.format.name in _EQUAL_TIMES else 1)
@@ -68,6 +71,19 @@ class CopyStream:
             self._output.start_encoding()
             self._times.mend(packet, Fraction(self.target.time_base or 1))
         yield packet
+
+
+def _add_copy(stream: Stream, output: OutputContainer) -> Stream:
+    """Add a stream for copied packets."""
+    if output.format.name != "avi" or not isinstance(stream, AudioStream):
+        return output.add_stream_from_template(stream)
+    source = stream.codec_context
+    if source.codec.canonical_name not in _FRAMED:
+        return output.add_stream_from_template(stream)
+    target = output.add_stream(source.codec.canonical_name, rate=source.sample_rate)
+    context = cast("AudioStream", target).codec_context
+    context.layout, context.bit_rate = source.layout.name, source.bit_rate or 0
+    return target
 
 
 class _Times:

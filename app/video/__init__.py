@@ -75,8 +75,8 @@ def check_output(
     check_destination(output, overwrite=overwrite, inputs=(media.file,))
     if media.is_image:
         return image_warnings(media, output)
+    held = copyable(media, muxer_of(output))
     with media.open_facts() as container:
-        held = copyable(media, muxer_of(output))
         streams = map_streams(container, media, output, held, drop=drop)
     # Only frames hold their rotation, and few containers cannot store it.
     if streams.muxer in UPRIGHT:

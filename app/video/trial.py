@@ -80,7 +80,7 @@ def check_together(media: Media, output: Path, streams: StreamMap) -> None:
         MediaError: ``media`` is damaged.
     """
     picture = header_of(media).frame_format.converted(first_frame(media), VideoReformatter())
-    with media.open_container() as container:
+    with media.open_facts() as container:
         packets = _first_packets(container, {one.index for one in streams.carried})
         trial = _Trial(container, media, streams)
         try:
@@ -108,7 +108,7 @@ def _no_trials(_media: Media) -> dict[str, frozenset[int]]:
 
 
 def _held(media: Media, muxer: str) -> Iterator[int]:
-    with media.open_container() as container:
+    with media.open_facts() as container:
         candidates = [stream for stream in container.streams if stream.type in _CARRIED]
         packets = _first_packets(container, {stream.index for stream in candidates})
         for stream in candidates:

@@ -291,11 +291,30 @@ class ServiceSettings(_Checked):
         description="time after which a client that sends or receives nothing is disconnected, in"
         " seconds",
     )
+    min_rate: float = Field(
+        16_384,
+        ge=0,
+        le=2**30,
+        description="slowest average rate of an upload, in bytes per second",
+    )
     stop_seconds: float = Field(
         20,
         ge=0,
         le=23,
         description="time that a running request may continue after SIGTERM, in seconds",
+    )
+    max_memory: int | None = Field(
+        None,
+        ge=2**29,
+        description="memory of the process that works on the media, in bytes (default: three"
+        " quarters of the machine's or container's)",
+    )
+    stall_seconds: float = Field(
+        180,
+        gt=0,
+        le=3600,
+        description="time without progress after which the work on a request is stopped, in"
+        " seconds",
     )
     embeddings: bool = Field(
         False, description="allow requests for the embeddings of the faces in an image"

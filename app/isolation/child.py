@@ -102,6 +102,7 @@ def _serve(load: Load, channel: Channel, inbox: "_Inbox") -> None:
     while True:
         request = inbox.next()
         work = inbox.begin(Work(channel))
+        channel.send({"kind": "begun"})
         try:
             message: Message = {"kind": "done", "answer": handle(request, work)}
         except Exception as error:  # noqa: BLE001 - the supervisor reports it

@@ -12,6 +12,8 @@ from pathlib import Path
 _MEMORY_SHARE = 0.75
 """Part of the memory of the machine that the child may use by default. The rest is for its parent,
 the page cache and the system."""
+_RESERVED_BYTES = 2**30
+"""Memory that is mapped but not used, such as the stacks of threads: 0.3 GB on 2 cores."""
 _OPEN_FILES = 512
 """A run opens about 40 files, and one socket for each of up to 16 connections to S3."""
 _CGROUP_LIMITS = (
@@ -74,15 +76,16 @@ def end_with_parent(lifeline: int) -> None:
 def apply_limits(memory: int) -> None:
     """Limit this process: no core files (they would show frames), few open files, and memory.
 
-    Memory is limited by the kernel only without a GPU: its driver maps far more than it uses. The
-    supervisor also measures the memory in use.
+    The supervisor measures the memory in use; the limit of the kernel is for steps that use much
+    within a moment. It is not set with a GPU, whose driver maps far more than it uses.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = _OPEN_FILES if most == resource.RLIM_INFINITY else min(_OPEN_FILES, most)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
     if hasattr(resource, "RLIMIT_DATA") and not _uses_gpu():
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, resource.RLIM_INFINITY))
+        limit = memory + _RESERVED_BYTES
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.RLIM_INFINITY))
 
 
 def limit_file_size(size: int) -> None:

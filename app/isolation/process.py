@@ -59,6 +59,8 @@ class ChildProcess:
 
     def __init__(self, module: str, memory: int) -> None:
         self._memory = memory
+        self.has_begun = False
+        """Whether the child has taken the last request."""
         ours, theirs = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
         self._channel = Channel(ours)
@@ -90,9 +92,13 @@ class ChildProcess:
         """Send a request.
 
         Raises:
-            ChannelClosed: the child has ended.
+            ChildEnded: the child has ended.
         """
-        self._channel.send({"kind": "request", "request": request})
+        self.has_begun = False
+        try:
+            self._channel.send({"kind": "request", "request": request})
+        except ChannelClosed:
+            raise self._crash() from None
 
     def wait(self, reports: Reports, stall: float) -> Message:
         """Return the answer to the last request.
@@ -114,6 +120,8 @@ class ChildProcess:
                         return dict(message["answer"])
                     case "failed":
                         raise RequestFailed(restore_failure(message))
+                    case "begun":
+                        self.has_begun = True
                     case "facts":
                         reports.facts(dict(message["facts"]))
                     case "progress":
@@ -149,7 +157,7 @@ class ChildProcess:
             os.close(self._lifeline)
         self._lifeline = -1
 
-    def crash(self) -> ChildEnded:
+    def _crash(self) -> ChildEnded:
         """Return the error for a child that has closed its channel."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
@@ -163,7 +171,7 @@ class ChildProcess:
         try:
             return self._channel.receive(_POLL_SECONDS)
         except ChannelClosed:
-            raise self.crash() from None
+            raise self._crash() from None
 
     def _too_large(self) -> ChildEnded:
         self.kill()

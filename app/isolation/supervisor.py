@@ -6,7 +6,7 @@ from contextlib import suppress
 from app.errors import ModelError
 from app.isolation.errors import ChildFault
 from app.isolation.limits import Limits
-from app.isolation.messages import ChannelClosed, Message
+from app.isolation.messages import Message
 from app.isolation.process import ChildEnded, ChildProcess, Reports, RequestFailed
 
 _START_SECONDS = 600.0
@@ -28,6 +28,8 @@ class Supervisor:
         self._module, self._start, self._limits = module, start, limits
         self._child: ChildProcess | None = None
         self._is_loaded = False
+        self._has_begun = False
+        """Whether the last child that ended had begun its request."""
         self._busy = threading.Lock()
 
     @property
@@ -40,7 +42,7 @@ class Supervisor:
         """Start a child without waiting until it has loaded everything."""
         self._is_loaded = False
         self._child = ChildProcess(self._module, self._limits.memory_bytes)
-        with suppress(ChannelClosed):  # it has ended already, which load reports
+        with suppress(ChildEnded):  # load reports it
             self._child.ask({**self._start, "memory": self._limits.memory_bytes})
 
     def load(self) -> Message:
@@ -84,24 +86,35 @@ class Supervisor:
             ModelError: a new child cannot load the models.
         """
         with self._busy:
-            child = self._ready_child()
+            stall = self._limits.stall + allowance
             try:
-                child.ask(request)
-                return child.wait(reports or Reports(), self._limits.stall + allowance)
-            except RequestFailed as failure:
-                if isinstance(failure.error, ChildFault):
-                    self._replace()  # its state is unknown
-                raise failure.error from None
-            except ChannelClosed:
-                self._replace()
-                raise child.crash().error from None
+                return self._attempt(request, reports or Reports(), stall)
             except ChildEnded as end:
-                self._replace()
+                if self._has_begun:
+                    raise end.error from None
+            # It ended before this request: once more with the new child.
+            try:
+                return self._attempt(request, reports or Reports(), stall)
+            except ChildEnded as end:
                 raise end.error from None
-            except BaseException:
-                if not child.stop(_STOP_SECONDS):
-                    self._replace()
-                raise
+
+    def _attempt(self, request: Message, reports: Reports, stall: float) -> Message:
+        child = self._ready_child()
+        try:
+            child.ask(request)
+            return child.wait(reports, stall)
+        except RequestFailed as failure:
+            if isinstance(failure.error, ChildFault):
+                self._replace()  # its state is unknown
+            raise failure.error from None
+        except ChildEnded:
+            self._has_begun = child.has_begun
+            self._replace()
+            raise
+        except BaseException:
+            if not child.stop(_STOP_SECONDS):
+                self._replace()
+            raise
 
     def close(self) -> None:
         """End the child."""

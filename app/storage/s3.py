@@ -2,7 +2,6 @@
 
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from app.errors import DiskFull, PeopleError, PlaceError, StorageError
 from app.files import is_disk_full
+from app.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -206,12 +206,12 @@ def people_folder(
     if not people.startswith(SCHEME):
         yield Path(people)
         return
-    with tempfile.TemporaryDirectory(dir=spool, prefix="people-") as folder:
+    with temporary_folder(spool, "face-blur-people-") as folder:
         try:
-            _download(people, Path(folder), check)
+            _download(people, folder, check)
         except PlaceError as error:
             raise PeopleError(str(error)) from error
-        yield Path(folder)
+        yield folder
 
 
 def _download(people: str, folder: Path, check: Callable[[], None]) -> None:

@@ -66,10 +66,10 @@ def test_a_hang_that_holds_the_interpreter_is_ended(supervisor: Supervisor) -> N
     assert ask(supervisor, "echo", "again") == "again"
 
 
-@pytest.mark.parametrize("do", ["fill", "map"])
-def test_too_much_memory_fails_the_request(supervisor: Supervisor, do: str) -> None:
+@pytest.mark.parametrize(("do", "size"), [("fill", 8 * MEMORY), ("map", 2 * MEMORY)])
+def test_too_much_memory_fails_the_request(supervisor: Supervisor, do: str, size: int) -> None:
     with pytest.raises(MediaTooLarge, match="memory"):
-        ask(supervisor, do, 2 * MEMORY)
+        ask(supervisor, do, size)
     assert ask(supervisor, "fill", MEMORY // 8) == MEMORY // 8
 
 

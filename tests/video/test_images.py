@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from app.errors import MediaError, MediaTooLarge, OutputError, UnsupportedMedia
 from app.video import Media, check_output, open_sink, open_source, read_photo
+from app.video.image_codec import read_image, read_size
 from testmedia.videos import NO_BOXES, copy_video, number_of, picture
 
 SIZE = (64, 48)
@@ -196,7 +198,7 @@ def test_a_damaged_image_is_an_error(suffix: str, tmp_path: Path) -> None:
     data = path.read_bytes()
     for cut in (20, len(data) // 2, len(data) * 3 // 4):
         path.write_bytes(data[:cut])
-        for attempt in (open_source, read_photo):
+        for attempt in (lambda path: list(open_source(path)), read_photo):
             with pytest.raises(MediaError, match=f"a{suffix}"):
                 attempt(path)
 
@@ -233,3 +235,26 @@ def test_the_suffix_of_an_image_depends_on_its_content(tmp_path: Path) -> None:
     for suffix, kind in KINDS.items():
         drawn().save(tmp_path / "upload", kind)
         assert Media(tmp_path / "upload").kind.suffix == suffix
+
+
+@pytest.mark.parametrize("orientation", [1, 6, 7])
+@pytest.mark.parametrize("is_last", [False, True])
+def test_the_size_of_a_png_needs_only_its_header(
+    tmp_path: Path, orientation: int, is_last: bool
+) -> None:
+    """The pixels are damaged, and EXIF data may lie behind them."""
+    exif = Pillow.Exif()
+    exif[0x0112] = orientation
+    file = BytesIO()
+    Pillow.new("RGB", (30, 20)).save(file, "png")
+    whole = file.getvalue()
+    at = whole.index(b"IDAT") - 4
+    body = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+    damaged = whole[at:-12].replace(whole[at + 8 : at + 20], b"\xff" * 12)
+    parts = [damaged, chunk] if is_last else [chunk, damaged]
+    path = tmp_path / "a.png"
+    path.write_bytes(whole[:at] + b"".join(parts) + whole[-12:])
+    assert read_size(Media(path)) == ((30, 20) if orientation == 1 else (20, 30))
+    with pytest.raises(MediaError):
+        read_image(Media(path))

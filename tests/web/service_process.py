@@ -138,6 +138,13 @@ class RunningService:
     def wait_for_work(self) -> None:
         wait_until(lambda: self.metric("face_blur_invocations_working") == 1)
 
+    def wait_for_engine(self) -> None:
+        """Wait until the engine computes for the request that has the device."""
+        self.wait_for_work()
+        engine = self.engine
+        before = _cpu_ticks(engine)
+        wait_until(lambda: _cpu_ticks(engine) > before + 10)
+
     def spooled(self) -> list[Path]:
         """Return the content of the spool."""
         return [path for folder in self.spool.iterdir() for path in folder.iterdir()]
@@ -147,9 +154,15 @@ class RunningService:
 
     @property
     def worker(self) -> int:
-        """The process that holds the models."""
-        pid = self.process.pid
-        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        """The process of gunicorn that answers requests."""
+        (worker,) = _children(self.process.pid)
+        return worker
+
+    @property
+    def engine(self) -> int:
+        """The process that holds the models and reads the media."""
+        (engine,) = _children(self.worker)
+        return engine
 
     def stop(self) -> int:
         """Send SIGTERM, and return the exit code."""
@@ -177,6 +190,17 @@ class RunningService:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def _children(process: int) -> list[int]:
+    """Return the children of all threads of a process."""
+    tasks = Path(f"/proc/{process}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
+def _cpu_ticks(process: int) -> int:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
 
 
 T = TypeVar("T")

@@ -12,14 +12,16 @@ from typing import ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from app.config import ServiceSettings, Settings
+from app.config import Settings
 from app.errors import PeopleError
 from app.logs import JsonFormatter
+from app.pipeline import FaceBlur, load_parts
 from app.storage import people_folder
-from app.web.service import load_service
+from app.web.engine import decode_gallery, encode_gallery, with_people
 from testmedia.fetch import fetch
 from tests.web.service_process import FORM, ROOT, RunningService, environment, form
 
@@ -230,8 +232,14 @@ def test_doubtful_photos_are_logged_without_names(
     for name, medium in (("alice", "obama2.jpg"), ("bob", "obama3.jpg")):
         (people / name).mkdir(parents=True)
         shutil.copy(fetch(medium), people / name / "photo.jpg")
-    service = load_service(Settings(), ServiceSettings(), str(people), spool)
-    assert len(service.face_blur.gallery.doubts) == 1
+    parts = load_parts(Settings(), recogniser=True)
+    session = with_people(FaceBlur(Settings(), parts=parts), str(people), spool)
+    assert len(session.gallery.doubts) == 1
+    kept = decode_gallery(json.loads(json.dumps(encode_gallery(session.gallery))))
+    assert kept.names == session.gallery.names == ("alice", "bob")
+    for one, other in zip(kept.people, session.gallery.people, strict=True):
+        assert np.array_equal(one.embeddings, other.embeddings)
+        assert one.photos == other.photos
     (record,) = (one for one in caplog.records if one.getMessage() == "doubtful photos")
     line = JsonFormatter().format(record)
     assert json.loads(line)["doubts"] == 1

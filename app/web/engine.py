@@ -3,24 +3,21 @@
 Run as ``python -m app.web.engine`` by a supervisor; see ``app.isolation``.
 """
 
-import base64
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from app.config import ServiceSettings, Settings
-from app.errors import FaceBlurError, PeopleError
-from app.identity.gallery import Gallery, Person
+from app.errors import FaceBlurError
+from app.identity.gallery import Gallery
 from app.isolation import Handler, Work, run_child
 from app.isolation.limits import limit_file_size
 from app.isolation.messages import ChannelClosed, Message
-from app.logs import LOGGER, configure_logging, redact
-from app.pipeline import DOUBTFUL_PHOTOS, FaceBlur, load_parts, photo_labels, share_one_heap
-from app.storage import S3Uri, parse_prefixes, people_folder
+from app.logs import configure_logging, redact
+from app.pipeline import FaceBlur, load_parts, share_one_heap
+from app.pipeline.engine_people import decode_gallery, encode_gallery, with_people
+from app.storage import S3Uri, parse_prefixes
 from app.web.media_job import JobContext, MediaJob
 from app.web.metrics import RequestStats
 from app.web.requests import MediaRequest, TicketRequest, parse_request
@@ -93,47 +90,6 @@ def load(start: Message) -> tuple[Handler, Message]:
     elif start["people"] is not None:
         face_blur = with_people(face_blur, start["people"], Path(start["spool"]))
     return Engine(face_blur, limits, tickets), {"people": encode_gallery(face_blur.gallery)}
-
-
-def with_people(face_blur: FaceBlur, people: str, spool: Path) -> FaceBlur:
-    """Return a session for the people of a folder or S3 prefix.
-
-    Raises:
-        PeopleError: a photo cannot be read or used; the message contains no names.
-    """
-    with people_folder(people, spool) as folder:
-        try:
-            session = face_blur.with_people(folder)
-        except PeopleError as error:
-            message = redact(str(error), photo_labels(folder))
-            raise PeopleError(f"{message}; check them with: face-blur people") from error
-    if doubts := session.gallery.doubts:
-        fields = {"doubts": len(doubts), "message": DOUBTFUL_PHOTOS}
-        LOGGER.warning("doubtful photos", extra={"fields": fields})
-    return session
-
-
-def encode_gallery(gallery: Gallery) -> list[dict[str, Any]]:
-    """Return the people of a gallery as JSON-ready values, without doubts."""
-    return [
-        {
-            "name": person.name,
-            "photos": person.photos,
-            "rows": len(person.embeddings),
-            "embeddings": base64.b64encode(person.embeddings.astype("<f4").tobytes()).decode(),
-        }
-        for person in gallery.people
-    ]
-
-
-def decode_gallery(people: Sequence[Message]) -> Gallery:
-    """Return the gallery of ``encode_gallery``."""
-    return Gallery(tuple(_decode_person(one) for one in people))
-
-
-def _decode_person(one: Message) -> Person:
-    values = np.frombuffer(base64.b64decode(one["embeddings"]), "<f4").astype(np.float32)
-    return Person(one["name"], values.reshape(one["rows"], -1), one["photos"])
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from app.errors import (
 )
 from app.isolation import ChildFault, Limits, Reports, Supervisor
 from app.isolation.messages import Message
+from tests.processes import is_running, wait_until
 
 MODULE = "tests.isolation.toy_child"
 MEMORY = 256 * 2**20
@@ -198,14 +199,4 @@ def test_the_child_ends_with_its_parent(do: str) -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    until = time.monotonic() + 5
-    while is_running(child) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not is_running(child)
-
-
-def is_running(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    wait_until(lambda: not is_running(child), 5)

@@ -14,7 +14,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
+
+from tests.processes import children, cpu_ticks, wait_until
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 30.0
@@ -142,8 +144,8 @@ class RunningService:
         """Wait until the engine computes for the request that has the device."""
         self.wait_for_work()
         engine = self.engine
-        before = _cpu_ticks(engine)
-        wait_until(lambda: _cpu_ticks(engine) > before + 10)
+        before = cpu_ticks(engine)
+        wait_until(lambda: cpu_ticks(engine) > before + 10)
 
     def spooled(self) -> list[Path]:
         """Return the content of the spool."""
@@ -155,13 +157,13 @@ class RunningService:
     @property
     def worker(self) -> int:
         """The process of gunicorn that answers requests."""
-        (worker,) = _children(self.process.pid)
+        (worker,) = children(self.process.pid)
         return worker
 
     @property
     def engine(self) -> int:
         """The process that holds the models and reads the media."""
-        (engine,) = _children(self.worker)
+        (engine,) = children(self.worker)
         return engine
 
     def stop(self) -> int:
@@ -190,29 +192,6 @@ class RunningService:
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-
-def _children(process: int) -> list[int]:
-    """Return the children of all threads of a process."""
-    tasks = Path(f"/proc/{process}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-
-
-def _cpu_ticks(process: int) -> int:
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
-
-
-T = TypeVar("T")
-
-
-def wait_until(condition: Callable[[], T | None], timeout: float = TIMEOUT) -> T:
-    """Wait until ``condition`` returns a true value, and return it."""
-    end = time.monotonic() + timeout
-    while not (result := condition()):
-        assert time.monotonic() < end, "the condition did not become true"
-        time.sleep(0.02)
-    return result
 
 
 def read_response(connection: socket.socket) -> HttpResponse:

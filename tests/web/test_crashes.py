@@ -12,13 +12,13 @@ from PIL import Image
 
 from testmedia.clip import Clip
 from testmedia.fetch import fetch
+from tests.processes import wait_until
 from tests.web.service_process import (
     FORM,
     HttpResponse,
     RunningService,
     form,
     read_response,
-    wait_until,
 )
 
 Clips = Callable[[str], Clip]

@@ -20,8 +20,8 @@ from app.config import Settings
 from app.errors import PeopleError
 from app.logs import JsonFormatter
 from app.pipeline import FaceBlur, load_parts
+from app.pipeline.engine_people import decode_gallery, encode_gallery, with_people
 from app.storage import people_folder
-from app.web.engine import decode_gallery, encode_gallery, with_people
 from testmedia.fetch import fetch
 from tests.web.service_process import FORM, ROOT, RunningService, environment, form
 

@@ -25,8 +25,9 @@ from app.web.tickets import is_ticket, receive_ticket
 from testmedia.clip import Clip
 from testmedia.fetch import fetch
 from testmedia.truth import leaked, spilled
+from tests.processes import wait_until
 from tests.storage.buckets import NAME, Bucket, S3Request, make_bucket
-from tests.web.service_process import RunningService, wait_until
+from tests.web.service_process import RunningService
 
 Clips = Callable[[str], Clip]
 ALLOWED = f"s3://{NAME}/in/, s3://{NAME}/out/,s3://{NAME}/cast/"

@@ -88,6 +88,12 @@ def test_a_full_disk_is_reported(tmp_path: Path) -> None:
         ("/opt/ml/alice.jpg: no face found; use another", "no face found; use another"),
         ("bad: /a/b c: (/x/y) s3://bucket/alice.jpg", "bad: a file c: (a file) a file"),
         ("/spool/alice smith/x: no; /spool/alice smith: bad", "photo 1: no; a person: bad"),
+        (
+            "tickets: a prefix must be s3://BUCKET/ or s3://BUCKET/PREFIX/ (with the / at its end)",
+            "tickets: a prefix must be s3://BUCKET/ or s3://BUCKET/PREFIX/ (with the / at its end)",
+        ),
+        ("x: is not of the form s3://BUCKET/KEY", "x: is not of the form s3://BUCKET/KEY"),
+        ("s3://BUCKET/KEYS/alice.jpg s3://BUCKET/alice", "a file a file"),
         ("1/2 and and/or\nhttps://x.y/z stay", "1/2 and and/or https://x.y/z stay"),
         ("x" * 900, "x" * 500),
     ],

@@ -204,12 +204,16 @@ def test_people_in_s3_are_loaded_and_their_photos_removed(
         ("s3://other/cast", "the photos of people: access is denied"),
         ("s3://bucket/deep", "is not NAME.jpg"),
         ("s3://bucket/up", "is not NAME.jpg"),
+        ("s3://bucket/long", "is not NAME.jpg"),
+        ("s3://bucket/both", "has the name of a folder"),
+        ("s3://BUCKET/x", "is not of the form s3://BUCKET/KEY"),
     ],
 )
 def test_unusable_people_in_s3_are_an_error(
     tmp_path: Path, bucket: dict[str, bytes], place: str, message: str
 ) -> None:
     bucket["deep/alice/x/y.jpg"] = bucket["up/../alice.jpg"] = b"x"
+    bucket[f"long/{'alice' * 52}.jpg"] = bucket["both/alice"] = bucket["both/alice/1.jpg"] = b"x"
     with pytest.raises(PeopleError, match=message) as caught, people_folder(place, tmp_path):
         pass
     assert "alice" not in str(caught.value)

@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -74,13 +73,16 @@ Load = Callable[[Message], tuple[Handler, Message]]
 """Loads everything out of the first message; returns the handler, and facts for the supervisor."""
 
 
-def run_child(load: Load) -> NoReturn:
-    """Run the child: the arguments of the process are the descriptors of channel and lifeline.
+def run_child(load: Load, descriptor: int, lifeline: int) -> NoReturn:
+    """Run the child; the process ends when the supervisor closes the channel.
 
-    The process ends when the supervisor closes the channel.
+    Args:
+        load: loads everything.
+        descriptor: the socket of the channel to the supervisor.
+        lifeline: see ``end_with_parent``.
     """
-    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
-    end_with_parent(int(sys.argv[2]))
+    channel = Channel(socket.socket(fileno=descriptor))
+    end_with_parent(lifeline)
     # The supervisor decides when to stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

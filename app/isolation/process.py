@@ -4,20 +4,17 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 
 from app.errors import Crashed, FaceBlurError, MediaTooLarge
 from app.isolation.errors import restore_failure
 from app.isolation.limits import used_memory
 from app.isolation.messages import Channel, ChannelClosed, Message
+from app.isolation.spawn import spawn
 
 _POLL_SECONDS = 0.05
 """Time between looks at the child's memory, and at the caller's reasons to stop."""
-_ROOT = Path(__file__).parents[2]
-"""The folder of the package ``app``."""
 
 
 class ChildEnded(Exception):
@@ -50,30 +47,23 @@ class Reports:
 
 
 class ChildProcess:
-    """A running child, in a session of its own: signals of a terminal do not reach it.
+    """A running child.
 
     Args:
         module: the module that it runs.
         memory: bytes that it may use.
+        fork: start it as a fork of this process.
     """
 
-    def __init__(self, module: str, memory: int) -> None:
+    def __init__(self, module: str, memory: int, *, fork: bool = False) -> None:
         self._memory = memory
         self.has_begun = False
         """Whether the child has taken the last request."""
         ours, theirs = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
         self._channel = Channel(ours)
-        path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - a module of our own
-                # -P: nothing is imported from the working folder.
-                [sys.executable, "-P", "-m", module, str(theirs.fileno()), str(lifeline)],
-                pass_fds=(theirs.fileno(), lifeline),
-                stdin=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": path},
-                start_new_session=True,
-            )
+            self._process = spawn(module, (theirs.fileno(), lifeline), fork=fork)
         finally:
             theirs.close()
             os.close(lifeline)

@@ -38,10 +38,14 @@ class Supervisor:
         child = self._child
         return None if child is None else child.pid
 
-    def launch(self) -> None:
-        """Start a child without waiting until it has loaded everything."""
+    def launch(self, *, fork: bool = False) -> None:
+        """Start a child without waiting until it has loaded everything.
+
+        Args:
+            fork: start it as a fork of this process, which has one thread only.
+        """
         self._is_loaded = False
-        self._child = ChildProcess(self._module, self._limits.memory_bytes)
+        self._child = ChildProcess(self._module, self._limits.memory_bytes, fork=fork)
         with suppress(ChildEnded):  # load reports it
             self._child.ask({**self._start, "memory": self._limits.memory_bytes})
 

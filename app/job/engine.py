@@ -3,9 +3,11 @@
 Run as ``python -m app.job.engine`` by a supervisor; see ``app.isolation``.
 """
 
+import sys
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
+from typing import NoReturn
 
 from app.config import Settings
 from app.errors import MediaError, OutputError
@@ -107,7 +109,12 @@ def load(start: Message) -> tuple[Handler, Message]:
     return Engine(face_blur), facts
 
 
-if __name__ == "__main__":
+def main(channel: int, lifeline: int) -> NoReturn:
+    """Run the child process with these descriptors: see ``run_child``."""
     configure_logging()
     share_one_heap()
-    run_child(load)
+    run_child(load, channel, lifeline)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

@@ -1,5 +1,6 @@
 """The session of a job: the child process that works on its files."""
 
+import threading
 from types import TracebackType
 from typing import Self
 
@@ -44,6 +45,7 @@ class Session:
         }
         bounds = Limits(limits.max_memory, limits.stall_seconds)
         self._child = Supervisor(_ENGINE, start, bounds)
+        self._child.launch(fork=threading.active_count() == 1)
         facts = self._child.load()
         self.fingerprint: str = facts["fingerprint"]
         """The fingerprint of settings, models and photos: see ``FaceBlur.fingerprint``."""

@@ -4,9 +4,11 @@ Run as ``python -m app.web.engine`` by a supervisor; see ``app.isolation``.
 """
 
 import shutil
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from app.config import ServiceSettings, Settings
 from app.errors import FaceBlurError
@@ -92,7 +94,12 @@ def load(start: Message) -> tuple[Handler, Message]:
     return Engine(face_blur, limits, tickets), {"people": encode_gallery(face_blur.gallery)}
 
 
-if __name__ == "__main__":
+def main(channel: int, lifeline: int) -> NoReturn:
+    """Run the child process with these descriptors: see ``run_child``."""
     configure_logging()
     share_one_heap()
-    run_child(load)
+    run_child(load, channel, lifeline)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

@@ -10,6 +10,7 @@ import resource
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
@@ -19,6 +20,7 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 from app.config import ServiceSettings, Settings
 from app.errors import ConfigError, FaceBlurError
+from app.isolation import Limits, Supervisor
 from app.logs import LOGGER, LOGGING_CONFIG, configure_logging, redact
 from app.temporary import make_folder
 from app.web.connections import PatientWorker
@@ -30,6 +32,8 @@ _SPARE_THREADS = 4
 """Threads for pings, and for responses that the service is busy."""
 _GRACEFUL_SECONDS = 25
 """SageMaker kills the container 30 s after SIGTERM."""
+_ENGINE = "app.web.engine"
+"""The module that the child process runs."""
 _BOOT_ERROR = 3
 """gunicorn's exit code of a worker that cannot start; gunicorn then ends and does not retry."""
 _CONNECTIONS = 8192
@@ -101,18 +105,33 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> "Flask":
         """Load models and people in the worker; on failure log the reason and exit."""
-        # Imported in the worker only, so that the parent process stays small.
+        for leftover in self._spool.iterdir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        engine = self._launch_engine()
+        # Imported while the child loads, and in the worker only, so that its parent stays small.
+        from app.web.routes import make_app
         from app.web.service import load_service
 
         try:
-            service, people = load_service(self._settings, self.limits, self._people, self._spool)
+            service, people = load_service(engine, self._settings, self.limits, self._spool)
         except FaceBlurError as error:
             _log_failed_start(error)
             sys.exit(_BOOT_ERROR)
-        from app.web.routes import make_app
-
         LOGGER.info("ready", extra={"fields": {"people": people}})
         return make_app(service)
+
+    def _launch_engine(self) -> Supervisor:
+        """Start the child process that works on media."""
+        start = {
+            "settings": self._settings.model_dump(mode="json", exclude_unset=True),
+            "limits": self.limits.model_dump(mode="json", exclude_unset=True),
+            "people": self._people,
+            "spool": str(self._spool),
+        }
+        bounds = Limits(self.limits.max_memory, self.limits.stall_seconds)
+        engine = Supervisor(_ENGINE, start, bounds)
+        engine.launch(fork=threading.active_count() == 1)
+        return engine
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:

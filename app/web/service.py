@@ -6,7 +6,6 @@ client disconnects, or when the service ends.
 
 import os
 import select
-import shutil
 import socket
 import threading
 import time
@@ -17,15 +16,12 @@ from pathlib import Path
 
 from app.config import ServiceSettings, Settings
 from app.errors import Busy, Interrupted
-from app.isolation import Limits, Supervisor
+from app.isolation import Supervisor
 from app.storage import S3Uri, parse_prefixes
 from app.web.metrics import Metrics
 
 Check = Callable[[], None]
 """Raises ``Interrupted`` if the work should stop."""
-
-ENGINE = "app.web.engine"
-"""The module that the child process runs."""
 
 _QUEUE_POLL_SECONDS = 0.1
 """Time between checks whether a waiting request should stop."""
@@ -203,9 +199,9 @@ class Service:
 
 
 def load_service(
-    settings: Settings, limits: ServiceSettings, people: str | None, spool: Path
+    engine: Supervisor, settings: Settings, limits: ServiceSettings, spool: Path
 ) -> tuple[Service, int]:
-    """Load models and people in a child, and clear the spool of files that a crash has left.
+    """Wait until the child has loaded models and people.
 
     Returns:
         The service, and the number of its people.
@@ -216,25 +212,7 @@ def load_service(
         PeopleError: a photo cannot be read or used; the message contains no names.
     """
     tickets = parse_prefixes(limits.tickets)
-    for leftover in spool.iterdir():
-        shutil.rmtree(leftover, ignore_errors=True)
     runner = Runner(limits.queue, limits.queue_seconds)
-    engine = make_engine(settings, limits, people, spool)
     loaded = engine.load()
     service = Service(settings, limits, spool, engine, runner, Metrics(), tickets)
     return service, len(loaded["people"])
-
-
-def make_engine(
-    settings: Settings, limits: ServiceSettings, people: str | None, spool: Path
-) -> Supervisor:
-    """Start the child process; it loads models and people meanwhile."""
-    start = {
-        "settings": settings.model_dump(mode="json", exclude_unset=True),
-        "limits": limits.model_dump(mode="json", exclude_unset=True),
-        "people": people,
-        "spool": str(spool),
-    }
-    engine = Supervisor(ENGINE, start, Limits(limits.max_memory, limits.stall_seconds))
-    engine.launch()
-    return engine

@@ -98,6 +98,19 @@ def test_failures_of_loading_arrive(supervisor: Supervisor) -> None:
         Supervisor(MODULE, {"crash": True}, Limits(memory=MEMORY)).load()
 
 
+def test_a_fork_is_a_child_like_any_other(supervisor: Supervisor, tmp_path: Path) -> None:
+    with (tmp_path / "held").open("wb") as held:
+        supervisor.launch(fork=True)
+        first = supervisor.load()["pid"]
+        open_files = {str(one.readlink()) for one in Path(f"/proc/{first}/fd").iterdir()}
+    assert held.name not in open_files, "a fork keeps no file of its parent open"
+    assert ask(supervisor, "echo", "x") == "x"
+    with pytest.raises(Crashed, match="SIGSEGV"):
+        ask(supervisor, "crash")
+    assert ask(supervisor, "echo", "again") == "again"
+    assert supervisor.process != first
+
+
 def test_a_new_child_gets_the_answer_of_the_first(supervisor: Supervisor) -> None:
     first = supervisor.load()
     with pytest.raises(Crashed):

@@ -90,5 +90,10 @@ class Toy:
         }
 
 
+def main(channel: int, lifeline: int) -> None:
+    """Run the child."""
+    run_child(load, channel, lifeline)
+
+
 if __name__ == "__main__":
-    run_child(load)
+    main(*map(int, sys.argv[1:]))

@@ -1,0 +1,133 @@
+"""Measure the service: time until it answers pings, requests per second, memory.
+
+    python -m bench.service [FOLDER ...] [--runs N] [--requests N]
+
+Each FOLDER is a checkout of this project (default: this one); two of them are compared. Runs
+alternate, so that other load affects all alike, and figures are medians. Each run starts the
+service, waits for the first ping that succeeds, sends a photo several times, and a video once. The
+memory is the sum of the proportional set sizes (PSS) of all its processes after the last request.
+"""
+
+import argparse
+import http.client
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from testmedia.fetch import fetch
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Seconds until the first ping, per photo, and for the video; memory in MiB."""
+
+    start: float
+    photo: float
+    video: float
+    memory: float
+
+
+def measure(root: Path, requests: int) -> Run:
+    """Start the service of a checkout, use it, and stop it."""
+    with tempfile.TemporaryDirectory() as spool:
+        settings = {"HOST": "127.0.0.1", "SPOOL": spool}
+        named = {f"FACE_BLUR_{name}": value for name, value in settings.items()}
+        began = time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, str(root / "serve")],
+            env=os.environ | named | {"SAGEMAKER_BIND_TO_PORT": "0", "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            port = _port(process)
+            _request(port, "GET", "/ping")
+            start = time.monotonic() - began
+            return Run(start, *_use(port, requests), _memory(process.pid))
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate()
+
+
+def _port(process: "subprocess.Popen[str]") -> int:
+    """Return the port of the service, and wait until it has loaded the models."""
+    assert process.stdout is not None
+    port = 0
+    for line in process.stdout:
+        if found := re.search(r"Listening at: http://[\d.]+:(\d+)", line):
+            port = int(found[1])
+        if '"ready"' in line:
+            return port
+    raise RuntimeError("the service ended")
+
+
+def _request(port: int, method: str, path: str, body: bytes = b"") -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request(method, path, body)
+    response = connection.getresponse()
+    response.read()
+    connection.close()
+    if response.status != 200:
+        raise RuntimeError(f"{path}: HTTP {response.status}")
+
+
+def _use(port: int, requests: int) -> tuple[float, float]:
+    photo, video = fetch("obama2.jpg").read_bytes(), fetch("carphone.mp4").read_bytes()
+    _request(port, "POST", "/invocations", photo)
+    began = time.monotonic()
+    for _ in range(requests):
+        _request(port, "POST", "/invocations", photo)
+    middle = time.monotonic()
+    _request(port, "POST", "/invocations", video)
+    return (middle - began) / requests, time.monotonic() - middle
+
+
+def _memory(process: int) -> float:
+    return sum(_proportional_set(one) for one in _family(process)) / 1024
+
+
+def _family(process: int) -> Iterator[int]:
+    yield process
+    for task in Path(f"/proc/{process}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            yield from _family(int(child))
+
+
+def _proportional_set(process: int) -> int:
+    """Return the proportional set size of a process in KiB."""
+    text = Path(f"/proc/{process}/smaps_rollup").read_text()
+    return sum(int(size) for size in re.findall(r"^Pss:\s+(\d+) kB$", text, re.MULTILINE))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure the checkouts of the command line, and print a table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folders", nargs="*", type=Path, default=[ROOT])
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--requests", type=int, default=20)
+    args = parser.parse_args(argv)
+    runs: dict[Path, list[Run]] = {folder: [] for folder in args.folders}
+    for _ in range(args.runs):
+        for folder, done in runs.items():
+            done.append(measure(folder.resolve(), args.requests))
+    print(
+        "| checkout | start, s | photo, s | carphone.mp4, s | memory, MiB |\n|---|---|---|---|---|"
+    )
+    for folder, done in runs.items():
+        figures = (statistics.median(column) for column in zip(*map(astuple, done), strict=True))
+        start, photo, video, memory = figures
+        print(f"| {folder.name} | {start:.3f} | {photo:.4f} | {video:.3f} | {memory:.0f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -15,7 +15,7 @@ EXTRAS := --extra aws --extra models --extra service
 # What the image has in another package already: these two would write over its files.
 COLLIDING := --unsafe-package onnxruntime --unsafe-package opencv-python
 
-.PHONY: help setup demo test check bench lock image image-gpu run smoke gpu-check transform-local clean
+.PHONY: help setup demo test check bench soak lock image image-gpu run smoke gpu-check transform-local clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ check: $(VENV)/installed  ## Check style, format and types
 
 bench: setup  ## Measure everything and write docs/benchmarks.md; QUICK=1 for a quick run
 	$(BIN)/python -m bench.report $(if $(QUICK),--quick)
+
+soak: setup  ## Use the service for MINUTES=60 with good and bad requests, and check that it stays flat
+	$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),60)
 
 lock: $(VENV)/installed  ## Lock the dependencies again, after a change of pyproject.toml
 	$(COMPILE) --allow-unsafe $(EXTRAS) --output-file requirements.txt pyproject.toml

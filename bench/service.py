@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
@@ -40,23 +41,41 @@ class Run:
 def measure(root: Path, requests: int) -> Run:
     """Start the service of a checkout, use it, and stop it."""
     with tempfile.TemporaryDirectory() as spool:
-        settings = {"HOST": "127.0.0.1", "SPOOL": spool}
-        named = {f"FACE_BLUR_{name}": value for name, value in settings.items()}
         began = time.monotonic()
-        process = subprocess.Popen(
-            [sys.executable, str(root / "serve")],
-            env=os.environ | named | {"SAGEMAKER_BIND_TO_PORT": "0", "PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        process, port = start_service(root, spool)
         try:
-            port = _port(process)
-            _request(port, "GET", "/ping")
+            request(port, "GET", "/ping")
             start = time.monotonic() - began
             return Run(start, *_use(port, requests), _memory(process.pid))
         finally:
             process.send_signal(signal.SIGTERM)
-            process.communicate()
+            process.wait()
+
+
+def start_service(root: Path, spool: str) -> "tuple[subprocess.Popen[str], int]":
+    """Start the service of a checkout; return its process and its port when it is ready.
+
+    Raises:
+        RuntimeError: it ended.
+    """
+    settings = {"HOST": "127.0.0.1", "SPOOL": spool}
+    named = {f"FACE_BLUR_{name}": value for name, value in settings.items()}
+    process = subprocess.Popen(
+        [sys.executable, str(root / "serve")],
+        env=os.environ | named | {"SAGEMAKER_BIND_TO_PORT": "0", "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    port = _port(process)
+    # Its log must not fill the pipe.
+    threading.Thread(target=_discard, args=(process,), daemon=True).start()
+    return process, port
+
+
+def _discard(process: "subprocess.Popen[str]") -> None:
+    assert process.stdout is not None
+    for _ in process.stdout:
+        pass
 
 
 def _port(process: "subprocess.Popen[str]") -> int:
@@ -71,7 +90,12 @@ def _port(process: "subprocess.Popen[str]") -> int:
     raise RuntimeError("the service ended")
 
 
-def _request(port: int, method: str, path: str, body: bytes = b"") -> None:
+def request(port: int, method: str, path: str, body: bytes = b"") -> None:
+    """Send a request.
+
+    Raises:
+        RuntimeError: it failed.
+    """
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.request(method, path, body)
     response = connection.getresponse()
@@ -83,27 +107,28 @@ def _request(port: int, method: str, path: str, body: bytes = b"") -> None:
 
 def _use(port: int, requests: int) -> tuple[float, float]:
     photo, video = fetch("obama2.jpg").read_bytes(), fetch("carphone.mp4").read_bytes()
-    _request(port, "POST", "/invocations", photo)
+    request(port, "POST", "/invocations", photo)
     began = time.monotonic()
     for _ in range(requests):
-        _request(port, "POST", "/invocations", photo)
+        request(port, "POST", "/invocations", photo)
     middle = time.monotonic()
-    _request(port, "POST", "/invocations", video)
+    request(port, "POST", "/invocations", video)
     return (middle - began) / requests, time.monotonic() - middle
 
 
 def _memory(process: int) -> float:
-    return sum(_proportional_set(one) for one in _family(process)) / 1024
+    return sum(proportional_set(one) for one in family(process)) / 1024
 
 
-def _family(process: int) -> Iterator[int]:
+def family(process: int) -> Iterator[int]:
+    """Yield a process and all that it started, parents first."""
     yield process
     for task in Path(f"/proc/{process}/task").iterdir():
         for child in (task / "children").read_text().split():
-            yield from _family(int(child))
+            yield from family(int(child))
 
 
-def _proportional_set(process: int) -> int:
+def proportional_set(process: int) -> int:
     """Return the proportional set size of a process in KiB."""
     text = Path(f"/proc/{process}/smaps_rollup").read_text()
     return sum(int(size) for size in re.findall(r"^Pss:\s+(\d+) kB$", text, re.MULTILINE))

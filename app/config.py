@@ -62,6 +62,21 @@ def _split_commas(value: object) -> object:
     return tuple(item for part in value.split(",") if (item := part.strip()))
 
 
+def _check_streams(streams: tuple[str, ...]) -> tuple[str, ...]:
+    for stream in streams:
+        if not stream.isascii() or not (stream.isdecimal() or stream in _STREAM_TYPES):
+            types = ", ".join(sorted(_STREAM_TYPES))
+            raise ValueError(f"a stream is its number in the file, or one of {types}")
+    return streams
+
+
+_STREAM_TYPES = frozenset({"audio", "subtitle", "data", "attachment"})
+"""Types of streams that can be left out; the video cannot."""
+Streams: TypeAlias = Annotated[
+    tuple[str, ...], BeforeValidator(_split_commas), AfterValidator(_check_streams)
+]
+
+
 def _check_prefixes(prefixes: tuple[str, ...]) -> tuple[str, ...]:
     for prefix in prefixes:
         if not prefix.startswith("s3://") or not prefix.endswith("/"):
@@ -181,6 +196,11 @@ class Settings(_Checked):
     )
     keep_location: bool = Field(
         False, description="keep the location and device metadata of the input"
+    )
+    drop_stream: Streams = Field(
+        (),
+        description="streams to leave out of the result, by number in the file or type (audio,"
+        " subtitle, data, attachment), separated by commas",
     )
     shots: Literal["content", "transnet", "none"] = Field(
         "content", description="cut detector; transnet is a neural network from the pack transnet"

@@ -5,7 +5,7 @@ Run as ``python -m app.job.engine`` by a supervisor; see ``app.isolation``.
 
 import sys
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -38,7 +38,11 @@ class Engine:
         media = self._media_of(Path(request["input"]))
         if request["do"] == "look":
             result, warnings = choose_result(
-                media, request["name"], Path(request["output"]), frozenset(request["taken"])
+                media,
+                request["name"],
+                Path(request["output"]),
+                frozenset(request["taken"]),
+                drop=self._face_blur.settings.drop_stream,
             )
             return {"sha256": media.sha256, "result": result, "warnings": warnings}
         return self._hide(media, request, work)
@@ -63,7 +67,7 @@ class Engine:
 
 
 def choose_result(
-    media: Media, name: str, output: Path, taken: Collection[str]
+    media: Media, name: str, output: Path, taken: Collection[str], *, drop: Sequence[str] = ()
 ) -> tuple[str, list[str]]:
     """Choose the name of a result, relative to ``output``, and create its folder.
 
@@ -72,6 +76,7 @@ def choose_result(
         name: its name, relative to the folder of inputs.
         output: the folder of results.
         taken: names of other inputs that the result may not have.
+        drop: streams to leave out.
 
     Returns:
         The name, and warnings of content that will be converted or dropped.
@@ -82,7 +87,7 @@ def choose_result(
     """
     names = result_names(name, media.kind)
     (output / name).parent.mkdir(parents=True, exist_ok=True)
-    chosen, warnings = first_possible(media, output, names, overwrite=True)
+    chosen, warnings = first_possible(media, output, names, overwrite=True, drop=drop)
     if chosen != name and chosen in taken:
         raise OutputError("its result would get the name of another input; rename one of them")
     return chosen, warnings

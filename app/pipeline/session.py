@@ -165,7 +165,9 @@ class FaceBlur:
             MediaError: the input cannot be read.
             OutputError: the output cannot be written, or cannot hold the streams of the input.
         """
-        return check_output(Media.of(media), Path(output), overwrite=overwrite)
+        return check_output(
+            Media.of(media), Path(output), overwrite=overwrite, drop=self.settings.drop_stream
+        )
 
     def analyse(self, media: AnyMedia, progress: Progress | None = None) -> Plan:
         """First pass: find all faces and decide which of them to hide in which frames.

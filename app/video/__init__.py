@@ -1,5 +1,6 @@
 """Read frames from files, and write files from frames."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from app.video.media import Media
 from app.video.sink import EncodingSink
 from app.video.smart.sink import MixingSink
 from app.video.source import VideoSource
-from app.video.streams import UPRIGHT, check_rotation, map_streams
+from app.video.streams import UPRIGHT, check_rotation, map_streams, muxer_of
+from app.video.trial import check_together, copyable
 from app.video.writing import Writing
 
 __all__ = [
@@ -49,11 +51,17 @@ def open_source(media: Media | MediaFile | str, *, threads: int | None = None) -
 
 
 def check_output(
-    media: Media | MediaFile | str, output: Path, *, overwrite: bool = False
+    media: Media | MediaFile | str,
+    output: Path,
+    *,
+    overwrite: bool = False,
+    drop: Sequence[str] = (),
 ) -> list[str]:
     """Check before any work that ``output`` can be written from ``media``.
 
-    The suffix of ``output`` names the container.
+    The suffix of ``output`` names the container. ``drop`` names streams to leave out. The first
+    frame and the first packets of all other streams are written to memory and read again, so a
+    container that cannot hold them is found now.
 
     Returns:
         Warnings, one line each, of content that will be converted or dropped.
@@ -67,10 +75,12 @@ def check_output(
     if media.is_image:
         return image_warnings(media, output)
     with media.open_facts() as container:
-        streams = map_streams(container, media, output)
+        held = copyable(media, muxer_of(output))
+        streams = map_streams(container, media, output, held, drop=drop)
     # Only frames hold their rotation, and few containers cannot store it.
     if streams.muxer in UPRIGHT:
         check_rotation(header_of(media).frame_format.matrix, streams.muxer, output)
+    check_together(media, output, streams)
     return list(streams.warnings)
 
 

@@ -94,7 +94,8 @@ def _nearest_format(encoder: str, source: str, size: Size) -> str:
     """Return the pixel format of an encoder that loses least, and of those the smallest."""
     formats = [format_.name for format_ in Codec(encoder, "w").video_formats or ()]
     takes_odd = encoder in _ODD_SIZE_ENCODERS
-    usable = [name for name in formats if takes_odd or _divides(layout(name), size)]
+    opaque = [name for name in formats if not any(p.is_alpha for p in layout(name).planes)]
+    usable = [name for name in opaque if takes_odd or _divides(layout(name), size)]
     if source in usable:
         return source
     return min(usable, key=lambda name: _loss(layout(source), name))

@@ -14,8 +14,10 @@ from av.container import InputContainer, OutputContainer
 from av.stream import AttachmentStream, Discard, Stream
 from av.subtitles.stream import SubtitleStream
 
+from app.video.clocks import move
 from app.video.container import translated
-from app.video.file_check import EMPTY_SUBTITLE, PacketTally
+from app.video.copying import LAYOUTS, CopyStream
+from app.video.file_check import PacketTally
 from app.video.media import Media
 from app.video.metadata import kept_tags, tags_for_muxer
 from app.video.streams import CarriedStream, StreamMap
@@ -28,21 +30,12 @@ _ASS_HEADER = (
     b"0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,0\n\n[Events]\nFormat: Layer, Start, End, Style, "
     b"Name, MarginL, MarginR, MarginV, Effect, Text\n"
 )
-_LAYOUTS = {
-    "1 channels": "mono",
-    "2 channels": "stereo",
-    "3 channels": "2.1",
-    "4 channels": "4.0",
-    "5 channels": "5.0",
-    "6 channels": "5.1",
-    "7 channels": "6.1",
-    "8 channels": "7.1",
-}
 _LOSSY = frozenset({"aac", "libopus"})
 _BITS_PER_CHANNEL = 96000
 """Bit rate of lossy codecs, per second and channel."""
 _FALLBACK_RATE = 48000
 """Samples per second if the encoder does not support those of the source."""
+_NO_SHIFT = Fraction(0)
 _ASS_OVERRIDE = re.compile(r"\{[^}]*\}")
 _TAG = re.compile(r"</?[^<>]+>")
 
@@ -60,6 +53,8 @@ class Carrier:
         output: the container of the output.
         streams: which streams are copied, and which are converted.
         keep_location: keep locations and devices in the metadata of streams.
+        shift: seconds that are added to all times.
+        packets: those to write; default: all of the input.
     """
 
     def __init__(
@@ -70,8 +65,10 @@ class Carrier:
         streams: StreamMap,
         *,
         keep_location: bool,
+        shift: Fraction = _NO_SHIFT,
+        packets: "Iterator[av.Packet[Stream]] | None" = None,
     ) -> None:
-        self._media = media
+        self._media, self._shift = media, shift
         self._output = output
         self.tallies: dict[int, PacketTally] = {}
         self._handlers = {
@@ -81,11 +78,11 @@ class Carrier:
             for carried in streams.carried
         }
         for handler in self._handlers.values():
-            if isinstance(handler, _Copy):
+            if isinstance(handler, CopyStream):
                 self.tallies[handler.target.index] = handler.tally
         for index in streams.fonts:
             _attach(source.streams[index], output)
-        self._packets = self._demux(source)
+        self._packets = self._demux(source) if packets is None else packets
         self._next = next(self._packets, None)
 
     def _demux(self, source: InputContainer) -> Iterator["av.Packet[Stream]"]:
@@ -93,9 +90,16 @@ class Carrier:
         for stream in source.streams:
             if stream.index not in self._handlers:
                 stream.discard = Discard.all
-        if streams:
-            with translated(self._media):
-                yield from source.demux(streams)
+        if not streams:
+            return
+        first: Fraction | None = None
+        with translated(self._media):
+            for packet in source.demux(streams):
+                time = _time(packet)
+                if time is not None:
+                    first = time if first is None else first
+                    self._media.check_length(time - first)
+                yield packet
 
     def write_until(self, until: Fraction | None) -> None:
         """Write the packets before a time in seconds; None: all that remain."""
@@ -104,6 +108,7 @@ class Carrier:
             time = _time(packet)
             if until is not None and time is not None and time > until:
                 return
+            move(packet, self._shift)
             for ready in self._handlers[packet.stream.index].process(packet):
                 self._output.mux_one(ready)
             self._next = next(self._packets, None)
@@ -128,39 +133,19 @@ def _add_stream(
     media: Media,
     *,
     keep_location: bool,
-) -> "_Copy | _ConvertAudio | _ConvertText":
+) -> "CopyStream | _ConvertAudio | _ConvertText":
     """Add a stream to the output and return the handler of its packets."""
-    handler: _Copy | _ConvertAudio | _ConvertText
+    handler: CopyStream | _ConvertAudio | _ConvertText
     if carried.action == "audio" and isinstance(stream, AudioStream):
         handler = _ConvertAudio(stream, carried.codec, output, media)
     elif carried.action == "text" and isinstance(stream, SubtitleStream):
         handler = _ConvertText(stream, carried.codec, output)
     else:
-        handler = _Copy(stream, output)
+        handler = CopyStream(stream, output)
     tags = kept_tags(stream.metadata, keep_location=keep_location)
     handler.target.metadata.update(tags_for_muxer(tags, output.format.name))
     handler.target.disposition = stream.disposition
     return handler
-
-
-class _Copy:
-    """Copies every packet unchanged."""
-
-    def __init__(self, stream: Stream, output: OutputContainer) -> None:
-        self.target = output.add_stream_from_template(stream)
-        self.tally = PacketTally()
-        if isinstance(stream, AudioStream) and stream.codec_context.layout.name in _LAYOUTS:
-            # PCM in MP4 needs the positions of its channels.
-            layout = _LAYOUTS[stream.codec_context.layout.name]
-            cast("AudioStream", self.target).codec_context.layout = layout
-
-    def process(self, packet: "av.Packet[Stream]") -> Iterator["av.Packet[Stream]"]:
-        data = bytes(packet)
-        # The muxer fills the time between subtitles with empty ones by itself.
-        if packet.size and data != EMPTY_SUBTITLE:
-            self.tally.add(data)
-            packet.stream = self.target
-            yield packet
 
 
 class _ConvertAudio:
@@ -178,20 +163,38 @@ class _ConvertAudio:
         self.target: Stream = output.add_stream(encoder, rate=self._rate)
         self._encoder = cast("AudioStream", self.target)
         # AVI and WAV store only the number of channels.
-        self._layout = _LAYOUTS.get(context.layout.name, context.layout.name)
+        self._layout = LAYOUTS.get(context.layout.name, context.layout.name)
         self._encoder.codec_context.layout = self._layout
         if encoder in _LOSSY:
             self._encoder.codec_context.bit_rate = _BITS_PER_CHANNEL * max(1, context.channels)
+        if encoder == "flac" and context.format.name.startswith("s32"):
+            # The default of 16 bits would reduce sound of 24 bits.
+            self._encoder.codec_context.format = "s32"
         self._resampler: AudioResampler | None = None
+        self._end: Fraction | None = None
 
     def process(self, packet: "av.Packet[Stream]") -> "Iterator[av.Packet[AudioStream]]":
         with translated(self._media):
             frames = self._source.decode(cast("av.Packet[AudioStream]", packet))
         for frame in frames:
+            self._set_time(frame)
             yield from self._encode(frame)
         if not packet.size:
             yield from self._encode(None)
             yield from self._encoder.encode(None)
+
+    def _set_time(self, frame: av.AudioFrame) -> None:
+        """Give a frame its time in samples: at the end of the one before it, unless there is a gap.
+
+        Clocks of containers are coarser than samples, and the last frame of WMA has no time.
+        """
+        rate, tick = frame.sample_rate, Fraction(frame.time_base or 0)
+        time = None if frame.pts is None else frame.pts * tick
+        if self._end is not None and (time is None or abs(time - self._end) <= tick):
+            time = self._end
+        frame.time_base, frame.pts = Fraction(1, rate), None if time is None else round(time * rate)
+        if time is not None:
+            self._end = time + Fraction(frame.samples, rate)
 
     def _encode(self, frame: av.AudioFrame | None) -> "Iterator[av.Packet[AudioStream]]":
         for ready in self._resample(frame):

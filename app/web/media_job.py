@@ -56,14 +56,16 @@ class MediaJob:
         Raises:
             FaceBlurError: the work failed, and there is no file.
         """
-        media, folder = Media(request.media), request.folder
+        limits, folder = self._limits, request.folder
+        media = Media(request.media, max_seconds=limits.max_seconds, max_pixels=limits.max_pixels)
         info = self.check_media(media, request.settings)
         if request.response == "faces":
             with self._stats.stage("analyse"):
                 target = folder / "faces.json"
                 self._stats.counts |= write_faces(media, info, self._face_blur.parts, target)
             return target
-        output = None if request.response == "plan" else default_output(media, folder)
+        drop = request.settings.drop_stream
+        output = None if request.response == "plan" else default_output(media, folder, drop=drop)
         session = self._face_blur.changed(request.settings, self._gallery(request))
         plan = self.analyse(session, media, info)
         give_back_memory()

@@ -131,7 +131,8 @@ class TicketJob:
         self, ticket: Ticket, settings: Settings, gallery: Gallery, source: RemoteFile
     ) -> tuple[Plan, Path]:
         """Write the result and its plan to the folder."""
-        media = Media(source)
+        limits = self._limits
+        media = Media(source, max_seconds=limits.max_seconds, max_pixels=limits.max_pixels)
         job = MediaJob(self._context)
         session = self._face_blur.changed(settings, gallery)
         result = self._folder / f"result{ticket.suffix}"

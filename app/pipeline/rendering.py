@@ -72,7 +72,7 @@ class _Rendering:
             with open_mixing_sink(self._media, output, writing, hidden) as sink:
                 source = open_source(self._media, threads=self._threads)
                 self._write(source.only(sink.stretches), sink)
-                self._commit(sink)
+                sink.commit()
         except Uncopyable:
             return False
         return True
@@ -86,7 +86,7 @@ class _Rendering:
                 raise MediaError(
                     f"{self._media}: has {done} frames, but the plan {self._plan.source.frames}"
                 )
-            self._commit(sink)
+            sink.commit()
 
     def _write(self, frames: Iterable[Frame], sink: FrameSink) -> int:
         done = 0
@@ -98,7 +98,3 @@ class _Rendering:
             done = frame.index + 1
             self._progress("render", done, self._plan.source.frames)
         return done
-
-    def _commit(self, sink: FrameSink) -> None:
-        self._media.check_unchanged()
-        sink.commit()

@@ -140,6 +140,7 @@ class ImageSink:
         written = read_image(Media(self._pending.path))
         if written.size != self._written:
             raise MediaError(f"{self._name}: not written, its size would change")
+        self._media.check_unchanged()
         with translated(self._name, writing=True):
             self._pending.commit()
 

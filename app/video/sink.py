@@ -63,9 +63,10 @@ class VideoWriter(ABC):
             self._stack = stack.pop_all()
 
     def commit(self) -> None:
-        """Finish the file, check it, and move it to its name."""
+        """Finish the file, check it and the input, and move it to its name."""
         with self._translated():
             self._finish()
+        self._media.check_unchanged()
         with translated(self._name, writing=True):
             self._pending.commit()
 

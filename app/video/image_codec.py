@@ -19,6 +19,7 @@ from app.errors import MediaError, MediaTooLarge, UnsupportedMedia
 from app.types import Image, Size
 from app.video.media import Media
 from app.video.orientation import Orientation
+from app.video.profiles import rebuilt_profile
 
 _MAX_PIXELS = 178_956_970
 """The limit of Pillow."""
@@ -46,7 +47,8 @@ class DecodedImage:
     Attributes:
         pixels: (h, w, 3) RGB or (h, w) gray, uint8 or uint16.
         alpha: (h, w) of the same type, or None.
-        profile: the ICC colour profile, or None.
+        profile: the ICC colour profile, rebuilt from its numbers, or None.
+        lost_profile: whether the file has a profile that is not a plain one.
         resolution: pixels per inch, horizontal and vertical, or None.
         lossless: whether the file was coded without loss.
         has_more_images: whether the file holds further images, which are not read.
@@ -58,6 +60,7 @@ class DecodedImage:
     resolution: tuple[float, float] | None
     lossless: bool
     has_more_images: bool
+    lost_profile: bool = False
 
     @property
     def size(self) -> Size:
@@ -105,15 +108,18 @@ def _content(image: Pillow.Image, head: bytes, media: Media) -> DecodedImage:
     if frames > 1 and image.format != "MPO":
         raise UnsupportedMedia(f"{media}: an animation; convert it to a video first")
     turn = _ORIENTATIONS.get(image.getexif().get(_ORIENTATION_TAG, 1), Orientation())
+    # A profile of CMYK does not describe the RGB that it is converted to.
+    original = None if image.mode == "CMYK" else image.info.get("icc_profile")
+    profile = None if not original else rebuilt_profile(original)
     pixels, alpha = _read16(media) if _is_deep(head) else _read8(image)
     return DecodedImage(
         pixels=np.ascontiguousarray(turn.upright(pixels)),
         alpha=None if alpha is None else np.ascontiguousarray(turn.upright(alpha)),
-        # A profile of CMYK does not describe the RGB that it is converted to.
-        profile=None if image.mode == "CMYK" else image.info.get("icc_profile"),
+        profile=profile,
         resolution=image.info.get("dpi"),
         lossless=head[12:16] != b"VP8 ",
         has_more_images=frames > 1,
+        lost_profile=bool(original) and profile is None,
     )
 
 

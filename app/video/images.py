@@ -203,6 +203,10 @@ def image_warnings(media: Media, output: Path) -> list[str]:
         warnings.append("image: the alpha channel is dropped")
     if image.pixels.dtype != np.uint8 and target != "PNG":
         warnings.append("image: 16 bits are reduced to 8")
+    if image.lost_profile:
+        warnings.append(
+            "image: its colour profile is dropped, it is not a plain one; colours change"
+        )
     if image.has_more_images:
         warnings.append("image: further images in the file are dropped")
     return warnings

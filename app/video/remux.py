@@ -14,8 +14,12 @@ from av.container import InputContainer, OutputContainer
 from av.stream import AttachmentStream, Discard, Stream
 from av.subtitles.stream import SubtitleStream
 
+from app.errors import MediaError
+from app.video.clean_packets import PacketCleaner
 from app.video.container import translated
 from app.video.file_check import EMPTY_SUBTITLE, PacketTally
+from app.video.fonts import rebuilt_font
+from app.video.hidden_data import holds_data
 from app.video.media import Media
 from app.video.metadata import kept_tags, tags_for_muxer
 from app.video.streams import CarriedStream, StreamMap
@@ -38,6 +42,8 @@ _LAYOUTS = {
     "7 channels": "6.1",
     "8 channels": "7.1",
 }
+_FONT_MIME = "application/x-truetype-font"
+"""The type that all programs take for a font, also one with other outlines."""
 _LOSSY = frozenset({"aac", "libopus"})
 _BITS_PER_CHANNEL = 96000
 """Bit rate of lossy codecs, per second and channel."""
@@ -115,10 +121,13 @@ def _time(packet: "av.Packet[Stream]") -> Fraction | None:
 
 
 def _attach(stream: Stream, output: OutputContainer) -> None:
-    if isinstance(stream, AttachmentStream):
-        output.add_attachment(
-            stream.name or "font", stream.mimetype or "application/octet-stream", stream.data
-        )
+    if not isinstance(stream, AttachmentStream):
+        return
+    font, name = rebuilt_font(stream.data), (stream.name or "").rpartition("/")[2]
+    if font is not None:
+        # Programs find a font by the names inside it.
+        safe = name if name and not holds_data(name) else f"font-{stream.index}"
+        output.add_attachment(safe, _FONT_MIME, font)
 
 
 def _add_stream(
@@ -136,7 +145,7 @@ def _add_stream(
     elif carried.action == "text" and isinstance(stream, SubtitleStream):
         handler = _ConvertText(stream, carried.codec, output)
     else:
-        handler = _Copy(stream, output)
+        handler = _Copy(stream, carried, output)
     tags = kept_tags(stream.metadata, keep_location=keep_location)
     handler.target.metadata.update(tags_for_muxer(tags, output.format.name))
     handler.target.disposition = stream.disposition
@@ -144,23 +153,26 @@ def _add_stream(
 
 
 class _Copy:
-    """Copies every packet unchanged."""
+    """Copies every packet, without anything but sound and text."""
 
-    def __init__(self, stream: Stream, output: OutputContainer) -> None:
+    def __init__(self, stream: Stream, carried: CarriedStream, output: OutputContainer) -> None:
         self.target = output.add_stream_from_template(stream)
+        self.target.codec_context.extradata = carried.header or None
         self.tally = PacketTally()
+        self._cleaner = PacketCleaner(carried.codec, is_audio=isinstance(stream, AudioStream))
         if isinstance(stream, AudioStream) and stream.codec_context.layout.name in _LAYOUTS:
             # PCM in MP4 needs the positions of its channels.
             layout = _LAYOUTS[stream.codec_context.layout.name]
             cast("AudioStream", self.target).codec_context.layout = layout
 
     def process(self, packet: "av.Packet[Stream]") -> Iterator["av.Packet[Stream]"]:
-        data = bytes(packet)
+        cleaned = self._cleaner.clean(packet) if packet.size else None
+        data = b"" if cleaned is None else bytes(cleaned)
         # The muxer fills the time between subtitles with empty ones by itself.
-        if packet.size and data != EMPTY_SUBTITLE:
+        if cleaned is not None and data != EMPTY_SUBTITLE:
             self.tally.add(data)
-            packet.stream = self.target
-            yield packet
+            cleaned.stream = self.target
+            yield cleaned
 
 
 class _ConvertAudio:
@@ -170,6 +182,10 @@ class _ConvertAudio:
         self, stream: AudioStream, encoder: str, output: OutputContainer, media: Media
     ) -> None:
         context = stream.codec_context
+        if not context.channels or not context.sample_rate:
+            raise MediaError(
+                f"{media}: its sound (stream {stream.index}) cannot be decoded; convert it first"
+            )
         self._source, self._media = stream, media
         rates = Codec(encoder, "w").audio_rates
         self._rate = context.sample_rate

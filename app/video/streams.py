@@ -10,9 +10,13 @@ from av.stream import AttachmentStream, Discard, Stream
 from av.video.stream import VideoStream
 
 from app.errors import OutputError
+from app.video.ass import has_files
+from app.video.codec_headers import cleaned_header
 from app.video.container import frame_rate, is_video, main_video
 from app.video.encodings import Encoder, Encoding, choose_encoding, with_hardware
+from app.video.fonts import rebuilt_font
 from app.video.kinds import BY_SUFFIX, output_kind
+from app.video.metadata import picture_tags
 from app.video.orientation import Matrix, Orientation
 from app.video.pixel_formats import layout, planar_format
 
@@ -46,29 +50,36 @@ _AUDIO_ENCODERS = {
     "flv": "aac",
 }
 SUBTITLES: dict[str, frozenset[str]] = {
-    "mp4": frozenset({"mov_text", "dvd_subtitle"}),
+    "mp4": frozenset({"mov_text"}),
     "mov": frozenset({"mov_text"}),
-    "matroska": frozenset({"subrip", "ass", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle"})
-    | {"dvb_subtitle", "text"},
+    "matroska": frozenset({"subrip", "ass", "webvtt", "text"}),
     "webm": frozenset({"webvtt"}),
     "avi": frozenset(),
-    "mpegts": frozenset({"dvb_subtitle", "dvb_teletext"}),
+    "mpegts": frozenset({"dvb_teletext"}),
     "flv": frozenset(),
 }
+_BITMAPS = frozenset({"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "xsub"})
+"""Subtitles that are pictures. Nothing looks for faces in them, so they are dropped."""
 _TEXT = frozenset({"mov_text", "subrip", "ass", "webvtt", "text"})
 _TEXT_ENCODERS = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}
-_FONTS = (".ttf", ".otf", ".ttc", ".woff", ".woff2")
+_UNSEEN = "faces in it would not be hidden"
+_KEY_CHARACTERS = 60
+"""Characters of a key that a warning shows."""
 
 Action = Literal["copy", "audio", "text"]
 
 
 @dataclass(frozen=True, slots=True)
 class CarriedStream:
-    """A stream of the input, by its index, that is copied, or converted to ``codec``."""
+    """A stream of the input, by its index, that is copied, or converted to ``codec``.
+
+    ``header`` is the extradata that a copied stream gets.
+    """
 
     index: int
     action: Action
     codec: str
+    header: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +127,15 @@ def map_streams(
     warnings: list[str] = []
     encoding = with_hardware(_encode(video, muxer, warnings), video, encoder)
     for stream in container.streams:
-        if stream.type in {"audio", "subtitle"}:
+        if codec_name(stream) in _BITMAPS:
+            warnings.append(f"stream {stream.index}: bitmap subtitles are dropped, {_UNSEEN}")
+        elif stream.type in {"audio", "subtitle"}:
             carried.append(_carry(stream, muxer, output, warnings))
-        elif _is_font(stream) and muxer == "matroska":
+        elif muxer == "matroska" and _is_font(stream):
             fonts.append(stream.index)
         elif stream.index != video.index:
             warnings.extend(_drop(stream))
+    warnings.extend(_tag_warnings(container))
     return StreamMap(muxer, encoding, tuple(carried), tuple(fonts), tuple(warnings))
 
 
@@ -167,7 +181,11 @@ def _carry(stream: Stream, muxer: str, output: Path, warnings: list[str]) -> Car
     name = codec_name(stream)
     is_audio = stream.type == "audio"
     if name in (AUDIO if is_audio else SUBTITLES)[muxer]:
-        return CarriedStream(stream.index, "copy", name)
+        original = _header(stream)
+        header = cleaned_header(name, original)
+        if header is not None:
+            warnings.extend(_text_warnings(stream, name, original))
+            return CarriedStream(stream.index, "copy", name, header)
     target = _AUDIO_ENCODERS[muxer] if is_audio else _TEXT_ENCODERS.get(muxer)
     if target is None or name == "unknown" or not (is_audio or name in _TEXT):
         raise OutputError(
@@ -178,18 +196,38 @@ def _carry(stream: Stream, muxer: str, output: Path, warnings: list[str]) -> Car
     return CarriedStream(stream.index, "audio" if is_audio else "text", target)
 
 
+def _header(stream: Stream) -> bytes:
+    context = stream.codec_context
+    return bytes(context.extradata or b"") if context is not None else b""
+
+
+def _text_warnings(stream: Stream, codec: str, header: bytes) -> list[str]:
+    """Return the warning for parts of subtitles that are left out."""
+    if codec != "ass":
+        return []
+    files = "files in their header and " if has_files(header) else ""
+    return [f"stream {stream.index}: {files}drawings in subtitles are dropped, {_UNSEEN}"]
+
+
+def _tag_warnings(container: InputContainer) -> list[str]:
+    """Return warnings for tags that hold data instead of text, such as cover art."""
+    tags = [container.metadata, *(stream.metadata for stream in container.streams)]
+    keys = dict.fromkeys(key[:_KEY_CHARACTERS] for one in tags for key in picture_tags(one))
+    return [f"tag {key}: is dropped, it holds data instead of text" for key in keys]
+
+
 def _is_font(stream: Stream) -> bool:
-    if not isinstance(stream, AttachmentStream):
-        return False
-    mime, name = stream.mimetype or "", (stream.name or "").lower()
-    return "font" in mime or "truetype" in mime or name.endswith(_FONTS)
+    return isinstance(stream, AttachmentStream) and rebuilt_font(stream.data) is not None
 
 
 def _drop(stream: Stream) -> list[str]:
     """Return the warning for a stream that is dropped; none for the track of chapter titles."""
     if isinstance(stream, VideoStream):
         what = "a second video" if is_video(stream) else "cover art"
-        return [f"stream {stream.index}: {what} is dropped, faces in it would not be hidden"]
+        return [f"stream {stream.index}: {what} is dropped, {_UNSEEN}"]
+    if isinstance(stream, AttachmentStream):
+        name = stream.name or "unknown"
+        return [f"stream {stream.index}: the attachment {name} is dropped, it is not a plain font"]
     if stream.type == "data" and stream.discard == Discard.all:
         return []
     return [f"stream {stream.index}: {stream.type} ({stream.name or 'unknown'}) is dropped"]

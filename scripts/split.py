@@ -64,7 +64,7 @@ def lines(proposal: Proposal) -> list[str]:
         for n, first in enumerate(proposal.firsts)
     ]
     if len(proposal.firsts) == 1:
-        out.append(f"{proposal.path.name}: no key frame is at a cut; it stays in one piece")
+        out.append(f"{proposal.media.name}: no key frame is at a cut; it stays in one piece")
     return out
 
 

@@ -10,7 +10,9 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
+from app.video.clean_packets import PacketCleaner
 from app.video.file_check import EMPTY_SUBTITLE, PacketTally
+from app.video.streams import CarriedStream
 
 LAYOUTS = {
     "1 channels": "mono",
@@ -29,7 +31,7 @@ milliseconds, and packets can be shorter."""
 
 
 class CopyStream:
-    """Copies the data of every packet unchanged.
+    """Copies every packet, without anything but sound and text.
 
     Packets that an edit list hides between shown ones are left out, so sound follows the pictures
     over the cuts of an edit list. Those before the first shown packet are kept, because decoders
@@ -40,8 +42,10 @@ class CopyStream:
     ``tally`` counts the packets.
     """
 
-    def __init__(self, stream: Stream, output: OutputContainer) -> None:
+    def __init__(self, stream: Stream, carried: CarriedStream, output: OutputContainer) -> None:
         self.target = output.add_stream_from_template(stream)
+        self.target.codec_context.extradata = carried.header or None
+        self._cleaner = PacketCleaner(carried.codec, is_audio=isinstance(stream, AudioStream))
         self.tally = PacketTally()
         self._output = output
         self._times = _Times(0 if output.format.name in _EQUAL_TIMES else 1)
@@ -54,20 +58,20 @@ class CopyStream:
 
     def process(self, packet: "Packet[Stream]") -> "Iterator[Packet[Stream]]":
         """Yield the packet for the output; nothing for an empty or hidden one."""
-        data = bytes(packet)
+        cleaned = self._cleaner.clean(packet) if packet.size else None
         # The muxer fills the time between subtitles with empty ones by itself.
-        if not packet.size or data == EMPTY_SUBTITLE:
+        if cleaned is None or (data := bytes(cleaned)) == EMPTY_SUBTITLE:
             return
         if packet.is_discard and self._has_begun:
             return
         self._has_begun |= not packet.is_discard
         self.tally.add(data)
-        packet.stream = self.target
+        cleaned.stream = self.target
         if self._is_audio:
             # The header decides about the time base of the output.
             self._output.start_encoding()
-            self._times.mend(packet, Fraction(self.target.time_base or 1))
-        yield packet
+            self._times.mend(cleaned, Fraction(self.target.time_base or 1))
+        yield cleaned
 
 
 class _Times:

@@ -27,7 +27,7 @@ from app.video.file_check import PacketTally, check_copies
 from app.video.header import first_frame, header_of
 from app.video.media import Media
 from app.video.remux import Carrier
-from app.video.streams import CarriedStream, StreamMap, codec_name
+from app.video.streams import StreamMap, copied_form
 from app.video.writing import Writing, muxer_options
 
 _PACKETS = 8
@@ -105,7 +105,9 @@ def _held(media: Media, muxer: str) -> Iterator[int]:
         candidates = [stream for stream in container.streams if stream.type in _CARRIED]
         packets = _first_packets(container, {stream.index for stream in candidates})
         for stream in candidates:
-            carried = CarriedStream(stream.index, "copy", codec_name(stream))
+            carried = copied_form(stream)
+            if carried is None:
+                continue
             trial = _Trial(container, media, StreamMap(muxer, _NO_VIDEO, (carried,), (), ()))
             with suppress(*_REFUSALS, FaceBlurError):
                 trial.write([one for one in packets if one.stream.index == stream.index])

@@ -197,6 +197,10 @@ class Settings(_Checked):
     keep_location: bool = Field(
         False, description="keep the location and device metadata of the input"
     )
+    accept_truncated: bool = Field(
+        False,
+        description="accept a video that is cut off: use what is there, without the last frame",
+    )
     drop_stream: Streams = Field(
         (),
         description="streams to leave out of the result, by number in the file or type (audio,"

@@ -18,6 +18,7 @@ from app.video import Media
 _PLAN_SETTINGS = (
     *("effect", "shape", "margin", "feather", "cells"),
     *("quality", "copy_untouched", "keep_location", "drop_stream"),
+    "accept_truncated",
 )
 """Settings that ``render`` reads from the plan unless an option overrides them."""
 

@@ -50,6 +50,7 @@ class Engine:
     def _media_of(self, path: Path) -> Media:
         if self._media is None or self._media.file != path:
             self._media = Media(path)
+            self._media.accept_truncated = self._face_blur.settings.accept_truncated
         return self._media
 
     def _hide(self, media: Media, request: Message, work: Work) -> Message:

@@ -19,6 +19,7 @@ from app.video.smart.sink import MixingSink
 from app.video.source import VideoSource
 from app.video.streams import UPRIGHT, check_rotation, map_streams, muxer_of
 from app.video.trial import check_together, copyable
+from app.video.truncation import may_be_cut
 from app.video.writing import Writing
 
 __all__ = [
@@ -81,7 +82,14 @@ def check_output(
     if streams.muxer in UPRIGHT:
         check_rotation(header_of(media).frame_format.matrix, streams.muxer, output)
     check_together(media, output, streams)
-    return list(streams.warnings)
+    return [*streams.warnings, *_cut_warnings(media)]
+
+
+def _cut_warnings(media: Media) -> list[str]:
+    """Return a warning if the end of a video is left out."""
+    if not (media.accept_truncated and may_be_cut(media)):
+        return []
+    return ["the video may be cut off: its last frame, and what is missing, are left out"]
 
 
 def open_sink(

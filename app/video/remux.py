@@ -23,6 +23,7 @@ from app.video.fonts import rebuilt_font
 from app.video.hidden_data import holds_data
 from app.video.media import Media
 from app.video.metadata import kept_tags, tags_for_muxer
+from app.video.salvage import read_packets
 from app.video.streams import CarriedStream, StreamMap
 
 _ASS_HEADER = (
@@ -98,13 +99,12 @@ class Carrier:
         if not streams:
             return
         first: Fraction | None = None
-        with translated(self._media):
-            for packet in source.demux(streams):
-                time = _time(packet)
-                if time is not None:
-                    first = time if first is None else first
-                    self._media.check_length(time - first)
-                yield packet
+        for packet in read_packets(source, self._media, *streams):
+            time = _time(packet)
+            if time is not None:
+                first = time if first is None else first
+                self._media.check_length(time - first)
+            yield packet
 
     def write_until(self, until: Fraction | None) -> None:
         """Write the packets before a time in seconds; None: all that remain."""

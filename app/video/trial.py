@@ -20,7 +20,7 @@ from av.video.reformatter import VideoReformatter
 
 from app.errors import FaceBlurError, MediaError, OutputError
 from app.video.clocks import move
-from app.video.container import demuxer_of, frame_rate, main_video, open_stream, with_data
+from app.video.container import demux, demuxer_of, frame_rate, main_video, open_stream, with_data
 from app.video.encoder import FrameConverter, add_encoder
 from app.video.encodings import Encoding
 from app.video.file_check import PacketTally, check_copies
@@ -35,9 +35,8 @@ _PACKETS = 8
 _LOOKED_AT = 2000
 """Packets that are read to find them: about 20 s of a film. A stream that begins later is proven
 by its header alone."""
-_REFUSALS = (av.error.FFmpegError, ValueError, IndexError)
-"""Errors of the library: of a muxer, of a binding that knows the muxer, and of streams that appear
-only while the file is read."""
+_REFUSALS = (av.error.FFmpegError, ValueError)
+"""Errors of a muxer, and of the binding that knows what it takes."""
 _SPEED = Fraction(1, 50)
 """Tolerated difference in speed. A muxer of AVI that does not know how long a packet is takes three
 times as much."""
@@ -120,7 +119,7 @@ def _first_packets(container: InputContainer, wanted: Collection[int]) -> "list[
     found: list[Packet[Stream]] = []
     missing = dict.fromkeys(wanted, _PACKETS)
     with suppress(av.error.FFmpegError):  # damage is reported when the file is decoded
-        for number, packet in enumerate(container.demux()):
+        for number, packet in enumerate(demux(container, *container.streams)):
             if number >= _LOOKED_AT or not any(missing.values()):
                 break
             if missing.get(packet.stream.index) and packet.size and not packet.is_discard:
@@ -222,7 +221,7 @@ class _Trial:
         """
         self._buffer.seek(0)
         with open_stream(self._buffer, demuxer_of(self._streams.muxer), "trial") as container:
-            packets = [packet for packet in container.demux() if packet.size]
+            packets = [packet for packet in demux(container, *container.streams) if packet.size]
             check_copies(packets, self._tallies, "trial")
             spans = _spans(packets)
         for index, (count, expected) in self._spans.items():

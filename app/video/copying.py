@@ -25,6 +25,9 @@ LAYOUTS = {
     "8 channels": "7.1",
 }
 """The usual positions of channels whose number only is known."""
+_FRAMED = frozenset({"ac3"})
+"""Codecs whose blocks of bytes, as another AVI file declares them, are not their packets. Their
+times are right only if an encoder describes them to the muxer; it encodes nothing."""
 _EQUAL_TIMES = frozenset({"matroska", "webm", "flv"})
 """Containers in which packets of one stream may have equal times: their clock ticks in
 milliseconds, and packets can be shorter."""
@@ -43,8 +46,7 @@ class CopyStream:
     """
 
     def __init__(self, stream: Stream, carried: CarriedStream, output: OutputContainer) -> None:
-        self.target = output.add_stream_from_template(stream)
-        self.target.codec_context.extradata = carried.header or None
+        self.target: Stream = _add_copy(stream, carried, output)
         self._cleaner = PacketCleaner(carried.codec, is_audio=isinstance(stream, AudioStream))
         self.tally = PacketTally()
         self._output = output
@@ -72,6 +74,20 @@ class CopyStream:
             self._output.start_encoding()
             self._times.mend(cleaned, Fraction(self.target.time_base or 1))
         yield cleaned
+
+
+def _add_copy(stream: Stream, carried: CarriedStream, output: OutputContainer) -> Stream:
+    """Add a stream for copied packets."""
+    if isinstance(stream, AudioStream) and output.format.name == "avi":
+        source = stream.codec_context
+        if source.codec.canonical_name in _FRAMED:
+            framed = output.add_stream(source.codec.canonical_name, rate=source.sample_rate)
+            context = cast("AudioStream", framed).codec_context
+            context.layout, context.bit_rate = source.layout.name, source.bit_rate or 0
+            return framed
+    target = output.add_stream_from_template(stream)
+    target.codec_context.extradata = carried.header or None
+    return target
 
 
 class _Times:

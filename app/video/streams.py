@@ -36,9 +36,9 @@ AUDIO: dict[str, frozenset[str]] = {
     | _PCM - {"pcm_s24be", "pcm_s32be", "pcm_f32be", "pcm_f64be"}
     | {"alac", "opus", "flac", "vorbis", "truehd", "mp1", "pcm_u8", "wavpack", "tta", "mlp"},
     "webm": frozenset({"opus", "vorbis"}),
+    # AVI counts ticks of a packet; the muxer knows their length for few codecs only.
     "avi": _COMMON_AUDIO - {"aac", "eac3"}
-    | {"pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_u8", "pcm_mulaw", "pcm_alaw", "pcm_f32le"}
-    | {"wmav1", "wmav2", "adpcm_ms", "adpcm_ima_wav"},
+    | {"pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_u8", "pcm_mulaw", "pcm_alaw", "pcm_f32le"},
     "mpegts": _COMMON_AUDIO | {"opus", "truehd"},
     "flv": frozenset({"aac", "mp3", "pcm_s16le", "pcm_u8", "pcm_mulaw", "pcm_alaw", "speex"}),
 }
@@ -241,7 +241,7 @@ def _form(stream: Stream, muxer: str, is_copyable: bool) -> CarriedStream | None
         copied = copied_form(stream)
         if copied is not None:
             return copied
-    target = audio_encoder(name, muxer) if is_audio else _TEXT_ENCODERS.get(muxer)
+    target = audio_encoder(name, muxer) if is_audio else text_encoder(muxer)
     if target is None or name == "unknown" or not (is_audio or name in _TEXT):
         return None
     return CarriedStream(stream.index, "audio" if is_audio else "text", target)
@@ -264,6 +264,11 @@ def audio_encoder(codec: str, muxer: str) -> str:
     if muxer in _PCM_MUXERS and codec in _PCM and turned in AUDIO[muxer]:
         return turned
     return _AUDIO_ENCODERS[muxer]
+
+
+def text_encoder(muxer: str) -> str | None:
+    """Return the form of text in a container, None if it holds no subtitles that are text."""
+    return _TEXT_ENCODERS.get(muxer)
 
 
 def _conversion(stream: Stream, form: CarriedStream, muxer: str) -> list[str]:

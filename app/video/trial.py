@@ -30,17 +30,17 @@ from app.video.remux import Carrier
 from app.video.streams import StreamMap, copied_form
 from app.video.writing import Writing, muxer_options
 
-_PACKETS = 8
-"""Packets of each stream that are written: enough to see the step between their times."""
+_PACKETS = 64
+"""Packets of each stream that are written: about a second of sound, enough to see its speed."""
 _LOOKED_AT = 2000
 """Packets that are read to find them: about 20 s of a film. A stream that begins later is proven
 by its header alone."""
 _REFUSALS = (av.error.FFmpegError, ValueError)
 """Errors of a muxer, and of the binding that knows what it takes."""
-_SPEED = Fraction(1, 50)
-"""Tolerated difference in speed. A muxer of AVI that does not know how long a packet is takes three
-times as much."""
-_ROUNDING = Fraction(1, 20)
+_SPEED = Fraction(1, 200)
+"""Tolerated difference in speed. A muxer of AVI that does not know how long a packet is takes 1 %
+to 200 % more."""
+_ROUNDING = Fraction(3, 1000)
 """Seconds by which the distance of first and last packet may differ: clocks are coarse."""
 _Span = tuple[int, Fraction]
 _CARRIED = frozenset({"audio", "subtitle"})
@@ -223,6 +223,9 @@ class _Trial:
         with open_stream(self._buffer, demuxer_of(self._streams.muxer), "trial") as container:
             packets = [packet for packet in demux(container, *container.streams) if packet.size]
             check_copies(packets, self._tallies, "trial")
+            # A muxer may write packets that no demuxer knows again.
+            if any(container.streams[index].codec_context is None for index in self._tallies):
+                raise MediaError("trial: a stream cannot be recognised again")
             spans = _spans(packets)
         for index, (count, expected) in self._spans.items():
             # PCM may be divided anew.

@@ -34,7 +34,8 @@ def check_complete(media: Media) -> None:
     """
     if media.accept_truncated:
         return
-    declared, actual = _sizes(media.stream(), media.format)
+    demuxer = media.format  # first, because it checks that the file can be read
+    declared, actual = _sizes(media.stream(), demuxer)
     if declared > actual:
         raise MediaError(
             f"{media}: cut off (it has {actual} of {declared} bytes); copy it again completely, or "

@@ -91,14 +91,24 @@ def assert_same_sound(output: Path, source: Path) -> None:
     assert max(np.corrcoef(result[k : k + len(window)], window)[0, 1] for k in shifts) > 0.99
 
 
-def test_adpcm_in_avi_keeps_its_speed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("codec", ["adpcm_ima_wav", "adpcm_ms", "wmav2"])
+def test_adpcm_in_avi_keeps_its_speed(codec: str, tmp_path: Path) -> None:
     """The muxer does not know how long a packet is, and would slow the sound down."""
-    source = write_with_sound(tmp_path / "a.avi", "adpcm_ima_wav", AVI)
+    source = write_with_sound(tmp_path / "a.avi", codec, AVI)
     (warning,) = check_output(source, tmp_path / "b.avi")
-    assert warning == "stream 1: audio adpcm_ima_wav is converted to pcm_s16le"
+    assert warning == f"stream 1: audio {codec} is converted to pcm_s16le"
     output = copy_video(source, tmp_path / "b.avi")
-    assert np.array_equal(heard(output), heard(source))
+    assert_same_sound(output, source)
     assert numbers(output) == list(range(50))
+
+
+@pytest.mark.parametrize("codec", ["ac3", "mp2", "libmp3lame", "pcm_s16le"])
+def test_sound_of_avi_is_copied_at_its_times(codec: str, tmp_path: Path) -> None:
+    source = replace(AVI, sounds=[(codec, "deu")]).write(tmp_path / "a.avi")
+    assert check_output(source, tmp_path / "b.avi") == []
+    output = copy_video(source, tmp_path / "b.avi")
+    assert payloads(output, "audio") == payloads(source, "audio")
+    assert np.array_equal(heard(output), heard(source))
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".ts", ".mkv"])

@@ -106,7 +106,10 @@ def read_size(media: Media) -> Size:
 @contextmanager
 def _translated(media: Media) -> Iterator[None]:
     try:
-        yield
+        with warnings.catch_warnings():
+            # The library warns of damaged metadata, and from half of its limit on.
+            warnings.simplefilter("ignore")
+            yield
     except Pillow.DecompressionBombError as error:
         raise MediaTooLarge(f"{media}: too many pixels; make it smaller") from error
     except (OSError, SyntaxError, ValueError) as error:
@@ -114,10 +117,7 @@ def _translated(media: Media) -> Iterator[None]:
 
 
 def _opened(file: BinaryIO, format_: str) -> Pillow.Image:
-    with warnings.catch_warnings():
-        # The library warns from half of its limit on.
-        warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
-        return Pillow.open(file, formats=[format_.upper()])
+    return Pillow.open(file, formats=[format_.upper()])
 
 
 def _check_header(image: Pillow.Image, media: Media) -> int:

@@ -344,4 +344,6 @@ def _drop(stream: Stream) -> list[str]:
         return [f"stream {stream.index}: the attachment {name} is dropped, it is not a plain font"]
     if stream.type == "data" and stream.discard == Discard.all:
         return []
-    return [f"stream {stream.index}: {stream.type} ({stream.name or 'unknown'}) is dropped"]
+    # Streams of a type that the library does not know have no name.
+    name = getattr(stream, "name", "") or "unknown"
+    return [f"stream {stream.index}: {stream.type} ({name}) is dropped"]

@@ -10,6 +10,8 @@ import pytest
 
 from app.errors import MediaError, UnsupportedMedia
 from app.video import check_output, open_source, read_photo
+from testmedia.faces import seed
+from testmedia.structures import join, split
 from testmedia.videos import VideoSpec, copy_video
 
 PLAYLISTS = {
@@ -200,3 +202,14 @@ def test_a_stream_that_appears_late_is_left_out(tmp_path: Path) -> None:
     output = copy_video(path, tmp_path / "b.flv")
     with av.open(str(output)) as container:
         assert len(list(container.decode(video=0))) == 40
+
+
+def test_a_stream_of_a_type_that_nobody_knows_is_dropped(tmp_path: Path) -> None:
+    """The sound of an AVI lacks its format: the library gives the stream no type and no name."""
+    parts = split(seed("clip.avi").data, "riff")
+    _, sound = [part for part in parts[0].parts[0].parts if part.body == b"strl"]
+    sound.parts = [part for part in sound.parts if part.name != b"strf"]
+    path = tmp_path / "a.avi"
+    path.write_bytes(join(parts, "riff"))
+    (warning,) = check_output(path, tmp_path / "b.avi")
+    assert warning == "stream 1: unknown (unknown) is dropped"

@@ -16,6 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 from app.errors import MediaError, MediaTooLarge, OutputError, UnsupportedMedia
 from app.video import Media, check_output, open_sink, open_source, read_photo
 from app.video.image_codec import read_image, read_size
+from testmedia.structures import join, split
 from testmedia.videos import NO_BOXES, copy_video, number_of, picture
 
 SIZE = (64, 48)
@@ -193,6 +194,26 @@ def test_a_damaged_image_is_an_error(suffix: str, tmp_path: Path) -> None:
         for attempt in (lambda path: list(open_source(path)), read_photo):
             with pytest.raises(MediaError, match=f"a{suffix}"):
                 attempt(path)
+
+
+@pytest.mark.parametrize("suffix", KINDS)
+def test_damaged_exif_neither_warns_nor_stops(suffix: str, tmp_path: Path) -> None:
+    """The length of a text in the EXIF data points beyond them; warnings are errors here."""
+    path = tmp_path / f"a{suffix}"
+    exif = exif_of(1)
+    exif[0x010F] = "a camera with a long name"
+    drawn().save(path, KINDS[suffix], exif=exif)
+    data = path.read_bytes()
+    place = max(data.find(mark) for mark in (b"\x0f\x01\x02\x00", b"\x01\x0f\x00\x02"))
+    damaged = data[: place + 4] + b"\x0f\xff\xff\x0f" + data[place + 8 :]
+    assert place > 0
+    path.write_bytes(damaged if suffix != ".png" else _with_checksums(damaged))
+    assert number_of(read_photo(path)) == 5
+    assert next(iter(open_source(path))).size == SIZE
+
+
+def _with_checksums(png: bytes) -> bytes:
+    return join(split(png, "png"), "png")
 
 
 def test_a_decompression_bomb_is_refused(tmp_path: Path) -> None:

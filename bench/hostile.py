@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from app import errors
-from app.errors import Crashed, FaceBlurError
+from app.errors import Crashed
 from app.types import Image
 from bench.readable import READABLE, readable
 from bench.report import machine

@@ -154,6 +154,14 @@ def with_data(packet: "Packet[StreamT]", data: bytes) -> "Packet[StreamT]":
     return copy
 
 
+def last_packet(stream: StreamT) -> "Packet[StreamT]":
+    """Return a packet without content, which flushes the decoder of a stream."""
+    end: Packet[StreamT] = Packet()  # type: ignore[assignment]
+    end.stream = stream
+    end.time_base = Fraction(stream.time_base or 1)
+    return end
+
+
 def discard_others(container: InputContainer, stream: VideoStream) -> None:
     """Tell the demuxer to skip all streams but one."""
     for other in container.streams:

@@ -14,7 +14,7 @@ from av.container import InputContainer, OutputContainer
 from av.stream import AttachmentStream, Discard, Stream
 from av.subtitles.stream import SubtitleStream
 
-from app.errors import MediaError
+from app.errors import MediaError, OutputError
 from app.video.clocks import move
 from app.video.container import translated
 from app.video.copying import LAYOUTS, CopyStream
@@ -41,6 +41,8 @@ _BITS_PER_CHANNEL = 96000
 """Bit rate of lossy codecs, per second and channel."""
 _FALLBACK_RATE = 48000
 """Samples per second if the encoder does not support those of the source."""
+_LATEST_SOUND = 3600
+"""Seconds of silence that are written at most before the first sound in AVI."""
 _NO_SHIFT = Fraction(0)
 _ASS_OVERRIDE = re.compile(r"\{[^}]*\}")
 _TAG = re.compile(r"</?[^<>]+>")
@@ -184,12 +186,18 @@ class _ConvertAudio:
             self._encoder.codec_context.format = "s32"
         self._resampler: AudioResampler | None = None
         self._end: Fraction | None = None
+        # AVI counts sound from its first sample.
+        self._begins_at_zero = output.format.name == "avi"
 
     def process(self, packet: "av.Packet[Stream]") -> "Iterator[av.Packet[AudioStream]]":
         with translated(self._media):
             frames = self._source.decode(cast("av.Packet[AudioStream]", packet))
         for frame in frames:
+            begins = self._end is None
             self._set_time(frame)
+            if begins and self._begins_at_zero:
+                for silent in _silence_before(frame):
+                    yield from self._encode(silent)
             yield from self._encode(frame)
         if not packet.size:
             yield from self._encode(None)
@@ -222,6 +230,20 @@ class _ConvertAudio:
                 context.format, self._layout, self._rate, context.frame_size or None
             )
         return self._resampler.resample(frame)
+
+
+def _silence_before(frame: av.AudioFrame) -> Iterator[av.AudioFrame]:
+    """Yield silence from zero to the time of a frame, which counts samples, second by second."""
+    rate, end = frame.sample_rate, frame.pts or 0
+    if end > _LATEST_SOUND * rate:
+        raise OutputError(f"AVI: sound begins {end // rate} s late; write to .mkv")
+    for start in range(0, end, rate):
+        silent = av.AudioFrame(frame.format.name, frame.layout.name, min(rate, end - start))
+        silent.sample_rate, silent.pts, silent.time_base = rate, start, Fraction(1, rate)
+        middle = b"\x80" if frame.format.name.startswith("u8") else b"\0"
+        for plane in silent.planes:
+            plane.update(middle * plane.buffer_size)
+        yield silent
 
 
 class _ConvertText:

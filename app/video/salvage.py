@@ -7,7 +7,7 @@ import av
 from av.container import InputContainer
 from av.packet import Packet
 
-from app.video.container import StreamT, demux, translated
+from app.video.container import StreamT, demux, last_packet, translated
 from app.video.media import Media
 from app.video.truncation import may_be_cut
 
@@ -40,6 +40,4 @@ def _until_cut(container: InputContainer, *streams: StreamT) -> "Iterator[Packet
             if packet.size:
                 held[index] = packet
     for stream in streams:
-        end: Packet[StreamT] = Packet()  # type: ignore[assignment]
-        end.stream = stream
-        yield end
+        yield last_packet(stream)

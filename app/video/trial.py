@@ -20,7 +20,15 @@ from av.video.reformatter import VideoReformatter
 
 from app.errors import FaceBlurError, MediaError, OutputError
 from app.video.clocks import move
-from app.video.container import demux, demuxer_of, frame_rate, main_video, open_stream, with_data
+from app.video.container import (
+    demux,
+    demuxer_of,
+    frame_rate,
+    last_packet,
+    main_video,
+    open_stream,
+    with_data,
+)
 from app.video.encoder import FrameConverter, add_encoder
 from app.video.encodings import Encoding
 from app.video.file_check import PacketTally, check_copies
@@ -209,9 +217,7 @@ class _Trial:
             move(copy, -start)
             yield copy
         for carried in self._streams.carried:
-            end: Packet[Stream] = Packet()
-            end.stream = self._container.streams[carried.index]
-            yield end
+            yield last_packet(self._container.streams[carried.index])
 
     def check(self) -> None:
         """Read the file again.

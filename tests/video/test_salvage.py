@@ -75,6 +75,21 @@ def test_what_is_there_is_used_on_request(name: str, share: float, tmp_path: Pat
         assert [p[2] for p in sound] == [p[2] for p in expected[: len(sound)]]
 
 
+def test_a_cut_broadcast_begins_at_zero_and_keeps_its_sound(tmp_path: Path) -> None:
+    video = replace(TS, muxer_options={"output_ts_offset": "40000"})
+    source, there = cut(tmp_path / "a.ts", video, 0.7)
+    media, output = Media(source), tmp_path / "b.mp4"
+    media.accept_truncated = True
+    with open_sink(media, output) as sink:
+        for frame in open_source(media):
+            sink.write(frame, NO_BOXES)
+        sink.commit()
+    assert there - 3 <= len(seen(output)) < there
+    assert len(payloads(output, "audio")) > 50
+    with av.open(str(output)) as container:
+        assert (container.start_time or 0) < av.time_base
+
+
 @pytest.mark.parametrize("name", ["fragments.mp4", "front.mp4", "a.mkv", "a.flv", "a.avi"])
 def test_the_message_names_the_option(name: str, tmp_path: Path) -> None:
     source, _ = cut(tmp_path / name, CASES[name], 0.701)

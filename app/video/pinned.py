@@ -21,6 +21,8 @@ from app.errors import MediaError
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
+CALLED_BY_LIBRARY = True
+"""The media library calls the readers, and drops exceptions of signals; see ``app.process``."""
 _BLOCK = 256 << 10
 """Bytes of a block: small for a jump to an index, large enough that hashing runs at full speed."""
 _KEPT_BLOCKS = 8

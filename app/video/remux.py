@@ -14,6 +14,7 @@ from av.container import InputContainer, OutputContainer
 from av.stream import AttachmentStream, Discard, Stream
 from av.subtitles.stream import SubtitleStream
 
+from app.errors import MediaError
 from app.video.clocks import move
 from app.video.container import translated
 from app.video.copying import LAYOUTS, CopyStream
@@ -155,6 +156,11 @@ class _ConvertAudio:
         self, stream: AudioStream, encoder: str, output: OutputContainer, media: Media
     ) -> None:
         context = stream.codec_context
+        if context.format is None or not context.sample_rate:
+            raise MediaError(
+                f"{media}: the sound in stream {stream.index} cannot be decoded; repair the file, "
+                f"or leave it out (--drop-stream {stream.index})"
+            )
         self._source, self._media = stream, media
         rates = Codec(encoder, "w").audio_rates
         self._rate = context.sample_rate

@@ -189,15 +189,17 @@ def _retime(data: bytes, layout: Layout, random: Random) -> bytes:
     """Change a time: a number of a part that holds times, or that of a packet of MPEG-TS."""
     if layout != "ts":
         return _on_parts(_renumber, _TIMES)(data, layout, random)
-    heads = [
-        at for at in range(len(data) - 14) if data[at : at + 3] == b"\0\0\1" and data[at + 7] >> 7
-    ]
+    starts = (at for at in range(len(data) - 14) if data[at : at + 3] == b"\0\0\1")
+    heads = [at for at in starts if data[at + 7] >> 7]  # headers of PES with a time
     at = random.choice(heads) + 9 + random.randrange(5)
     return data[:at] + bytes([data[at] ^ random.choice((2, 8, 0x40, 0xFE))]) + data[at + 1 :]
 
 
-def _zero(siblings: list[Part], index: int, _random: Random) -> None:
-    siblings[index].body = bytes(len(siblings[index].body))
+def _zero(siblings: list[Part], index: int, random: Random) -> None:
+    """Fill a part with zeros, from a random place to its end."""
+    body = siblings[index].body
+    at = random.randrange(len(body) + 1)
+    siblings[index].body = body[:at] + bytes(len(body) - at)
     siblings[index].parts = []
 
 

@@ -4,6 +4,7 @@ Output holds only pixels, transparency, colour profile and resolution. EXIF with
 locations and maker notes, XMP, comments and further images of the file are left out.
 """
 
+import struct
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ _PNG_SIGNATURE_BYTES = 8
 _CHECKSUM_BYTES = 4
 _PNG_HEADER_BYTES = 33
 """The signature of a PNG and its first chunk, IHDR."""
+_DAMAGE = (OSError, SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, struct.error)
+"""What the library raises for damaged files: its parsers of metadata translate no error."""
 _ORIENTATION_TAG = 0x0112
 _ORIENTATIONS = {
     2: Orientation(flip_x=True),
@@ -112,7 +115,7 @@ def _translated(media: Media) -> Iterator[None]:
             yield
     except Pillow.DecompressionBombError as error:
         raise MediaTooLarge(f"{media}: too many pixels; make it smaller") from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except _DAMAGE as error:
         raise MediaError(f"{media}: damaged image ({error}); export it again") from error
 
 

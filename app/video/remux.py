@@ -165,9 +165,10 @@ class _ConvertAudio:
         self, stream: AudioStream, encoder: str, output: OutputContainer, media: Media
     ) -> None:
         context = stream.codec_context
-        if not context.channels or not context.sample_rate:
+        if context.format is None or not context.channels or not context.sample_rate:
             raise MediaError(
-                f"{media}: its sound (stream {stream.index}) cannot be decoded; convert it first"
+                f"{media}: the sound in stream {stream.index} cannot be decoded; repair the file, "
+                f"or leave it out (--drop-stream {stream.index})"
             )
         self._source, self._media = stream, media
         rates = Codec(encoder, "w").audio_rates

@@ -212,6 +212,19 @@ def test_damaged_exif_neither_warns_nor_stops(suffix: str, tmp_path: Path) -> No
     assert next(iter(open_source(path))).size == SIZE
 
 
+@pytest.mark.parametrize("suffix", KINDS)
+@pytest.mark.parametrize("exif", [b"Exif\0\0II*\0", b"Exif\0\0MM\0*\0", b"Exif\0\0", b"\0"])
+def test_cut_exif_is_read_or_an_error(suffix: str, exif: bytes, tmp_path: Path) -> None:
+    path = tmp_path / f"a{suffix}"
+    drawn().save(path, KINDS[suffix], exif=exif)
+    try:
+        photo = read_photo(path)
+    except MediaError as error:
+        assert "damaged image" in str(error)  # noqa: PT017 - it may also be read
+    else:
+        assert number_of(photo) == 5
+
+
 def _with_checksums(png: bytes) -> bytes:
     return join(split(png, "png"), "png")
 

@@ -15,7 +15,7 @@ EXTRAS := --extra aws --extra models --extra service
 # What the image has in another package already: these two would write over its files.
 COLLIDING := --unsafe-package onnxruntime --unsafe-package opencv-python
 
-.PHONY: help setup demo test check bench soak lock image image-gpu run smoke gpu-check transform-local clean
+.PHONY: help setup demo test check bench soak lock audit image image-gpu run smoke gpu-check transform-local clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,8 +53,12 @@ lock: $(VENV)/installed  ## Lock the dependencies again, after a change of pypro
 	$(COMPILE) $(COLLIDING) --constraint requirements-dev.txt \
 		--output-file requirements-insightface.txt requirements-insightface.in
 	$(COMPILE) --allow-unsafe --output-file bench/requirements-deface.txt bench/requirements-deface.in
+	$(COMPILE) --allow-unsafe --output-file scripts/requirements-audit.txt scripts/requirements-audit.in
 	$(COMPILE) --output-file examples/sagemaker_sdk/requirements.txt \
 		examples/sagemaker_sdk/requirements.in
+
+audit: $(VENV)/installed  ## Look for known vulnerabilities of the packages; STRICT=1 fails if that is impossible
+	$(BIN)/python -m scripts.audit $(if $(STRICT),--strict)
 
 image:  ## Build the image for CPUs, face-blur:cpu
 	scripts/image.sh build cpu

@@ -15,7 +15,7 @@ EXTRAS := --extra aws --extra models --extra service
 # What the image has in another package already: these two would write over its files.
 COLLIDING := --unsafe-package onnxruntime --unsafe-package opencv-python
 
-.PHONY: help setup demo test check bench hostile fuzz soak lock audit image image-gpu run smoke gpu-check \
+.PHONY: help setup demo test check bench hostile fuzz soak lock audit image image-gpu run sbom smoke gpu-check \
 	transform-local clean
 
 help:  ## List the targets
@@ -76,6 +76,9 @@ image-gpu:  ## Build the image for NVIDIA GPUs, face-blur:cuda
 
 run:  ## Run the image for CPUs on port 8080
 	scripts/image.sh run cpu
+
+sbom: setup  ## Build the image for CPUs and write its bill of materials, ./sbom.json
+	scripts/image.sh sbom cpu sbom.json
 
 smoke: setup  ## Build the image for CPUs, and test it
 	scripts/image.sh smoke cpu

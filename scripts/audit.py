@@ -3,9 +3,9 @@
     python -m scripts.audit            exit with 1 if a package has a known vulnerability
     python -m scripts.audit --strict   and also if something could not be checked
 
-pip-audit is installed from its own lock into the cache. It asks the Python package index, or OSV
-where that cannot tell. It reports success for packages that its source does not know, so a source
-is used only if it knows an old package to be vulnerable, and packages without an answer are named.
+pip-audit is installed from its own lock into the cache, and asks OSV. It reports success for
+packages that its source does not know, so a source is used only if it knows an old package to be
+vulnerable, and packages without an answer are named.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +28,6 @@ LOCK: Final = ROOT / "scripts" / "requirements-audit.txt"
 AUDITED: Final = ("requirements.txt", "requirements-gpu.txt", "requirements-insightface.txt")
 """The locks of the packages in the images."""
 OSV: Final = "https://api.osv.dev/v1/query"
-PYPI: Final = "https://pypi.org/pypi"
 CANARY: Final = ("jinja2", "2.11.2")
 """A package and a version with published vulnerabilities, such as CVE-2020-28493."""
 _PROBE_SECONDS: Final = 5.0
@@ -54,55 +53,23 @@ class Findings:
     unanswered: tuple[str, ...] = ()
 
 
-def pypi_knows(url: str) -> bool:
-    """Return whether a package index knows the vulnerabilities of ``CANARY``."""
-    name, version = CANARY
-    return bool(_ask(f"{url}/{name}/{version}/json").get("vulnerabilities"))
+def check_source(url: str) -> None:
+    """Check that OSV, or a copy of it, knows the vulnerabilities of ``CANARY``.
 
-
-def osv_knows(url: str) -> bool:
-    """Return whether OSV, or a copy of it, knows the vulnerabilities of ``CANARY``."""
+    Raises:
+        NotChecked: it cannot be reached, or knows none.
+    """
     name, version = CANARY
     question = {"package": {"name": name, "ecosystem": "PyPI"}, "version": version}
-    return bool(_ask(url, json.dumps(question).encode()).get("vulns"))
-
-
-def _ask(url: str, data: bytes | None = None) -> Mapping[str, Any]:
-    """Return the JSON object at a URL.
-
-    Raises:
-        OSError: it cannot be reached.
-        ValueError: it answers something else.
-    """
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - our constants or an option
-    with urllib.request.urlopen(request, timeout=_PROBE_SECONDS) as answer:  # noqa: S310 - as above
-        found = json.load(answer)
-    return found if isinstance(found, dict) else {}
-
-
-def choose_source(osv: str | None) -> list[str]:
-    """Return pip-audit's options for the first source that knows vulnerabilities.
-
-    Args:
-        osv: the address of a copy of OSV, to be used instead of the public sources.
-
-    Raises:
-        NotChecked: there is none.
-    """
-    public: list[tuple[Callable[[str], bool], str, list[str]]] = [
-        (pypi_knows, PYPI, ["--vulnerability-service", "pypi"]),
-        (osv_knows, OSV, ["--vulnerability-service", "osv"]),
-    ]
-    own = [(osv_knows, osv, ["--vulnerability-service", "osv", "--osv-url", osv])] if osv else []
-    reasons = []
-    for knows, url, options in own or public:
-        try:
-            if knows(url):
-                return options
-            reasons.append(f"{url} knows no vulnerabilities")
-        except (OSError, ValueError) as error:
-            reasons.append(f"{url}: {error}")
-    raise NotChecked("; ".join(reasons))
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(question).encode(), headers)  # noqa: S310 - our constant or an option
+    try:
+        with urllib.request.urlopen(request, timeout=_PROBE_SECONDS) as answer:  # noqa: S310 - as above
+            found = json.load(answer)
+    except (OSError, ValueError) as error:
+        raise NotChecked(f"{url}: {error}") from error
+    if not isinstance(found, dict) or not found.get("vulns"):
+        raise NotChecked(f"{url} knows no vulnerabilities")
 
 
 def install() -> Path:
@@ -124,7 +91,7 @@ def install() -> Path:
     return folder / "bin" / "pip-audit"
 
 
-def audit(command: Path, source: Sequence[str], lock: Path) -> Findings:
+def audit(command: Path, url: str, lock: Path) -> Findings:
     """Return what pip-audit finds in a lock.
 
     Raises:
@@ -133,7 +100,8 @@ def audit(command: Path, source: Sequence[str], lock: Path) -> Findings:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         # --disable-pip: exactly the packages of the lock; nothing is resolved.
-        options = ["--disable-pip", "--require-hashes", "--progress-spinner", "off", *source]
+        options = ["--disable-pip", "--require-hashes", "--progress-spinner", "off"]
+        options += ["--vulnerability-service", "osv", "--osv-url", url]
         options += ["--format", "json", "--output", str(report), "--requirement", str(lock)]
         done = _run([str(command), *options], _AUDIT_SECONDS)
         if not report.exists():
@@ -177,14 +145,14 @@ def _line(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     return f"{row['name']} {row['version']}: {names}; fixed in {fixed}"
 
 
-def audit_all(osv: str | None) -> Findings:
+def audit_all(url: str) -> Findings:
     """Audit all locks; a lock without an answer, or everything, is one line of ``unanswered``.
 
     Args:
-        osv: see ``choose_source``.
+        url: the address of OSV, or of a copy of it.
     """
     try:
-        source = choose_source(osv)
+        check_source(url)
         command = install()
     except NotChecked as reason:
         return Findings(unanswered=(f"{', '.join(AUDITED)}: {reason}",))
@@ -192,7 +160,7 @@ def audit_all(osv: str | None) -> Findings:
     unanswered: list[str] = []
     for name in AUDITED:
         try:
-            found = audit(command, source, ROOT / name)
+            found = audit(command, url, ROOT / name)
         except NotChecked as reason:
             unanswered.append(f"{name}: {reason}")
             continue
@@ -206,7 +174,7 @@ def main() -> int:
     """Audit the locks; 0 if nothing is found, or nothing can be."""
     parser = argparse.ArgumentParser(description="Look for known vulnerabilities of the packages.")
     parser.add_argument("--strict", action="store_true", help="fail if something is not checked")
-    parser.add_argument("--osv-url", help="a copy of OSV, instead of the public sources")
+    parser.add_argument("--osv-url", default=OSV, help="a copy of OSV (default: the public one)")
     options = parser.parse_args()
     found = audit_all(options.osv_url)
     for line in found.vulnerable:

@@ -5,6 +5,7 @@
 #   scripts/image.sh run   cpu|cuda [ARGUMENTS]       run it in this folder (default: serve)
 #   scripts/image.sh smoke cpu|cuda                   build it, then use it as users do
 #   scripts/image.sh save  cpu|cuda FILE              build it, then write an archive (docker save)
+#   scripts/image.sh sbom  cpu|cuda FILE              build it, then write what it holds (CycloneDX)
 #   scripts/image.sh push  cpu|cuda NAME:TAG DIGEST   build and push it; write its digest to DIGEST
 #
 # Environment:
@@ -23,9 +24,9 @@ cd "$(dirname "$0")/.."
 verb=${1:-} variant=${2:-}
 case $verb:$variant in
 build:cpu | build:cuda | run:cpu | run:cuda | smoke:cpu | smoke:cuda) shift 2 ;;
-save:cpu | save:cuda | push:cpu | push:cuda) shift 2 ;;
+save:cpu | save:cuda | sbom:cpu | sbom:cuda | push:cpu | push:cuda) shift 2 ;;
 *)
-    sed -n '4,8s/^# *//p' "$0" >&2
+    sed -n '4,9s/^# *//p' "$0" >&2
     exit 2
     ;;
 esac
@@ -274,6 +275,16 @@ unpackaged() {
     [ "$code" = 0 ] || die "after SIGTERM the exit code is $code"
 }
 
+# sbom FILE: write the bill of materials of the built image. Its own Python lists what it holds.
+sbom() {
+    [ -n "$media" ] || media=$(mktemp -d)
+    "${engine[@]}" image inspect "$image" >"$media/inspect.json"
+    "${engine[@]}" run --rm --interactive --no-healthcheck "${locked[@]}" --entrypoint python3 "$image" \
+        -I - <scripts/sbom/contents.py >"$media/contents.json" || die 'the contents of the image cannot be listed'
+    .venv/bin/python -m scripts.sbom "$media/inspect.json" "$media/contents.json" "$1" ||
+        die 'the bill of materials cannot be made'
+}
+
 run() {
     local flags=("${run_flags[@]}")
     [ "$variant" = cpu ] || flags+=(--gpus all)
@@ -293,6 +304,19 @@ save)
     build
     "${engine[@]}" save --output "$1" "$image"
     ;;
+sbom)
+    case ${1:-} in
+    /*) ;;
+    *) set -- "$folder/${1:?FILE is missing}" ;;
+    esac
+    if ! find_engine; then
+        loudly "NO BILL OF MATERIALS WAS WRITTEN: $no_engine." 'Run this where an engine is available.'
+        exit 1
+    fi
+    build
+    sbom "$1"
+    say "bill of materials: $1"
+    ;;
 push)
     case ${2:-} in
     /*) ;;
@@ -308,6 +332,7 @@ smoke)
         smoke_commands
         smoke_device
         smoke_service
+        sbom "$media/sbom.json"
         say "$image: all checks passed"
     else
         unpackaged

@@ -85,12 +85,7 @@ def test_an_unreachable_source_is_reported(
 @pytest.mark.parametrize("answer", [{}, [], {"vulns": []}, "none"])
 def test_a_source_without_vulnerabilities_is_not_used(answer: object) -> None:
     with source(lambda *_: answer) as url, pytest.raises(NotChecked, match="knows no vulnerab"):
-        audit.choose_source(url)
-
-
-def test_a_source_that_knows_vulnerabilities_is_used() -> None:
-    with source(knowing) as url:
-        assert audit.choose_source(url) == ["--vulnerability-service", "osv", "--osv-url", url]
+        audit.check_source(url)
 
 
 REPORT = """

@@ -61,6 +61,21 @@ def _split_commas(value: object) -> object:
     return tuple(item for part in value.split(",") if (item := part.strip()))
 
 
+def _check_streams(streams: tuple[str, ...]) -> tuple[str, ...]:
+    for stream in streams:
+        if not stream.isascii() or not (stream.isdecimal() or stream in _STREAM_TYPES):
+            types = ", ".join(sorted(_STREAM_TYPES))
+            raise ValueError(f"a stream is its number in the file, or one of {types}")
+    return streams
+
+
+_STREAM_TYPES = frozenset({"audio", "subtitle", "data", "attachment"})
+"""Types of streams that can be left out; the video cannot."""
+Streams: TypeAlias = Annotated[
+    tuple[str, ...], BeforeValidator(_split_commas), AfterValidator(_check_streams)
+]
+
+
 def _check_prefixes(prefixes: tuple[str, ...]) -> tuple[str, ...]:
     for prefix in prefixes:
         if not prefix.startswith("s3://") or not prefix.endswith("/"):
@@ -181,6 +196,15 @@ class Settings(_Checked):
     keep_location: bool = Field(
         False, description="keep the location and device metadata of the input"
     )
+    accept_truncated: bool = Field(
+        False,
+        description="accept a video that is cut off: use what is there, without the last frame",
+    )
+    drop_stream: Streams = Field(
+        (),
+        description="streams to leave out of the result, by number in the file or type (audio,"
+        " subtitle, data, attachment), separated by commas",
+    )
     shots: Literal["content", "transnet", "none"] = Field(
         "content", description="cut detector; transnet is a neural network from the pack transnet"
     )
@@ -290,11 +314,30 @@ class ServiceSettings(_Checked):
         description="time after which a client that sends or receives nothing is disconnected, in"
         " seconds",
     )
+    min_rate: float = Field(
+        16_384,
+        ge=0,
+        le=2**30,
+        description="slowest average rate of an upload, in bytes per second",
+    )
     stop_seconds: float = Field(
         20,
         ge=0,
         le=23,
         description="time that a running request may continue after SIGTERM, in seconds",
+    )
+    max_memory: int | None = Field(
+        None,
+        ge=2**29,
+        description="memory of the process that works on the media, in bytes (default: three"
+        " quarters of the machine's or container's)",
+    )
+    stall_seconds: float = Field(
+        180,
+        gt=0,
+        le=3600,
+        description="time without progress after which the work on a request is stopped, in"
+        " seconds",
     )
     embeddings: bool = Field(
         False, description="allow requests for the embeddings of the faces in an image"

@@ -20,7 +20,10 @@ LOGGER = logging.getLogger("face_blur")
 
 _MAX_CHARACTERS = 500
 """Length of a redacted message."""
-_PATH = re.compile(r"(?<![\w.:/])(?:s3:/)?/[^\s;,()'\"]*[^\s;,()'\":]")
+_PATH = re.compile(
+    r"(?<![\w.:/])(?!s3://BUCKET/(?:PREFIX/|KEY)?(?![\w/]))(?:s3:/)?/[^\s;,()'\"]*[^\s;,()'\":]"
+)
+"""A path or S3 URI, but not the form of a URI in a message: no bucket has capital letters."""
 _IP_ADDRESS = re.compile(r"\bip=\S+")
 _ACTING = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Categories of Unicode: controls, formats, halves of pairs, private and unassigned characters, and

@@ -83,6 +83,8 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         {"blur": "others"},
         {"blur": "nobody"},
         {"sure": 0.4, "doubtful": 0.5},
+        {"drop_stream": "1,video"},
+        {"drop_stream": "-1"},
         {"select": "1,2"},
         {"select": "1,x,2"},
         {"select": [(-1, 0, 0)]},

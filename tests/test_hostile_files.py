@@ -42,7 +42,7 @@ READERS: dict[str, tuple[Reader, str, type[Exception]]] = {
     "manifest": (read_manifest, JSON, UsageError),
     "settings": (Settings.load, TOML, ConfigError),
     "pack": (_pack, TOML, PackError),
-    "ticket": (lambda path: _parse_json([path.read_bytes()]), "[" * 20_000, TicketError),
+    "ticket": (lambda path: _parse_json(path.read_bytes()), "[" * 20_000, TicketError),
     "hosts": (_read_host, JSON, ConfigError),
     "calibration": (lambda path: Calibration.from_json(path.read_text()), JSON, ValueError),
 }

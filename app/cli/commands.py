@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from app.cli.parser import ANALYSIS_SETTINGS, RENDER_SETTINGS
+from app.cli.parser import ANALYSIS_SETTINGS, LISTS, RENDER_SETTINGS
 from app.cli.progress import make_progress, print_message, warn
 from app.config import Settings
 from app.errors import ConfigError, OutputError, PeopleError, PlanError, UsageError
@@ -18,7 +18,8 @@ from app.video import Media
 
 _PLAN_SETTINGS = (
     *("effect", "shape", "margin", "feather", "cells"),
-    *("quality", "copy_untouched", "keep_location"),
+    *("quality", "copy_untouched", "keep_location", "drop_stream"),
+    "accept_truncated",
 )
 """Settings that ``render`` reads from the plan unless an option overrides them."""
 
@@ -118,9 +119,9 @@ def _settings(args: Namespace, **fixed: Any) -> Settings:
             raise UsageError(f"--set takes KEY=VALUE, not {text!r}")
         values[key.strip()] = value
     given = {name: getattr(args, name, None) for name in (*ANALYSIS_SETTINGS, *RENDER_SETTINGS)}
-    if given["select"] is not None:
-        given["select"] = ";".join(given["select"])
     options = {name: value for name, value in given.items() if value is not None}
+    for name in LISTS.keys() & options.keys():
+        options[name] = LISTS[name].join(options[name])
     for name in sorted(values.keys() & options.keys()):
         raise UsageError(f"{name} is given by --set and by its own option; remove one")
     config = None if args.config is None else _check_regular(args.config)

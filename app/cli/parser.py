@@ -19,13 +19,20 @@ ANALYSIS_SETTINGS = (
     "detector",
     "recogniser",
     "device",
+    "accept_truncated",
 )
 """Settings that have their own option in commands that analyse."""
-RENDER_SETTINGS = ("effect", "shape", "quality", "encoder", "copy_untouched", "keep_location")
+RENDER_SETTINGS = (
+    *("effect", "shape", "quality", "encoder", "copy_untouched", "keep_location"),
+    "drop_stream",
+)
 """Settings that have their own option in commands that write a video."""
+LISTS = {"select": ";", "drop_stream": ","}
+"""Settings whose option can be repeated, and the separator of their items."""
 _METAVARS = {
     "people": "DIR",
     "select": "FRAME,X,Y",
+    "drop_stream": "STREAM",
     "quality": "N",
     **dict.fromkeys(("models", "detector", "recogniser"), "PACK"),
 }
@@ -157,7 +164,7 @@ def _add_setting(parser: argparse.ArgumentParser, name: str) -> None:
     options: dict[str, Any] = {"dest": name, "help": _help(field), "default": None}
     if field.annotation is bool:
         options |= {"action": "store_const", "const": True}
-    elif name == "select":
+    elif name in LISTS:
         options |= {"action": "append", "metavar": _METAVARS[name]}
     else:
         options |= {"choices": _choices(field.annotation), "metavar": _METAVARS.get(name)}

@@ -16,7 +16,7 @@ from app.errors import UnsupportedMedia, UsageError
 from app.pieces.packets import Packets, Ticks, open_main_video, read_packets
 from app.shots import SHOT_DETECTORS
 from app.video.bitstream.keyframes import known_codecs
-from app.video.container import translated
+from app.video.container import demux, translated
 from app.video.frame import Converters, DecodedFrame
 from app.video.media import Media
 from app.video.orientation import Orientation
@@ -249,7 +249,8 @@ def decode_excerpt(media: Media, start: int, first: int, last: int) -> Iterator[
         stream.codec_context.thread_count = len(os.sched_getaffinity(0))
         container.seek(start, stream=stream, backward=True)
         index = 0
-        for picture in container.decode(stream):
+        pictures = (one for packet in demux(container, stream) for one in packet.decode())
+        for picture in pictures:
             if picture.pts is None or picture.pts > last:
                 return
             if not index and picture.pts > first:

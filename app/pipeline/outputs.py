@@ -1,6 +1,6 @@
 """Choose the name of a result: in the format of the input, or in one that holds all its streams."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
 from app.errors import OutputError
@@ -11,8 +11,10 @@ _FALLBACK = MATROSKA.suffixes[0]
 streams."""
 
 
-def default_output(media: Media, folder: Path) -> Path:
+def default_output(media: Media, folder: Path, *, drop: Sequence[str] = ()) -> Path:
     """Return the path ``result``, with the suffix of the input's format or with the fallback.
+
+    ``drop`` names streams to leave out.
 
     Raises:
         OutputError: neither format can hold the result.
@@ -20,14 +22,21 @@ def default_output(media: Media, folder: Path) -> Path:
     suffixes = [media.kind.suffix]
     if not media.is_image and media.kind.suffix != _FALLBACK:
         suffixes.append(_FALLBACK)
-    name, _ = first_possible(media, folder, [f"result{suffix}" for suffix in suffixes])
+    name, _ = first_possible(media, folder, [f"result{suffix}" for suffix in suffixes], drop=drop)
     return folder / name
 
 
 def first_possible(
-    media: Media, folder: Path, names: Collection[str], *, overwrite: bool = False
+    media: Media,
+    folder: Path,
+    names: Collection[str],
+    *,
+    overwrite: bool = False,
+    drop: Sequence[str] = (),
 ) -> tuple[str, list[str]]:
     """Return the first of ``names`` below ``folder`` that can be written, and its warnings.
+
+    ``drop`` names streams to leave out.
 
     Raises:
         MediaError: the input cannot be read.
@@ -36,7 +45,7 @@ def first_possible(
     failure = OutputError(f"{media}: its result cannot have any name")
     for name in names:
         try:
-            return name, check_output(media, folder / name, overwrite=overwrite)
+            return name, check_output(media, folder / name, overwrite=overwrite, drop=drop)
         except OutputError as error:
             failure = error
     raise failure

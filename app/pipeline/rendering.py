@@ -21,6 +21,7 @@ def writing_of(settings: Settings, *, overwrite: bool) -> Writing:
         threads=settings.threads,
         keep_location=settings.keep_location,
         copy_untouched=settings.copy_untouched == "auto",
+        drop=settings.drop_stream,
     )
 
 

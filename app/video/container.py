@@ -1,25 +1,29 @@
 """Open containers safely: with the demuxer of the recognised kind only, and no other file."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
+from typing import TypeVar, cast
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Discard, Disposition
+from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from app.errors import DiskFull, MediaError, OutputError, UnsupportedMedia
 from app.files import DISK_FULL
 from app.types import MediaFile
 
+StreamT = TypeVar("StreamT", bound=Stream)
 _OPTIONS = {"protocol_whitelist": "file", "enable_drefs": "0"}
 """No other protocol than files, and no data references of QuickTime movies."""
 _IMAGE_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "webp"})
 _NOT_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails
+_DEMUXERS = {"mp4": "mov", "webm": "matroska"}
+"""Demuxers that have another name than the muxer."""
 _DAMAGED = "damaged or incomplete ({}); repair it or export it again"
 _NO_SPACE = "no space left on the device; free some space and try again"
 _UNWRITTEN = "not written ({}); try another container such as .mkv, or another folder"
@@ -36,7 +40,7 @@ def open_container(file: MediaFile, demuxer: str) -> InputContainer:
     return _open(source, demuxer, file)
 
 
-def open_stream(stream: BufferedReader, demuxer: str, label: object) -> InputContainer:
+def open_stream(stream: BufferedReader | BytesIO, demuxer: str, label: object) -> InputContainer:
     """Open a container in an open file, which stays open afterwards; ``label`` names it.
 
     Raises:
@@ -45,7 +49,7 @@ def open_stream(stream: BufferedReader, demuxer: str, label: object) -> InputCon
     return _open(stream, demuxer, label)
 
 
-def _open(source: str | BufferedReader, demuxer: str, label: object) -> InputContainer:
+def _open(source: str | BufferedReader | BytesIO, demuxer: str, label: object) -> InputContainer:
     options = dict(_OPTIONS)
     if demuxer != "mov":
         del options["enable_drefs"]
@@ -123,7 +127,39 @@ def video_packets(container: InputContainer, label: object) -> "Iterator[Packet[
     stream = main_video(container, label)
     discard_others(container, stream)
     with translated(label):
-        yield from (packet for packet in container.demux(stream) if packet.size)
+        yield from (packet for packet in demux(container, stream) if packet.size)
+
+
+def demux(container: InputContainer, *streams: StreamT) -> "Iterator[Packet[StreamT]]":
+    """Demux some streams, as ``container.demux`` does.
+
+    If further streams appear while a file is read, as in FLV and MPEG-TS, their packets are left
+    out. The binding ends with an error then, after the last packet of each known stream.
+    """
+    with suppress(IndexError):
+        yield from cast("Iterator[Packet[StreamT]]", container.demux(*streams))
+
+
+def demuxer_of(muxer: str) -> str:
+    """Return the name of the demuxer that reads the files of a muxer."""
+    return _DEMUXERS.get(muxer, muxer)
+
+
+def with_data(packet: "Packet[StreamT]", data: bytes) -> "Packet[StreamT]":
+    """Return a copy of a packet with other content; it belongs to no stream."""
+    copy: Packet[StreamT] = Packet(data)  # type: ignore[assignment]
+    copy.time_base = packet.time_base
+    copy.pts, copy.dts, copy.duration = packet.pts, packet.dts, packet.duration
+    copy.is_keyframe = packet.is_keyframe
+    return copy
+
+
+def last_packet(stream: StreamT) -> "Packet[StreamT]":
+    """Return a packet without content, which flushes the decoder of a stream."""
+    end: Packet[StreamT] = Packet()  # type: ignore[assignment]
+    end.stream = stream
+    end.time_base = Fraction(stream.time_base or 1)
+    return end
 
 
 def discard_others(container: InputContainer, stream: VideoStream) -> None:

@@ -14,6 +14,8 @@ from app.errors import MediaError
 from app.types import Stretch
 from app.video.container import discard_others, main_video, translated
 from app.video.media import Media
+from app.video.salvage import read_packets
+from app.video.slots import Slots, has_slots
 
 Observer = Callable[["Packet[VideoStream]"], None]
 """Called with every packet that has content, before it is decoded."""
@@ -46,12 +48,12 @@ class DecodeCheck:
         self._last: int | None = None
         self._interlaced = False
 
-    def add_packet(self, packet: "Packet[VideoStream]") -> None:
-        """Record a packet that is sent to the decoder."""
+    def add_packet(self, packet: "Packet[VideoStream]", pts: int | None) -> None:
+        """Record a packet that is sent to the decoder; its frame is shown at ``pts``."""
         if packet.is_corrupt:
             raise MediaError(f"{self._label}: its video has incomplete data; copy it again")
-        if self._one_to_one and packet.pts is not None and not packet.is_discard:
-            heapq.heappush(self._sent, (packet.pts, packet.is_keyframe))
+        if self._one_to_one and pts is not None and not packet.is_discard:
+            heapq.heappush(self._sent, (pts, packet.is_keyframe))
 
     def add_frame(self, frame: av.VideoFrame, pts: int) -> None:
         """Record a frame that came out of the decoder, the next one in presentation order."""
@@ -120,20 +122,27 @@ def decoded(
     Raises:
         MediaError: a frame is missing, incomplete, concealed or without a time.
     """
-    check = DecodeCheck(media, stream.codec_context.name)
+    decoder = stream.codec_context.name
+    check = DecodeCheck(media, decoder)
+    slots = Slots(one_to_one=decoder in _ONE_TO_ONE) if has_slots(container, stream) else None
     is_wanted = _chooser(stretches)
     expected, packets = _indexed(container, stream), 0
     with translated(media):
-        for packet in container.demux(stream):
+        for packet in read_packets(container, media, stream):
             if packet.size:
                 packets += 1
                 observe(packet)
                 if not is_wanted(packet.pts):
                     continue
-                check.add_packet(packet)
-            for frame in packet.decode():
+                check.add_packet(packet, packet.pts if slots is None else slots.add(packet))
+            frames = packet.decode()
+            if slots is not None and packet.size:
+                slots.close(len(frames))
+            for frame in frames:
+                if slots is not None:
+                    frame.pts = slots.next()
                 yield _checked(frame, check, media)
-    if packets < expected:
+    if packets < expected and not media.accept_truncated:
         raise MediaError(f"{media}: has only {packets} of {expected} frames; copy it again")
     check.finish()
 

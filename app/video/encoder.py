@@ -54,6 +54,8 @@ _HDR_KEYS = {
     "libsvtav1": ("mastering-display", "content-light"),
 }
 _MAX_GOP_SECONDS, _MAX_GOP_FRAMES = 10, 250
+_LIMITED_ONLY = frozenset({"mpeg4"})
+"""Encoders that do not write the range: every player takes their frames for limited range."""
 _BT709, _LIMITED_RANGE = 1, 1
 """Colour matrix (H.273) and range that RGB is converted to."""
 
@@ -91,44 +93,49 @@ def add_encoder(
     context.sample_aspect_ratio = video.sample_aspect_ratio or Fraction(0, 1)
     context.gop_size = min(_MAX_GOP_FRAMES, max(1, math.floor(rate * _MAX_GOP_SECONDS)))
     context.thread_count = threads
-    _tag_colour(stream, picture, encoding.pixel_format)
+    _tag_colour(stream, picture, encoding)
     if picture.interlaced_frame:
         context.flags |= Flags.interlaced_dct | Flags.interlaced_me
         context.field_order = video.codec_context.field_order
     return stream
 
 
-def _tag_colour(stream: VideoStream, picture: av.VideoFrame, target: str) -> None:
+def _tag_colour(stream: VideoStream, picture: av.VideoFrame, encoding: Encoding) -> None:
     context, source = stream.codec_context, layout(picture.format.name)
+    is_full = source.is_full_range(picture.color_range)
     context.color_primaries = picture.color_primaries
     context.color_trc = picture.color_trc
-    becomes_yuv = source.is_rgb and not layout(target).is_rgb
+    becomes_yuv = source.is_rgb and not layout(encoding.pixel_format).is_rgb
     context.colorspace = _BT709 if becomes_yuv else picture.colorspace
-    if source.is_full_range(picture.color_range) and not source.is_rgb:
+    if is_full and encoding.encoder in _LIMITED_ONLY:
+        context.color_range = _LIMITED_RANGE
+    elif is_full and not source.is_rgb:
         context.color_range = FULL_RANGE
     else:
         context.color_range = _LIMITED_RANGE if becomes_yuv else picture.color_range
 
 
 class FrameConverter:
-    """Converts the frames of one source to the pixel format ``target`` of an encoder."""
+    """Converts the frames of one source to the pixel format and range of an encoding."""
 
-    def __init__(self, target: str) -> None:
-        self._target = target
+    def __init__(self, encoding: Encoding) -> None:
+        self._target = encoding.pixel_format
+        self._keeps_range = encoding.encoder not in _LIMITED_ONLY
         self._reformatter = VideoReformatter()
 
     def convert(self, picture: av.VideoFrame, pts: int) -> av.VideoFrame:
         """Return the frame to encode, which is ``picture`` itself in nearly all cases."""
         target, duration = self._target, picture.duration
-        if picture.format.name != target:
-            source = layout(picture.format.name)
+        source = layout(picture.format.name)
+        full = source.is_full_range(picture.color_range)
+        if picture.format.name != target or (full and not self._keeps_range):
             to_yuv = source.is_rgb and not layout(target).is_rgb
-            full = source.is_full_range(picture.color_range)
+            stays_full = full and not to_yuv and self._keeps_range
             picture = self._reformatter.reformat(
                 picture,
                 format=target,
                 src_color_range=FULL_RANGE if full else _LIMITED_RANGE,
-                dst_color_range=FULL_RANGE if full and not to_yuv else _LIMITED_RANGE,
+                dst_color_range=FULL_RANGE if stays_full else _LIMITED_RANGE,
                 dst_colorspace=_BT709 if to_yuv else None,
                 threads=1,
             )

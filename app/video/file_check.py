@@ -1,12 +1,16 @@
 """Check a finished video file before it gets its name: compare it with the written data."""
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from av.packet import Packet
+from av.stream import Stream
+
 from app.errors import MediaError
-from app.video.container import main_video, open_container
+from app.video.container import demux, demuxer_of, main_video, open_container
 
 EMPTY_SUBTITLE = b"\0\0"
 """A subtitle of MP4 without text. Muxers fill the time between subtitles with them."""
@@ -15,8 +19,6 @@ _NO_NEGATIVE_TIMES = frozenset({"mpegts", "flv", "matroska", "webm"})
 before zero (the priming of AAC in MP4) is kept, and no stream moves against another."""
 _MAX_SHIFT = Fraction(1)
 """Seconds by which a muxer may move all streams."""
-_DEMUXERS = {"mp4": "mov", "webm": "matroska"}
-"""Demuxers that have another name than the muxer."""
 
 
 @dataclass(slots=True)
@@ -34,6 +36,12 @@ class FrameTimes:
         self.first = time if self.first is None else min(self.first, time)
         self.last = time if self.last is None else max(self.last, time)
         self.total += time
+
+    def move(self, shift: Fraction) -> None:
+        """Add ``shift`` to the times of all frames."""
+        if self.first is not None and self.last is not None:
+            self.first, self.last = self.first + shift, self.last + shift
+            self.total += shift * self.count
 
 
 @dataclass(slots=True)
@@ -69,19 +77,40 @@ def check_file(
         MediaError: a frame or packet is missing, or a time differs.
     """
     found, copied = FrameTimes(), {index: PacketTally() for index in tallies}
-    with open_container(path, _DEMUXERS.get(muxer, muxer)) as container:
+    with open_container(path, demuxer_of(muxer)) as container:
         video = main_video(container, path)
         base = Fraction(video.time_base or 1)
-        for packet in container.demux():
+        for packet in demux(container, *container.streams):
             if packet.stream.index == video.index and packet.size:
                 found.add((packet.pts if packet.pts is not None else 0) * base)
-            elif packet.stream.index in copied and packet.size:
-                data = bytes(packet)
-                if data != EMPTY_SUBTITLE:
-                    copied[packet.stream.index].add(data)
+            else:
+                _count(packet, copied)
     _compare_times(found, expected, base, muxer, label)
     for index, tally in tallies.items():
         _compare_packets(copied[index], tally, index, label)
+
+
+def check_copies(
+    packets: "Iterable[Packet[Stream]]", tallies: dict[int, PacketTally], label: object
+) -> None:
+    """Compare the packets of a file with the tallies of its copied streams.
+
+    Raises:
+        MediaError: a packet is missing.
+    """
+    copied = {index: PacketTally() for index in tallies}
+    for packet in packets:
+        _count(packet, copied)
+    for index, tally in tallies.items():
+        _compare_packets(copied[index], tally, index, label)
+
+
+def _count(packet: "Packet[Stream]", copied: dict[int, PacketTally]) -> None:
+    """Add a packet to the tally of its stream, if it has content."""
+    if packet.stream.index in copied and packet.size:
+        data = bytes(packet)
+        if data != EMPTY_SUBTITLE:
+            copied[packet.stream.index].add(data)
 
 
 def _common_shift(found: FrameTimes, expected: FrameTimes, muxer: str) -> Fraction:

@@ -12,11 +12,15 @@ from app.errors import MediaError, UnsupportedMedia
 from app.types import MediaInfo, Size
 from app.video.container import frame_rate
 from app.video.decoding import decoded, prepared
+from app.video.fitting import fitted
 from app.video.media import Media
-from app.video.orientation import Matrix, Orientation
+from app.video.orientation import Matrix, Orientation, is_quarter_turn
 from app.video.pixel_formats import full_chroma, layout, planar_format
 from app.video.sidedata import display_matrix
 from app.video.truncation import check_complete
+
+_RESIZABLE = frozenset({"h264", "hevc", "vp8", "libvpx", "vp9", "libvpx-vp9", "av1", "libdav1d"})
+"""Decoders that lose no frame where the size changes; that of MPEG-2 loses one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,7 @@ class FrameFormat:
     """Size, pixel formats and rotation, which all frames of a video must share.
 
     ``coded`` is the pixel format of the decoder, ``shown`` the one in which frames are handed out.
+    ``resizable``: the coded size may change.
     """
 
     size: Size
@@ -31,22 +36,25 @@ class FrameFormat:
     shown: str
     matrix: Matrix | None
     rotation: int
+    resizable: bool = False
 
     @classmethod
-    def of(cls, picture: av.VideoFrame, media: Media) -> "FrameFormat":
-        """Take the facts of the first frame.
+    def of(cls, picture: av.VideoFrame, media: Media, decoder: str) -> "FrameFormat":
+        """Take the facts of the first frame, which the decoder of this name has made.
 
         Raises:
-            UnsupportedMedia: its pixel format has no planar equivalent.
+            UnsupportedMedia: its pixel format has no planar equivalent, or it is shown skewed.
         """
         name = picture.format.name
         shown = planar_format(name)
         if shown is None:
             raise UnsupportedMedia(f"{media}: pixel format {name}; convert it to H.264 first")
         size, matrix = (picture.width, picture.height), display_matrix(picture)
+        if matrix is not None and not is_quarter_turn(matrix):
+            raise UnsupportedMedia(f"{media}: is not turned by quarters; remove its rotation")
         if _splits_chroma(shown, size, Orientation.from_matrix(matrix)):
             shown = full_chroma(shown)
-        return cls(size, name, shown, matrix, picture.rotation)
+        return cls(size, name, shown, matrix, picture.rotation, decoder in _RESIZABLE)
 
     @property
     def orientation(self) -> Orientation:
@@ -54,23 +62,31 @@ class FrameFormat:
         return Orientation.from_matrix(self.matrix)
 
     def check(self, picture: av.VideoFrame, media: Media) -> None:
-        """Check that a frame has the format of the first one: boxes would not fit it otherwise.
+        """Check that a frame has the format of the first one; its size may differ in some codecs.
 
         Only the rotation of its display matrix is compared. Reading side data ties a frame into a
         reference cycle, and hundreds of frames would wait for the garbage collector.
 
         Raises:
-            MediaError: its size, pixel format or rotation differs.
+            MediaError: its pixel format, rotation or size differs.
+            MediaTooLarge: it is larger than ``media`` allows.
         """
         size, name = (picture.width, picture.height), picture.format.name
-        if size != self.size or name != self.coded or picture.rotation != self.rotation:
+        media.check_size(size)
+        is_resized = size != self.size and not self.resizable
+        if is_resized or name != self.coded or picture.rotation != self.rotation:
             raise MediaError(
                 f"{media}: size, format or rotation of its frames changes at {picture.pts}; "
                 "split it there"
             )
 
     def converted(self, picture: av.VideoFrame, converter: VideoReformatter) -> av.VideoFrame:
-        """Return the frame in the pixel format ``shown``; itself if it has that format."""
+        """Return the frame in the pixel format ``shown``; itself if it has that format.
+
+        A frame of another size is fitted into the first one, between black bars.
+        """
+        if (picture.width, picture.height) != self.size:
+            return fitted(picture, self.size, self.shown, converter)
         if self.shown == self.coded:
             return picture
         shown = converter.reformat(picture, format=self.shown, threads=1)
@@ -117,7 +133,8 @@ def _read(media: Media) -> Header:
     check_complete(media)
     with media.open_facts() as container:
         stream = prepared(container, media, threads=1)
-        frame_format = FrameFormat.of(_first(container, stream, media), media)
+        first = _first(container, stream, media)
+        frame_format = FrameFormat.of(first, media, stream.codec_context.name)
         return Header(frame_format, _info(container, stream, frame_format))
 
 

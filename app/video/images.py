@@ -10,7 +10,7 @@ from typing import Self
 import cv2
 import numpy as np
 
-from app.errors import MediaError, OutputError, UnsupportedMedia
+from app.errors import MediaError, MediaTooLarge, OutputError, UnsupportedMedia
 from app.files import PendingFile, check_destination, remove_leftovers
 from app.types import (
     Boxes,
@@ -27,11 +27,13 @@ from app.types import (
 )
 from app.video.container import translated
 from app.video.frame import Converters, average_luma, check_region, scale_rgb
-from app.video.image_codec import DecodedImage, encode_image, read_image, to_rgb8
+from app.video.image_codec import DecodedImage, encode_image, read_image, read_size, to_rgb8
 from app.video.kinds import BY_SUFFIX, output_kind
 from app.video.media import Media
 from app.video.writing import Writing
 
+MAX_PHOTO_PIXELS = 120_000_000
+"""Pixels of the largest reference photo: that of a phone with 108 megapixels."""
 _RATE = Fraction(25)
 """Frames per second that an image pretends to have."""
 _OPAQUE = 255
@@ -115,7 +117,7 @@ class ImageSource:
     def __init__(self, media: Media) -> None:
         self._media = media
         self.info = MediaInfo(
-            size=media.fact(_size),
+            size=media.fact(read_size),
             time_base=1 / _RATE,
             rate=_RATE,
             duration=1 / _RATE,
@@ -129,10 +131,6 @@ class ImageSource:
     def only(self, stretches: Sequence[Stretch]) -> Iterator[ImageFrame]:
         """Return the frame if one of the stretches holds it."""
         return iter(self) if any(stretch.first == 0 for stretch in stretches) else iter(())
-
-
-def _size(media: Media) -> Size:
-    return read_image(media).size
 
 
 class ImageSink:
@@ -219,9 +217,13 @@ def read_photo(file: MediaFile) -> Image:
 
     Raises:
         MediaError: the file is missing or damaged.
+        MediaTooLarge: it has more than ``MAX_PHOTO_PIXELS`` pixels.
         UnsupportedMedia: it is not a supported image.
     """
     media = Media(file)
     if not media.is_image:
         raise UnsupportedMedia(f"{media}: not a photo; give a JPEG, PNG or WebP image")
+    width, height = read_size(media)
+    if width * height > MAX_PHOTO_PIXELS:
+        raise MediaTooLarge(f"{media}: {width} x {height} pixels are too many; make it smaller")
     return to_rgb8(read_image(media).pixels)

@@ -23,6 +23,7 @@ class Kind:
     ``demuxer`` and ``muxer`` are names of the media library, empty if missing: an image has
     no demuxer, and some containers are only read. ``suffixes`` are those of files that we write,
     the preferred one first. ``accepted`` are further suffixes under which such files are found.
+    ``result`` is the suffix of results of a kind that is only read.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Kind:
     demuxer: str = ""
     muxer: str = ""
     accepted: tuple[str, ...] = ()
+    result: str = ".mkv"
 
     @property
     def is_image(self) -> bool:
@@ -39,8 +41,8 @@ class Kind:
 
     @property
     def suffix(self) -> str:
-        """The suffix of an output of the same kind; Matroska for kinds that are only read."""
-        return self.suffixes[0] if self.suffixes else MATROSKA.suffixes[0]
+        """The suffix of an output of the same kind, or that of results of a kind only read."""
+        return self.suffixes[0] if self.suffixes else self.result
 
 
 MP4 = Kind("mp4", "video/mp4", (".mp4", ".m4v"), "mov", "mp4", accepted=(".mov",))
@@ -53,11 +55,29 @@ FLV = Kind("flv", "video/x-flv", (".flv",), "flv", "flv")
 MPEGPS = Kind("mpeg", "video/mpeg", (), "mpeg")
 MXF = Kind("mxf", "application/mxf", (), "mxf")
 OGG = Kind("ogg", "video/ogg", (), "ogg")
+ASF = Kind("asf", "video/x-ms-asf", (), "asf")
+GIF = Kind("gif", "image/gif", (), "gif", result=".mp4")
 JPEG = Kind("jpeg", "image/jpeg", (".jpg", ".jpeg"))
 PNG = Kind("png", "image/png", (".png",))
 WEBP = Kind("webp", "image/webp", (".webp",))
 
-KINDS = (MP4, QUICKTIME, MATROSKA, WEBM, AVI, MPEGTS, FLV, MPEGPS, MXF, OGG, JPEG, PNG, WEBP)
+KINDS = (
+    MP4,
+    QUICKTIME,
+    MATROSKA,
+    WEBM,
+    AVI,
+    MPEGTS,
+    FLV,
+    MPEGPS,
+    MXF,
+    OGG,
+    ASF,
+    GIF,
+    JPEG,
+    PNG,
+    WEBP,
+)
 BY_SUFFIX = {suffix: kind for kind in KINDS for suffix in kind.suffixes}
 """The kind that a suffix names in an output."""
 CONTENT_TYPES = {suffix: kind.mime for suffix, kind in BY_SUFFIX.items()} | {
@@ -77,6 +97,9 @@ _MAGIC = {
     b"FLV\x01": FLV,
     b"OggS": OGG,
     b"\x00\x00\x01\xba": MPEGPS,
+    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11": ASF,
+    b"GIF87a": GIF,
+    b"GIF89a": GIF,
 }
 _RIFF = {b"AVI ": AVI, b"WEBP": WEBP}
 
@@ -125,7 +148,7 @@ def recognise(head: bytes, label: object) -> Kind:
     if kind is None:
         raise UnsupportedMedia(
             f"{label}: not a supported video or image; give a self-contained file (MP4, MOV, MKV, "
-            "WebM, AVI, MPEG-TS, MPEG-PS, MXF, FLV, Ogg, JPEG, PNG, WebP), not a playlist"
+            "WebM, AVI, MPEG-TS, MPEG-PS, MXF, FLV, Ogg, WMV, GIF, JPEG, PNG, WebP), not a playlist"
         )
     return kind
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 import weakref
 from collections.abc import Callable
+from fractions import Fraction
 from functools import cached_property
 from io import BufferedReader
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 from av.container import InputContainer
 
-from app.errors import MediaError
-from app.types import MediaFile
+from app.errors import MediaError, MediaTooLarge
+from app.types import MediaFile, Size
 from app.video.container import open_stream
 from app.video.kinds import Kind, check_readable, recognise
 from app.video.pinned import PinnedFile
@@ -39,9 +40,22 @@ class Media:
 
     Args:
         file: a path, or a file that lies elsewhere (see ``app.types.MediaFile``).
+        max_seconds: the longest duration that is read, whatever the file declares; default: any.
+        max_pixels: the largest width times height of a frame that is read; default: any.
+
+    ``accept_truncated`` may be set before the first use: then a file that is cut off is read as far
+    as it goes, without the last packet of each stream, which may be incomplete.
     """
 
-    def __init__(self, file: "str | os.PathLike[str] | MediaFile") -> None:
+    def __init__(
+        self,
+        file: "str | os.PathLike[str] | MediaFile",
+        *,
+        max_seconds: float | None = None,
+        max_pixels: int | None = None,
+    ) -> None:
+        self.max_seconds, self.max_pixels = max_seconds, max_pixels
+        self.accept_truncated = False
         self.file: MediaFile = Path(file) if isinstance(file, str | os.PathLike) else file
         self._facts: dict[Callable[..., Any], Any] = {}
 
@@ -175,6 +189,30 @@ class Media:
         """
         demuxer = self.format
         return open_stream(self.stream(), demuxer, self)
+
+    def check_length(self, seconds: Fraction) -> None:
+        """Check the time since the start of a stream that has been read so far.
+
+        Raises:
+            MediaTooLarge: it is more than ``max_seconds``.
+        """
+        if self.max_seconds is not None and seconds > Fraction(self.max_seconds):
+            raise MediaTooLarge(
+                f"{self}: longer than the {self.max_seconds:g} s that are allowed, although it "
+                "declares less"
+            )
+
+    def check_size(self, size: Size) -> None:
+        """Check the size of a frame.
+
+        Raises:
+            MediaTooLarge: it has more than ``max_pixels``.
+        """
+        if self.max_pixels is not None and size[0] * size[1] > self.max_pixels:
+            raise MediaTooLarge(
+                f"{self}: {size[0]} x {size[1]} pixels are more than the {self.max_pixels} that "
+                "are allowed; make it smaller"
+            )
 
     def check_unchanged(self) -> None:
         """Check that nothing has changed since the first reading, and that the name is still its.

@@ -14,14 +14,16 @@ from av.container import InputContainer, OutputContainer
 from av.stream import AttachmentStream, Discard, Stream
 from av.subtitles.stream import SubtitleStream
 
-from app.errors import MediaError
-from app.video.clean_packets import PacketCleaner
+from app.errors import MediaError, OutputError
+from app.video.clocks import move
 from app.video.container import translated
-from app.video.file_check import EMPTY_SUBTITLE, PacketTally
+from app.video.copying import LAYOUTS, CopyStream
+from app.video.file_check import PacketTally
 from app.video.fonts import rebuilt_font
 from app.video.hidden_data import holds_data
 from app.video.media import Media
 from app.video.metadata import kept_tags, tags_for_muxer
+from app.video.salvage import read_packets
 from app.video.streams import CarriedStream, StreamMap
 
 _ASS_HEADER = (
@@ -32,16 +34,6 @@ _ASS_HEADER = (
     b"0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,0\n\n[Events]\nFormat: Layer, Start, End, Style, "
     b"Name, MarginL, MarginR, MarginV, Effect, Text\n"
 )
-_LAYOUTS = {
-    "1 channels": "mono",
-    "2 channels": "stereo",
-    "3 channels": "2.1",
-    "4 channels": "4.0",
-    "5 channels": "5.0",
-    "6 channels": "5.1",
-    "7 channels": "6.1",
-    "8 channels": "7.1",
-}
 _FONT_MIME = "application/x-truetype-font"
 """The type that all programs take for a font, also one with other outlines."""
 _LOSSY = frozenset({"aac", "libopus"})
@@ -49,6 +41,9 @@ _BITS_PER_CHANNEL = 96000
 """Bit rate of lossy codecs, per second and channel."""
 _FALLBACK_RATE = 48000
 """Samples per second if the encoder does not support those of the source."""
+_LATEST_SOUND = 3600
+"""Seconds of silence that are written at most before the first sound in AVI."""
+_NO_SHIFT = Fraction(0)
 _ASS_OVERRIDE = re.compile(r"\{[^}]*\}")
 _TAG = re.compile(r"</?[^<>]+>")
 
@@ -66,6 +61,8 @@ class Carrier:
         output: the container of the output.
         streams: which streams are copied, and which are converted.
         keep_location: keep locations and devices in the metadata of streams.
+        shift: seconds that are added to all times.
+        packets: those to write; default: all of the input.
     """
 
     def __init__(
@@ -76,8 +73,10 @@ class Carrier:
         streams: StreamMap,
         *,
         keep_location: bool,
+        shift: Fraction = _NO_SHIFT,
+        packets: "Iterator[av.Packet[Stream]] | None" = None,
     ) -> None:
-        self._media = media
+        self._media, self._shift = media, shift
         self._output = output
         self.tallies: dict[int, PacketTally] = {}
         self._handlers = {
@@ -87,11 +86,11 @@ class Carrier:
             for carried in streams.carried
         }
         for handler in self._handlers.values():
-            if isinstance(handler, _Copy):
+            if isinstance(handler, CopyStream):
                 self.tallies[handler.target.index] = handler.tally
         for index in streams.fonts:
             _attach(source.streams[index], output)
-        self._packets = self._demux(source)
+        self._packets = self._demux(source) if packets is None else packets
         self._next = next(self._packets, None)
 
     def _demux(self, source: InputContainer) -> Iterator["av.Packet[Stream]"]:
@@ -99,9 +98,15 @@ class Carrier:
         for stream in source.streams:
             if stream.index not in self._handlers:
                 stream.discard = Discard.all
-        if streams:
-            with translated(self._media):
-                yield from source.demux(streams)
+        if not streams:
+            return
+        first: Fraction | None = None
+        for packet in read_packets(source, self._media, *streams):
+            time = _time(packet)
+            if time is not None:
+                first = time if first is None else first
+                self._media.check_length(time - first)
+            yield packet
 
     def write_until(self, until: Fraction | None) -> None:
         """Write the packets before a time in seconds; None: all that remain."""
@@ -110,6 +115,7 @@ class Carrier:
             time = _time(packet)
             if until is not None and time is not None and time > until:
                 return
+            move(packet, self._shift)
             for ready in self._handlers[packet.stream.index].process(packet):
                 self._output.mux_one(ready)
             self._next = next(self._packets, None)
@@ -137,42 +143,19 @@ def _add_stream(
     media: Media,
     *,
     keep_location: bool,
-) -> "_Copy | _ConvertAudio | _ConvertText":
+) -> "CopyStream | _ConvertAudio | _ConvertText":
     """Add a stream to the output and return the handler of its packets."""
-    handler: _Copy | _ConvertAudio | _ConvertText
+    handler: CopyStream | _ConvertAudio | _ConvertText
     if carried.action == "audio" and isinstance(stream, AudioStream):
         handler = _ConvertAudio(stream, carried.codec, output, media)
     elif carried.action == "text" and isinstance(stream, SubtitleStream):
         handler = _ConvertText(stream, carried.codec, output)
     else:
-        handler = _Copy(stream, carried, output)
+        handler = CopyStream(stream, carried, output)
     tags = kept_tags(stream.metadata, keep_location=keep_location)
     handler.target.metadata.update(tags_for_muxer(tags, output.format.name))
     handler.target.disposition = stream.disposition
     return handler
-
-
-class _Copy:
-    """Copies every packet, without anything but sound and text."""
-
-    def __init__(self, stream: Stream, carried: CarriedStream, output: OutputContainer) -> None:
-        self.target = output.add_stream_from_template(stream)
-        self.target.codec_context.extradata = carried.header or None
-        self.tally = PacketTally()
-        self._cleaner = PacketCleaner(carried.codec, is_audio=isinstance(stream, AudioStream))
-        if isinstance(stream, AudioStream) and stream.codec_context.layout.name in _LAYOUTS:
-            # PCM in MP4 needs the positions of its channels.
-            layout = _LAYOUTS[stream.codec_context.layout.name]
-            cast("AudioStream", self.target).codec_context.layout = layout
-
-    def process(self, packet: "av.Packet[Stream]") -> Iterator["av.Packet[Stream]"]:
-        cleaned = self._cleaner.clean(packet) if packet.size else None
-        data = b"" if cleaned is None else bytes(cleaned)
-        # The muxer fills the time between subtitles with empty ones by itself.
-        if cleaned is not None and data != EMPTY_SUBTITLE:
-            self.tally.add(data)
-            cleaned.stream = self.target
-            yield cleaned
 
 
 class _ConvertAudio:
@@ -182,9 +165,10 @@ class _ConvertAudio:
         self, stream: AudioStream, encoder: str, output: OutputContainer, media: Media
     ) -> None:
         context = stream.codec_context
-        if not context.channels or not context.sample_rate:
+        if context.format is None or not context.channels or not context.sample_rate:
             raise MediaError(
-                f"{media}: its sound (stream {stream.index}) cannot be decoded; convert it first"
+                f"{media}: the sound in stream {stream.index} cannot be decoded; repair the file, "
+                f"or leave it out (--drop-stream {stream.index})"
             )
         self._source, self._media = stream, media
         rates = Codec(encoder, "w").audio_rates
@@ -194,20 +178,44 @@ class _ConvertAudio:
         self.target: Stream = output.add_stream(encoder, rate=self._rate)
         self._encoder = cast("AudioStream", self.target)
         # AVI and WAV store only the number of channels.
-        self._layout = _LAYOUTS.get(context.layout.name, context.layout.name)
+        self._layout = LAYOUTS.get(context.layout.name, context.layout.name)
         self._encoder.codec_context.layout = self._layout
         if encoder in _LOSSY:
             self._encoder.codec_context.bit_rate = _BITS_PER_CHANNEL * max(1, context.channels)
+        if encoder == "flac" and context.format.name.startswith("s32"):
+            # The default of 16 bits would reduce sound of 24 bits.
+            self._encoder.codec_context.format = "s32"
         self._resampler: AudioResampler | None = None
+        self._end: Fraction | None = None
+        # AVI counts sound from its first sample.
+        self._begins_at_zero = output.format.name == "avi"
 
     def process(self, packet: "av.Packet[Stream]") -> "Iterator[av.Packet[AudioStream]]":
         with translated(self._media):
             frames = self._source.decode(cast("av.Packet[AudioStream]", packet))
         for frame in frames:
+            begins = self._end is None
+            self._set_time(frame)
+            if begins and self._begins_at_zero:
+                for silent in _silence_before(frame):
+                    yield from self._encode(silent)
             yield from self._encode(frame)
         if not packet.size:
             yield from self._encode(None)
             yield from self._encoder.encode(None)
+
+    def _set_time(self, frame: av.AudioFrame) -> None:
+        """Give a frame its time in samples: at the end of the one before it, unless there is a gap.
+
+        Clocks of containers are coarser than samples, and the last frame of WMA has no time.
+        """
+        rate, tick = frame.sample_rate, Fraction(frame.time_base or 0)
+        time = None if frame.pts is None else frame.pts * tick
+        if self._end is not None and (time is None or abs(time - self._end) <= tick):
+            time = self._end
+        frame.time_base, frame.pts = Fraction(1, rate), None if time is None else round(time * rate)
+        if time is not None:
+            self._end = time + Fraction(frame.samples, rate)
 
     def _encode(self, frame: av.AudioFrame | None) -> "Iterator[av.Packet[AudioStream]]":
         for ready in self._resample(frame):
@@ -223,6 +231,20 @@ class _ConvertAudio:
                 context.format, self._layout, self._rate, context.frame_size or None
             )
         return self._resampler.resample(frame)
+
+
+def _silence_before(frame: av.AudioFrame) -> Iterator[av.AudioFrame]:
+    """Yield silence from zero to the time of a frame, which counts samples, second by second."""
+    rate, end = frame.sample_rate, frame.pts or 0
+    if end > _LATEST_SOUND * rate:
+        raise OutputError(f"AVI: sound begins {end // rate} s late; write to .mkv")
+    for start in range(0, end, rate):
+        silent = av.AudioFrame(frame.format.name, frame.layout.name, min(rate, end - start))
+        silent.sample_rate, silent.pts, silent.time_base = rate, start, Fraction(1, rate)
+        middle = b"\x80" if frame.format.name.startswith("u8") else b"\0"
+        for plane in silent.planes:
+            plane.update(middle * plane.buffer_size)
+        yield silent
 
 
 class _ConvertText:

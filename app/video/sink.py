@@ -1,6 +1,5 @@
 """Write a video file: its frames, and all other streams of the input beside them."""
 
-import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -11,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 import av
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -19,6 +18,7 @@ from av.video.stream import VideoStream
 from app.errors import MediaError
 from app.files import PendingFile, check_destination, remove_leftovers
 from app.types import Boxes, Frame
+from app.video.clocks import clock_shift, move
 from app.video.container import frame_rate, main_video, translated
 from app.video.encoder import FrameConverter, add_encoder
 from app.video.file_check import FrameTimes, check_file
@@ -28,8 +28,9 @@ from app.video.metadata import as_processed, kept_chapters, kept_tags, piece_tag
 from app.video.orientation import Matrix
 from app.video.remux import Carrier
 from app.video.sidedata import display_matrix
-from app.video.streams import check_rotation, map_streams
-from app.video.writing import Writing
+from app.video.streams import check_rotation, map_streams, muxer_of
+from app.video.trial import copyable
+from app.video.writing import Writing, muxer_options
 
 
 class VideoWriter(ABC):
@@ -59,7 +60,15 @@ class VideoWriter(ABC):
         with ExitStack() as stack:
             self._input = stack.enter_context(media.open_container())
             self._video = main_video(self._input, media)
-            self._streams = map_streams(self._input, media, output, writing.encoder)
+            self._streams = map_streams(
+                self._input,
+                media,
+                output,
+                copyable(media, muxer_of(output)),
+                encoder=writing.encoder,
+                drop=writing.drop,
+            )
+            self._shift = clock_shift(self._input, self._streams.muxer)
             self._stack = stack.pop_all()
 
     def commit(self) -> None:
@@ -90,7 +99,7 @@ class VideoWriter(ABC):
             str(self._pending.path),
             "w",
             format=self._streams.muxer,
-            container_options=_muxer_options(self._streams.muxer, self._input, self._video),
+            container_options=muxer_options(self._streams.muxer, self._input, self._video),
             metadata_errors="surrogateescape",
         )
         keep_location = self._writing.keep_location
@@ -111,7 +120,14 @@ class VideoWriter(ABC):
     def _add_other_streams(self, output: OutputContainer) -> Carrier:
         """Add the streams beside the video; call it after the video stream has been added."""
         keep_location = self._writing.keep_location
-        return Carrier(self._input, self._media, output, self._streams, keep_location=keep_location)
+        return Carrier(
+            self._input,
+            self._media,
+            output,
+            self._streams,
+            keep_location=keep_location,
+            shift=self._shift,
+        )
 
     def _mux(
         self,
@@ -126,12 +142,14 @@ class VideoWriter(ABC):
             time = packet.dts if packet.dts is not None else packet.pts
             if time is not None:
                 carrier.write_until(time * packet.time_base)
+            move(packet, self._shift)
             output.mux_one(packet)
 
     def _close(self, output: OutputContainer, carrier: Carrier, times: FrameTimes) -> None:
         """Write the rest of the other streams, close the file and check it."""
         carrier.write_until(None)
         output.close()
+        times.move(self._shift)
         check_file(self._pending.path, self._streams.muxer, times, carrier.tallies, self._name)
 
     def __enter__(self) -> Self:
@@ -158,7 +176,7 @@ class VideoSink(VideoWriter):
 
     def __init__(self, media: Media, output: Path, writing: Writing) -> None:
         super().__init__(media, output, writing)
-        self._converter = FrameConverter(self._streams.encoding.pixel_format)
+        self._converter = FrameConverter(self._streams.encoding)
 
     def write(self, frame: Frame, boxes: Boxes) -> None:  # noqa: ARG002 - part of the contract
         """Encode ``frame``, a frame of the source, in which ``boxes`` have been hidden already."""
@@ -220,21 +238,3 @@ class EncodingSink(VideoSink):
         # One by one: encoders hold back seconds of work, and Ctrl-C must not wait for it.
         self._mux(output, carrier, stream.encode_lazy(None))
         self._close(output, carrier, self._times)
-
-
-def _muxer_options(muxer: str, source: InputContainer, video: VideoStream) -> dict[str, str]:
-    """Return options of a muxer: the index in front, and time bases that hold all times exactly."""
-    if muxer not in {"mp4", "mov"}:
-        return {}
-    base = Fraction(video.time_base or 1)
-    options = {
-        "movflags": "+faststart",
-        "video_track_timescale": str(base.denominator),
-        "strict": "experimental",
-    }
-    if any(stream.start_time for stream in source.streams):
-        # Edit lists, which hold late starts, count in units of the movie, not of the track.
-        rates = [Fraction(stream.time_base or 1).denominator for stream in source.streams.audio]
-        common = math.lcm(base.denominator, *rates)
-        options["movie_timescale"] = str(common if common < 1 << 31 else base.denominator)
-    return options

@@ -112,8 +112,12 @@ class VideoSource:
         converter = VideoReformatter()
         stream = prepared(container, self._media, threads=self._threads)
         observe = {} if scan is None else {"observe": scan.add}
+        first: int | None = None
         for picture in decoded(container, stream, self._media, stretches, **observe):
             self._format.check(picture, self._media)
+            assert picture.pts is not None
+            first = picture.pts if first is None else first
+            self._media.check_length((picture.pts - first) * self.info.time_base)
             yield self._format.converted(picture, converter)
 
 

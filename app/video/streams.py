@@ -1,5 +1,6 @@
 """Decide for each stream of the input whether it is copied, converted or dropped."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +16,7 @@ from app.video.codec_headers import cleaned_header
 from app.video.container import frame_rate, is_video, main_video
 from app.video.encodings import Encoder, Encoding, choose_encoding, with_hardware
 from app.video.fonts import rebuilt_font
-from app.video.kinds import BY_SUFFIX, output_kind
+from app.video.kinds import BY_SUFFIX, MATROSKA, output_kind
 from app.video.metadata import picture_tags
 from app.video.orientation import Matrix, Orientation
 from app.video.pixel_formats import layout, planar_format
@@ -28,15 +29,16 @@ _PCM = frozenset(
 )
 _COMMON_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "dts"})
 AUDIO: dict[str, frozenset[str]] = {
-    "mp4": _COMMON_AUDIO | _PCM | {"alac", "opus", "flac", "vorbis", "truehd"},
+    # Few players know PCM in MP4 (ISO/IEC 23003-5), and some play noise.
+    "mp4": _COMMON_AUDIO | {"alac", "opus", "flac", "vorbis", "truehd"},
     "mov": _COMMON_AUDIO | _PCM | {"alac", "amr_nb", "pcm_mulaw", "pcm_alaw", "pcm_u8", "pcm_s8"},
     "matroska": _COMMON_AUDIO
     | _PCM - {"pcm_s24be", "pcm_s32be", "pcm_f32be", "pcm_f64be"}
     | {"alac", "opus", "flac", "vorbis", "truehd", "mp1", "pcm_u8", "wavpack", "tta", "mlp"},
     "webm": frozenset({"opus", "vorbis"}),
+    # AVI counts ticks of a packet; the muxer knows their length for few codecs only.
     "avi": _COMMON_AUDIO - {"aac", "eac3"}
-    | {"pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_u8", "pcm_mulaw", "pcm_alaw", "pcm_f32le"}
-    | {"wmav1", "wmav2", "adpcm_ms", "adpcm_ima_wav"},
+    | {"pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_u8", "pcm_mulaw", "pcm_alaw", "pcm_f32le"},
     "mpegts": _COMMON_AUDIO | {"opus", "truehd"},
     "flv": frozenset({"aac", "mp3", "pcm_s16le", "pcm_u8", "pcm_mulaw", "pcm_alaw", "speex"}),
 }
@@ -51,7 +53,7 @@ _AUDIO_ENCODERS = {
 }
 SUBTITLES: dict[str, frozenset[str]] = {
     "mp4": frozenset({"mov_text"}),
-    "mov": frozenset({"mov_text"}),
+    "mov": frozenset({"mov_text", "eia_608"}),
     "matroska": frozenset({"subrip", "ass", "webvtt", "text"}),
     "webm": frozenset({"webvtt"}),
     "avi": frozenset(),
@@ -62,6 +64,11 @@ _BITMAPS = frozenset({"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "xsub
 """Subtitles that are pictures. Nothing looks for faces in them, so they are dropped."""
 _TEXT = frozenset({"mov_text", "subrip", "ass", "webvtt", "text"})
 _TEXT_ENCODERS = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}
+_PALETTES = frozenset({"gif"})
+"""Codecs of few colours, whose results must play in browsers and on phones: these do not show H.264
+with full chroma."""
+_PCM_MUXERS = frozenset({"matroska", "avi"})
+"""Containers of editing, for which PCM stays PCM: only the order of its bytes is turned."""
 _UNSEEN = "faces in it would not be hidden"
 _KEY_CHARACTERS = 60
 """Characters of a key that a warning shows."""
@@ -109,34 +116,81 @@ def muxer_of(output: Path) -> str:
 
 
 def map_streams(
-    container: InputContainer, label: object, output: Path, encoder: Encoder = "software"
+    container: InputContainer,
+    label: object,
+    output: Path,
+    copyable: Collection[int],
+    *,
+    encoder: Encoder = "software",
+    drop: Sequence[str] = (),
 ) -> StreamMap:
-    """Decide for each stream of ``container`` what the output gets; ``label`` names the input.
+    """Decide for each stream of ``container`` what the output gets.
+
+    Args:
+        container: the input.
+        label: the name of the input in messages.
+        output: the file to write; its suffix names the container.
+        copyable: the streams whose packets that container can hold, see ``trial.copyable``.
+        encoder: ``nvenc`` or ``auto`` for the encoder of a GPU.
+        drop: streams to leave out: indices, or types ("audio", "subtitle", ...).
 
     Raises:
         DeviceError: the requested ``encoder`` does not work here.
-        OutputError: the container of ``output`` cannot hold a stream in any form.
+        OutputError: the container of ``output`` cannot hold a stream in any form, or ``drop`` names
+            a stream that is not there, or the video.
         UnsupportedMedia: the input has no video that can be decoded.
     """
     muxer = muxer_of(output)
     video = main_video(container, label)
+    dropped = _dropped(container, video, label, drop)
     if muxer == "avi" and frame_rate(video) * Fraction(video.time_base or 0) != 1:
         raise OutputError(f"{output}: AVI cannot hold the times of its frames; write to .mkv")
     carried: list[CarriedStream] = []
     fonts: list[int] = []
     warnings: list[str] = []
+    homeless: list[Stream] = []
     encoding = with_hardware(_encode(video, muxer, warnings), video, encoder)
     for stream in container.streams:
+        if stream.index in dropped:
+            continue
         if codec_name(stream) in _BITMAPS:
             warnings.append(f"stream {stream.index}: bitmap subtitles are dropped, {_UNSEEN}")
         elif stream.type in {"audio", "subtitle"}:
-            carried.append(_carry(stream, muxer, output, warnings))
-        elif muxer == "matroska" and _is_font(stream):
+            form = _form(stream, muxer, stream.index in copyable)
+            if form is None:
+                homeless.append(stream)
+                continue
+            carried.append(form)
+            warnings.extend(_conversion(stream, form, muxer))
+        elif _is_font(stream) and muxer == "matroska":
             fonts.append(stream.index)
         elif stream.index != video.index:
             warnings.extend(_drop(stream))
+    kept = [container.streams[one.index] for one in carried]
+    warnings.extend(_let_go(stream, kept, output) for stream in homeless)
     warnings.extend(_tag_warnings(container))
     return StreamMap(muxer, encoding, tuple(carried), tuple(fonts), tuple(warnings))
+
+
+def _dropped(
+    container: InputContainer, video: Stream, label: object, drop: Sequence[str]
+) -> frozenset[int]:
+    """Return the indices of the streams that the user leaves out."""
+    found: set[int] = set()
+    for name in drop:
+        if not name.isdecimal():
+            found |= {stream.index for stream in container.streams if stream.type == name}
+        elif int(name) >= len(container.streams):
+            raise OutputError(f"{label}: has no stream {name} to drop; it has {_listed(container)}")
+        else:
+            found.add(int(name))
+    if video.index in found:
+        raise OutputError(f"{label}: stream {video.index} is its video, which cannot be dropped")
+    return frozenset(found)
+
+
+def _listed(container: InputContainer) -> str:
+    return ", ".join(f"{one.index} ({one.type})" for one in container.streams)
 
 
 def _encode(stream: VideoStream, muxer: str, warnings: list[str]) -> Encoding:
@@ -144,6 +198,8 @@ def _encode(stream: VideoStream, muxer: str, warnings: list[str]) -> Encoding:
     context = stream.codec_context
     coded = context.pix_fmt or "yuv420p"
     shown = planar_format(coded) or "yuv420p"
+    if codec_name(stream) in _PALETTES:
+        shown = "yuv420p"
     size = (context.width, context.height)
     encoding = choose_encoding(codec_name(stream), muxer, shown, size)
     if codec_name(stream) != encoding.codec:
@@ -177,23 +233,81 @@ def codec_name(stream: Stream) -> str:
     return str(context.codec.canonical_name) if context is not None else "unknown"
 
 
-def _carry(stream: Stream, muxer: str, output: Path, warnings: list[str]) -> CarriedStream:
+def _form(stream: Stream, muxer: str, is_copyable: bool) -> CarriedStream | None:
+    """Return the form in which a container holds a stream, None if there is none."""
     name = codec_name(stream)
     is_audio = stream.type == "audio"
-    if name in (AUDIO if is_audio else SUBTITLES)[muxer]:
-        original = _header(stream)
-        header = cleaned_header(name, original)
-        if header is not None:
-            warnings.extend(_text_warnings(stream, name, original))
-            return CarriedStream(stream.index, "copy", name, header)
-    target = _AUDIO_ENCODERS[muxer] if is_audio else _TEXT_ENCODERS.get(muxer)
+    if is_copyable and name in (AUDIO if is_audio else SUBTITLES)[muxer]:
+        copied = copied_form(stream)
+        if copied is not None:
+            return copied
+    target = audio_encoder(name, muxer) if is_audio else text_encoder(muxer)
     if target is None or name == "unknown" or not (is_audio or name in _TEXT):
-        raise OutputError(
-            f"{output}: {output.suffix} cannot hold stream {stream.index} "
-            f"({stream.type}, {name}); write to .mkv instead"
-        )
-    warnings.append(f"stream {stream.index}: {stream.type} {name} is converted to {target}")
+        return None
     return CarriedStream(stream.index, "audio" if is_audio else "text", target)
+
+
+def copied_form(stream: Stream) -> CarriedStream | None:
+    """Return the form of a stream that is copied, None if its header holds more than it needs."""
+    name = codec_name(stream)
+    header = cleaned_header(name, _header(stream))
+    return None if header is None else CarriedStream(stream.index, "copy", name, header)
+
+
+def audio_encoder(codec: str, muxer: str) -> str:
+    """Return the encoder for sound that a container does not hold as it is.
+
+    >>> audio_encoder("pcm_s24be", "matroska"), audio_encoder("pcm_s24be", "mp4")
+    ('pcm_s24le', 'aac')
+    """
+    turned = codec.removesuffix("be") + "le"
+    if muxer in _PCM_MUXERS and codec in _PCM and turned in AUDIO[muxer]:
+        return turned
+    return _AUDIO_ENCODERS[muxer]
+
+
+def text_encoder(muxer: str) -> str | None:
+    """Return the form of text in a container, None if it holds no subtitles that are text."""
+    return _TEXT_ENCODERS.get(muxer)
+
+
+def _conversion(stream: Stream, form: CarriedStream, muxer: str) -> list[str]:
+    """Return the warning for a stream that is converted; none for one that is copied."""
+    name = codec_name(stream)
+    if form.action == "copy":
+        return _text_warnings(stream, name, _header(stream))
+    better = " (.mov keeps it)" if muxer == "mp4" and name in _PCM else ""
+    return [f"stream {stream.index}: {stream.type} {name} is converted to {form.codec}{better}"]
+
+
+def _let_go(stream: Stream, kept: Sequence[Stream], output: Path) -> str:
+    """Return the warning for a stream that cannot be written, and that may be missing.
+
+    That is a track of captions, and sound of which another stream in the same language stays, as
+    beside the spatial sound of phones.
+
+    Raises:
+        OutputError: the user must choose another container, or to drop the stream.
+    """
+    name, option = codec_name(stream), f"--drop-stream {stream.index}"
+    elsewhere = _form(stream, MATROSKA.muxer, is_copyable=True) is not None
+    own = _language(stream)
+    languages = {_language(one) for one in kept if one.type == "audio"}
+    is_twin = stream.type == "audio" and bool(languages & {own, ""} if own else languages)
+    if not elsewhere and (is_twin or stream.type == "subtitle"):
+        reason = "other sound stays" if is_twin else f"{output.suffix} cannot hold it"
+        return f"stream {stream.index}: {stream.type} ({name}) is dropped, {reason}"
+    way = f"write to .mkv, or drop it ({option})" if elsewhere else f"drop it ({option})"
+    raise OutputError(
+        f"{output}: {output.suffix} cannot hold stream {stream.index} ({stream.type}, {name}); "
+        f"{way}"
+    )
+
+
+def _language(stream: Stream) -> str:
+    """Return the language of a stream, empty if it is unknown."""
+    language = stream.metadata.get("language", "")
+    return "" if language == "und" else language
 
 
 def _header(stream: Stream) -> bytes:
@@ -230,4 +344,6 @@ def _drop(stream: Stream) -> list[str]:
         return [f"stream {stream.index}: the attachment {name} is dropped, it is not a plain font"]
     if stream.type == "data" and stream.discard == Discard.all:
         return []
-    return [f"stream {stream.index}: {stream.type} ({stream.name or 'unknown'}) is dropped"]
+    # Streams of a type that the library does not know have no name.
+    name = getattr(stream, "name", "") or "unknown"
+    return [f"stream {stream.index}: {stream.type} ({name}) is dropped"]

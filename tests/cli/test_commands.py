@@ -145,6 +145,8 @@ def test_settings_come_from_all_sources(
         (["--set", "effect=solid", "--effect", "solid"], "effect is given by --set and"),
         (["--blur", "listed"], "needs people or select"),
         (["--select", "1,2"], "FRAME,X,Y"),
+        (["--drop-stream", "video"], "a stream is its number in the file"),
+        (["--drop-stream", "audio", "--drop-stream", "9"], "has no stream 9 to drop"),
         (["--people", "{out}/nobody"], "nobody"),
         (["--config", "{out}/none.toml"], "none.toml: cannot be read"),
         (["--models", "none"], "no model pack"),

@@ -66,9 +66,9 @@ def test_audio_that_starts_before_zero_moves_with_the_video(tmp_path: Path) -> N
         ("a.mov", VideoSpec(sounds=[("pcm_s16le", "eng")])),
     ],
 )
-def test_pcm_is_copied_into_mp4(name: str, video: VideoSpec, tmp_path: Path) -> None:
+def test_pcm_is_copied_into_quicktime(name: str, video: VideoSpec, tmp_path: Path) -> None:
     source = video.write(tmp_path / name)
-    output = copy_video(source, tmp_path / "b.mp4")
+    output = copy_video(source, tmp_path / "b.mov")
     with av.open(str(output)) as container:
         assert container.streams.audio[0].codec_context.name == video.sounds[0][0]
         assert container.streams.audio[0].codec_context.layout.name == "stereo"

@@ -26,7 +26,7 @@ def coded(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Any], list[Any
 def account(codec: str, packets: list[Any], frames: list[Any]) -> None:
     check = DecodeCheck(Path("a.mkv"), codec)
     for packet in packets:
-        check.add_packet(packet)
+        check.add_packet(packet, packet.pts)
     for frame in frames:
         check.add_frame(frame, frame.pts)
     check.finish()

@@ -250,7 +250,7 @@ def test_tags_inside_sound(tmp_path: Path) -> None:
 
 HEADER = (
     "[Script Info]\r\n; comment {place}\r\nTitle: A\r\nOriginal Script: somebody\r\n"
-    "ScriptType: v4.00+\r\nVideo File: /home/someone/{place}\r\n\r\n"
+    "ScriptType: v4.00+\r\nVideo File: /place/of/photos/{place}\r\n\r\n"
     "[V4+ Styles]\r\nFormat: Name, Fontname, Fontsize\r\nStyle: Default,Arial,16\r\n\r\n"
     "[Fonts]\r\nfontname: face.ttf\r\n{lines}\r\n\r\n"
     "[Graphics]\r\nfilename: face.jpg\r\n{lines}\r\n\r\n"

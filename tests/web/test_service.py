@@ -17,6 +17,7 @@ from PIL import Image
 
 from testmedia.clip import Clip
 from testmedia.fetch import fetch
+from tests.processes import wait_until
 from tests.web.service_process import (
     FORM,
     OPTIONS,
@@ -24,7 +25,6 @@ from tests.web.service_process import (
     RunningService,
     form,
     read_response,
-    wait_until,
 )
 
 Clips = Callable[[str], Clip]
@@ -198,6 +198,18 @@ def test_too_long_videos_are_refused(
     response = service.invoke(_black(tmp_path / "long.mp4", frames, rate))
     assert (response.status, response.code) == (413, "too_large")
     assert message in response.json["error"]["message"]
+
+
+def test_a_video_that_declares_too_little_is_refused_all_the_same(
+    service: RunningService, tmp_path: Path
+) -> None:
+    content = _black(tmp_path / "long.mkv", 22, 2)
+    at = content.index(b"\x44\x89\x88") + 3
+    assert struct.unpack(">d", content[at : at + 8]) == (11000,), "milliseconds"
+    content = content[:at] + struct.pack(">d", 500) + content[at + 8 :]
+    response = service.invoke(content)
+    assert (response.status, response.code) == (413, "too_large")
+    assert "although it declares less" in response.json["error"]["message"]
 
 
 def test_a_format_that_is_only_read_is_returned_as_matroska(

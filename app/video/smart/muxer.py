@@ -16,6 +16,7 @@ from app.types import Stretch
 from app.video.bitstream.access_unit import check_access_unit, without_private_data
 from app.video.bitstream.nal import Uncopyable
 from app.video.bitstream.parameter_sets import PROFILES, ParameterSets
+from app.video.container import with_data
 from app.video.file_check import FrameTimes, PacketTally
 from app.video.frame import plane_pixels
 from app.video.pixel_formats import layout
@@ -194,7 +195,7 @@ class PacketMixer:
         if (packet.pts, packet.dts, begins) != expected:
             raise Uncopyable(f"packet {number} has changed")
         cleaned = without_private_data(data)
-        return self._release(packet if cleaned is data else _with_data(packet, cleaned), cleaned)
+        return self._release(packet if cleaned is data else with_data(packet, cleaned), cleaned)
 
     def _fit_encoded(self, packet: "Packet[VideoStream]") -> "Packet[VideoStream]":
         """Give a packet of the encoder the decoding time of the packet that it replaces."""
@@ -218,12 +219,3 @@ class PacketMixer:
         assert self._target is not None
         packet.stream = self._target
         return packet
-
-
-def _with_data(packet: "Packet[VideoStream]", data: bytes) -> "Packet[VideoStream]":
-    """Return a copy of the packet with other content."""
-    copy: Packet[VideoStream] = Packet(data)  # type: ignore[assignment]
-    copy.time_base = packet.time_base
-    copy.pts, copy.dts, copy.duration = packet.pts, packet.dts, packet.duration
-    copy.is_keyframe = packet.is_keyframe
-    return copy

@@ -93,7 +93,7 @@ class FileJob:
         for path in (*results, plan_name(name)) if results else ():
             (self._output / path).unlink(missing_ok=True)
             if self._history.was_interrupted(name):
-                remove_leftovers(self._output / path)
+                remove_leftovers((self._output / path).parent)
 
     def _check_task(self, task: Task, result: str, size: int) -> None:
         """Check that the work can begin.

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from app.errors import MediaError, MediaTooLarge, OutputError, UnsupportedMedia
-from app.files import PendingFile, check_destination
+from app.files import PendingFile, check_destination, remove_leftovers
 from app.types import (
     Boxes,
     Frame,
@@ -154,6 +154,8 @@ class ImageSink:
             raise TypeError("expected the one frame of an image source")
         with translated(self._name, writing=True):
             data = encode_image(frame.image, self._format, self._quality)
+            remove_leftovers(self._pending.path.parent)
+            self._pending.claim()
             self._pending.path.write_bytes(data)
         self._written = frame.size
 

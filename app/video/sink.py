@@ -16,7 +16,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from app.errors import MediaError
-from app.files import PendingFile, check_destination
+from app.files import PendingFile, check_destination, remove_leftovers
 from app.types import Boxes, Frame
 from app.video.clocks import clock_shift, move
 from app.video.container import frame_rate, main_video, translated
@@ -93,6 +93,8 @@ class VideoWriter(ABC):
         return Fraction(self._video.time_base or 1)
 
     def _open_output(self) -> OutputContainer:
+        remove_leftovers(self._pending.path.parent)
+        self._pending.claim()
         output = av.open(
             str(self._pending.path),
             "w",

@@ -42,7 +42,7 @@ class Analysis:
         frames: dict[int, Frame] = {}
         longest = Fraction(settings.look_every).limit_denominator(1000)
         self._context = ShotContext(
-            looker=FaceLooker(parts.detector, frames),
+            looker=FaceLooker(parts.detector, frames, info.time_base),
             frames=frames,
             recogniser=parts.recogniser,
             scale=parts.scale,

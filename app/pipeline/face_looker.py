@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import pairwise
 
 import cv2
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from app.errors import FaceBlurError
 from app.geometry import clip_to_pixels, grow, suppress_overlaps
 from app.tracking.dissolves import correlation, patch
+from app.tracking.glimpses import find_glimpses, reduction_of, small_copy
 from app.types import Boxes, FaceDetector, Faces, Frame, Image, Size
 
 CROP_SIDE = 160
@@ -32,12 +34,19 @@ DUPLICATE_IOU = 0.4
 class FaceLooker:
     """The ``Looker`` of ``app.tracking``, over the frames that are in memory.
 
-    ``frames`` is shared with the caller, which adds and removes frames.
+    ``frames`` is shared with the caller, which adds and removes frames. ``time_base`` is
+    that of the frames.
     """
 
-    def __init__(self, detector: FaceDetector, frames: dict[int, Frame]) -> None:
+    def __init__(
+        self,
+        detector: FaceDetector,
+        frames: dict[int, Frame],
+        time_base: Fraction = Fraction(1, 1000),
+    ) -> None:
         self._detector = detector
         self._frames = frames
+        self._time_base = time_base
 
     def detect_all(self, index: int) -> Faces:
         """Return every face of frame ``index``, large and small."""
@@ -70,6 +79,21 @@ class FaceLooker:
             1.0 if a is None or b is None else correlation(a, b) for a, b in pairwise(patches)
         ]
         return np.asarray(values, np.float32)
+
+    def durations(self, first: int, last: int) -> list[Fraction]:
+        """Return the seconds from each frame to the next: see ``Looker``."""
+        times = [self._frames[index].pts * self._time_base for index in range(first, last + 1)]
+        return [after - before for before, after in pairwise(times)]
+
+    def glimpses(self, first: int, last: int) -> dict[int, Boxes]:
+        """Return the places (N, 4) of glimpses by frame: see ``Looker``."""
+        frames = [self._frames[index] for index in range(first, last + 1)]
+        copies = [small_copy(frame) for frame in frames]
+        reduction = reduction_of(frames[0].size)
+        return {
+            first + number: places * np.float32(reduction)
+            for number, places in find_glimpses(copies).items()
+        }
 
     def detect_near(self, index: int, boxes: Boxes, reach: float = 1.0) -> Faces:
         """Return the faces near (N, 4) boxes, without duplicates; ``reach`` scales the crops."""

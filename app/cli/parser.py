@@ -19,6 +19,7 @@ ANALYSIS_SETTINGS = (
     "detector",
     "recogniser",
     "device",
+    "rotate",
 )
 """Settings that have their own option in commands that analyse."""
 RENDER_SETTINGS = ("effect", "shape", "quality", "encoder", "copy_untouched", "keep_location")

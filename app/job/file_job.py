@@ -10,7 +10,7 @@ from app.files import is_disk_full, remove_leftovers, sha256_of
 from app.job.folders import Folders
 from app.job.records import History, Records, Task
 from app.pipeline import FaceBlur, first_possible, result_names
-from app.plan import Plan
+from app.plan import NO_FACE_FOUND, Plan
 from app.types import Progress
 from app.video import Media
 
@@ -81,6 +81,8 @@ class FileJob:
         self._remove_earlier_result(name)
         self._check_task(task, result, (self._input / name).stat().st_size)
         fields = self._process(task, media, result, progress)
+        if not fields["tracks"]:
+            warnings = [*warnings, NO_FACE_FOUND]
         return {**fields, "warnings": warnings, "earlier": False}
 
     def _remove_earlier_result(self, name: str) -> None:

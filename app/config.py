@@ -24,6 +24,16 @@ ENV_PREFIX = "FACE_BLUR_"
 Choice: TypeAlias = Literal["listed", "others", "everyone"]
 
 
+def _as_text(value: object) -> object:
+    """Return a whole number as text; other values unchanged."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Rotation: TypeAlias = Annotated[
+    Literal["auto", "none", "90", "180", "270"], BeforeValidator(_as_text)
+]
+
+
 class Point(NamedTuple):
     """Selects a face: the one at pixel (x, y) of the upright frame number ``frame``."""
 
@@ -216,6 +226,11 @@ class Settings(_Checked):
         ge=0.02,
         le=2.0,
         description="longest time between detections on a whole frame, in seconds",
+    )
+    rotate: Rotation = Field(
+        "auto",
+        description="degrees by which the picture must be turned clockwise to be upright, if the"
+        " file does not say so: 90, 180, 270, none, or auto (found out where no face is clear)",
     )
     pad: int = Field(
         3,

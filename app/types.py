@@ -138,6 +138,10 @@ class Frame(Protocol):
     def size(self) -> Size:
         """Width and height of the upright frame."""
 
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Width of a pixel divided by its height, as the upright frame is shown; usually 1."""
+
     def rgb(self, size: Size | None = None, region: Region | None = None) -> Image:
         """Return a copy of ``region`` (default: all) as RGB, scaled to ``size`` if given."""
 

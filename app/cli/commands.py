@@ -13,7 +13,7 @@ from app.files import check_destination
 from app.logs import printable
 from app.packs.catalogue import find_packs
 from app.pipeline import FaceBlur, check_people, load_parts, share_one_heap
-from app.plan import Plan, committed_together, read_plan, write_plan
+from app.plan import NO_FACE_FOUND, Plan, committed_together, read_plan, write_plan
 from app.video import Media
 
 _PLAN_SETTINGS = (
@@ -186,5 +186,7 @@ def _summarise(args: Namespace, plan: Plan) -> None:
     text = f"{args.output}: {counts['hidden']} of {counts['tracks']} face tracks hidden"
     text += "".join(f"; {name}: {count}" for name, count in notes.items() if count)
     print_message(text, quiet=args.quiet)
+    if not plan.tracks:
+        warn(f"{args.output}: {NO_FACE_FOUND}", quiet=args.quiet)
     for name in plan.not_found:
         warn(f"{name} was not found in this video", quiet=args.quiet)

@@ -9,6 +9,7 @@ from app.files import is_disk_full, remove_leftovers
 from app.job.folders import Folders
 from app.job.records import History, Records, Task
 from app.job.session import Session
+from app.plan import NO_FACE_FOUND
 from app.types import Progress
 
 _MIN_FREE = 16 * 2**20
@@ -81,7 +82,8 @@ class FileJob:
         self._remove_earlier_result(name)
         self._check_task(task, looked["result"], size)
         fields = self._process(task, looked["result"], size, progress)
-        return {**fields, "warnings": looked["warnings"], "earlier": False}
+        warnings = [*looked["warnings"], *([] if fields["tracks"] else [NO_FACE_FOUND])]
+        return {**fields, "warnings": warnings, "earlier": False}
 
     def _similar_names(self, name: str) -> list[str]:
         """Return the other inputs that have a name which this one's result could get."""

@@ -7,9 +7,10 @@ locations and maker notes, XMP, comments and further images of the file are left
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from io import SEEK_CUR, BytesIO
 from typing import Any, BinaryIO
 
@@ -22,6 +23,7 @@ from app.errors import MediaError, MediaTooLarge, UnsupportedMedia
 from app.types import Image, Size
 from app.video.media import Media
 from app.video.orientation import Orientation
+from app.video.pixel_aspect import SQUARE, plausible_aspect
 from app.video.profiles import rebuilt_profile
 
 _MAX_PIXELS = 178_956_970
@@ -59,6 +61,7 @@ class DecodedImage:
         resolution: pixels per inch, horizontal and vertical, or None.
         lossless: whether the file was coded without loss.
         has_more_images: whether the file holds further images, which are not read.
+        pixel_aspect: width of a pixel divided by its height, by the file's resolution.
     """
 
     pixels: NDArray[Any]
@@ -68,6 +71,7 @@ class DecodedImage:
     lossless: bool
     has_more_images: bool
     lost_profile: bool = False
+    pixel_aspect: Fraction = SQUARE
 
     @property
     def size(self) -> Size:
@@ -166,7 +170,18 @@ def _content(image: Pillow.Image, head: bytes, media: Media) -> DecodedImage:
         lossless=head[12:16] != b"VP8 ",
         has_more_images=frames > 1,
         lost_profile=bool(original) and profile is None,
+        pixel_aspect=_pixel_aspect(image.info, turn),
     )
+
+
+def _pixel_aspect(info: Mapping[Any, Any], turn: Orientation) -> Fraction:
+    """Return the pixel aspect of the upright image; a dense axis has narrow pixels.
+
+    A JPEG without a unit of length, and a PNG likewise, give a ratio only.
+    """
+    values = info.get("dpi") or info.get("jfif_density") or info.get("aspect") or (1, 1)
+    across, down = (float(value) for value in values)
+    return plausible_aspect(across, down) if turn.transpose else plausible_aspect(down, across)
 
 
 def _read8(image: Pillow.Image) -> tuple[NDArray[Any], NDArray[Any] | None]:

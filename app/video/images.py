@@ -53,6 +53,11 @@ class ImageFrame:
         """Width and height."""
         return self.image.size
 
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Width of a pixel divided by its height, by the resolution in the file."""
+        return self.image.pixel_aspect
+
     def rgb(self, size: Size | None = None, region: Region | None = None) -> Image:
         """Return a copy as (h, w, 3) RGB: of ``region`` (default: all), scaled to ``size``.
 

@@ -98,7 +98,9 @@ def test_failures_of_loading_arrive(supervisor: Supervisor) -> None:
         Supervisor(MODULE, {"crash": True}, Limits(memory=MEMORY)).load()
 
 
-def test_a_fork_is_a_child_like_any_other(supervisor: Supervisor, tmp_path: Path) -> None:
+def test_a_fork_is_a_child_like_any_other(tmp_path: Path) -> None:
+    # A fork has the memory of its parent, here that of all tests.
+    supervisor = Supervisor(MODULE, {}, Limits(memory=8 * MEMORY, stall=2))
     with (tmp_path / "held").open("wb") as held:
         supervisor.launch(fork=True)
         first = supervisor.load()["pid"]
@@ -109,6 +111,7 @@ def test_a_fork_is_a_child_like_any_other(supervisor: Supervisor, tmp_path: Path
         ask(supervisor, "crash")
     assert ask(supervisor, "echo", "again") == "again"
     assert supervisor.process != first
+    supervisor.close()
 
 
 def test_a_new_child_gets_the_answer_of_the_first(supervisor: Supervisor) -> None:

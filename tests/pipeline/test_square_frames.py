@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.pipeline.square_frames import SquareFrame, other_stretch, squared, stored, to_stored
@@ -43,6 +43,7 @@ def test_only_the_shorter_side_of_pixels_is_stretched(aspect: Fraction) -> None:
 
 
 @pytest.mark.parametrize("aspect", ASPECTS, ids=str)
+@settings(deadline=None)
 @given(data=st.data())
 def test_a_region_shows_its_part_of_the_frame(aspect: Fraction, data: st.DataObject) -> None:
     view = squared(Painted(0, gradient((240, 160)), pixel_aspect=aspect))

@@ -15,7 +15,8 @@ EXTRAS := --extra aws --extra models --extra service
 # What the image has in another package already: these two would write over its files.
 COLLIDING := --unsafe-package onnxruntime --unsafe-package opencv-python
 
-.PHONY: help setup demo test check bench hostile fuzz soak lock image image-gpu run smoke gpu-check transform-local clean
+.PHONY: help setup demo test check bench hostile fuzz soak lock audit image image-gpu run sbom smoke gpu-check \
+	transform-local clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,9 +60,13 @@ lock: $(VENV)/installed  ## Lock the dependencies again, after a change of pypro
 	$(COMPILE) $(COLLIDING) --constraint requirements-dev.txt \
 		--output-file requirements-insightface.txt requirements-insightface.in
 	$(COMPILE) --allow-unsafe --output-file bench/requirements-deface.txt bench/requirements-deface.in
+	$(COMPILE) --allow-unsafe --output-file scripts/requirements-audit.txt scripts/requirements-audit.in
 	$(COMPILE) --output-file tests/fuzz/requirements.txt tests/fuzz/requirements.in
 	$(COMPILE) --output-file examples/sagemaker_sdk/requirements.txt \
 		examples/sagemaker_sdk/requirements.in
+
+audit: $(VENV)/installed  ## Look for known vulnerabilities of the packages; STRICT=1 fails if that is impossible
+	$(BIN)/python -m scripts.audit $(if $(STRICT),--strict)
 
 image:  ## Build the image for CPUs, face-blur:cpu
 	scripts/image.sh build cpu
@@ -71,6 +76,9 @@ image-gpu:  ## Build the image for NVIDIA GPUs, face-blur:cuda
 
 run:  ## Run the image for CPUs on port 8080
 	scripts/image.sh run cpu
+
+sbom: setup  ## Build the image for CPUs and write its bill of materials, ./sbom.json
+	scripts/image.sh sbom cpu sbom.json
 
 smoke: setup  ## Build the image for CPUs, and test it
 	scripts/image.sh smoke cpu

@@ -9,7 +9,6 @@ error: a misspelt setting that is ignored could leave faces visible.
 
 import math
 import os
-import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias
@@ -18,7 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.errors import ConfigError
-from app.validation import explain
+from app.validation import explain, parse_toml
 
 ENV_PREFIX = "FACE_BLUR_"
 
@@ -197,6 +196,10 @@ class Settings(_Checked):
     keep_location: bool = Field(
         False, description="keep the location and device metadata of the input"
     )
+    accept_truncated: bool = Field(
+        False,
+        description="accept a video that is cut off: use what is there, without the last frame",
+    )
     drop_stream: Streams = Field(
         (),
         description="streams to leave out of the result, by number in the file or type (audio,"
@@ -369,7 +372,7 @@ def _refuse_unknown(names: Collection[str], valid: Collection[str], message: str
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return parse_toml(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:  # invalid TOML or UTF-8

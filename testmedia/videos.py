@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from app.types import Image, Size
 from app.video import Writing, open_sink, open_source
+from app.video.container import demux
 from app.video.orientation import Orientation
 
 NO_BOXES = np.zeros((0, 4), np.float32)
@@ -248,7 +249,7 @@ def payloads(path: Path, kind: str, index: int = 0) -> list[tuple[Any, ...]]:
         base = stream.time_base or Fraction(1)
         return [
             (p.pts * base, (p.duration or 0) * base, bytes(p))
-            for p in container.demux(stream)
+            for p in demux(container, stream)
             if p.size and p.pts is not None
         ]
 

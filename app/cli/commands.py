@@ -10,6 +10,7 @@ from app.cli.progress import make_progress, print_message, warn
 from app.config import Settings
 from app.errors import ConfigError, OutputError, PeopleError, PlanError, UsageError
 from app.files import check_destination
+from app.logs import printable
 from app.packs.catalogue import find_packs
 from app.pipeline import FaceBlur, check_people, load_parts, share_one_heap
 from app.plan import Plan, committed_together, read_plan, write_plan
@@ -18,6 +19,7 @@ from app.video import Media
 _PLAN_SETTINGS = (
     *("effect", "shape", "margin", "feather", "cells"),
     *("quality", "copy_untouched", "keep_location", "drop_stream"),
+    "accept_truncated",
 )
 """Settings that ``render`` reads from the plan unless an option overrides them."""
 
@@ -75,7 +77,8 @@ def _people(args: Namespace) -> None:
     settings = _settings(args, blur="listed")
     gallery, faults = check_people(args.people, load_parts(settings))
     for person in gallery.people:
-        print(f"{person.name}: {person.photos} {'photo' if person.photos == 1 else 'photos'}")
+        unit = "photo" if person.photos == 1 else "photos"
+        print(printable(f"{person.name}: {person.photos} {unit}"))
     for doubt in gallery.doubts:
         warn(doubt, quiet=False)
     if len(faults) == 1:

@@ -19,6 +19,7 @@ ANALYSIS_SETTINGS = (
     "detector",
     "recogniser",
     "device",
+    "accept_truncated",
 )
 """Settings that have their own option in commands that analyse."""
 RENDER_SETTINGS = (

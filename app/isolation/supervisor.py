@@ -8,6 +8,7 @@ from app.isolation.errors import ChildFault
 from app.isolation.limits import Limits
 from app.isolation.messages import Message
 from app.isolation.process import ChildEnded, ChildProcess, Reports, RequestFailed
+from app.logs import LOGGER
 
 _START_SECONDS = 600.0
 """Longest time for loading models and photos: a GPU needs a minute, each photo 0.1 s."""
@@ -111,7 +112,8 @@ class Supervisor:
             if isinstance(failure.error, ChildFault):
                 self._replace()  # its state is unknown
             raise failure.error from None
-        except ChildEnded:
+        except ChildEnded as end:
+            LOGGER.error("child ended", extra={"fields": {"reason": str(end.error)}})
             self._has_begun = child.has_begun
             self._replace()
             raise

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from app.config import Settings
-from app.errors import MediaError, OutputError
-from app.files import sha256_of
+from app.errors import DiskFull, MediaError, OutputError
+from app.files import is_disk_full, sha256_of
 from app.identity.gallery import Gallery
 from app.isolation import Handler, Work, run_child
 from app.isolation.messages import Message
@@ -35,6 +35,13 @@ class Engine:
         Raises:
             FaceBlurError: the work failed, and there is no result.
         """
+        try:
+            return self._handle(request, work)
+        except OSError as error:
+            kind = DiskFull if is_disk_full(error) else OutputError
+            raise kind(f"the result cannot be written: {error.strerror}") from error
+
+    def _handle(self, request: Message, work: Work) -> Message:
         media = self._media_of(Path(request["input"]))
         if request["do"] == "look":
             result, warnings = choose_result(
@@ -50,6 +57,7 @@ class Engine:
     def _media_of(self, path: Path) -> Media:
         if self._media is None or self._media.file != path:
             self._media = Media(path)
+            self._media.accept_truncated = self._face_blur.settings.accept_truncated
         return self._media
 
     def _hide(self, media: Media, request: Message, work: Work) -> Message:

@@ -17,7 +17,7 @@ from app.errors import MediaError
 from app.types import Size
 from app.video.bitstream.keyframes import is_clean_entry
 from app.video.bitstream.parameter_sets import comparable_parameters
-from app.video.container import discard_others, frame_rate, main_video, translated
+from app.video.container import demux, discard_others, frame_rate, main_video, translated
 from app.video.media import Media
 from app.video.metadata import PieceTag, piece_tag_of
 from app.video.orientation import Matrix
@@ -152,7 +152,7 @@ def _read_packets(
     codec, extradata = codec_name(stream), bytes(stream.codec_context.extradata or b"")
     pts, hidden, entries = array("q"), bytearray(), bytearray()
     with translated(media):
-        for packet in container.demux(stream):
+        for packet in demux(container, stream):
             if not packet.size:
                 continue
             if packet.pts is None or packet.is_corrupt:

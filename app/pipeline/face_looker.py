@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from app.errors import FaceBlurError
 from app.geometry import clip_to_pixels, grow, suppress_overlaps
+from app.pipeline.views import views
 from app.tracking.dissolves import correlation, patch
 from app.types import Boxes, FaceDetector, Faces, Frame, Image, Size
 
@@ -43,14 +44,18 @@ class FaceLooker:
         """Return every face of frame ``index``, large and small."""
         frame = self._frames[index]
         size = self._detector.input_size(frame.size)
-        image = frame.rgb(size)
+        faces = [face for image in views(frame, size) for face in self._detect_twice(image)]
+        return rescale_faces(merge_duplicates(faces), size, frame.size)
+
+    def _detect_twice(self, image: Image) -> tuple[Faces, Faces]:
+        """Return the faces of an image, and the large ones of its small version."""
+        size = image.shape[1], image.shape[0]
         small = tuple(max(1, side // COARSE_REDUCTION) for side in size)
         coarse = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
         fine, large = self._detector.detect([image, np.asarray(coarse, np.uint8)])
         large = rescale_faces(large, (small[0], small[1]), size)
         sides = (large.boxes[:, 2:] - large.boxes[:, :2]).min(axis=1, initial=1e9)
-        faces = merge_duplicates([fine, large.take(np.flatnonzero(sides >= COARSE_MIN_SIDE))])
-        return rescale_faces(faces, size, frame.size)
+        return fine, large.take(np.flatnonzero(sides >= COARSE_MIN_SIDE))
 
     def detect_large(self, index: int) -> Faces:
         """Return the larger faces of frame ``index``."""

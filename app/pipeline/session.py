@@ -166,8 +166,14 @@ class FaceBlur:
             OutputError: the output cannot be written, or cannot hold the streams of the input.
         """
         return check_output(
-            Media.of(media), Path(output), overwrite=overwrite, drop=self.settings.drop_stream
+            self._handle(media), Path(output), overwrite=overwrite, drop=self.settings.drop_stream
         )
+
+    def _handle(self, media: AnyMedia) -> Media:
+        """Return a handle that is read as the settings say."""
+        handle = Media.of(media)
+        handle.accept_truncated |= self.settings.accept_truncated
+        return handle
 
     def analyse(self, media: AnyMedia, progress: Progress | None = None) -> Plan:
         """First pass: find all faces and decide which of them to hide in which frames.
@@ -179,7 +185,7 @@ class FaceBlur:
             ModelError: the models cannot be used.
             PeopleError: a reference photo cannot be used.
         """
-        media = Media.of(media)
+        media = self._handle(media)
         parts = self._used_parts
         self._check_people(parts)
         source = open_source(media, threads=self.settings.threads)
@@ -232,7 +238,7 @@ class FaceBlur:
             OutputError: the output cannot be written.
             DiskFull: there is no space for it.
         """
-        media = Media.of(media)
+        media = self._handle(media)
         if media.sha256 != plan.source.sha256:
             raise PlanError(f"{media}: the plan was made for another file; analyse it again")
         render_plan(
@@ -259,7 +265,7 @@ class FaceBlur:
         Raises:
             FaceBlurError: as ``analyse`` and ``render``; nothing has been written then.
         """
-        media = Media.of(media)
+        media = self._handle(media)
         new_plan = self.analyse(media, progress)
         give_back_memory()
         with committed_together(Path(output), new_plan, plan):

@@ -1,11 +1,11 @@
 """Open containers safely: with the demuxer of the recognised kind only, and no other file."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import av
 from av.container import InputContainer
@@ -127,7 +127,17 @@ def video_packets(container: InputContainer, label: object) -> "Iterator[Packet[
     stream = main_video(container, label)
     discard_others(container, stream)
     with translated(label):
-        yield from (packet for packet in container.demux(stream) if packet.size)
+        yield from (packet for packet in demux(container, stream) if packet.size)
+
+
+def demux(container: InputContainer, *streams: StreamT) -> "Iterator[Packet[StreamT]]":
+    """Demux some streams, as ``container.demux`` does.
+
+    If further streams appear while a file is read, as in FLV and MPEG-TS, their packets are left
+    out. The binding ends with an error then, after the last packet of each known stream.
+    """
+    with suppress(IndexError):
+        yield from cast("Iterator[Packet[StreamT]]", container.demux(*streams))
 
 
 def demuxer_of(muxer: str) -> str:
@@ -142,6 +152,14 @@ def with_data(packet: "Packet[StreamT]", data: bytes) -> "Packet[StreamT]":
     copy.pts, copy.dts, copy.duration = packet.pts, packet.dts, packet.duration
     copy.is_keyframe = packet.is_keyframe
     return copy
+
+
+def last_packet(stream: StreamT) -> "Packet[StreamT]":
+    """Return a packet without content, which flushes the decoder of a stream."""
+    end: Packet[StreamT] = Packet()  # type: ignore[assignment]
+    end.stream = stream
+    end.time_base = Fraction(stream.time_base or 1)
+    return end
 
 
 def discard_others(container: InputContainer, stream: VideoStream) -> None:

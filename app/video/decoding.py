@@ -14,6 +14,7 @@ from app.errors import MediaError
 from app.types import Stretch
 from app.video.container import discard_others, main_video, translated
 from app.video.media import Media
+from app.video.salvage import read_packets
 from app.video.slots import Slots, has_slots
 
 Observer = Callable[["Packet[VideoStream]"], None]
@@ -127,7 +128,7 @@ def decoded(
     is_wanted = _chooser(stretches)
     expected, packets = _indexed(container, stream), 0
     with translated(media):
-        for packet in container.demux(stream):
+        for packet in read_packets(container, media, stream):
             if packet.size:
                 packets += 1
                 observe(packet)
@@ -141,7 +142,7 @@ def decoded(
                 if slots is not None:
                     frame.pts = slots.next()
                 yield _checked(frame, check, media)
-    if packets < expected:
+    if packets < expected and not media.accept_truncated:
         raise MediaError(f"{media}: has only {packets} of {expected} frames; copy it again")
     check.finish()
 

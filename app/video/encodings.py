@@ -72,6 +72,11 @@ class Encoding:
         return _CODEC_OF_ENCODER[self.encoder]
 
 
+def encoders_of(muxer: str) -> tuple[str, ...]:
+    """Return the software encoders whose output a container can hold, the preferred one first."""
+    return _ENCODERS_OF_MUXER[muxer]
+
+
 def choose_encoding(codec: str, muxer: str, pixel_format: str, size: Size) -> Encoding:
     """Choose the software encoding that loses least of the source's pixel format.
 
@@ -85,7 +90,7 @@ def choose_encoding(codec: str, muxer: str, pixel_format: str, size: Size) -> En
         size: width and height of the coded frames.
     """
     preferred = _ENCODER_OF_CODEC.get(codec)
-    order = sorted(_ENCODERS_OF_MUXER[muxer], key=lambda encoder: encoder != preferred)
+    order = sorted(encoders_of(muxer), key=lambda encoder: encoder != preferred)
     options = [Encoding(name, _nearest_format(name, pixel_format, size)) for name in order]
     return min(options, key=lambda option: _loss(layout(pixel_format), option.pixel_format)[:2])
 

@@ -10,7 +10,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from app.errors import MediaError
-from app.video.container import demuxer_of, main_video, open_container
+from app.video.container import demux, demuxer_of, main_video, open_container
 
 EMPTY_SUBTITLE = b"\0\0"
 """A subtitle of MP4 without text. Muxers fill the time between subtitles with them."""
@@ -80,7 +80,7 @@ def check_file(
     with open_container(path, demuxer_of(muxer)) as container:
         video = main_video(container, path)
         base = Fraction(video.time_base or 1)
-        for packet in container.demux():
+        for packet in demux(container, *container.streams):
             if packet.stream.index == video.index and packet.size:
                 found.add((packet.pts if packet.pts is not None else 0) * base)
             else:

@@ -22,6 +22,7 @@ from app.errors import MediaError, MediaTooLarge, UnsupportedMedia
 from app.types import Image, Size
 from app.video.media import Media
 from app.video.orientation import Orientation
+from app.video.profiles import rebuilt_profile
 
 _MAX_PIXELS = 178_956_970
 """The limit of Pillow."""
@@ -53,7 +54,8 @@ class DecodedImage:
     Attributes:
         pixels: (h, w, 3) RGB or (h, w) gray, uint8 or uint16.
         alpha: (h, w) of the same type, or None.
-        profile: the ICC colour profile, or None.
+        profile: the ICC colour profile, rebuilt from its numbers, or None.
+        lost_profile: whether the file has a profile that is not a plain one.
         resolution: pixels per inch, horizontal and vertical, or None.
         lossless: whether the file was coded without loss.
         has_more_images: whether the file holds further images, which are not read.
@@ -65,6 +67,7 @@ class DecodedImage:
     resolution: tuple[float, float] | None
     lossless: bool
     has_more_images: bool
+    lost_profile: bool = False
 
     @property
     def size(self) -> Size:
@@ -151,15 +154,18 @@ def _turn_of(exif: Pillow.Exif) -> Orientation:
 def _content(image: Pillow.Image, head: bytes, media: Media) -> DecodedImage:
     frames = _check_header(image, media)
     turn = _turn_of(image.getexif())
+    # A profile of CMYK does not describe the RGB that it is converted to.
+    original = None if image.mode == "CMYK" else image.info.get("icc_profile")
+    profile = None if not original else rebuilt_profile(original)
     pixels, alpha = _read16(media) if _is_deep(head) else _read8(image)
     return DecodedImage(
         pixels=np.ascontiguousarray(turn.upright(pixels)),
         alpha=None if alpha is None else np.ascontiguousarray(turn.upright(alpha)),
-        # A profile of CMYK does not describe the RGB that it is converted to.
-        profile=None if image.mode == "CMYK" else image.info.get("icc_profile"),
+        profile=profile,
         resolution=image.info.get("dpi"),
         lossless=head[12:16] != b"VP8 ",
         has_more_images=frames > 1,
+        lost_profile=bool(original) and profile is None,
     )
 
 

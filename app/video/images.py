@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import cv2
 import numpy as np
 
 from app.errors import MediaError, MediaTooLarge, OutputError, UnsupportedMedia
@@ -18,6 +19,7 @@ from app.types import (
     Luma,
     MediaFile,
     MediaInfo,
+    Opacity,
     Plane,
     Region,
     Size,
@@ -34,6 +36,7 @@ MAX_PHOTO_PIXELS = 120_000_000
 """Pixels of the largest reference photo: that of a phone with 108 megapixels."""
 _RATE = Fraction(25)
 """Frames per second that an image pretends to have."""
+_OPAQUE = 255
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,9 +78,32 @@ class ImageFrame:
         """Return None: images have no known quantiser."""
 
     def planes(self) -> tuple[Plane, ...]:
-        """Return one writable plane, without transparency."""
-        pixels = self.image.pixels
-        return (Plane(pixels, 0, 0, (0,) * (1 if pixels.ndim == 2 else 3)),)
+        """Return one writable plane of colours, and one of opacity if the image has it."""
+        pixels, alpha = self.image.pixels, self.image.alpha
+        colours = Plane(pixels, 0, 0, (0,) * (1 if pixels.ndim == 2 else 3))
+        if alpha is None:
+            return (colours,)
+        return colours, Plane(alpha, 0, 0, (np.iinfo(alpha.dtype).max,), is_alpha=True)
+
+    def opacity(self, size: Size | None = None, region: Region | None = None) -> Opacity | None:
+        """Return the opacity (h, w) of ``region`` (default: all), scaled to ``size`` if given.
+
+        The result is None if all of the image is opaque.
+
+        Raises:
+            ValueError: ``region`` is empty or not inside the image.
+        """
+        x1, y1, x2, y2 = region or (0, 0, *self.size)
+        check_region((x1, y1, x2, y2), self.size)
+        if self.image.alpha is None:
+            return None
+        alpha = to_rgb8(self.image.alpha)[:, :, 0]
+        if alpha.min() == _OPAQUE:
+            return None
+        part = np.ascontiguousarray(alpha[y1:y2, x1:x2])
+        if size is not None and size != (x2 - x1, y2 - y1):
+            part = cv2.resize(part, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+        return part
 
 
 class ImageSource:
@@ -138,6 +164,7 @@ class ImageSink:
         written = read_image(Media(self._pending.path))
         if written.size != self._written:
             raise MediaError(f"{self._name}: not written, its size would change")
+        self._media.check_unchanged()
         with translated(self._name, writing=True):
             self._pending.commit()
 
@@ -174,6 +201,10 @@ def image_warnings(media: Media, output: Path) -> list[str]:
         warnings.append("image: the alpha channel is dropped")
     if image.pixels.dtype != np.uint8 and target != "PNG":
         warnings.append("image: 16 bits are reduced to 8")
+    if image.lost_profile:
+        warnings.append(
+            "image: its colour profile is dropped, it is not a plain one; colours change"
+        )
     if image.has_more_images:
         warnings.append("image: further images in the file are dropped")
     return warnings

@@ -14,13 +14,16 @@ from av.container import InputContainer, OutputContainer
 from av.stream import AttachmentStream, Discard, Stream
 from av.subtitles.stream import SubtitleStream
 
-from app.errors import MediaError
+from app.errors import MediaError, OutputError
 from app.video.clocks import move
 from app.video.container import translated
 from app.video.copying import LAYOUTS, CopyStream
 from app.video.file_check import PacketTally
+from app.video.fonts import rebuilt_font
+from app.video.hidden_data import holds_data
 from app.video.media import Media
 from app.video.metadata import kept_tags, tags_for_muxer
+from app.video.salvage import read_packets
 from app.video.streams import CarriedStream, StreamMap
 
 _ASS_HEADER = (
@@ -31,11 +34,15 @@ _ASS_HEADER = (
     b"0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,0\n\n[Events]\nFormat: Layer, Start, End, Style, "
     b"Name, MarginL, MarginR, MarginV, Effect, Text\n"
 )
+_FONT_MIME = "application/x-truetype-font"
+"""The type that all programs take for a font, also one with other outlines."""
 _LOSSY = frozenset({"aac", "libopus"})
 _BITS_PER_CHANNEL = 96000
 """Bit rate of lossy codecs, per second and channel."""
 _FALLBACK_RATE = 48000
 """Samples per second if the encoder does not support those of the source."""
+_LATEST_SOUND = 3600
+"""Seconds of silence that are written at most before the first sound in AVI."""
 _NO_SHIFT = Fraction(0)
 _ASS_OVERRIDE = re.compile(r"\{[^}]*\}")
 _TAG = re.compile(r"</?[^<>]+>")
@@ -94,13 +101,12 @@ class Carrier:
         if not streams:
             return
         first: Fraction | None = None
-        with translated(self._media):
-            for packet in source.demux(streams):
-                time = _time(packet)
-                if time is not None:
-                    first = time if first is None else first
-                    self._media.check_length(time - first)
-                yield packet
+        for packet in read_packets(source, self._media, *streams):
+            time = _time(packet)
+            if time is not None:
+                first = time if first is None else first
+                self._media.check_length(time - first)
+            yield packet
 
     def write_until(self, until: Fraction | None) -> None:
         """Write the packets before a time in seconds; None: all that remain."""
@@ -121,10 +127,13 @@ def _time(packet: "av.Packet[Stream]") -> Fraction | None:
 
 
 def _attach(stream: Stream, output: OutputContainer) -> None:
-    if isinstance(stream, AttachmentStream):
-        output.add_attachment(
-            stream.name or "font", stream.mimetype or "application/octet-stream", stream.data
-        )
+    if not isinstance(stream, AttachmentStream):
+        return
+    font, name = rebuilt_font(stream.data), (stream.name or "").rpartition("/")[2]
+    if font is not None:
+        # Programs find a font by the names inside it.
+        safe = name if name and not holds_data(name) else f"font-{stream.index}"
+        output.add_attachment(safe, _FONT_MIME, font)
 
 
 def _add_stream(
@@ -142,7 +151,7 @@ def _add_stream(
     elif carried.action == "text" and isinstance(stream, SubtitleStream):
         handler = _ConvertText(stream, carried.codec, output)
     else:
-        handler = CopyStream(stream, output)
+        handler = CopyStream(stream, carried, output)
     tags = kept_tags(stream.metadata, keep_location=keep_location)
     handler.target.metadata.update(tags_for_muxer(tags, output.format.name))
     handler.target.disposition = stream.disposition
@@ -156,7 +165,7 @@ class _ConvertAudio:
         self, stream: AudioStream, encoder: str, output: OutputContainer, media: Media
     ) -> None:
         context = stream.codec_context
-        if context.format is None or not context.sample_rate:
+        if context.format is None or not context.channels or not context.sample_rate:
             raise MediaError(
                 f"{media}: the sound in stream {stream.index} cannot be decoded; repair the file, "
                 f"or leave it out (--drop-stream {stream.index})"
@@ -178,12 +187,18 @@ class _ConvertAudio:
             self._encoder.codec_context.format = "s32"
         self._resampler: AudioResampler | None = None
         self._end: Fraction | None = None
+        # AVI counts sound from its first sample.
+        self._begins_at_zero = output.format.name == "avi"
 
     def process(self, packet: "av.Packet[Stream]") -> "Iterator[av.Packet[AudioStream]]":
         with translated(self._media):
             frames = self._source.decode(cast("av.Packet[AudioStream]", packet))
         for frame in frames:
+            begins = self._end is None
             self._set_time(frame)
+            if begins and self._begins_at_zero:
+                for silent in _silence_before(frame):
+                    yield from self._encode(silent)
             yield from self._encode(frame)
         if not packet.size:
             yield from self._encode(None)
@@ -216,6 +231,20 @@ class _ConvertAudio:
                 context.format, self._layout, self._rate, context.frame_size or None
             )
         return self._resampler.resample(frame)
+
+
+def _silence_before(frame: av.AudioFrame) -> Iterator[av.AudioFrame]:
+    """Yield silence from zero to the time of a frame, which counts samples, second by second."""
+    rate, end = frame.sample_rate, frame.pts or 0
+    if end > _LATEST_SOUND * rate:
+        raise OutputError(f"AVI: sound begins {end // rate} s late; write to .mkv")
+    for start in range(0, end, rate):
+        silent = av.AudioFrame(frame.format.name, frame.layout.name, min(rate, end - start))
+        silent.sample_rate, silent.pts, silent.time_base = rate, start, Fraction(1, rate)
+        middle = b"\x80" if frame.format.name.startswith("u8") else b"\0"
+        for plane in silent.planes:
+            plane.update(middle * plane.buffer_size)
+        yield silent
 
 
 class _ConvertText:

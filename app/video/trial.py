@@ -20,28 +20,35 @@ from av.video.reformatter import VideoReformatter
 
 from app.errors import FaceBlurError, MediaError, OutputError
 from app.video.clocks import move
-from app.video.container import demuxer_of, frame_rate, main_video, open_stream, with_data
+from app.video.container import (
+    demux,
+    demuxer_of,
+    frame_rate,
+    last_packet,
+    main_video,
+    open_stream,
+    with_data,
+)
 from app.video.encoder import FrameConverter, add_encoder
 from app.video.encodings import Encoding
 from app.video.file_check import PacketTally, check_copies
 from app.video.header import first_frame, header_of
 from app.video.media import Media
 from app.video.remux import Carrier
-from app.video.streams import CarriedStream, StreamMap, codec_name
+from app.video.streams import StreamMap, copied_form
 from app.video.writing import Writing, muxer_options
 
-_PACKETS = 8
-"""Packets of each stream that are written: enough to see the step between their times."""
+_PACKETS = 64
+"""Packets of each stream that are written: about a second of sound, enough to see its speed."""
 _LOOKED_AT = 2000
 """Packets that are read to find them: about 20 s of a film. A stream that begins later is proven
 by its header alone."""
-_REFUSALS = (av.error.FFmpegError, ValueError, IndexError)
-"""Errors of the library: of a muxer, of a binding that knows the muxer, and of streams that appear
-only while the file is read."""
-_SPEED = Fraction(1, 50)
-"""Tolerated difference in speed. A muxer of AVI that does not know how long a packet is takes three
-times as much."""
-_ROUNDING = Fraction(1, 20)
+_REFUSALS = (av.error.FFmpegError, ValueError)
+"""Errors of a muxer, and of the binding that knows what it takes."""
+_SPEED = Fraction(1, 200)
+"""Tolerated difference in speed. A muxer of AVI that does not know how long a packet is takes 1 %
+to 200 % more."""
+_ROUNDING = Fraction(3, 1000)
 """Seconds by which the distance of first and last packet may differ: clocks are coarse."""
 _Span = tuple[int, Fraction]
 _CARRIED = frozenset({"audio", "subtitle"})
@@ -105,7 +112,9 @@ def _held(media: Media, muxer: str) -> Iterator[int]:
         candidates = [stream for stream in container.streams if stream.type in _CARRIED]
         packets = _first_packets(container, {stream.index for stream in candidates})
         for stream in candidates:
-            carried = CarriedStream(stream.index, "copy", codec_name(stream))
+            carried = copied_form(stream)
+            if carried is None:
+                continue
             trial = _Trial(container, media, StreamMap(muxer, _NO_VIDEO, (carried,), (), ()))
             with suppress(*_REFUSALS, FaceBlurError):
                 trial.write([one for one in packets if one.stream.index == stream.index])
@@ -118,7 +127,7 @@ def _first_packets(container: InputContainer, wanted: Collection[int]) -> "list[
     found: list[Packet[Stream]] = []
     missing = dict.fromkeys(wanted, _PACKETS)
     with suppress(av.error.FFmpegError):  # damage is reported when the file is decoded
-        for number, packet in enumerate(container.demux()):
+        for number, packet in enumerate(demux(container, *container.streams)):
             if number >= _LOOKED_AT or not any(missing.values()):
                 break
             if missing.get(packet.stream.index) and packet.size and not packet.is_discard:
@@ -208,9 +217,7 @@ class _Trial:
             move(copy, -start)
             yield copy
         for carried in self._streams.carried:
-            end: Packet[Stream] = Packet()
-            end.stream = self._container.streams[carried.index]
-            yield end
+            yield last_packet(self._container.streams[carried.index])
 
     def check(self) -> None:
         """Read the file again.
@@ -220,8 +227,12 @@ class _Trial:
         """
         self._buffer.seek(0)
         with open_stream(self._buffer, demuxer_of(self._streams.muxer), "trial") as container:
-            packets = [packet for packet in container.demux() if packet.size]
+            packets = [packet for packet in demux(container, *container.streams) if packet.size]
             check_copies(packets, self._tallies, "trial")
+            # A muxer may write packets that no demuxer knows again, or leave out an empty stream.
+            found = {one.index for one in container.streams if one.codec_context is not None}
+            if not found.issuperset(self._tallies):
+                raise MediaError("trial: a stream cannot be recognised again")
             spans = _spans(packets)
         for index, (count, expected) in self._spans.items():
             # PCM may be divided anew.

@@ -11,6 +11,9 @@ from app.video.media import Media
 
 _UNKNOWN = (1 << 56) - 1
 """The size of an EBML element that does not declare one."""
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_ASF_HEAD = 1 << 16
+"""Bytes among which the file properties of ASF are: they are near the start of its header."""
 _ATOMS = frozenset(
     {b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"mfra", b"free", b"skip", b"wide", b"pnot"}
     | {b"uuid", b"udta", b"meta", b"meco", b"sidx", b"ssix", b"prft", b"emsg", b"pdin", b"imda"}
@@ -22,22 +25,44 @@ programs append after the last atom."""
 def check_complete(media: Media) -> None:
     """Compare the sizes that the container declares with the size of the file.
 
-    MP4, MOV, Matroska and AVI declare sizes; FLV and MPEG-TS consist of tags and packets, and the
-    last one must be complete. Other containers declare nothing, so nothing is checked.
+    MP4, MOV, Matroska, AVI and ASF declare sizes; FLV, GIF and MPEG-TS consist of tags, blocks and
+    packets, and the last one must be complete. Other containers declare nothing, so nothing is
+    checked. Nothing is checked either if ``media.accept_truncated``.
 
     Raises:
         MediaError: the file ends before its content does.
     """
-    declared_end = _DECLARED_END.get(media.format)
-    if declared_end is None:
+    if media.accept_truncated:
         return
-    file = media.stream()
-    declared = declared_end(file)
-    actual = file.seek(0, os.SEEK_END)
+    demuxer = media.format  # first, because it checks that the file can be read
+    declared, actual = _sizes(media.stream(), demuxer)
     if declared > actual:
         raise MediaError(
-            f"{media}: cut off (it has {actual} of {declared} bytes); copy it again completely"
+            f"{media}: cut off (it has {actual} of {declared} bytes); copy it again completely, or "
+            "use what is there (--accept-truncated)"
         )
+
+
+def may_be_cut(media: Media) -> bool:
+    """Whether a file ends before its content does, as far as this can be seen.
+
+    In MPEG-TS nothing says whether the last frame is complete.
+    """
+    return media.format == "mpegts" or media.fact(_is_cut)
+
+
+def _is_cut(media: Media) -> bool:
+    # A container may be open on the other handle, and would lose its place.
+    with media.open("rb") as file:
+        declared, actual = _sizes(file, media.format)
+    return declared > actual
+
+
+def _sizes(file: BinaryIO, demuxer: str) -> tuple[int, int]:
+    """Return the size that the container declares (0: none), and the real one, in bytes."""
+    declared_end = _DECLARED_END.get(demuxer)
+    declared = declared_end(file) if declared_end is not None else 0
+    return declared, file.seek(0, os.SEEK_END)
 
 
 def _mov_end(file: BinaryIO) -> int:
@@ -117,9 +142,52 @@ def _ts_end(file: BinaryIO) -> int:
     return actual
 
 
+def _asf_end(file: BinaryIO) -> int:
+    """Return the size in the file properties (ASF, 3.2), 0 if they do not hold it."""
+    head = file.read(_ASF_HEAD)
+    at = head.find(_ASF_PROPERTIES)
+    if at < 0 or len(head) < at + 92:
+        return 0
+    (size,), (flags,) = (
+        struct.unpack_from("<Q", head, at + 40),
+        struct.unpack_from("<I", head, at + 88),
+    )
+    return 0 if flags & 1 else int(size)
+
+
+def _gif_end(file: BinaryIO) -> int:
+    """Return the end of the last block; one byte more than the file has if its trailer is missing.
+
+    Blocks are those of GIF89a: extensions (21), images (2C) and the trailer (3B).
+    """
+    actual = file.seek(0, os.SEEK_END)
+    file.seek(10)
+    _skip_palette(file)
+    file.seek(2, os.SEEK_CUR)
+    while (kind := file.read(1)) in {b"\x21", b"\x2c"}:
+        if kind == b"\x2c":
+            file.seek(8, os.SEEK_CUR)
+            _skip_palette(file)
+        file.seek(1, os.SEEK_CUR)
+        while length := file.read(1):
+            if not length[0]:
+                break
+            file.seek(length[0], os.SEEK_CUR)
+    return actual if kind else actual + 1
+
+
+def _skip_palette(file: BinaryIO) -> None:
+    """Read the flags of a screen or an image, and skip its colours. Offset: that of the flags."""
+    flags = (file.read(1) or b"\0")[0]
+    if flags & 0x80:
+        file.seek(3 << (flags & 7) + 1, os.SEEK_CUR)
+
+
 _DECLARED_END: dict[str, Callable[[BinaryIO], int]] = {
     "mov": _mov_end,
     "avi": _avi_end,
+    "asf": _asf_end,
+    "gif": _gif_end,
     "flv": _flv_end,
     "mpegts": _ts_end,
     "matroska": _matroska_end,

@@ -94,6 +94,7 @@ class MediaJob:
             MediaTooLarge: it exceeds a limit.
             MediaError: it cannot be read.
         """
+        media.accept_truncated |= settings.accept_truncated
         info = open_source(media, threads=settings.threads).info
         self._check_limits(info)
         self._work.check()

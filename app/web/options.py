@@ -13,7 +13,16 @@ from app.errors import ConfigError
 HEADER = "X-Amzn-SageMaker-Custom-Attributes"
 OPTIONS = (
     *("blur", "unclear", "select", "effect", "shape", "margin", "feather", "cells", "quality"),
-    *("copy_untouched", "keep_location", "drop_stream", "shots", "sampling", "look_every", "pad"),
+    *(
+        "copy_untouched",
+        "keep_location",
+        "accept_truncated",
+        "drop_stream",
+        "shots",
+        "sampling",
+        "look_every",
+        "pad",
+    ),
 )
 """Settings that a request may change; only the operator of the service can change the others."""
 ResponseKind = Literal["media", "plan", "faces"]

@@ -213,3 +213,14 @@ def test_the_child_ends_with_its_parent(do: str) -> None:
     parent.wait()
     parent.stdout.close()
     wait_until(lambda: not is_running(child), 5)
+
+
+@pytest.mark.parametrize(
+    "modules", ["app.web.server, app.web.routes, app.web.service", "app.job.run"]
+)
+def test_parents_have_no_library_that_reads_media(modules: str) -> None:
+    program = f"import sys, {modules}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert not {"av", "cv2", "PIL", "onnxruntime"} & set(done.stdout.split())

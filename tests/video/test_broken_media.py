@@ -190,6 +190,22 @@ def test_images_in_iso_files_are_refused(brand: bytes, tmp_path: Path) -> None:
         check_output(path, tmp_path / "b.mp4")
 
 
+def test_a_stream_that_appears_late_is_left_out(tmp_path: Path) -> None:
+    """The video is whole; the binding does not know the stream, and fails at the end."""
+    video = VideoSpec(count=40, base=Fraction(1, 1000))
+    path = video.write(tmp_path / "a.flv")
+    data = path.read_bytes()
+    # A tag of MP3 at 44100 Hz; the header says that there is no sound.
+    sound = b"\x2f\xff\xfb\x90\x00" + bytes(413)
+    tag = b"\x08" + len(sound).to_bytes(3, "big") + bytes(7) + sound
+    path.write_bytes(data + tag + len(tag).to_bytes(4, "big"))
+    for _ in range(10):  # the binding reads memory that it does not own
+        assert len(list(open_source(path))) == 40
+    output = copy_video(path, tmp_path / "b.flv")
+    with av.open(str(output)) as container:
+        assert len(list(container.decode(video=0))) == 40
+
+
 def test_a_stream_of_a_type_that_nobody_knows_is_dropped(tmp_path: Path) -> None:
     """The sound of an AVI lacks its format: the library gives the stream no type and no name."""
     parts = split(seed("clip.avi").data, "riff")

@@ -58,6 +58,7 @@ def test_a_crash_fails_its_request_only(
             response = read_response(client)
             assert (response.status, response.code) == (422, "crashed")
             assert number.name in response.json["error"]["message"]
+            service.wait_for_log(lambda line: number.name in line.get("reason", ""))
             assert read_response(waiting).status == 200, "a request that waits is not harmed"
     check_next_request(service, portrait)
 

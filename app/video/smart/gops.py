@@ -22,6 +22,7 @@ from app.video.bitstream.nal import Uncopyable
 from app.video.bitstream.parameter_sets import ParameterSets
 from app.video.container import main_video, video_packets
 from app.video.media import Media
+from app.video.smart.aperture import crops_frames
 
 Numbers: TypeAlias = NDArray[np.int64]
 Mask: TypeAlias = NDArray[np.bool_]
@@ -243,7 +244,11 @@ def _scan(media: Media) -> tuple[Gops | None, Uncopyable | None]:
 def _begin(media: Media, stream: VideoStream) -> _PacketList:
     if stream.codec_context.name != "h264" or media.format != "mov":
         raise Uncopyable("it is not H.264 in MP4")
+    if media.accept_truncated:
+        raise Uncopyable("it may be cut off")
     sets = ParameterSets.parse(stream.codec_context.extradata or b"")
     if not sets.sps_facts().progressive:
         raise Uncopyable("it is interlaced")
+    if crops_frames(media):
+        raise Uncopyable("its container crops the frames")
     return _PacketList(sets, sets.pps_ids())

@@ -15,7 +15,8 @@ EXTRAS := --extra aws --extra models --extra service
 # What the image has in another package already: these two would write over its files.
 COLLIDING := --unsafe-package onnxruntime --unsafe-package opencv-python
 
-.PHONY: help setup demo test check bench lock image image-gpu run smoke gpu-check transform-local clean
+.PHONY: help setup demo test check bench hostile fuzz soak lock audit image image-gpu run sbom smoke gpu-check \
+	transform-local clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +39,15 @@ check: $(VENV)/installed  ## Check style, format and types
 bench: setup  ## Measure everything and write docs/benchmarks.md; QUICK=1 for a quick run
 	$(BIN)/python -m bench.report $(if $(QUICK),--quick)
 
+hostile: setup  ## Try COUNT=3000 damaged files, from number START=0 on, and write docs/robustness.md
+	$(BIN)/python -m bench.hostile --count $(or $(COUNT),3000) --start $(or $(START),0)
+
+fuzz: setup .fuzz/library/installed  ## Fuzz our own readers, each for SECONDS=60; READERS="plan form" for some of them
+	PYTHONPATH=.fuzz/library $(BIN)/python -m tests.fuzz.run --seconds $(or $(SECONDS),60) $(READERS)
+
+soak: setup  ## Use the service for MINUTES=60 with good and bad requests, and check that it stays flat
+	$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),60)
+
 lock: $(VENV)/installed  ## Lock the dependencies again, after a change of pyproject.toml
 	$(COMPILE) --allow-unsafe $(EXTRAS) --output-file requirements.txt pyproject.toml
 	$(COMPILE) --allow-unsafe $(EXTRAS) --extra dev --constraint requirements.txt \
@@ -50,8 +60,13 @@ lock: $(VENV)/installed  ## Lock the dependencies again, after a change of pypro
 	$(COMPILE) $(COLLIDING) --constraint requirements-dev.txt \
 		--output-file requirements-insightface.txt requirements-insightface.in
 	$(COMPILE) --allow-unsafe --output-file bench/requirements-deface.txt bench/requirements-deface.in
+	$(COMPILE) --allow-unsafe --output-file scripts/requirements-audit.txt scripts/requirements-audit.in
+	$(COMPILE) --output-file tests/fuzz/requirements.txt tests/fuzz/requirements.in
 	$(COMPILE) --output-file examples/sagemaker_sdk/requirements.txt \
 		examples/sagemaker_sdk/requirements.in
+
+audit: $(VENV)/installed  ## Look for known vulnerabilities of the packages; STRICT=1 fails if that is impossible
+	$(BIN)/python -m scripts.audit $(if $(STRICT),--strict)
 
 image:  ## Build the image for CPUs, face-blur:cpu
 	scripts/image.sh build cpu
@@ -61,6 +76,9 @@ image-gpu:  ## Build the image for NVIDIA GPUs, face-blur:cuda
 
 run:  ## Run the image for CPUs on port 8080
 	scripts/image.sh run cpu
+
+sbom: setup  ## Build the image for CPUs and write its bill of materials, ./sbom.json
+	scripts/image.sh sbom cpu sbom.json
 
 smoke: setup  ## Build the image for CPUs, and test it
 	scripts/image.sh smoke cpu
@@ -73,7 +91,7 @@ transform-local: setup  ## Run a transform job without an AWS account, in ./tran
 	$(BIN)/python -m scripts.transform_local
 
 clean:  ## Delete build outputs; downloads stay in the cache
-	rm -rf $(VENV) $(GPU_VENV) demo transform-local build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(GPU_VENV) .fuzz demo transform-local build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find app models scripts bench tests testmedia -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/installed: requirements-dev.txt requirements-insightface.txt pyproject.toml
@@ -90,6 +108,12 @@ $(VENV)/ready: $(VENV)/installed testmedia/fetch.py $(wildcard models/*/pack.tom
 	$(BIN)/face-blur models fetch auto $(if $(WEIGHTS),--from $(WEIGHTS))
 	$(BIN)/face-blur models fetch dlib
 	$(BIN)/python -m testmedia.fetch
+	@touch $@
+
+# Beside the environment of the tests, which does not need it.
+.fuzz/library/installed: tests/fuzz/requirements.txt
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --upgrade \
+		--target .fuzz/library -r tests/fuzz/requirements.txt
 	@touch $@
 
 # No GPU, no gigabytes of libraries for one.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from app.errors import (
         Busy,
         ConfigError,
+        Crashed,
         DeviceError,
         DiskFull,
         FaceBlurError,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Busy",
     "ConfigError",
+    "Crashed",
     "DeviceError",
     "DiskFull",
     "FaceBlur",

@@ -12,6 +12,7 @@
     │   ├── IncompleteUpload      2   400   incomplete_upload
     │   └── TicketError           2   400   bad_ticket
     ├── MediaError                2   422   broken_media
+    │   ├── Crashed               2   422   crashed
     │   ├── UnsupportedMedia      2   415   unsupported_media
     │   └── MediaTooLarge         2   413   too_large
     ├── ModelError                1   503   not_ready
@@ -92,6 +93,12 @@ class MediaError(FaceBlurError):
     exit_code = 2
     http_status = 422
     code = "broken_media"
+
+
+class Crashed(MediaError):
+    """The process that worked on the media crashed, or made no progress and was killed."""
+
+    code = "crashed"
 
 
 class UnsupportedMedia(MediaError):

@@ -4,10 +4,12 @@ Every file that this package writes for a user goes through ``PendingFile``: it 
 only when it is complete.
 """
 
+import fcntl
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
@@ -19,6 +21,8 @@ from app.types import MediaFile
 
 DISK_FULL = frozenset({ENOSPC, EDQUOT, EFBIG})
 """Error numbers for a full disk, an exhausted quota, and a file that may not grow any more."""
+_TEMPORARY = re.compile(r"\..{1,50}\.[0-9a-f]{32}\.part", re.DOTALL)
+"""The names that ``PendingFile`` gives."""
 _NAME_CHARACTERS = 50
 """Characters of the final name in a temporary name: in UTF-8 up to 200 of the 255 bytes allowed."""
 
@@ -90,14 +94,41 @@ class PendingFile:
     """A file that gets its name only when it is complete.
 
     ``path`` lies in the same folder, so that the move is atomic. It is hidden and ends in
-    ``.part``, so that no player and no folder watcher takes it for a result.
+    ``.part``, so that no player and no folder watcher takes it for a result. Call ``claim`` before
+    a library writes to it: other processes remove such files if nobody holds them.
     """
 
     def __init__(self, output: Path, *, overwrite: bool) -> None:
         self.output = output
-        name = f".{output.name[:_NAME_CHARACTERS]}.{uuid4().hex}.part"
-        self.path = output.absolute().with_name(name)
         self._overwrite = overwrite
+        self._release: Callable[[], object] | None = None
+        self._rename()
+
+    def _rename(self) -> None:
+        """Choose a temporary name that no other file has."""
+        name = f".{self.output.name[:_NAME_CHARACTERS]}.{uuid4().hex}.part"
+        self.path = self.output.absolute().with_name(name)
+
+    def claim(self) -> None:
+        """Create the file, and hold it until it has its name, is discarded, or the process ends.
+
+        Raises:
+            OutputError: the file cannot be created.
+            DiskFull: there is no space for it.
+        """
+        with writing(self.output):
+            while not self._create():
+                # Another process took it for abandoned in the moment before it was held.
+                self._rename()
+
+    def _create(self) -> bool:
+        """Create and hold the file; return whether it still exists."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        descriptor = os.open(self.path, flags, 0o666)
+        self._release = weakref.finalize(self, os.close, descriptor)
+        with suppress(OSError):  # a file system without locks, where nothing is removed either
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.fstat(descriptor).st_nlink > 0
 
     @contextmanager
     def opened(self) -> Iterator[IO[bytes]]:
@@ -107,7 +138,8 @@ class PendingFile:
             OutputError: the file cannot be written.
             DiskFull: there is no space for it.
         """
-        with writing(self.output), self.path.open("xb") as file:
+        self.claim()
+        with writing(self.output), self.path.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -141,6 +173,8 @@ class PendingFile:
         """Remove the unfinished file; after ``commit`` this does nothing."""
         with suppress(FileNotFoundError):
             self.path.unlink()
+        if self._release is not None:
+            self._release()
 
 
 @contextmanager
@@ -190,18 +224,35 @@ def write_file(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     pending = PendingFile(path, overwrite=True)
     try:
+        pending.claim()
         pending.path.write_bytes(data)
         pending.commit()
     finally:
         pending.discard()
 
 
-def remove_leftovers(output: Path) -> None:
-    """Remove the temporary files of ``output`` that a killed process has left behind."""
-    if not output.parent.is_dir():
-        return
-    name = re.escape(output.name[:_NAME_CHARACTERS])
-    pattern = re.compile(rf"\.{name}\.[0-9a-f]{{32}}\.part")
-    for path in output.parent.iterdir():
-        if pattern.fullmatch(path.name):
-            path.unlink()
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files in ``folder`` that killed processes have left behind.
+
+    A file that a living process holds stays, on whatever machine that process runs. A folder that
+    cannot be listed is left as it is.
+    """
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if _TEMPORARY.fullmatch(path.name):
+                with suppress(OSError):  # held by a process, or a file of another user
+                    _remove_abandoned(path)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove a file while this process holds it, so that no other one can begin to.
+
+    Raises:
+        OSError: another process holds it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+    finally:
+        os.close(descriptor)

@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import traceback
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from logging.config import dictConfig
@@ -19,10 +20,42 @@ LOGGER = logging.getLogger("face_blur")
 
 _MAX_CHARACTERS = 500
 """Length of a redacted message."""
-_PATH = re.compile(r"(?<![\w.:/])(?:s3:/)?/[^\s;,()'\"]*[^\s;,()'\":]")
+_PATH = re.compile(
+    r"(?<![\w.:/])(?!s3://BUCKET/(?:PREFIX/|KEY)?(?![\w/]))(?:s3:/)?/[^\s;,()'\"]*[^\s;,()'\":]"
+)
+"""A path or S3 URI, but not the form of a URI in a message: no bucket has capital letters."""
 _IP_ADDRESS = re.compile(r"\bip=\S+")
+_ACTING = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Categories of Unicode: controls, formats, halves of pairs, private and unassigned characters, and
+separators of lines."""
+_JOINERS = frozenset("\u200c\u200d")
+"""Format characters that belong to words, in Persian for example, and to pictures of families."""
 _BOOT_NOISE = re.compile(r"Reason: Worker failed to boot|Shutting down: Master|exited with code 3")
 """Messages that gunicorn adds after our own line has given the reason of a failed start."""
+
+
+def printable(text: str) -> str:
+    r"""Return one line in which nothing acts on a terminal, or changes the order of letters.
+
+    Names of files and people can hold control characters, which would move the cursor or hide
+    text, marks of writing direction, and bytes that are not UTF-8. They become escapes as in JSON.
+
+    >>> printable("a\x1b[2Jb\u202egpj.mp4")
+    'a\\u001b[2Jb\\u202egpj.mp4'
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if _is_shown(char) else _escaped(char) for char in text)
+
+
+def _is_shown(char: str) -> bool:
+    """Whether a character is a letter, a mark or a space of any kind that joins no lines."""
+    return char in _JOINERS or unicodedata.category(char) not in _ACTING
+
+
+def _escaped(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 class JsonFormatter(logging.Formatter):
@@ -38,7 +71,7 @@ class JsonFormatter(logging.Formatter):
         line |= getattr(record, "fields", {})
         if record.exc_info and record.exc_info[1] is not None:
             line |= describe_exception(record.exc_info[1])
-        return json.dumps(line, ensure_ascii=False)
+        return printable(json.dumps(line, ensure_ascii=False))
 
     @staticmethod
     def _event(record: logging.LogRecord) -> str:

@@ -5,6 +5,7 @@ import math
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,8 @@ from app.errors import UsageError
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _CLEANUP_SECONDS = 5.0
 """Time after a signal in which further signals are ignored, so that cleanup can finish."""
+_RETRY_SECONDS = 0.02
+"""Time after which a signal is sent again; a reader returns sooner."""
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -41,11 +44,29 @@ class StopSignal:
         """Whether a signal arrived, even if its ``KeyboardInterrupt`` was caught since."""
         return self._last > -math.inf
 
-    def handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - fixed signature
-        """Raise ``KeyboardInterrupt``, unless a signal was handled a moment ago."""
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Raise ``KeyboardInterrupt``, unless a signal was handled a moment ago.
+
+        A library that calls a reader of ours would drop the exception, and go on. So a signal that
+        arrives there is sent again a moment later.
+        """
+        if _is_called_by_library(frame):
+            later = threading.Timer(_RETRY_SECONDS, os.kill, (os.getpid(), number))
+            later.daemon = True
+            later.start()
+            return
         if time.monotonic() - self._last > _CLEANUP_SECONDS:
             self._last = time.monotonic()
             raise KeyboardInterrupt
+
+
+def _is_called_by_library(frame: FrameType | None) -> bool:
+    """Whether a frame, or one of its callers, is code of a module with ``CALLED_BY_LIBRARY``."""
+    while frame is not None:
+        if frame.f_globals.get("CALLED_BY_LIBRARY"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from io import BufferedReader
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self, TypeAlias
+from typing import Any, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 Image: TypeAlias = NDArray[np.uint8]
+Opacity: TypeAlias = NDArray[np.uint8]
+"""``(h, w)``: 0 is transparent, 255 opaque."""
 Luma: TypeAlias = NDArray[np.float32]
 Boxes: TypeAlias = NDArray[np.float32]
 Scores: TypeAlias = NDArray[np.float32]
@@ -110,13 +112,15 @@ class Plane:
     """One plane of a frame, as a writable view that is already upright.
 
     ``pixels`` is (h, w) or (h, w, c), uint8 or uint16. The pixel (x, y) of the frame lies at
-    ``pixels[y >> shift_y, x >> shift_x]``. ``black`` has the value of black for each channel.
+    ``pixels[y >> shift_y, x >> shift_x]``. ``black`` has the value of black for each channel. A
+    plane of opacity (``is_alpha``) has that of full opacity instead, which is what hides there.
     """
 
     pixels: NDArray[Any]
     shift_x: int
     shift_y: int
     black: tuple[int, ...]
+    is_alpha: bool = False
 
 
 class Frame(Protocol):
@@ -134,6 +138,10 @@ class Frame(Protocol):
     def size(self) -> Size:
         """Width and height of the upright frame."""
 
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Width of a pixel divided by its height, as the upright frame is shown; usually 1."""
+
     def rgb(self, size: Size | None = None, region: Region | None = None) -> Image:
         """Return a copy of ``region`` (default: all) as RGB, scaled to ``size`` if given."""
 
@@ -147,7 +155,21 @@ class Frame(Protocol):
         """
 
     def planes(self) -> tuple[Plane, ...]:
-        """Return writable views of the planes. A sink encodes what is written to them."""
+        """Return writable views of the planes. A sink encodes what is written to them.
+
+        Opacity is one of them if the result will have it.
+        """
+
+
+@runtime_checkable
+class SeeThroughFrame(Protocol):
+    """A frame that may be transparent; an addition to ``Frame`` that only images have."""
+
+    def opacity(self, size: Size | None = None, region: Region | None = None) -> Opacity | None:
+        """Return the opacity of ``region`` (default: all), scaled to ``size`` if given.
+
+        None: all of the frame is opaque.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,6 +19,7 @@ _MAX_ERRORS: Final = 3
 """Errors that one message lists; a large file may have thousands."""
 _MAX_KEY: Final = 60
 """Characters of a key that a message shows."""
+_TOO_DEEP: Final = "is nested too deeply"
 _NOT_VALID: Final = "is not valid"
 _OBJECTS: Final = frozenset({"model_type", "model_attributes_type", "dataclass_type", "dict_type"})
 _WORDS: Final = {
@@ -58,8 +61,8 @@ _WORDS: Final = {
     "multiple_of": "must be a multiple of {multiple_of}",
     "union_tag_not_found": "{discriminator} is missing or is not valid",
     "union_tag_invalid": "{discriminator} must be {expected_tags}",
-    "recursion_loop": "is nested too deeply",
-    "recursion_depth_exceeded": "is nested too deeply",
+    "recursion_loop": _TOO_DEEP,
+    "recursion_depth_exceeded": _TOO_DEEP,
     "value_error": "{error}",
     "assertion_error": "{error}",
 }
@@ -73,6 +76,44 @@ class StrictModel(BaseModel):
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON from a file or a request.
+
+    Raises:
+        ValueError: it is not valid JSON, not UTF-8, or nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse TOML from a file.
+
+    Raises:
+        ValueError: it is not valid TOML, or nested too deeply.
+    """
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
+
+
+def check_file_name(value: str) -> str:
+    r"""Return the name of a file if it is one without a folder.
+
+    Raises:
+        ValueError: it leads to another folder, or is not a name.
+
+    >>> check_file_name("weights.onnx")
+    'weights.onnx'
+    """
+    if value != PurePath(value).name or value in {"", ".", ".."} or set(value) & {"\\", "\0"}:
+        raise ValueError("is not a name without a folder")
+    return value
 
 
 def explain(error: ValidationError, *, container: str = "object") -> str:

@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from app.errors import UsageError
+from app.logs import printable
 from scripts.aws.cloud import Cloud
 from scripts.aws.command import main, make_parser
 from scripts.aws.jobs import KINDS, check_ended, find_job
@@ -54,7 +55,7 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
     text = json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=1)
     # In a dry run stdout has the requests.
     print(
-        text if args.json else format_table(rows),
+        "\n".join(map(printable, (text if args.json else format_table(rows)).split("\n"))),
         file=sys.stderr if cloud.dry_run else sys.stdout,
     )
     check_all(rows)

@@ -5,6 +5,7 @@
 #   scripts/image.sh run   cpu|cuda [ARGUMENTS]       run it in this folder (default: serve)
 #   scripts/image.sh smoke cpu|cuda                   build it, then use it as users do
 #   scripts/image.sh save  cpu|cuda FILE              build it, then write an archive (docker save)
+#   scripts/image.sh sbom  cpu|cuda FILE              build it, then write what it holds (CycloneDX)
 #   scripts/image.sh push  cpu|cuda NAME:TAG DIGEST   build and push it; write its digest to DIGEST
 #
 # Environment:
@@ -23,9 +24,9 @@ cd "$(dirname "$0")/.."
 verb=${1:-} variant=${2:-}
 case $verb:$variant in
 build:cpu | build:cuda | run:cpu | run:cuda | smoke:cpu | smoke:cuda) shift 2 ;;
-save:cpu | save:cuda | push:cpu | push:cuda) shift 2 ;;
+save:cpu | save:cuda | sbom:cpu | sbom:cuda | push:cpu | push:cuda) shift 2 ;;
 *)
-    sed -n '4,8s/^# *//p' "$0" >&2
+    sed -n '4,9s/^# *//p' "$0" >&2
     exit 2
     ;;
 esac
@@ -169,10 +170,13 @@ make_media() {
     .venv/bin/python -m testmedia.smoke_media "$media"
     cp scripts/smoke.py "$media"
     mkdir -m 777 "$media/out"
+    mkdir "$media/videos"
+    cp "$media/clip.mp4" "$media/videos"
 }
 
-# How the image is meant to run: no network, only /tmp writable, no privileges.
-locked=(--network none --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges)
+# How the image is meant to run: only /tmp writable, no privileges; in tests also no network.
+confined=(--read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges)
+locked=(--network none "${confined[@]}")
 
 in_image() {
     "${engine[@]}" run --rm --no-healthcheck "${locked[@]}" \
@@ -188,12 +192,15 @@ smoke_commands() {
         die 'blur failed'
     in_image --entrypoint python3 "$image" /smoke/smoke.py hidden /out/hidden.mp4 ||
         die 'blur hid the wrong people'
+    in_image "$image" process --input /smoke/videos --people /smoke/people --output /out/job || die 'process failed'
+    in_image --entrypoint python3 "$image" /smoke/smoke.py hidden /out/job/clip.mp4 ||
+        die 'process hid the wrong people'
     # A pack of another name, in the folder where SageMaker unpacks a model archive.
     mkdir "$media/model"
     cp -R "models/$MODELS" "$media/model/given"
     in_image -v "$media/model:/opt/ml/model:ro" "$image" models verify given ||
         die 'a pack given at run time is not found'
-    say 'commands: models verify, blur'
+    say 'commands: models verify, blur, process'
 }
 
 # Without a GPU, a request for one must stop the service at once, with one line.
@@ -216,6 +223,11 @@ smoke_service() {
         "${engine[@]}" logs "$container" >&2
         die 'the service failed its checks'
     fi
+    # The first process of the container is the service.
+    if ! inside python3 /smoke/smoke.py crash http://127.0.0.1:8080 1; then
+        "${engine[@]}" logs "$container" >&2
+        die 'the service failed after the end of its child'
+    fi
     if [ "$ENGINE" != podman ]; then
         for _ in $(seq 50); do
             state=$("${engine[@]}" inspect -f '{{.State.Health.Status}}' "$container")
@@ -229,22 +241,31 @@ smoke_service() {
     "${engine[@]}" stop --time 30 "$container" >/dev/null
     code=$("${engine[@]}" inspect -f '{{.State.ExitCode}}' "$container")
     [ "$code" = 0 ] || die "after SIGTERM the exit code is $code"
-    say "service: ping, video, plan, people; ended by SIGTERM in $((($(date +%s%N) - begin) / 1000000)) ms"
+    say "service: ping, video, plan, people, killed child; ended by SIGTERM in $((($(date +%s%N) - begin) / 1000000)) ms"
+}
+
+# loudly LINE...: print a notice that cannot be overlooked.
+loudly() {
+    local bar='====================================================================='
+    printf '%s\n' "$bar" "$@" "$bar" >&2
 }
 
 unpackaged() {
-    local bar='=====================================================================' port code=0
-    printf '%s\n' "$bar" "NO IMAGE WAS BUILT OR TESTED: $no_engine." \
-        'Testing the same entry points without an image. Run this where an engine is available.' "$bar" >&2
+    local port code=0
+    loudly "NO IMAGE WAS BUILT OR TESTED: $no_engine." \
+        'Testing the same entry points without an image. Run this where an engine is available.'
     export PATH=$PWD/.venv/bin:$PATH TMPDIR=$media/out ORT_DISABLE_TELEMETRY=1 SVT_LOG=1
     local entry=scripts/entrypoint.sh
     "$entry" models verify "$MODELS"
     "$entry" blur "$media/clip.mp4" -o "$media/hidden.mp4" --people "$media/people" --quiet
     python3 "$media/smoke.py" hidden "$media/hidden.mp4"
+    "$entry" process --input "$media/videos" --people "$media/people" --output "$media/job"
+    python3 "$media/smoke.py" hidden "$media/job/clip.mp4"
     port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
     SAGEMAKER_BIND_TO_PORT=$port "$entry" serve >"$media/serve.log" 2>&1 &
     server=$!
-    if ! python3 "$media/smoke.py" service "http://127.0.0.1:$port"; then
+    if ! { python3 "$media/smoke.py" service "http://127.0.0.1:$port" &&
+        python3 "$media/smoke.py" crash "http://127.0.0.1:$port" "$server"; }; then
         cat "$media/serve.log" >&2
         die 'the service failed its checks'
     fi
@@ -254,11 +275,21 @@ unpackaged() {
     [ "$code" = 0 ] || die "after SIGTERM the exit code is $code"
 }
 
+# sbom FILE: write the bill of materials of the built image. Its own Python lists what it holds.
+sbom() {
+    [ -n "$media" ] || media=$(mktemp -d)
+    "${engine[@]}" image inspect "$image" >"$media/inspect.json"
+    "${engine[@]}" run --rm --interactive --no-healthcheck "${locked[@]}" --entrypoint python3 "$image" \
+        -I - <scripts/sbom/contents.py >"$media/contents.json" || die 'the contents of the image cannot be listed'
+    .venv/bin/python -m scripts.sbom "$media/inspect.json" "$media/contents.json" "$1" ||
+        die 'the bill of materials cannot be made'
+}
+
 run() {
     local flags=("${run_flags[@]}")
     [ "$variant" = cpu ] || flags+=(--gpus all)
     if [ -t 0 ]; then flags+=(--interactive --tty); fi
-    flags+=(--read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges)
+    flags+=("${confined[@]}")
     flags+=(--user "$(id -u):$(id -g)" --volume "$folder:/data" --workdir /data)
     "${engine[@]}" run --rm "${flags[@]}" "$image" "${@:-serve}"
 }
@@ -272,6 +303,19 @@ save)
     find_engine || die "no image can be built: $no_engine"
     build
     "${engine[@]}" save --output "$1" "$image"
+    ;;
+sbom)
+    case ${1:-} in
+    /*) ;;
+    *) set -- "$folder/${1:?FILE is missing}" ;;
+    esac
+    if ! find_engine; then
+        loudly "NO BILL OF MATERIALS WAS WRITTEN: $no_engine." 'Run this where an engine is available.'
+        exit 1
+    fi
+    build
+    sbom "$1"
+    say "bill of materials: $1"
     ;;
 push)
     case ${2:-} in
@@ -288,6 +332,7 @@ smoke)
         smoke_commands
         smoke_device
         smoke_service
+        sbom "$media/sbom.json"
         say "$image: all checks passed"
     else
         unpackaged

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.errors import FaceBlurError, Interrupted, OutputError, UsageError
+from app.logs import printable
 from app.pieces import join, join_plans, read_manifest
 from app.plan import write_plan
 from app.video import Writing
@@ -55,10 +56,10 @@ def run(args: argparse.Namespace) -> None:
     writing = Writing(overwrite=args.overwrite, keep_location=args.keep_location)
     warnings = join(args.manifest, args.results, args.source, args.output, writing)
     for warning in warnings:
-        print(f"join: warning: {warning}", file=sys.stderr)
+        print(f"join: warning: {printable(warning)}", file=sys.stderr)
     if plan is not None:
         write_plan(plan, args.plan)
-    print(f"{args.output}: all pieces joined")
+    print(printable(f"{args.output}: all pieces joined"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("join: error: interrupted, nothing was written", file=sys.stderr)
         return Interrupted.exit_code
     except FaceBlurError as error:
-        print(f"join: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"join: error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return error.exit_code
     return 0
 

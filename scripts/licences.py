@@ -11,12 +11,13 @@ once and are in ``READ``. Models come from ``models/*/*.toml``, system packages 
 import argparse
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
 from app.errors import FaceBlurError
 from app.packs.catalogue import find_packs, load_pack
+from scripts.sbom.contents import FIELDS
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "licences.md"
@@ -86,10 +87,26 @@ def licence_of(name: str, version: str) -> tuple[str, str]:
         ) from None
     if found["Version"] != version:
         raise LicenceError(f"{name}: {found['Version']} is installed, {version} is locked")
-    for expression in found.get_all("License-Expression") or ():
-        return str(expression), "expression"
+    return licence_in(name, version, {field: found.get_all(field) or [] for field in FIELDS})
+
+
+def licence_in(name: str, version: str, fields: Mapping[str, Sequence[str]]) -> tuple[str, str]:
+    """Return the licence of a package, and where it was read.
+
+    Args:
+        name: name of the package, as in the locks.
+        version: its version.
+        fields: the values of each of ``FIELDS`` in its metadata.
+
+    Raises:
+        LicenceError: the metadata is ambiguous, and the licence was not read elsewhere.
+    """
+    if name in READ:
+        return READ[name]
+    for expression in fields["License-Expression"]:
+        return expression, "expression"
     for field, source in (("License", "licence field"), ("Classifier", "classifier")):
-        for words in found.get_all(field) or ():
+        for words in fields[field]:
             if licence := _SPDX.get(words.strip()):
                 return licence, source
     raise LicenceError(f"{name} {version}: read its licence file and add it to READ")

@@ -3,6 +3,7 @@
     python smoke.py contents cpu|cuda   is the right software installed, and nothing else?
     python smoke.py hidden VIDEO        is the listed person hidden, and nobody else?
     python smoke.py service URL         does the web service give such results?
+    python smoke.py crash URL PROCESS   does it go on after the end of its child process?
 
 Reads clip.mp4, truth.json and people/ next to itself, as made by smoke_media.py.
 """
@@ -12,12 +13,16 @@ import http.client
 import io
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
@@ -33,6 +38,8 @@ READY = 60.0
 HIDDEN, SHOWN = 0.5, 0.8
 """A hidden face keeps a smaller part of its detail than the first value, a visible one more than
 the second."""
+BUSY = 10
+"""Ticks of CPU time (0.1 s) that the child uses for nothing but a request."""
 _BLOCK = 1 << 16
 
 
@@ -174,6 +181,85 @@ def service(url: str) -> None:
     expect(400 <= status < 500 and "code" in json.loads(data)["error"], f"no video: {status}")
 
 
+def crash(url: str, process: str) -> None:
+    """Kill the child of the service during a request: this one fails, the next one does not.
+
+    Args:
+        url: address of the service.
+        process: process id of the service.
+    """
+    client = Service(url)
+    client.wait()
+    clip = (HERE / "clip.mp4").read_bytes()
+    child = media_child(int(process))
+    limited(child)
+    with ThreadPoolExecutor(1) as pool:
+        before = ticks(child)
+        request = pool.submit(client.ask, "POST", "/invocations", clip, Content_Type="video/mp4")
+        until(lambda: request.done() or ticks(child) >= before + BUSY, "the child does not work")
+        os.kill(child, signal.SIGKILL)
+        status, _, data = request.result()
+    expect(status == 422, f"a request whose child is killed gets {status}: {data[:300]!r}")
+    expect(json.loads(data)["error"]["code"] == "crashed", f"it gets the answer {data[:300]!r}")
+    status = client.ask("GET", "/ping")[0]
+    expect(status == 200, f"/ping returns {status} after the end of the child")
+    truth = json.loads((HERE / "truth.json").read_text("utf-8"))
+    hidden(client.invoke(clip, "video/mp4", "video/mp4"), {face[1] for face in truth["faces"]})
+    limited(media_child(int(process)))
+
+
+def media_child(service: int, root: Path = Path("/proc")) -> int:
+    """Return the process that works on media for a service.
+
+    It is the descendant of the service that asks the kernel to be ended first.
+    """
+    parents = {}
+    for path in root.glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            parents[int(path.parent.name)] = int(_fields(path.read_text("utf-8"))[1])
+    family, size = {service}, 0
+    while len(family) > size:
+        size = len(family)
+        family |= {process for process, parent in parents.items() if parent in family}
+    found = [
+        process
+        for process in family
+        if (root / str(process) / "oom_score_adj").read_text("ascii").strip() == "1000"
+    ]
+    expect(len(found) == 1, f"{len(found)} processes of the service have oom_score_adj 1000, not 1")
+    return found[0]
+
+
+def limited(child: int) -> None:
+    """Check that a child has limits of its own."""
+    text = Path(f"/proc/{child}/limits").read_text("ascii")
+    found = {
+        name: int(soft) for name, soft in re.findall(r"^(Max .+?)  +(\d+)", text, re.MULTILINE)
+    }
+    expect(found.get("Max core file size") == 0, "the child may write core files")
+    expect(found.get("Max open files", 1 << 20) <= 512, "the child may open many files")
+    # Not with a GPU, whose driver maps far more than it uses.
+    expect("Max data size" in found or Path("/dev/nvidiactl").exists(), "its memory has no limit")
+
+
+def ticks(process: int) -> int:
+    """Return the CPU time of a process in ticks."""
+    return sum(map(int, _fields(Path(f"/proc/{process}/stat").read_text("utf-8"))[11:13]))
+
+
+def _fields(stat: str) -> list[str]:
+    """Return the fields of a stat file of the kernel after the name, which may have spaces."""
+    return stat.rpartition(")")[2].split()
+
+
+def until(true: Callable[[], bool], message: str) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + READY
+    while not true():
+        expect(time.monotonic() < end, message)
+        time.sleep(0.01)
+
+
 def reachable(port: int, root: Path = Path("/")) -> bool:
     """Whether a socket listens to a port on all addresses, by the kernel's tables in ``root``.
 
@@ -214,13 +300,15 @@ def multipart(clip: bytes) -> tuple[str, bytes]:
 
 def main() -> int:
     """Run the check of the command line; return 1 if it fails."""
-    what, argument = sys.argv[1:]
+    what, argument, *process = sys.argv[1:]
     listed = {json.loads((HERE / "truth.json").read_text("utf-8"))["listed"]}
     try:
         if what == "contents":
             contents(argument)
         elif what == "hidden":
             hidden(Path(argument).read_bytes(), listed)
+        elif what == "crash":
+            crash(argument, *process)
         else:
             service(argument)
     except Fault as fault:

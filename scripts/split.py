@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from app.errors import FaceBlurError, Interrupted, UsageError
+from app.logs import printable
 from app.pieces import Proposal, propose, split
 
 _SECONDS = Fraction(60)
@@ -48,10 +49,10 @@ def run(args: argparse.Namespace) -> None:
         args.video, seconds=seconds, pieces=args.pieces, inside_shots=args.inside_shots
     )
     for line in lines(proposal):
-        print(line)
+        print(printable(line))
     if not args.dry_run:
         split(proposal, args.output)
-        print(f"{args.output}: {len(proposal.firsts)} pieces and their manifest")
+        print(printable(f"{args.output}: {len(proposal.firsts)} pieces and their manifest"))
 
 
 def lines(proposal: Proposal) -> list[str]:
@@ -64,7 +65,7 @@ def lines(proposal: Proposal) -> list[str]:
         for n, first in enumerate(proposal.firsts)
     ]
     if len(proposal.firsts) == 1:
-        out.append(f"{proposal.path.name}: no key frame is at a cut; it stays in one piece")
+        out.append(f"{proposal.media.name}: no key frame is at a cut; it stays in one piece")
     return out
 
 
@@ -85,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("split: error: interrupted, nothing was written", file=sys.stderr)
         return Interrupted.exit_code
     except FaceBlurError as error:
-        print(f"split: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"split: error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return error.exit_code
     return 0
 

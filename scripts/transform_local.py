@@ -28,6 +28,7 @@ from pathlib import Path
 from app.config import Settings
 from app.errors import FaceBlurError, Interrupted, MediaError
 from app.files import sha256_of
+from app.logs import printable
 from app.plan import ModelRecord, ModelsRecord, Plan, SourceRecord
 from app.process import stoppable
 from app.report import contact_sheet, save_png
@@ -175,8 +176,10 @@ def table(outcomes: Sequence[Outcome]) -> str:
     done        2.0 s  input/a.mp4
     """
     return "\n".join(
-        f"{one.state:8} {one.seconds:6.1f} s  {one.item.source.key}"
-        + (f"  {one.message}" if one.message else "")
+        printable(
+            f"{one.state:8} {one.seconds:6.1f} s  {one.item.source.key}"
+            + (f"  {one.message}" if one.message else "")
+        )
         for one in outcomes
     )
 
@@ -281,7 +284,7 @@ def _print_result(result: ScenarioResult) -> None:
     for sheet in result.sheets.values():
         print(f"sheet    {sheet}")
     for fault in result.faults:
-        print(f"fault    {fault}")
+        print(f"fault    {printable(fault)}")
 
 
 def _keep_running(sagemaker: SageMaker) -> None:
@@ -328,7 +331,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("transform_local: interrupted", file=sys.stderr)
         return Interrupted.exit_code
     except FaceBlurError as error:
-        print(f"transform_local: error: {error}", file=sys.stderr)
+        print(f"transform_local: error: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except subprocess.CalledProcessError as error:  # the command printed the reason
         return error.returncode

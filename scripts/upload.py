@@ -18,6 +18,7 @@ from pathlib import Path
 from app.cli.progress import BYTES, make_progress
 from app.config import Settings
 from app.errors import PeopleError, UsageError
+from app.logs import printable
 from app.pipeline import check_people, load_parts
 from scripts.aws.cloud import Cloud
 from scripts.aws.command import main, make_parser
@@ -96,7 +97,8 @@ def _upload(cloud: Cloud, items: Sequence[Upload], *, overwrite: bool) -> None:
     sent = set(upload(cloud, items, _bar, overwrite=overwrite))
     if not cloud.dry_run:
         for item in items:
-            print("uploaded" if item in sent else "there", f"s3://{cloud.bucket}/{item.key}")
+            place = printable(f"s3://{cloud.bucket}/{item.key}")
+            print("uploaded" if item in sent else "there", place)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from testmedia.reshape import Reshape, Reshaped
 from testmedia.scene import Scene
 from testmedia.truth import Seen, Truth
 
@@ -36,18 +37,26 @@ def _tone(duration: Fraction) -> Iterator[av.AudioFrame]:
         yield frame
 
 
-def write_clip(scene: Scene, path: Path, *, preset: str = "veryfast") -> Clip:
-    """Write a scene as H.264 with a sine as sound; the suffix of ``path`` selects the container."""
+def write_clip(
+    scene: Scene, path: Path, *, preset: str = "veryfast", shape: Reshape | None = None
+) -> Clip:
+    """Write a scene as H.264 with a sine as sound; the suffix of ``path`` selects the container.
+
+    ``shape`` is the way in which its pictures are stored.
+    """
+    stored = Reshaped(scene, shape or Reshape())
     faces: list[Seen] = []
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=scene.rate)
-        video.width, video.height = scene.size
+        video.width, video.height = stored.size
+        if stored.aspect != 1:
+            video.codec_context.sample_aspect_ratio = stored.aspect
         video.pix_fmt = "yuv420p"
         video.options = {"crf": str(scene.crf), "preset": preset}
         sound = container.add_stream("aac", rate=SOUND_RATE, layout="mono")
         length = sum(islice(cycle(scene.durations), scene.frames))
         tone = _tone(length / scene.rate)
-        for time, (picture, seen) in zip(scene.times(), scene.pictures(), strict=True):
+        for time, (picture, seen) in zip(scene.times(), stored.pictures(), strict=True):
             faces.extend(seen)
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = time, 1 / scene.rate
@@ -61,4 +70,4 @@ def write_clip(scene: Scene, path: Path, *, preset: str = "veryfast") -> Clip:
             container.mux(sound.encode(piece))
         container.mux(video.encode(None))
         container.mux(sound.encode(None))
-    return Clip(path, scene.truth(tuple(faces)))
+    return Clip(path, stored.truth(tuple(faces)))

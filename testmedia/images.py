@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 import cv2
 import numpy as np
@@ -23,6 +24,10 @@ class ImageFrame:
     @property
     def size(self) -> Size:
         return self.image.shape[1], self.image.shape[0]
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        return Fraction(1)
 
     def rgb(self, size: Size | None = None, region: Region | None = None) -> Image:
         assert region is None

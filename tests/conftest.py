@@ -21,7 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 SLOW_FOLDERS = frozenset(
-    {"aws", "bench", "docs", "examples", "gpu", "image", "job", "local"}
+    {"aws", "bench", "docs", "examples", "gpu", "hostile", "image", "job", "local"}
     | {"parts", "pieces", "scripts", "storage", "web"}
 )
 """Folders of tests that start processes or servers."""

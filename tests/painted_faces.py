@@ -48,6 +48,7 @@ class Painted:
     index: int
     image: Image
     pts: int = 0
+    pixel_aspect: Fraction = Fraction(1)
 
     @property
     def size(self) -> Size:

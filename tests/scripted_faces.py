@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -59,6 +60,8 @@ class ScriptedLooker:
     quick_looks: list[int] = field(default_factory=list)
     crops: list[int] = field(default_factory=list)
     """The frame of every crop; a look near three boxes counts three times."""
+    duration: Fraction = Fraction(1, 25)
+    glimpsed: dict[int, Boxes] = field(default_factory=dict)
 
     def detect_all(self, frame: int) -> Faces:
         self.full_looks.append(frame)
@@ -73,6 +76,12 @@ class ScriptedLooker:
         self.crops += [frame] * len(boxes)
         near = [f for f in self.faces if any(self._inside(f, frame, box, reach) for box in boxes)]
         return self._see(frame, near)
+
+    def durations(self, first: int, last: int) -> list[Fraction]:
+        return [self.duration] * (last - first)
+
+    def glimpses(self, first: int, last: int) -> dict[int, Boxes]:
+        return {n: boxes for n, boxes in self.glimpsed.items() if first < n < last}
 
     def correlations(self, first: int, boxes: Boxes) -> NDArray[np.float32]:
         """1 if neighbouring boxes show faces of one path, or no face both times; else 0."""

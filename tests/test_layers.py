@@ -8,7 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    {"types", "errors", "geometry", "logs", "process", "files", "validation", "memory"},
+    {"types", "errors", "geometry", "logs", "files", "validation", "memory", "temporary"}
+    | {"process", "isolation"},
     {"networks"},
     {"packs"},
     {"video", "shots", "faces", "tracking", "identity", "effects", "storage", "config"},

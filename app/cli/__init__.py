@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from app.errors import FaceBlurError, Interrupted
+from app.logs import printable
 from app.process import exit_now, stoppable
 
 __all__ = ["main", "process"]
@@ -46,5 +47,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str, exit_code: int) -> int:
-    print(f"face-blur: error: {' '.join(message.splitlines())}", file=sys.stderr)
+    line = printable(" ".join(message.splitlines()))
+    print(f"face-blur: error: {line}", file=sys.stderr)
     return exit_code

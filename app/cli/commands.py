@@ -10,9 +10,10 @@ from app.cli.progress import make_progress, print_message, warn
 from app.config import Settings
 from app.errors import ConfigError, OutputError, PeopleError, PlanError, UsageError
 from app.files import check_destination
+from app.logs import printable
 from app.packs.catalogue import find_packs
 from app.pipeline import FaceBlur, check_people, load_parts, share_one_heap
-from app.plan import Plan, committed_together, read_plan, write_plan
+from app.plan import NO_FACE_FOUND, Plan, committed_together, read_plan, write_plan
 from app.video import Media
 
 _PLAN_SETTINGS = (
@@ -76,7 +77,8 @@ def _people(args: Namespace) -> None:
     settings = _settings(args, blur="listed")
     gallery, faults = check_people(args.people, load_parts(settings))
     for person in gallery.people:
-        print(f"{person.name}: {person.photos} {'photo' if person.photos == 1 else 'photos'}")
+        unit = "photo" if person.photos == 1 else "photos"
+        print(printable(f"{person.name}: {person.photos} {unit}"))
     for doubt in gallery.doubts:
         warn(doubt, quiet=False)
     if len(faults) == 1:
@@ -184,5 +186,7 @@ def _summarise(args: Namespace, plan: Plan) -> None:
     text = f"{args.output}: {counts['hidden']} of {counts['tracks']} face tracks hidden"
     text += "".join(f"; {name}: {count}" for name, count in notes.items() if count)
     print_message(text, quiet=args.quiet)
+    if not plan.tracks:
+        warn(f"{args.output}: {NO_FACE_FOUND}", quiet=args.quiet)
     for name in plan.not_found:
         warn(f"{name} was not found in this video", quiet=args.quiet)

@@ -20,6 +20,7 @@ ANALYSIS_SETTINGS = (
     "recogniser",
     "device",
     "accept_truncated",
+    "rotate",
 )
 """Settings that have their own option in commands that analyse."""
 RENDER_SETTINGS = (

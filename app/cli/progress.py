@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TextIO
 
+from app.logs import printable
+
 _BAR_SECONDS = 0.1
 """Time between updates of the bar."""
 _LINE_SECONDS = 10.0
@@ -137,6 +139,7 @@ class ProgressPrinter(ProgressDisplay):
         return f"{self._stage}: {bar}{done} of {self._unit.amount(expected)}{speed}{left}"
 
     def _write(self, text: str) -> None:
+        text = printable(text)
         if self._terminal:
             width = shutil.get_terminal_size().columns - 1
             self._stream.write(_CLEAR_LINE + text[:width])
@@ -190,4 +193,4 @@ def warn(message: str, *, quiet: bool) -> None:
 def print_message(message: str, *, quiet: bool) -> None:
     """Print a message on stderr, unless ``quiet``."""
     if not quiet:
-        print(f"face-blur: {message}", file=sys.stderr)
+        print(f"face-blur: {printable(message)}", file=sys.stderr)

@@ -1,6 +1,5 @@
 """The folders of a job, those of a SageMaker Processing container by default, and their files."""
 
-import json
 import os
 import re
 from argparse import ArgumentParser, Namespace
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from app import process
 from app.errors import ConfigError, UsageError
+from app.validation import parse_json
 
 SAGEMAKER_ROOT = Path("/opt/ml")
 """The folder in which SageMaker mounts all others."""
@@ -119,7 +119,7 @@ def _first_with_files(folders: Sequence[Path]) -> str | None:
 
 def _read_host(config: Path) -> str:
     try:
-        host = json.loads(config.read_text("utf-8"))["current_host"]
+        host = parse_json(config.read_text("utf-8"))["current_host"]
     except FileNotFoundError:
         return "local"
     except (OSError, ValueError, TypeError, KeyError) as error:

@@ -18,6 +18,7 @@ from typing import Any, Self, TypeAlias
 
 from app.errors import ConfigError, DiskFull, FaceBlurError
 from app.files import is_disk_full, sha256_of
+from app.validation import parse_json
 
 Line: TypeAlias = Mapping[str, Any]
 
@@ -110,7 +111,7 @@ def _has_sha256(path: Path, sha256: object) -> bool:
 def _read_lines(path: Path) -> Iterator[Line]:
     for text in path.read_text("utf-8", errors="replace").splitlines():
         try:
-            line = json.loads(text)
+            line = parse_json(text)
         except ValueError:
             continue
         if isinstance(line, dict):

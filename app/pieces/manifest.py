@@ -16,7 +16,7 @@ from pydantic import Field, PlainSerializer, PlainValidator, ValidationError, mo
 
 from app.errors import UsageError
 from app.files import replacing
-from app.validation import FrozenList, StrictModel, explain
+from app.validation import FrozenList, StrictModel, check_file_name, explain, parse_json
 
 VERSION: Final = 1
 MANIFEST = "manifest.json"
@@ -40,9 +40,7 @@ def _to_file_name(value: object) -> str:
     # No ``str`` field: file names may hold bytes that are not Unicode, as surrogates.
     if not isinstance(value, str):
         raise ValueError("is not a string")  # noqa: TRY004 - pydantic collects value errors only
-    if value != Path(value).name or value in {"", ".", ".."} or "\\" in value:
-        raise ValueError("is not a name without a folder")
-    return value
+    return check_file_name(value)
 
 
 _FileName: TypeAlias = Annotated[str, PlainValidator(_to_file_name)]
@@ -179,7 +177,7 @@ def read_manifest(path: Path) -> Manifest:
         UsageError: it cannot be read, has another version, or holds a wrong value.
     """
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = parse_json(path.read_text("utf-8"))
         if isinstance(data, dict) and data.get("version") != VERSION:
             raise UsageError(f"{path}: its version is not supported; this program reads {VERSION}")
         return Manifest.model_validate(data)
@@ -187,5 +185,5 @@ def read_manifest(path: Path) -> Manifest:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     except ValidationError as error:
         raise UsageError(f"{path}: {explain(error)}; {_REMEDY}") from error
-    except (ValueError, RecursionError) as error:  # errors of JSON and of UTF-8
+    except ValueError as error:  # errors of JSON and of UTF-8
         raise UsageError(f"{path}: is not valid JSON ({error}); {_REMEDY}") from error

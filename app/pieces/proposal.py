@@ -58,14 +58,14 @@ class Proposal:
     """A proposal of where to split a video.
 
     Attributes:
-        path: the video.
+        media: the video.
         packets: its packets.
         times: the times of its frames, in units of its time base.
         suffix: the suffix of the pieces.
         borders: the first frames of all pieces but the first.
     """
 
-    path: Path
+    media: Media
     packets: Packets
     times: Ticks
     suffix: str
@@ -89,7 +89,7 @@ class Proposal:
 
     def name(self, number: int) -> str:
         """Return the file name of a piece; pieces are numbered from 0."""
-        stem, count = self.path.stem[:_STEM_CHARACTERS], len(self.firsts)
+        stem, count = Path(self.media.name).stem[:_STEM_CHARACTERS], len(self.firsts)
         return f"{stem}-{number + 1:04}of{count:04}{self.suffix}"
 
     def duration(self, number: int) -> Fraction:
@@ -138,7 +138,7 @@ def propose(
     candidates = [Candidate(int(frame), int(times[frame]) * base) for frame in frames if frame]
     is_cut = _CutFinder(media, packets, times).is_cut
     borders = choose_borders(candidates, len(times), span, count, is_cut, inside_shots=inside_shots)
-    return Proposal(path, packets, times, suffix, tuple(borders))
+    return Proposal(media, packets, times, suffix, tuple(borders))
 
 
 def _piece_suffix(media: Media, packets: Packets) -> str:

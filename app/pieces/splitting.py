@@ -14,7 +14,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from app.errors import MediaError, OutputError
-from app.files import PendingFile, sha256_of
+from app.files import PendingFile, remove_leftovers, sha256_of
 from app.pieces.manifest import (
     MANIFEST,
     Manifest,
@@ -86,7 +86,9 @@ def split(proposal: Proposal, folder: Path) -> Manifest:
     source = _describe_source(proposal)
     ranges = _packet_ranges(proposal, folder, split_id(source.sha256, proposal.firsts))
     with _all_or_nothing(folder, [part.output for part in ranges]):
-        _write_pieces(Media(proposal.path), ranges)
+        remove_leftovers(folder)
+        _write_pieces(proposal.media, ranges)
+        proposal.media.check_unchanged()
         manifest = make_manifest(source, _describe_pieces(proposal, ranges))
         write_manifest(manifest, folder / MANIFEST)
     return manifest
@@ -95,9 +97,9 @@ def split(proposal: Proposal, folder: Path) -> Manifest:
 def _describe_source(proposal: Proposal) -> SourceFile:
     base = proposal.packets.format.time_base
     return SourceFile(
-        name=proposal.path.name,
-        sha256=sha256_of(proposal.path),
-        size=proposal.path.stat().st_size,
+        name=proposal.media.name,
+        sha256=proposal.media.sha256,
+        size=proposal.media.size,
         frames=len(proposal.times),
         time_base=base,
         rate=proposal.rate,
@@ -172,6 +174,7 @@ def _write_pieces(media: Media, ranges: Sequence[PacketRange]) -> None:
             _check_hidden(media, part)
             pending = PendingFile(part.output, overwrite=False)
             try:
+                pending.claim()
                 with _open_piece(pending, video, part) as (output, stream):
                     _copy_packets(source, output, stream, part)
                 _check_piece(pending.path, part)

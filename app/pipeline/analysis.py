@@ -11,7 +11,10 @@ from app.errors import MediaError
 from app.networks import Runtime
 from app.pipeline.face_looker import FaceLooker
 from app.pipeline.parts import Parts
+from app.pipeline.pose_search import PoseSearch
+from app.pipeline.poses import ROTATIONS, Pose, Poses
 from app.pipeline.shot_analysis import FaceTrack, ShotAnalysis, ShotContext
+from app.pipeline.square_frames import squared, stored
 from app.shots import load_shot_detector
 from app.tracking.association import MAX_GAP_SECONDS
 from app.tracking.dissolves import DissolveWatcher
@@ -36,13 +39,45 @@ class AnalysisResult:
 
 
 class Analysis:
-    """Analyse one source once."""
+    """Analyse one source."""
 
     def __init__(self, parts: Parts, settings: Settings, info: MediaInfo) -> None:
+        self._parts, self._settings, self._info = parts, settings, info
+
+    def run(self, source: FrameSource, progress: Progress) -> AnalysisResult:
+        """Follow the faces through all frames; begin again if they lie on their side.
+
+        Raises:
+            MediaError: a frame cannot be decoded, or the video has no frames.
+        """
+        poses = ROTATIONS[self._settings.rotate]
+        turns = range(1, 4) if self._settings.rotate == "auto" else ()
+        while True:
+            others = tuple(pose for turn in turns if (pose := Pose(turn)) not in poses)
+            search = PoseSearch(others)
+            one = _Pass(self._parts, self._settings, self._info, poses, search)
+            result = one.run(source, progress)
+            if result is not None:
+                return result
+            poses += search.found
+
+
+class _Pass:
+    """Analyse one source once, with the same poses for all frames."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        settings: Settings,
+        info: MediaInfo,
+        poses: Poses,
+        search: PoseSearch,
+    ) -> None:
         frames: dict[int, Frame] = {}
         longest = Fraction(settings.look_every).limit_denominator(1000)
+        self._search, self._is_image = search, info.is_image
         self._context = ShotContext(
-            looker=FaceLooker(parts.detector, frames),
+            looker=FaceLooker(parts.detector, frames, poses, search, info.time_base),
             frames=frames,
             recogniser=parts.recogniser,
             scale=parts.scale,
@@ -62,8 +97,8 @@ class Analysis:
         self._shots: list[tuple[int, int]] = []
         self._tracks: list[FaceTrack] = []
 
-    def run(self, source: FrameSource, progress: Progress) -> AnalysisResult:
-        """Follow the faces through all frames.
+    def run(self, source: FrameSource, progress: Progress) -> AnalysisResult | None:
+        """Follow the faces through all frames; None as soon as the search finds another pose.
 
         Raises:
             MediaError: a frame cannot be decoded, or the video has no frames.
@@ -77,7 +112,11 @@ class Analysis:
                 shot = self._next_shot(shot, index)
             else:
                 shot.advance(index)
+            if self._search.found:
+                return None
         self._finish(shot, index + 1)
+        if self._search.found:
+            return None
         return AnalysisResult(
             frames=index + 1,
             shots=tuple(self._shots),
@@ -91,10 +130,15 @@ class Analysis:
         """Load frames; yield each index, and whether a shot begins there, once this is known."""
         cuts: set[int] = set()
         count, done = 0, 0
+        size = None
         for frame in source:
-            self._context.frames[frame.index] = frame
+            # Players show the stored pixels of an image, and the shape that a video asks for.
+            view = frame if self._is_image else squared(frame)
+            self._context.frames[frame.index] = view
             cuts.update(self._shot_detector.push(frame))
-            count = frame.index + 1
+            if size not in {None, view.size}:
+                cuts.add(frame.index)
+            size, count = view.size, frame.index + 1
             while done < count - self._shot_detector.latency:
                 yield done, done in cuts
                 done += 1
@@ -105,7 +149,7 @@ class Analysis:
 
     def _first_shot(self) -> ShotAnalysis:
         no_boxes = np.zeros((0, 4), np.float32)
-        watcher = DissolveWatcher(self._context.frames[0], (), no_boxes, 0)
+        watcher = DissolveWatcher(stored(self._context.frames[0]), (), no_boxes, 0)
         return ShotAnalysis(self._context, 0, 0, watcher)
 
     def _next_shot(self, shot: ShotAnalysis, cut: int) -> ShotAnalysis:

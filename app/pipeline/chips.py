@@ -25,6 +25,7 @@ from app.identity.evidence import (
     rate_chips,
 )
 from app.pipeline.face_looker import face_surroundings
+from app.pipeline.views import is_see_through
 from app.tracking.observations import Observation, Tracklet
 from app.types import Boxes, Embeddings, FaceRecogniser, Faces, Frame, Image
 
@@ -37,6 +38,8 @@ MIN_QUALITY = 0.1
 MAX_WAITING = 256
 """Number of chips of ended tracklets from which they are embedded before the shot ends. Until then
 each takes 68 kB. Some of that work is wasted, as tracklets are joined later."""
+SEE_THROUGH = "partly transparent"
+"""The flaw of a face through which the background shines."""
 MAX_FACE_SIDE = 240
 """Faces are reduced to this many pixels before their chip is cut."""
 
@@ -184,6 +187,8 @@ def cut_chip(frame: Frame, observation: Observation, recogniser: FaceRecogniser)
     (chip,) = align(image, local.landmarks, recogniser.template, recogniser.chip_size)
     inside = visible_part(face.landmarks, recogniser.template, recogniser.chip_size, frame.size)
     measured, quality, flaw = rate_chip(face, chip, inside)
+    if is_see_through(frame, observation.box):
+        quality, flaw = 0.0, SEE_THROUGH
     return Chip(
         observation=observation,
         image=brighten_dark(chip) if quality >= MIN_QUALITY else None,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import pairwise
 
 import cv2
@@ -10,7 +11,12 @@ from numpy.typing import NDArray
 
 from app.errors import FaceBlurError
 from app.geometry import clip_to_pixels, grow, suppress_overlaps
+from app.pipeline.pose_search import PoseSearch
+from app.pipeline.poses import UPRIGHT, Pose, Poses, detect_in_poses
+from app.pipeline.square_frames import other_stretch
+from app.pipeline.views import views
 from app.tracking.dissolves import correlation, patch
+from app.tracking.glimpses import find_glimpses, reduction_of, small_copy
 from app.types import Boxes, FaceDetector, Faces, Frame, Image, Size
 
 CROP_SIDE = 160
@@ -32,33 +38,66 @@ DUPLICATE_IOU = 0.4
 class FaceLooker:
     """The ``Looker`` of ``app.tracking``, over the frames that are in memory.
 
-    ``frames`` is shared with the caller, which adds and removes frames.
+    ``frames`` is shared with the caller, which adds and removes frames. Every look shows the
+    picture in all ``poses``; ``search`` may try others at whole looks. ``time_base`` is that of the
+    frames.
     """
 
-    def __init__(self, detector: FaceDetector, frames: dict[int, Frame]) -> None:
+    def __init__(
+        self,
+        detector: FaceDetector,
+        frames: dict[int, Frame],
+        poses: Poses = (UPRIGHT,),
+        search: PoseSearch | None = None,
+        time_base: Fraction = Fraction(1, 1000),
+    ) -> None:
         self._detector = detector
         self._frames = frames
+        self._time_base = time_base
+        self._poses = poses
+        self._search = search
 
     def detect_all(self, index: int) -> Faces:
         """Return every face of frame ``index``, large and small."""
         frame = self._frames[index]
         size = self._detector.input_size(frame.size)
-        image = frame.rgb(size)
-        small = tuple(max(1, side // COARSE_REDUCTION) for side in size)
-        coarse = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
-        fine, large = self._detector.detect([image, np.asarray(coarse, np.uint8)])
-        large = rescale_faces(large, (small[0], small[1]), size)
-        sides = (large.boxes[:, 2:] - large.boxes[:, :2]).min(axis=1, initial=1e9)
-        faces = merge_duplicates([fine, large.take(np.flatnonzero(sides >= COARSE_MIN_SIDE))])
+        images = views(frame, size)
+
+        def look(poses: Poses) -> Faces:
+            found = [self._detect_whole(image, poses) for image in images]
+            return found[0] if len(found) == 1 else merge_duplicates(found)
+
+        faces = look(self._poses)
+        if self._search is not None:
+            stretch = other_stretch(frame)
+            others = () if stretch == 1 else (Pose(stretch=stretch),)
+            self._search.examine(faces, lambda pose: look((pose,)), others)
         return rescale_faces(faces, size, frame.size)
+
+    def _detect_whole(self, image: Image, poses: Poses) -> Faces:
+        """Return the faces of a whole image at its size, and the large ones at coarse scale."""
+        size = image.shape[1], image.shape[0]
+        small = max(1, size[0] // COARSE_REDUCTION), max(1, size[1] // COARSE_REDUCTION)
+        coarse = np.asarray(cv2.resize(image, small, interpolation=cv2.INTER_AREA), np.uint8)
+        fine, coarse_faces = detect_in_poses(self._detector, [image, coarse], poses)
+        rescaled = [rescale_faces(faces, small, size) for faces in coarse_faces]
+        return merge_duplicates([*fine, *(_large(faces) for faces in rescaled)])
 
     def detect_large(self, index: int) -> Faces:
         """Return the larger faces of frame ``index``."""
         frame = self._frames[index]
         width, height = self._detector.input_size(frame.size)
         size = max(1, width // QUICK_REDUCTION), max(1, height // QUICK_REDUCTION)
-        (faces,) = self._detector.detect([frame.rgb(size)])
+        image = frame.rgb(size)
+        faces = self._detect_small(image, self._poses)
+        # Faces that come and go quickly may not be visible in any whole look.
+        if self._search is not None:
+            self._search.examine_quick(faces, lambda pose: self._detect_small(image, (pose,)))
         return rescale_faces(faces, size, frame.size)
+
+    def _detect_small(self, image: Image, poses: Poses) -> Faces:
+        (results,) = detect_in_poses(self._detector, [image], poses)
+        return results[0] if len(results) == 1 else merge_duplicates(results)
 
     def correlations(self, first: int, boxes: Boxes) -> NDArray[np.float32]:
         """Return the patch correlation of each box with the next: see ``Looker``."""
@@ -71,12 +110,29 @@ class FaceLooker:
         ]
         return np.asarray(values, np.float32)
 
+    def durations(self, first: int, last: int) -> list[Fraction]:
+        """Return the seconds from each frame to the next: see ``Looker``."""
+        times = [self._frames[index].pts * self._time_base for index in range(first, last + 1)]
+        return [after - before for before, after in pairwise(times)]
+
+    def glimpses(self, first: int, last: int) -> dict[int, Boxes]:
+        """Return the places (N, 4) of glimpses by frame: see ``Looker``."""
+        frames = [self._frames[index] for index in range(first, last + 1)]
+        copies = [small_copy(frame) for frame in frames]
+        reduction = reduction_of(frames[0].size)
+        return {
+            first + number: places * np.float32(reduction)
+            for number, places in find_glimpses(copies).items()
+        }
+
     def detect_near(self, index: int, boxes: Boxes, reach: float = 1.0) -> Faces:
         """Return the faces near (N, 4) boxes, without duplicates; ``reach`` scales the crops."""
         frame = self._frames[index]
         crops = [crop for box in boxes if (crop := Crop.around(frame, box, reach)) is not None]
-        results = self._detector.detect([crop.image for crop in crops])
-        return merge_duplicates([c.to_frame(f) for c, f in zip(crops, results, strict=True)])
+        results = detect_in_poses(self._detector, [crop.image for crop in crops], self._poses)
+        return merge_duplicates(
+            [c.to_frame(f) for c, each in zip(crops, results, strict=True) for f in each]
+        )
 
 
 class Crop:
@@ -114,6 +170,12 @@ class Crop:
         whole = (faces.boxes > 2).all(axis=1) & (faces.boxes < CROP_SIDE - 2).all(axis=1)
         kept = faces.take(np.flatnonzero(central | whole))
         return kept.moved((1 / self._scale, 1 / self._scale), self._corner)
+
+
+def _large(faces: Faces) -> Faces:
+    """Return the faces that the coarse input shows well enough."""
+    sides = (faces.boxes[:, 2:] - faces.boxes[:, :2]).min(axis=1, initial=1e9)
+    return faces.take(np.flatnonzero(sides >= COARSE_MIN_SIDE))
 
 
 def rescale_faces(faces: Faces, input_size: Size, size: Size) -> Faces:

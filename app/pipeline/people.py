@@ -13,6 +13,8 @@ from app.identity.gallery import Gallery, Person, Reference, choose_face, photo_
 from app.pipeline.chips import rate_chip
 from app.pipeline.face_looker import merge_duplicates, rescale_faces
 from app.pipeline.parts import Parts
+from app.pipeline.pose_search import clearest
+from app.pipeline.poses import Pose
 from app.types import Embeddings, FaceDetector, Faces, Image, Landmarks
 from app.video import read_photo
 
@@ -167,7 +169,7 @@ def _reference(path: Path, person: str, folder: Path, parts: Parts) -> Reference
         raise PeopleError(f"{error}; replace this reference photo") from error
     if parts.recogniser is None:
         raise PeopleError(f"{path}: photos are not needed: these settings recognise nobody")
-    image, faces = _detect(photo, parts.detector)
+    image, faces = _detect_turned(photo, parts.detector)
     face = choose_face(faces.boxes, str(path))
     template, size = parts.recogniser.template, parts.recogniser.chip_size
     chips = align(image, _perturbed(faces.landmarks[face]), template, size)
@@ -198,6 +200,13 @@ def _perturbed(landmarks: Landmarks) -> Landmarks:
         rotation = np.asarray([[cosine, sine], [-sine, cosine]])
         variants.append((landmarks - middle) @ rotation + middle + np.asarray([right, down]) * side)
     return np.asarray(variants, np.float32)
+
+
+def _detect_turned(photo: Image, detector: FaceDetector) -> tuple[Image, Faces]:
+    """Return the result of ``_detect``; of a photo without a clear face, in the best pose."""
+    poses = tuple(Pose(turns) for turns in range(4))
+    best = clearest(poses, lambda pose: _detect(pose.show(photo), detector)[1])
+    return _detect(best.show(photo), detector)
 
 
 def _detect(photo: Image, detector: FaceDetector) -> tuple[Image, Faces]:

@@ -1,13 +1,14 @@
 """The second pass: hide the faces of a plan in every frame and write the result."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.config import Settings
 from app.effects import make_effect
 from app.errors import MediaError
 from app.plan import Plan
-from app.types import Effect, Frame, FrameSink, Progress
+from app.types import Boxes, Effect, Frame, FrameSink, Plane, Progress
 from app.video import Media, Uncopyable, Writing, open_mixing_sink, open_sink, open_source
 
 
@@ -21,6 +22,17 @@ def writing_of(settings: Settings, *, overwrite: bool) -> Writing:
         keep_location=settings.keep_location,
         copy_untouched=settings.copy_untouched == "auto",
         drop=settings.drop_stream,
+    )
+
+
+def effect_of(settings: Settings, name: str) -> Effect:
+    """Return the effect of this name with the shape that the settings give to all effects."""
+    return make_effect(
+        name,
+        shape=settings.shape,
+        margin=settings.margin,
+        feather=settings.feather,
+        cells=settings.cells,
     )
 
 
@@ -42,27 +54,36 @@ def render_plan(
     Raises:
         MediaError, OutputError, DiskFull: as ``FaceBlur.render``.
     """
-    effect = effect or make_effect(
-        settings.effect,
-        shape=settings.shape,
-        margin=settings.margin,
-        feather=settings.feather,
-        cells=settings.cells,
-    )
-    run = _Rendering(media, plan, effect, progress, settings.threads)
+    hiding = _Hiding(effect or effect_of(settings, settings.effect), effect_of(settings, "solid"))
+    run = _Rendering(media, plan, hiding, progress, settings.threads)
     writing = writing_of(settings, overwrite=overwrite)
     if not (writing.copy_untouched and run.copy_untouched(output, writing)):
         run.encode(output, writing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hiding:
+    """Hides boxes in all planes of a frame.
+
+    ``opaque`` makes them opaque: reduced to cells, opacity would let a background through.
+    """
+
+    effect: Effect
+    opaque: Effect
+
+    def hide(self, planes: Sequence[Plane], boxes: Boxes) -> None:
+        self.effect.hide([plane for plane in planes if not plane.is_alpha], boxes)
+        self.opaque.hide([plane for plane in planes if plane.is_alpha], boxes)
 
 
 class _Rendering:
     """The rendering of one plan to a file."""
 
     def __init__(
-        self, media: Media, plan: Plan, effect: Effect, progress: Progress, threads: int | None
+        self, media: Media, plan: Plan, hiding: _Hiding, progress: Progress, threads: int | None
     ) -> None:
         self._media, self._plan = media, plan
-        self._effect, self._progress, self._threads = effect, progress, threads
+        self._hiding, self._progress, self._threads = hiding, progress, threads
 
     def copy_untouched(self, output: Path, writing: Writing) -> bool:
         """Write the result with copied groups of pictures; return False if that is not safe."""
@@ -73,7 +94,7 @@ class _Rendering:
             with open_mixing_sink(self._media, output, writing, hidden) as sink:
                 source = open_source(self._media, threads=self._threads)
                 self._write(source.only(sink.stretches), sink)
-                self._commit(sink)
+                sink.commit()
         except Uncopyable:
             return False
         return True
@@ -87,19 +108,15 @@ class _Rendering:
                 raise MediaError(
                     f"{self._media}: has {done} frames, but the plan {self._plan.source.frames}"
                 )
-            self._commit(sink)
+            sink.commit()
 
     def _write(self, frames: Iterable[Frame], sink: FrameSink) -> int:
         done = 0
         for frame in frames:
             boxes = self._plan.regions_at(frame.index)
             if len(boxes):
-                self._effect.hide(frame.planes(), boxes)
+                self._hiding.hide(frame.planes(), boxes)
             sink.write(frame, boxes)
             done = frame.index + 1
             self._progress("render", done, self._plan.source.frames)
         return done
-
-    def _commit(self, sink: FrameSink) -> None:
-        self._media.check_unchanged()
-        sink.commit()

@@ -9,6 +9,7 @@ from app.identity.evidence import affinity
 from app.identity.scale import Scale
 from app.pipeline.chips import ChipCollector, EmbeddedChips
 from app.pipeline.face_looker import FaceLooker
+from app.pipeline.square_frames import stored, to_stored
 from app.tracking.association import stitch
 from app.tracking.dissolves import DissolveWatcher
 from app.tracking.interpolation import interpolate, pad, padding_limits, smooth, sweep
@@ -27,6 +28,8 @@ face. It does not forbid a join, because lights may be switched on or off."""
 class FaceTrack:
     """A face through a shot: a box for every frame from ``first`` on, padding included.
 
+    Boxes are in pixels of the decoded frame, which need not be square.
+
     ``seen`` are the first and last frames with an observation. ``chips`` is None if there is no
     recogniser. ``remainder_of`` is the number of the track that it continues after a cut, for a
     face that a dissolve fades out.
@@ -44,9 +47,9 @@ class FaceTrack:
 class ShotContext:
     """Parts and limits that all shots of a run share.
 
-    ``frames`` are the frames in memory by their index. A lost face may return within ``max_gap``
-    frames. Full looks are at most ``max_interval`` frames apart. Tracks are extended by ``padding``
-    frames at both ends.
+    ``frames`` are the frames in memory by their index, with square pixels. A lost face may return
+    within ``max_gap`` frames. Full looks are at most ``max_interval`` frames apart. Tracks are
+    extended by ``padding`` frames at both ends.
     """
 
     looker: FaceLooker
@@ -78,7 +81,7 @@ class ShotAnalysis:
         self._number = number
         self.first = self._last_look = first
         self._watcher = watcher
-        self._watcher.push(context.frames[first])
+        self._watcher.push(stored(context.frames[first]))
         self._chips: ChipCollector | None = None
         if context.recogniser is not None:
             self._chips = ChipCollector(context.recogniser, context.frames)
@@ -89,7 +92,7 @@ class ShotAnalysis:
     def advance(self, index: int) -> None:
         """Process the next frame; take a full look if one is due."""
         frame = self._context.frames[index]
-        self._watcher.push(frame)
+        self._watcher.push(stored(frame))
         too_long = index - self._last_look >= self._context.max_interval
         if self._context.schedule.due(frame) or too_long:
             self._look(index)
@@ -119,7 +122,7 @@ class ShotAnalysis:
             if track.first + len(track.boxes) == end
         }
         boxes = np.asarray([*last.values()], np.float32).reshape(-1, 4)
-        frame = self._context.frames[end - 1]
+        frame = stored(self._context.frames[end - 1])
         return DissolveWatcher(frame, [*last], boxes, self._context.max_gap)
 
     def _look(self, index: int) -> None:
@@ -167,7 +170,9 @@ class ShotAnalysis:
         boxes = interpolate(frames, smooth(frames, boxes_of(tracklet.observations)))
         first, padded = pad(tracklet.first, boxes, self._context.padding, limits)
         seen = (tracklet.first, tracklet.last)
-        return FaceTrack(self._number, first, sweep(padded), seen, chips)
+        # All frames of a shot have the same shape.
+        hidden = to_stored(sweep(padded), self._context.frames[self._last_look])
+        return FaceTrack(self._number, first, hidden, seen, chips)
 
 
 def light_penalty(one: float, other: float) -> float:

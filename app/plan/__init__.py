@@ -7,6 +7,7 @@ data.
 
 from app.plan.files import committed_together, read_plan, write_plan
 from app.plan.records import (
+    NO_FACE_FOUND,
     VERSION,
     Decision,
     ModelRecord,
@@ -19,6 +20,7 @@ from app.plan.records import (
 )
 
 __all__ = [
+    "NO_FACE_FOUND",
     "VERSION",
     "Decision",
     "ModelRecord",

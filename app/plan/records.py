@@ -9,7 +9,7 @@ import re
 from dataclasses import field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ from pydantic.dataclasses import dataclass
 from app.errors import PlanError
 from app.types import Boxes
 
+NO_FACE_FOUND: Final = "no face was found, so nothing is hidden; check that the input shows none"
+"""Warning for a plan without tracks."""
 VERSION = 1
 
 Decision: TypeAlias = Literal["blur", "keep"]

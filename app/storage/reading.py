@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
     from mypy_boto3_s3 import S3Client
 
+CALLED_BY_LIBRARY = True
+"""The media library calls the readers, and drops exceptions of signals; see ``app.process``."""
 BLOCK = 8 << 20
 _KEPT_BLOCKS = 8
 """Blocks kept in memory: enough for two readers at different positions."""

@@ -2,7 +2,6 @@
 
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from app.errors import DiskFull, PeopleError, PlaceError, StorageError
 from app.files import is_disk_full
+from app.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -19,6 +19,8 @@ SCHEME = "s3://"
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 _MAX_KEY_BYTES = 1024
+_MAX_NAME_BYTES = 255
+"""Longest file name on common file systems."""
 
 _CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0
@@ -179,6 +181,8 @@ def _status_of(error: Any) -> int:
 def _translate_response(error: Any, label: str) -> PlaceError | StorageError:
     status = _status_of(error)
     code = str(error.response.get("Error", {}).get("Code") or status)
+    if 300 <= status < 400 or code in {"IllegalLocationConstraintException", "PermanentRedirect"}:
+        return PlaceError(f"{label}: is in another region; set AWS_REGION to that of the bucket")
     if not 400 <= status < 500:
         return StorageError(f"{label}: S3 failed: {code}; try again")
     return PlaceError(f"{label}: {_REFUSALS.get(status, f'S3 refuses the request: {code}')}")
@@ -206,12 +210,12 @@ def people_folder(
     if not people.startswith(SCHEME):
         yield Path(people)
         return
-    with tempfile.TemporaryDirectory(dir=spool, prefix="people-") as folder:
+    with temporary_folder(spool, "face-blur-people-") as folder:
         try:
-            _download(people, Path(folder), check)
+            _download(people, folder, check)
         except PlaceError as error:
             raise PeopleError(str(error)) from error
-        yield Path(folder)
+        yield folder
 
 
 def _download(people: str, folder: Path, check: Callable[[], None]) -> None:
@@ -223,7 +227,9 @@ def _download(people: str, folder: Path, check: Callable[[], None]) -> None:
         )
         objects = [item for page in pages for item in page.get("Contents", ())]
         photos = [item for item in objects if not item["Key"].endswith("/")]
-        for name in _check_photos(photos, prefix.key):
+        names = list(_check_photos(photos, prefix.key))
+        _check_folders(names)
+        for name in names:
             check()
             target = folder / name
             target.parent.mkdir(exist_ok=True)
@@ -243,8 +249,27 @@ def _check_photos(photos: Sequence[Mapping[str, object]], prefix: str) -> Iterat
     for number, item in enumerate(photos, 1):
         name, size = str(item["Key"]).removeprefix(prefix), item["Size"]
         parts = name.split("/")
-        if len(parts) > 2 or not all(parts) or {".", ".."} & set(parts) or "\0" in name:
+        if len(parts) > 2 or not all(map(_is_file_name, parts)):
             raise PeopleError(f"S3 object {number} of people is not NAME.jpg or NAME/x.jpg")
         if not isinstance(size, int) or size > _MAX_PHOTO_BYTES:
             raise PeopleError(f"S3 object {number} of people is too large for a photo")
         yield name
+
+
+def _is_file_name(text: str) -> bool:
+    try:
+        length = len(text.encode())
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return 0 < length <= _MAX_NAME_BYTES and text not in {".", ".."} and "\0" not in text
+
+
+def _check_folders(names: Sequence[str]) -> None:
+    """Check that no name is both a photo and a folder of photos, which S3 allows.
+
+    Raises:
+        PeopleError: there is such a name.
+    """
+    folders = {folder for folder, slash, _ in (name.partition("/") for name in names) if slash}
+    if folders & set(names):
+        raise PeopleError("an S3 object of people has the name of a folder; rename one of them")

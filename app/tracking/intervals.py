@@ -7,7 +7,8 @@ both halves of the interval, down to neighbouring frames. So the frame in which 
 leaves is found exactly, and extra looks are taken for unconfirmed faces only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Protocol
 
 import numpy as np
@@ -35,6 +36,11 @@ WIDE_REACH = 2.0
 """Factor of the wider crop in which a missed face is searched for again."""
 MAX_LOOK_GAP = 4
 """Maximum frames from look to look. Missing a face that is visible for five frames is a failure."""
+MAX_UNSEEN_TIME = Fraction(13, 100)
+"""Maximum seconds from look to look that nobody looks at: three frames at 24 per second."""
+MAX_FRAME_TIME = Fraction(67, 1000)
+"""A frame that is shown for longer, as at less than 15 per second, always gets a look: it can be
+read. Some containers round a fifteenth of a second to this."""
 
 
 class Looker(Protocol):
@@ -56,6 +62,12 @@ class Looker(Protocol):
         is no longer in memory count as 1.
         """
 
+    def durations(self, first: int, last: int) -> list[Fraction]:
+        """Return the seconds from each frame to the next, from ``first`` to ``last``."""
+
+    def glimpses(self, first: int, last: int) -> Mapping[int, Boxes]:
+        """Return the places (N, 4) of glimpses by frame, between two frames that had a look."""
+
 
 Links = dict[Observation, Observation]
 """Maps an observation to the next one of the same face."""
@@ -70,13 +82,22 @@ def box_between(a: Observation, b: Observation, frame: int) -> Boxes:
     return np.asarray(a.box + (b.box - a.box) * fraction, np.float32)
 
 
-def _too_long(interval: Interval) -> bool:
-    """Return whether a face could come and go unseen inside the interval."""
-    return interval[1] - interval[0] > MAX_LOOK_GAP
+def max_look_gap(durations: Sequence[Fraction]) -> int:
+    """Return the maximum number of frames from look to look, for frames of these durations.
+
+    >>> [max_look_gap([Fraction(1, rate)] * 9) for rate in (60, 24, 20, 15, 12)]
+    [4, 4, 3, 2, 1]
+    """
+    longest = max(durations)
+    if longest > MAX_FRAME_TIME:
+        return 1
+    return min(MAX_LOOK_GAP, 1 + int(MAX_UNSEEN_TIME / longest))
 
 
-def inner_frame(interval: Interval) -> int:
+def inner_frame(interval: Interval, max_gap: int = MAX_LOOK_GAP) -> int:
     """Return the frame to look at inside an interval: the middle, or close to it to save looks.
+
+    ``max_gap`` is the maximum number of frames from look to look.
 
     Looks may be ``MAX_LOOK_GAP`` frames apart, and the choice needs the fewest looks for that: in
     an interval of ten frames it is the fourth and then the seventh, not the fifth, second, seventh.
@@ -85,9 +106,9 @@ def inner_frame(interval: Interval) -> int:
     (1, 4, 7, 4)
     """
     first, last = interval
-    gaps = -(-(last - first) // MAX_LOOK_GAP)
+    gaps = -(-(last - first) // max_gap)
     early = max(1, gaps // 2)
-    earliest, latest = last - MAX_LOOK_GAP * (gaps - gaps // 2), first + MAX_LOOK_GAP * early
+    earliest, latest = last - max_gap * (gaps - gaps // 2), first + max_gap * early
     return min(max((first + last) // 2, earliest), latest)
 
 
@@ -106,10 +127,18 @@ def without_faces_in(observations: Sequence[Observation], boxes: Boxes) -> list[
 
 
 class IntervalLinker:
-    """Link the observations at both ends of one interval through the frames in between."""
+    """Link the observations at both ends of one interval through the frames in between.
 
-    def __init__(self, looker: Looker) -> None:
+    ``glimpses`` are places (N, 4) by frame: each of these frames gets a look. ``max_gap`` is the
+    maximum number of frames from look to look.
+    """
+
+    def __init__(
+        self, looker: Looker, glimpses: Mapping[int, Boxes], max_gap: int = MAX_LOOK_GAP
+    ) -> None:
         self._looker = looker
+        self._glimpses = glimpses
+        self._max_gap = max_gap
         self._confirmed: Pairs = []
         self.links: Links = {}
         self.inner_observations: list[Observation] = []
@@ -131,9 +160,9 @@ class IntervalLinker:
         if gap == 1:
             self.links.update(pairs)
             return
-        seen = self._look_inside(a, b, pairs, interval)
+        middle = self._next_look(interval, expects_faces=bool(a or b))
+        seen = self._look_inside(a, b, pairs, interval, middle)
         self.inner_observations += seen
-        middle = inner_frame(interval)
         confirmed = self._confirm(pairs, seen, middle)
         rest = [o for o in seen if o not in confirmed]
         self._link_half([o for o in a if o not in confirmed], rest, (interval[0], middle))
@@ -142,18 +171,37 @@ class IntervalLinker:
     def _link_half(
         self, a: Sequence[Observation], b: Sequence[Observation], interval: Interval
     ) -> None:
-        if a or b or _too_long(interval):
+        if a or b or self._too_long(interval) or self._glimpses_in(interval):
             self.link(a, b, interval, boxes_of(a))
 
+    def _too_long(self, interval: Interval) -> bool:
+        """Return whether a face could come and go unseen inside the interval."""
+        return interval[1] - interval[0] > self._max_gap
+
+    def _glimpses_in(self, interval: Interval) -> list[int]:
+        return [frame for frame in self._glimpses if interval[0] < frame < interval[1]]
+
+    def _next_look(self, interval: Interval, *, expects_faces: bool) -> int:
+        """Return the frame to look at inside an interval."""
+        glimpses = self._glimpses_in(interval)
+        if expects_faces or self._too_long(interval) or not glimpses:
+            return inner_frame(interval, self._max_gap)
+        return glimpses[len(glimpses) // 2]
+
     def _look_inside(
-        self, a: Sequence[Observation], b: Sequence[Observation], pairs: Pairs, interval: Interval
+        self,
+        a: Sequence[Observation],
+        b: Sequence[Observation],
+        pairs: Pairs,
+        interval: Interval,
+        middle: int,
     ) -> list[Observation]:
         """Look where unconfirmed faces may be; return observations without confirmed faces.
 
         If a face is missing, or the interval is too long without a look, take a quick look at the
-        whole frame too: faces come and go between two looks, and fast ones leave the crop.
+        whole frame too: faces come and go between two looks, and fast ones leave the crop. The same
+        goes for a frame with a glimpse, of which small places are searched in crops as well.
         """
-        middle = inner_frame(interval)
         confirmed = self._confirmed_boxes(middle)
         candidates = _candidate_boxes(a, b, pairs, middle)
         seen: list[Observation] = []
@@ -165,10 +213,20 @@ class IntervalLinker:
                 seen += without_faces_in(credible(near, missed), taken)
                 found = {i for i, _ in associate(candidates, boxes_of(seen), 1)}
                 missed = candidates[[i for i in range(len(candidates)) if i not in found]]
-        if _too_long(interval) or len(missed):
-            large = credible(observe(middle, self._looker.detect_large(middle)), candidates)
-            seen += without_faces_in(large, np.concatenate([confirmed, boxes_of(seen)]))
+        places = self._glimpses.get(middle)
+        if self._too_long(interval) or len(missed) or places is not None:
+            self._add(seen, confirmed, middle, self._looker.detect_large(middle), candidates)
+        if places is not None:
+            self._add(seen, confirmed, middle, self._looker.detect_near(middle, places), candidates)
         return seen
+
+    @staticmethod
+    def _add(
+        seen: list[Observation], confirmed: Boxes, frame: int, faces: Faces, expected: Boxes
+    ) -> None:
+        """Add the credible ones of ``faces`` to ``seen``, without those that are known already."""
+        found = credible(observe(frame, faces), expected)
+        seen += without_faces_in(found, np.concatenate([confirmed, boxes_of(seen)]))
 
     def _confirmed_boxes(self, frame: int) -> Boxes:
         """Return the boxes (N, 4) of confirmed faces in a frame."""

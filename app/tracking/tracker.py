@@ -16,6 +16,7 @@ from app.tracking.intervals import (
     Looker,
     box_between,
     credible,
+    max_look_gap,
     without_faces_in,
 )
 from app.tracking.observations import Observation, Tracklet, boxes_of, observe
@@ -54,10 +55,17 @@ class ShotTracker:
         ends = [tracklet.observations[-1] for tracklet in self._open]
         expected = np.asarray([t.predict(frame) for t in self._open], np.float32).reshape(-1, 4)
         seen = self._full_look(frame, np.concatenate([expected, self._lost_boxes(frame)]))
-        linker = IntervalLinker(self._looker)
+        linker = self._linker(self._frame, frame)
         linker.link(ends, seen, (self._frame, frame), expected)
         self._frame = frame
         return self._extend(linker, seen)
+
+    def _linker(self, first: int, last: int) -> IntervalLinker:
+        """Return a linker for the frames between two full looks."""
+        if last - first == 1:
+            return IntervalLinker(self._looker, {})
+        max_gap = max_look_gap(self._looker.durations(first, last))
+        return IntervalLinker(self._looker, self._looker.glimpses(first, last), max_gap)
 
     def _lost_boxes(self, frame: int) -> Boxes:
         """Return the last boxes (N, 4) of the faces lost at most ``max_gap`` frames ago."""

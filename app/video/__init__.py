@@ -1,26 +1,20 @@
-"""Read frames from files, and write files from frames."""
+"""Read frames from files, and write files from frames.
 
-from collections.abc import Sequence
-from pathlib import Path
+The names are imported when they are first used: the parent of the service's child process needs the
+table of kinds only, and no library that reads media.
+"""
 
-import numpy as np
-from numpy.typing import NDArray
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from app.files import check_destination
-from app.types import FrameSink, MediaFile, PartialSource
-from app.video.bitstream.nal import Uncopyable
-from app.video.encodings import check_encoder
-from app.video.header import header_of
-from app.video.images import ImageSink, ImageSource, image_warnings, read_photo
-from app.video.kinds import CONTENT_TYPES, MATROSKA, Kind
-from app.video.media import Media
-from app.video.sink import EncodingSink
-from app.video.smart.sink import MixingSink
-from app.video.source import VideoSource
-from app.video.streams import UPRIGHT, check_rotation, map_streams, muxer_of
-from app.video.trial import check_together, copyable
-from app.video.truncation import may_be_cut
-from app.video.writing import Writing
+if TYPE_CHECKING:
+    from app.video.bitstream.nal import Uncopyable
+    from app.video.encodings import check_encoder
+    from app.video.images import read_photo
+    from app.video.kinds import CONTENT_TYPES, MATROSKA, Kind
+    from app.video.media import Media
+    from app.video.opening import check_output, open_mixing_sink, open_sink, open_source
+    from app.video.writing import Writing
 
 __all__ = [
     "CONTENT_TYPES",
@@ -37,87 +31,21 @@ __all__ = [
     "read_photo",
 ]
 
-
-def open_source(media: Media | MediaFile | str, *, threads: int | None = None) -> PartialSource:
-    """Open the frames of a video or image; the kind is recognised by content, not by name.
-
-    ``threads`` limits those of the decoder (default: the CPUs that this process may use).
-
-    Raises:
-        MediaError: the file is missing, empty, damaged, or holds no frame.
-        UnsupportedMedia: it is not a supported video or image.
-    """
-    media = Media.of(media)
-    return ImageSource(media) if media.is_image else VideoSource(media, threads=threads)
-
-
-def check_output(
-    media: Media | MediaFile | str,
-    output: Path,
-    *,
-    overwrite: bool = False,
-    drop: Sequence[str] = (),
-) -> list[str]:
-    """Check before any work that ``output`` can be written from ``media``.
-
-    The suffix of ``output`` names the container. ``drop`` names streams to leave out. The first
-    frame and the first packets of all other streams are written to memory and read again, so a
-    container that cannot hold them is found now.
-
-    Returns:
-        Warnings, one line each, of content that will be converted or dropped.
-
-    Raises:
-        MediaError: ``media`` cannot be read.
-        OutputError: ``output`` cannot be written there, or cannot hold the streams.
-    """
-    media = Media.of(media)
-    check_destination(output, overwrite=overwrite, inputs=(media.file,))
-    if media.is_image:
-        return image_warnings(media, output)
-    held = copyable(media, muxer_of(output))
-    with media.open_facts() as container:
-        streams = map_streams(container, media, output, held, drop=drop)
-    # Only frames hold their rotation, and few containers cannot store it.
-    if streams.muxer in UPRIGHT:
-        check_rotation(header_of(media).frame_format.matrix, streams.muxer, output)
-    check_together(media, output, streams)
-    return [*streams.warnings, *_cut_warnings(media)]
+_MODULES = {
+    "CONTENT_TYPES": "kinds",
+    "MATROSKA": "kinds",
+    "Kind": "kinds",
+    "Media": "media",
+    "Uncopyable": "bitstream.nal",
+    "Writing": "writing",
+    "check_encoder": "encodings",
+    "read_photo": "images",
+}
+"""The modules of the names; all others are in ``opening``."""
 
 
-def _cut_warnings(media: Media) -> list[str]:
-    """Return a warning if the end of a video is left out."""
-    if not (media.accept_truncated and may_be_cut(media)):
-        return []
-    return ["the video may be cut off: its last frame, and what is missing, are left out"]
-
-
-def open_sink(
-    media: Media | MediaFile | str, output: Path, writing: Writing | None = None
-) -> FrameSink:
-    """Open a sink that encodes every frame of ``media``; use it as a context manager.
-
-    Raises:
-        DeviceError: a GPU encoder was requested, but does not work here.
-        MediaError, OutputError: as ``check_output``.
-    """
-    media, writing = Media.of(media), writing or Writing()
-    return (ImageSink if media.is_image else EncodingSink)(media, output, writing)
-
-
-def open_mixing_sink(
-    media: Media | MediaFile | str, output: Path, writing: Writing, hidden: NDArray[np.bool_]
-) -> MixingSink:
-    """Open a sink that copies the groups of pictures in which nothing is hidden.
-
-    Only the frames of ``MixingSink.stretches`` are written. ``hidden`` is (frames,): whether
-    something is hidden in each frame of ``media``.
-
-    Raises:
-        Uncopyable: copying is not safe here; use ``open_sink``.
-        DeviceError, MediaError, OutputError: as ``open_sink``.
-    """
-    media = Media.of(media)
-    if media.is_image:
-        raise Uncopyable("it is an image")
-    return MixingSink(media, output, writing, hidden)
+def __getattr__(name: str) -> Any:
+    """Import a name when it is first used."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"app.video.{_MODULES.get(name, 'opening')}"), name)

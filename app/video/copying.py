@@ -10,7 +10,9 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
+from app.video.clean_packets import PacketCleaner
 from app.video.file_check import EMPTY_SUBTITLE, PacketTally
+from app.video.streams import CarriedStream
 
 LAYOUTS = {
     "1 channels": "mono",
@@ -32,7 +34,7 @@ milliseconds, and packets can be shorter."""
 
 
 class CopyStream:
-    """Copies the data of every packet unchanged.
+    """Copies every packet, without anything but sound and text.
 
     Packets that an edit list hides between shown ones are left out, so sound follows the pictures
     over the cuts of an edit list. Those before the first shown packet are kept, because decoders
@@ -43,8 +45,9 @@ class CopyStream:
     ``tally`` counts the packets.
     """
 
-    def __init__(self, stream: Stream, output: OutputContainer) -> None:
-        self.target: Stream = _add_copy(stream, output)
+    def __init__(self, stream: Stream, carried: CarriedStream, output: OutputContainer) -> None:
+        self.target: Stream = _add_copy(stream, carried, output)
+        self._cleaner = PacketCleaner(carried.codec, is_audio=isinstance(stream, AudioStream))
         self.tally = PacketTally()
         self._output = output
         self._times = _Times(0 if output.format.name in _EQUAL_TIMES else 1)
@@ -57,32 +60,33 @@ class CopyStream:
 
     def process(self, packet: "Packet[Stream]") -> "Iterator[Packet[Stream]]":
         """Yield the packet for the output; nothing for an empty or hidden one."""
-        data = bytes(packet)
+        cleaned = self._cleaner.clean(packet) if packet.size else None
         # The muxer fills the time between subtitles with empty ones by itself.
-        if not packet.size or data == EMPTY_SUBTITLE:
+        if cleaned is None or (data := bytes(cleaned)) == EMPTY_SUBTITLE:
             return
         if packet.is_discard and self._has_begun:
             return
         self._has_begun |= not packet.is_discard
         self.tally.add(data)
-        packet.stream = self.target
+        cleaned.stream = self.target
         if self._is_audio:
             # The header decides about the time base of the output.
             self._output.start_encoding()
-            self._times.mend(packet, Fraction(self.target.time_base or 1))
-        yield packet
+            self._times.mend(cleaned, Fraction(self.target.time_base or 1))
+        yield cleaned
 
 
-def _add_copy(stream: Stream, output: OutputContainer) -> Stream:
+def _add_copy(stream: Stream, carried: CarriedStream, output: OutputContainer) -> Stream:
     """Add a stream for copied packets."""
-    if output.format.name != "avi" or not isinstance(stream, AudioStream):
-        return output.add_stream_from_template(stream)
-    source = stream.codec_context
-    if source.codec.canonical_name not in _FRAMED:
-        return output.add_stream_from_template(stream)
-    target = output.add_stream(source.codec.canonical_name, rate=source.sample_rate)
-    context = cast("AudioStream", target).codec_context
-    context.layout, context.bit_rate = source.layout.name, source.bit_rate or 0
+    if isinstance(stream, AudioStream) and output.format.name == "avi":
+        source = stream.codec_context
+        if source.codec.canonical_name in _FRAMED:
+            framed = output.add_stream(source.codec.canonical_name, rate=source.sample_rate)
+            context = cast("AudioStream", framed).codec_context
+            context.layout, context.bit_rate = source.layout.name, source.bit_rate or 0
+            return framed
+    target = output.add_stream_from_template(stream)
+    target.codec_context.extradata = carried.header or None
     return target
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from app.types import Image, Luma, Plane, Region, Size
 from app.video.orientation import Orientation
+from app.video.pixel_aspect import SQUARE
 from app.video.pixel_formats import FULL_RANGE, Layout, PlaneLayout, layout
 from app.video.sidedata import quantisers
 
@@ -50,6 +52,7 @@ class DecodedFrame:
             ``pixel_formats.layout`` knows.
         orientation: how ``picture`` is turned upright.
         converters: the scaler contexts of the source.
+        coded_aspect: width of a pixel of ``picture`` divided by its height, as it is shown.
     """
 
     index: int
@@ -57,11 +60,17 @@ class DecodedFrame:
     picture: av.VideoFrame
     orientation: Orientation
     converters: Converters
+    coded_aspect: Fraction = SQUARE
 
     @property
     def size(self) -> Size:
         """Width and height of the upright frame."""
         return self.orientation.size((self.picture.width, self.picture.height))
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Width of a pixel of the upright frame divided by its height."""
+        return 1 / self.coded_aspect if self.orientation.transpose else self.coded_aspect
 
     def rgb(self, size: Size | None = None, region: Region | None = None) -> Image:
         """Return a copy as (h, w, 3) RGB: of ``region`` (default: all), scaled to ``size``.

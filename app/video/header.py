@@ -14,7 +14,7 @@ from app.video.container import frame_rate
 from app.video.decoding import decoded, prepared
 from app.video.fitting import fitted
 from app.video.media import Media
-from app.video.orientation import Matrix, Orientation
+from app.video.orientation import Matrix, Orientation, is_quarter_turn
 from app.video.pixel_formats import full_chroma, layout, planar_format
 from app.video.sidedata import display_matrix
 from app.video.truncation import check_complete
@@ -43,13 +43,15 @@ class FrameFormat:
         """Take the facts of the first frame, which the decoder of this name has made.
 
         Raises:
-            UnsupportedMedia: its pixel format has no planar equivalent.
+            UnsupportedMedia: its pixel format has no planar equivalent, or it is shown skewed.
         """
         name = picture.format.name
         shown = planar_format(name)
         if shown is None:
             raise UnsupportedMedia(f"{media}: pixel format {name}; convert it to H.264 first")
         size, matrix = (picture.width, picture.height), display_matrix(picture)
+        if matrix is not None and not is_quarter_turn(matrix):
+            raise UnsupportedMedia(f"{media}: is not turned by quarters; remove its rotation")
         if _splits_chroma(shown, size, Orientation.from_matrix(matrix)):
             shown = full_chroma(shown)
         return cls(size, name, shown, matrix, picture.rotation, decoder in _RESIZABLE)

@@ -4,10 +4,14 @@ Output holds only pixels, transparency, colour profile and resolution. EXIF with
 locations and maker notes, XMP, comments and further images of the file are left out.
 """
 
+import struct
 import warnings
 import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
+from fractions import Fraction
+from io import SEEK_CUR, BytesIO
 from typing import Any, BinaryIO
 
 import cv2
@@ -19,13 +23,19 @@ from app.errors import MediaError, MediaTooLarge, UnsupportedMedia
 from app.types import Image, Size
 from app.video.media import Media
 from app.video.orientation import Orientation
+from app.video.pixel_aspect import SQUARE, plausible_aspect
+from app.video.profiles import rebuilt_profile
 
 _MAX_PIXELS = 178_956_970
 """The limit of Pillow."""
 _HEAD_BYTES = 26
 """The signature and header, which hold the depth of a PNG and the coding of a WebP."""
+_PNG_SIGNATURE_BYTES = 8
+_CHECKSUM_BYTES = 4
 _PNG_HEADER_BYTES = 33
 """The signature of a PNG and its first chunk, IHDR."""
+_DAMAGE = (OSError, SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, struct.error)
+"""What the library raises for damaged files: its parsers of metadata translate no error."""
 _ORIENTATION_TAG = 0x0112
 _ORIENTATIONS = {
     2: Orientation(flip_x=True),
@@ -46,10 +56,12 @@ class DecodedImage:
     Attributes:
         pixels: (h, w, 3) RGB or (h, w) gray, uint8 or uint16.
         alpha: (h, w) of the same type, or None.
-        profile: the ICC colour profile, or None.
+        profile: the ICC colour profile, rebuilt from its numbers, or None.
+        lost_profile: whether the file has a profile that is not a plain one.
         resolution: pixels per inch, horizontal and vertical, or None.
         lossless: whether the file was coded without loss.
         has_more_images: whether the file holds further images, which are not read.
+        pixel_aspect: width of a pixel divided by its height, by the file's resolution.
     """
 
     pixels: NDArray[Any]
@@ -58,6 +70,8 @@ class DecodedImage:
     resolution: tuple[float, float] | None
     lossless: bool
     has_more_images: bool
+    lost_profile: bool = False
+    pixel_aspect: Fraction = SQUARE
 
     @property
     def size(self) -> Size:
@@ -80,41 +94,94 @@ def read_image(media: Media) -> DecodedImage:
         MediaTooLarge: it has more than ``_MAX_PIXELS`` pixels.
         UnsupportedMedia: it is animated.
     """
+    with _translated(media), _opened(media.stream(), media.format) as image:
+        return _content(image, media.stream().read(_HEAD_BYTES), media)
+
+
+def read_size(media: Media) -> Size:
+    """Read the upright width and height of an image from its header, without decoding it.
+
+    Raises:
+        MediaError, MediaTooLarge, UnsupportedMedia: as ``read_image``.
+    """
+    with _translated(media), _opened(media.stream(), media.format) as image:
+        _check_header(image, media)
+        exif = _png_exif(media.stream()) if image.format == "PNG" else image.getexif()
+        return _turn_of(exif).size(image.size)
+
+
+@contextmanager
+def _translated(media: Media) -> Iterator[None]:
     try:
-        head = media.stream().read(_HEAD_BYTES)
-        with _opened(media.stream(), media.format) as image:
-            return _content(image, head, media)
+        with warnings.catch_warnings():
+            # The library warns of damaged metadata, and from half of its limit on.
+            warnings.simplefilter("ignore")
+            yield
     except Pillow.DecompressionBombError as error:
         raise MediaTooLarge(f"{media}: too many pixels; make it smaller") from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except _DAMAGE as error:
         raise MediaError(f"{media}: damaged image ({error}); export it again") from error
 
 
 def _opened(file: BinaryIO, format_: str) -> Pillow.Image:
-    with warnings.catch_warnings():
-        # The library warns from half of its limit on.
-        warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
-        return Pillow.open(file, formats=[format_.upper()])
+    return Pillow.open(file, formats=[format_.upper()])
 
 
-def _content(image: Pillow.Image, head: bytes, media: Media) -> DecodedImage:
+def _check_header(image: Pillow.Image, media: Media) -> int:
+    """Check what the header says, and return the number of images in the file."""
     if image.width * image.height > _MAX_PIXELS:
         raise MediaTooLarge(f"{media}: too many pixels; make it smaller")
     frames = getattr(image, "n_frames", 1)
     # Phones add depth maps and gain maps to a JPEG; its first picture is the photo.
     if frames > 1 and image.format != "MPO":
         raise UnsupportedMedia(f"{media}: an animation; convert it to a video first")
-    turn = _ORIENTATIONS.get(image.getexif().get(_ORIENTATION_TAG, 1), Orientation())
+    return frames
+
+
+def _png_exif(file: BinaryIO) -> Pillow.Exif:
+    """Return the EXIF data of a PNG; Pillow decodes the whole image to look for them."""
+    exif = Pillow.Exif()
+    file.seek(_PNG_SIGNATURE_BYTES)
+    while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
+        size = int.from_bytes(head[:4], "big")
+        if head[4:] == b"eXIf":
+            exif.load(file.read(size))
+            break
+        file.seek(size + _CHECKSUM_BYTES, SEEK_CUR)
+    return exif
+
+
+def _turn_of(exif: Pillow.Exif) -> Orientation:
+    return _ORIENTATIONS.get(exif.get(_ORIENTATION_TAG, 1), Orientation())
+
+
+def _content(image: Pillow.Image, head: bytes, media: Media) -> DecodedImage:
+    frames = _check_header(image, media)
+    turn = _turn_of(image.getexif())
+    # A profile of CMYK does not describe the RGB that it is converted to.
+    original = None if image.mode == "CMYK" else image.info.get("icc_profile")
+    profile = None if not original else rebuilt_profile(original)
     pixels, alpha = _read16(media) if _is_deep(head) else _read8(image)
     return DecodedImage(
         pixels=np.ascontiguousarray(turn.upright(pixels)),
         alpha=None if alpha is None else np.ascontiguousarray(turn.upright(alpha)),
-        # A profile of CMYK does not describe the RGB that it is converted to.
-        profile=None if image.mode == "CMYK" else image.info.get("icc_profile"),
+        profile=profile,
         resolution=image.info.get("dpi"),
         lossless=head[12:16] != b"VP8 ",
         has_more_images=frames > 1,
+        lost_profile=bool(original) and profile is None,
+        pixel_aspect=_pixel_aspect(image.info, turn),
     )
+
+
+def _pixel_aspect(info: Mapping[Any, Any], turn: Orientation) -> Fraction:
+    """Return the pixel aspect of the upright image; a dense axis has narrow pixels.
+
+    A JPEG without a unit of length, and a PNG likewise, give a ratio only.
+    """
+    values = info.get("dpi") or info.get("jfif_density") or info.get("aspect") or (1, 1)
+    across, down = (float(value) for value in values)
+    return plausible_aspect(across, down) if turn.transpose else plausible_aspect(down, across)
 
 
 def _read8(image: Pillow.Image) -> tuple[NDArray[Any], NDArray[Any] | None]:

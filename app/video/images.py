@@ -7,10 +7,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import cv2
 import numpy as np
 
-from app.errors import MediaError, OutputError, UnsupportedMedia
-from app.files import PendingFile, check_destination
+from app.errors import MediaError, MediaTooLarge, OutputError, UnsupportedMedia
+from app.files import PendingFile, check_destination, remove_leftovers
 from app.types import (
     Boxes,
     Frame,
@@ -18,6 +19,7 @@ from app.types import (
     Luma,
     MediaFile,
     MediaInfo,
+    Opacity,
     Plane,
     Region,
     Size,
@@ -25,13 +27,16 @@ from app.types import (
 )
 from app.video.container import translated
 from app.video.frame import Converters, average_luma, check_region, scale_rgb
-from app.video.image_codec import DecodedImage, encode_image, read_image, to_rgb8
+from app.video.image_codec import DecodedImage, encode_image, read_image, read_size, to_rgb8
 from app.video.kinds import BY_SUFFIX, output_kind
 from app.video.media import Media
 from app.video.writing import Writing
 
+MAX_PHOTO_PIXELS = 120_000_000
+"""Pixels of the largest reference photo: that of a phone with 108 megapixels."""
 _RATE = Fraction(25)
 """Frames per second that an image pretends to have."""
+_OPAQUE = 255
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +52,11 @@ class ImageFrame:
     def size(self) -> Size:
         """Width and height."""
         return self.image.size
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Width of a pixel divided by its height, by the resolution in the file."""
+        return self.image.pixel_aspect
 
     def rgb(self, size: Size | None = None, region: Region | None = None) -> Image:
         """Return a copy as (h, w, 3) RGB: of ``region`` (default: all), scaled to ``size``.
@@ -73,9 +83,32 @@ class ImageFrame:
         """Return None: images have no known quantiser."""
 
     def planes(self) -> tuple[Plane, ...]:
-        """Return one writable plane, without transparency."""
-        pixels = self.image.pixels
-        return (Plane(pixels, 0, 0, (0,) * (1 if pixels.ndim == 2 else 3)),)
+        """Return one writable plane of colours, and one of opacity if the image has it."""
+        pixels, alpha = self.image.pixels, self.image.alpha
+        colours = Plane(pixels, 0, 0, (0,) * (1 if pixels.ndim == 2 else 3))
+        if alpha is None:
+            return (colours,)
+        return colours, Plane(alpha, 0, 0, (np.iinfo(alpha.dtype).max,), is_alpha=True)
+
+    def opacity(self, size: Size | None = None, region: Region | None = None) -> Opacity | None:
+        """Return the opacity (h, w) of ``region`` (default: all), scaled to ``size`` if given.
+
+        The result is None if all of the image is opaque.
+
+        Raises:
+            ValueError: ``region`` is empty or not inside the image.
+        """
+        x1, y1, x2, y2 = region or (0, 0, *self.size)
+        check_region((x1, y1, x2, y2), self.size)
+        if self.image.alpha is None:
+            return None
+        alpha = to_rgb8(self.image.alpha)[:, :, 0]
+        if alpha.min() == _OPAQUE:
+            return None
+        part = np.ascontiguousarray(alpha[y1:y2, x1:x2])
+        if size is not None and size != (x2 - x1, y2 - y1):
+            part = cv2.resize(part, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+        return part
 
 
 class ImageSource:
@@ -89,7 +122,7 @@ class ImageSource:
     def __init__(self, media: Media) -> None:
         self._media = media
         self.info = MediaInfo(
-            size=media.fact(_size),
+            size=media.fact(read_size),
             time_base=1 / _RATE,
             rate=_RATE,
             duration=1 / _RATE,
@@ -103,10 +136,6 @@ class ImageSource:
     def only(self, stretches: Sequence[Stretch]) -> Iterator[ImageFrame]:
         """Return the frame if one of the stretches holds it."""
         return iter(self) if any(stretch.first == 0 for stretch in stretches) else iter(())
-
-
-def _size(media: Media) -> Size:
-    return read_image(media).size
 
 
 class ImageSink:
@@ -130,6 +159,8 @@ class ImageSink:
             raise TypeError("expected the one frame of an image source")
         with translated(self._name, writing=True):
             data = encode_image(frame.image, self._format, self._quality)
+            remove_leftovers(self._pending.path.parent)
+            self._pending.claim()
             self._pending.path.write_bytes(data)
         self._written = frame.size
 
@@ -140,6 +171,7 @@ class ImageSink:
         written = read_image(Media(self._pending.path))
         if written.size != self._written:
             raise MediaError(f"{self._name}: not written, its size would change")
+        self._media.check_unchanged()
         with translated(self._name, writing=True):
             self._pending.commit()
 
@@ -176,6 +208,10 @@ def image_warnings(media: Media, output: Path) -> list[str]:
         warnings.append("image: the alpha channel is dropped")
     if image.pixels.dtype != np.uint8 and target != "PNG":
         warnings.append("image: 16 bits are reduced to 8")
+    if image.lost_profile:
+        warnings.append(
+            "image: its colour profile is dropped, it is not a plain one; colours change"
+        )
     if image.has_more_images:
         warnings.append("image: further images in the file are dropped")
     return warnings
@@ -186,9 +222,13 @@ def read_photo(file: MediaFile) -> Image:
 
     Raises:
         MediaError: the file is missing or damaged.
+        MediaTooLarge: it has more than ``MAX_PHOTO_PIXELS`` pixels.
         UnsupportedMedia: it is not a supported image.
     """
     media = Media(file)
     if not media.is_image:
         raise UnsupportedMedia(f"{media}: not a photo; give a JPEG, PNG or WebP image")
+    width, height = read_size(media)
+    if width * height > MAX_PHOTO_PIXELS:
+        raise MediaTooLarge(f"{media}: {width} x {height} pixels are too many; make it smaller")
     return to_rgb8(read_image(media).pixels)

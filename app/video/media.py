@@ -14,8 +14,9 @@ from av.container import InputContainer
 
 from app.errors import MediaError, MediaTooLarge
 from app.types import MediaFile, Size
-from app.video.container import open_container, open_stream
+from app.video.container import open_stream
 from app.video.kinds import Kind, check_readable, recognise
+from app.video.pinned import PinnedFile
 
 _T = TypeVar("_T")
 _HEAD_BYTES = 4096
@@ -33,9 +34,9 @@ class HashedFile(Protocol):
 class Media:
     """A video or image to read.
 
-    The kind, the facts and the hash are found when they are first asked for, and kept. The file is
-    opened once for all of them, and once more for each pass over its frames. Facts are those of
-    the content at that time: ``check_unchanged`` detects a later change.
+    The kind, the facts and the hash are found when they are first asked for, and kept. All of them,
+    and all passes over its frames, are of one content: a change in between is an error, which
+    ``check_unchanged`` raises at the latest.
 
     Args:
         file: a path, or a file that lies elsewhere (see ``app.types.MediaFile``).
@@ -57,7 +58,6 @@ class Media:
         self.accept_truncated = False
         self.file: MediaFile = Path(file) if isinstance(file, str | os.PathLike) else file
         self._facts: dict[Callable[..., Any], Any] = {}
-        self._identity: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, media: "Media | str | os.PathLike[str] | MediaFile") -> "Media":
@@ -100,6 +100,15 @@ class Media:
         """Whether it is an image: a video of one frame."""
         return self.kind.is_image
 
+    @property
+    def size(self) -> int:
+        """The number of bytes.
+
+        Raises:
+            MediaError: the file cannot be read.
+        """
+        return self.stream().seek(0, os.SEEK_END)
+
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the content in hexadecimal.
@@ -136,15 +145,22 @@ class Media:
 
     @cached_property
     def _stream(self) -> BufferedReader:
-        stream = self.file.open("rb")
+        stream = self._content.open("rb")
         weakref.finalize(self, stream.close)
-        if isinstance(self.file, Path):
-            self._identity = _identity(os.fstat(stream.fileno()))
         return stream
 
+    @cached_property
+    def _content(self) -> MediaFile:
+        """The file that is read. Files that lie elsewhere watch for changes by themselves."""
+        return PinnedFile(self.file) if isinstance(self.file, Path) else self.file
+
     def open(self, mode: Literal["rb"], /) -> BufferedReader:
-        """Open the file another time."""
-        return self.file.open(mode)
+        """Open the file another time.
+
+        Raises:
+            MediaError: it cannot be read.
+        """
+        return self._content.open(mode)
 
     def exists(self) -> bool:
         """Whether the file exists."""
@@ -160,7 +176,8 @@ class Media:
         Raises:
             MediaError: the container is damaged.
         """
-        return open_container(self.file, self.format)
+        demuxer = self.format
+        return open_stream(self.open("rb"), demuxer, self)
 
     def open_facts(self) -> InputContainer:
         """Open the container for a look at its facts, without opening the file again.
@@ -198,21 +215,11 @@ class Media:
             )
 
     def check_unchanged(self) -> None:
-        """Check that the name still belongs to the content that the facts were found in.
+        """Check that nothing has changed since the first reading, and that the name is still its.
 
         Raises:
             MediaError: the file was replaced or written to. Files that lie elsewhere check this
                 themselves while they are read.
         """
-        if not isinstance(self.file, Path):
-            return
-        try:
-            now, then = self.file.stat(), os.fstat(self._stream.fileno())
-        except OSError as error:
-            raise MediaError(f"{self}: cannot be read: {error.strerror}") from error
-        if not _identity(now) == _identity(then) == self._identity:
-            raise MediaError(f"{self}: the file changed while it was read; try again")
-
-
-def _identity(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        if isinstance(self._content, PinnedFile):
+            self._content.check_unchanged()

@@ -1,9 +1,15 @@
 """Tags of containers and streams: which are copied, and which are private or outdated."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from app.video.hidden_data import holds_data, names_place
+
+if TYPE_CHECKING:
+    from av.container.core import Chapter
 
 _TECHNICAL = frozenset(
     {"major_brand", "minor_version", "compatible_brands", "encoder", "vendor_id", "duration"}
@@ -13,6 +19,61 @@ _TECHNICAL = frozenset(
     | {"operational_pattern_ul", "material_package_umid", "file_package_umid"}
 )
 """Facts of the input that would be wrong in the output; compared without case."""
+_TEXTS = frozenset(
+    {"title", "subtitle", "name", "handler_name", "comment", "description", "synopsis", "summary"}
+    | {
+        "long_description",
+        "keywords",
+        "subject",
+        "genre",
+        "mood",
+        "rating",
+        "law_rating",
+        "grouping",
+    }
+    | {
+        "artist",
+        "artists",
+        "author",
+        "album",
+        "album_artist",
+        "albumartist",
+        "performer",
+        "composer",
+    }
+    | {"conductor", "lyricist", "lyrics", "writer", "written_by", "director", "producer", "actor"}
+    | {"character", "screenplay_by", "coproducer", "executive_producer", "narrator", "arranger"}
+    | {
+        "edited_by",
+        "mixed_by",
+        "publisher",
+        "label",
+        "organization",
+        "organisation",
+        "distributed_by",
+    }
+    | {"production_studio", "copyright", "license", "licence", "terms_of_use", "encoded_by"}
+    | {"date", "year", "creation_time", "date_recorded", "date_released", "date_written"}
+    | {"date_digitized", "date_encoded", "date_tagged", "originaldate", "modification_time"}
+    | {"track", "tracknumber", "tracktotal", "disc", "discnumber", "disctotal", "part_number"}
+    | {"total_parts", "part", "show", "episode_id", "episode_sort", "season_number", "network"}
+    | {
+        "collection",
+        "series",
+        "volume",
+        "catalog_number",
+        "isrc",
+        "barcode",
+        "media_type",
+        "source",
+    }
+    | {"original_media_type", "content_type", "compilation", "bpm", "initial_key", "sort_name"}
+    | {"sort_artist", "sort_album", "sort_album_artist", "sort_composer", "sort_show", "language"}
+    | {"service_name", "service_provider", "timecode", "reel_name", "podcast", "gapless_playback"}
+    | {"hd_video", "category", "variant_bitrate", "stereo_mode", "version", "remixer", "encoding"}
+)
+"""The keys of tags that are copied, compared without case; all others may hold anything, pictures
+too (``METADATA_BLOCK_PICTURE``, ``COVERART``, ``THUMBNAIL``)."""
 _LOCATION_WORDS = (
     "location",
     "xyz",
@@ -67,16 +128,51 @@ def tags_for_muxer(tags: Mapping[str, str], muxer: str) -> dict[str, str]:
 def kept_tags(tags: Mapping[str, str], *, keep_location: bool) -> dict[str, str]:
     """Return the tags of a container or stream that are copied to the output.
 
-    ``keep_location``: copy the tags of locations and devices too.
+    These are tags of known keys whose values are texts. ``keep_location``: copy the tags of
+    locations and devices too.
 
     >>> kept_tags({"title": "A", "location": "+48+011/", "ENCODER": "x"}, keep_location=False)
     {'title': 'A'}
+    >>> kept_tags({"COVERART": "/9j/4AAQ", "comment": "at +48.13+011.57/"}, keep_location=False)
+    {}
     """
     return {
         key: value
         for key, value in tags.items()
-        if not _is_technical(key) and (keep_location or not _is_private(key))
+        if _is_kept(key, keep_location=keep_location)
+        and not holds_data(value)
+        and (keep_location or not names_place(value))
     }
+
+
+def picture_tags(tags: Mapping[str, str]) -> list[str]:
+    """Return the keys of tags that are dropped because they hold data instead of text."""
+    return [key for key, value in tags.items() if not _is_technical(key) and holds_data(value)]
+
+
+def kept_chapters(chapters: "Iterable[Chapter]", *, keep_location: bool) -> "list[Chapter]":
+    """Return the chapters with those of their tags that are copied."""
+    return [
+        {**chapter, "metadata": kept_tags(chapter["metadata"], keep_location=keep_location)}
+        for chapter in chapters
+    ]
+
+
+def _is_kept(key: str, *, keep_location: bool) -> bool:
+    if _is_technical(key):
+        return False
+    if _is_private(key):
+        return keep_location
+    return _without_language(key) in _TEXTS
+
+
+def _without_language(key: str) -> str:
+    """Return a key in lower case, without the language that some demuxers append.
+
+    >>> _without_language("TITLE-eng"), _without_language("sort_name")
+    ('title', 'sort_name')
+    """
+    return key.lower().partition("-")[0]
 
 
 def _is_technical(key: str) -> bool:

@@ -12,6 +12,26 @@ Matrix = tuple[int, ...]
 """Nine integers, row by row ``a b u, c d v, x y w``; x' = a x + c y, y' = b x + d y (16.16)."""
 
 
+_SKEW = 0.02
+"""Part of a rotation that may be off: one degree. Fractions of 16 bits are off by far less."""
+
+
+def is_quarter_turn(matrix: Sequence[int]) -> bool:
+    """Whether a display matrix is close to one of the eight orientations, at any scale.
+
+    Players show a frame upright, turned or skewed for any other matrix, each in its own way. A
+    matrix of zeros, which some muxers write, is taken as none by all of them.
+
+    >>> is_quarter_turn((0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30))
+    True
+    >>> is_quarter_turn((46341, 46341, 0, -46341, 46341, 0, 0, 0, 1 << 30))
+    False
+    """
+    a, b, c, d = (abs(matrix[place]) for place in (0, 1, 3, 4))
+    large, small = ((b, c), (a, d)) if b + c > a + d else ((a, d), (b, c))
+    return not any((a, b, c, d)) or max(small) < _SKEW * min(large)
+
+
 @dataclass(frozen=True, slots=True)
 class Orientation:
     """The steps from a coded frame to the upright one, in this order.

@@ -14,11 +14,13 @@ from av.container import InputContainer, OutputContainer
 from av.stream import AttachmentStream, Discard, Stream
 from av.subtitles.stream import SubtitleStream
 
-from app.errors import OutputError
+from app.errors import MediaError, OutputError
 from app.video.clocks import move
 from app.video.container import translated
 from app.video.copying import LAYOUTS, CopyStream
 from app.video.file_check import PacketTally
+from app.video.fonts import rebuilt_font
+from app.video.hidden_data import holds_data
 from app.video.media import Media
 from app.video.metadata import kept_tags, tags_for_muxer
 from app.video.salvage import read_packets
@@ -32,6 +34,8 @@ _ASS_HEADER = (
     b"0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,0\n\n[Events]\nFormat: Layer, Start, End, Style, "
     b"Name, MarginL, MarginR, MarginV, Effect, Text\n"
 )
+_FONT_MIME = "application/x-truetype-font"
+"""The type that all programs take for a font, also one with other outlines."""
 _LOSSY = frozenset({"aac", "libopus"})
 _BITS_PER_CHANNEL = 96000
 """Bit rate of lossy codecs, per second and channel."""
@@ -123,10 +127,13 @@ def _time(packet: "av.Packet[Stream]") -> Fraction | None:
 
 
 def _attach(stream: Stream, output: OutputContainer) -> None:
-    if isinstance(stream, AttachmentStream):
-        output.add_attachment(
-            stream.name or "font", stream.mimetype or "application/octet-stream", stream.data
-        )
+    if not isinstance(stream, AttachmentStream):
+        return
+    font, name = rebuilt_font(stream.data), (stream.name or "").rpartition("/")[2]
+    if font is not None:
+        # Programs find a font by the names inside it.
+        safe = name if name and not holds_data(name) else f"font-{stream.index}"
+        output.add_attachment(safe, _FONT_MIME, font)
 
 
 def _add_stream(
@@ -144,7 +151,7 @@ def _add_stream(
     elif carried.action == "text" and isinstance(stream, SubtitleStream):
         handler = _ConvertText(stream, carried.codec, output)
     else:
-        handler = CopyStream(stream, output)
+        handler = CopyStream(stream, carried, output)
     tags = kept_tags(stream.metadata, keep_location=keep_location)
     handler.target.metadata.update(tags_for_muxer(tags, output.format.name))
     handler.target.disposition = stream.disposition
@@ -158,6 +165,11 @@ class _ConvertAudio:
         self, stream: AudioStream, encoder: str, output: OutputContainer, media: Media
     ) -> None:
         context = stream.codec_context
+        if context.format is None or not context.channels or not context.sample_rate:
+            raise MediaError(
+                f"{media}: the sound in stream {stream.index} cannot be decoded; repair the file, "
+                f"or leave it out (--drop-stream {stream.index})"
+            )
         self._source, self._media = stream, media
         rates = Codec(encoder, "w").audio_rates
         self._rate = context.sample_rate

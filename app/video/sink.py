@@ -16,7 +16,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from app.errors import MediaError
-from app.files import PendingFile, check_destination
+from app.files import PendingFile, check_destination, remove_leftovers
 from app.types import Boxes, Frame
 from app.video.clocks import clock_shift, move
 from app.video.container import frame_rate, main_video, translated
@@ -24,7 +24,7 @@ from app.video.encoder import FrameConverter, add_encoder
 from app.video.file_check import FrameTimes, check_file
 from app.video.frame import DecodedFrame
 from app.video.media import Media
-from app.video.metadata import as_processed, kept_tags, piece_tag_of, tags_for_muxer
+from app.video.metadata import as_processed, kept_chapters, kept_tags, piece_tag_of, tags_for_muxer
 from app.video.orientation import Matrix
 from app.video.remux import Carrier
 from app.video.sidedata import display_matrix
@@ -72,9 +72,10 @@ class VideoWriter(ABC):
             self._stack = stack.pop_all()
 
     def commit(self) -> None:
-        """Finish the file, check it, and move it to its name."""
+        """Finish the file, check it and the input, and move it to its name."""
         with self._translated():
             self._finish()
+        self._media.check_unchanged()
         with translated(self._name, writing=True):
             self._pending.commit()
 
@@ -92,6 +93,8 @@ class VideoWriter(ABC):
         return Fraction(self._video.time_base or 1)
 
     def _open_output(self) -> OutputContainer:
+        remove_leftovers(self._pending.path.parent)
+        self._pending.claim()
         output = av.open(
             str(self._pending.path),
             "w",
@@ -99,9 +102,10 @@ class VideoWriter(ABC):
             container_options=muxer_options(self._streams.muxer, self._input, self._video),
             metadata_errors="surrogateescape",
         )
-        tags = kept_tags(self._input.metadata, keep_location=self._writing.keep_location)
+        keep_location = self._writing.keep_location
+        tags = kept_tags(self._input.metadata, keep_location=keep_location)
         output.metadata.update(as_processed(tags))
-        output.set_chapters(self._input.chapters())
+        output.set_chapters(kept_chapters(self._input.chapters(), keep_location=keep_location))
         self._output = output
         return output
 

@@ -3,10 +3,13 @@
 import itertools
 import os
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
 
 from app.errors import MediaError
 from app.types import MediaInfo, Stretch
@@ -15,6 +18,7 @@ from app.video.frame import Converters, DecodedFrame
 from app.video.header import header_of
 from app.video.media import Media
 from app.video.orientation import Matrix
+from app.video.pixel_aspect import PixelAspects
 from app.video.prefetch import run_ahead
 from app.video.smart.gops import GopScan
 
@@ -22,6 +26,8 @@ _AHEAD_FRAMES = 8
 """Frames decoded ahead: enough to keep decoding and analysis both busy."""
 _AHEAD_BYTES = 64 << 20
 """Memory for frames decoded ahead: about 20 frames of 1080 lines."""
+_Picture = tuple[av.VideoFrame, Fraction]
+"""A decoded frame, and its pixel aspect."""
 
 
 class VideoSource:
@@ -79,25 +85,25 @@ class VideoSource:
         )
         orientation, converters = self._format.orientation, Converters()
         try:
-            for picture in pictures:
+            for picture, aspect in pictures:
                 index = next(numbers, None)
                 if index is None:
                     raise MediaError(
                         f"{self._media}: has more frames than before; analyse it again"
                     )
                 assert picture.pts is not None
-                yield DecodedFrame(index, picture.pts, picture, orientation, converters)
+                yield DecodedFrame(index, picture.pts, picture, orientation, converters, aspect)
         finally:
             pictures.close()
 
-    def _pictures(self, stretches: Sequence[Stretch] | None) -> Iterator[av.VideoFrame]:
+    def _pictures(self, stretches: Sequence[Stretch] | None) -> Iterator[_Picture]:
         with self._media.open_container() as container:
             if stretches is None:
                 yield from self._all(container)
             else:
                 yield from self._shown(container, stretches)
 
-    def _all(self, container: InputContainer) -> Iterator[av.VideoFrame]:
+    def _all(self, container: InputContainer) -> Iterator[_Picture]:
         """Yield all frames, and keep the groups of pictures found on the way for rendering."""
         scan = GopScan(self._media, container)
         yield from self._shown(container, None, scan)
@@ -108,18 +114,24 @@ class VideoSource:
         container: InputContainer,
         stretches: Sequence[Stretch] | None,
         scan: GopScan | None = None,
-    ) -> Iterator[av.VideoFrame]:
+    ) -> Iterator[_Picture]:
         converter = VideoReformatter()
         stream = prepared(container, self._media, threads=self._threads)
-        observe = {} if scan is None else {"observe": scan.add}
+        aspects = PixelAspects(stream)
         first: int | None = None
-        for picture in decoded(container, stream, self._media, stretches, **observe):
+
+        def observe(packet: "Packet[VideoStream]") -> None:
+            aspects.add_packet(packet)
+            if scan is not None:
+                scan.add(packet)
+
+        for picture in decoded(container, stream, self._media, stretches, observe):
             self._format.check(picture, self._media)
             assert picture.pts is not None
             first = picture.pts if first is None else first
             self._media.check_length((picture.pts - first) * self.info.time_base)
-            yield self._format.converted(picture, converter)
+            yield self._format.converted(picture, converter), aspects.of(picture.pts)
 
 
-def _weight(picture: av.VideoFrame) -> int:
-    return sum(plane.buffer_size for plane in picture.planes)
+def _weight(item: _Picture) -> int:
+    return sum(plane.buffer_size for plane in item[0].planes)

@@ -11,9 +11,13 @@ from av.stream import AttachmentStream, Discard, Stream
 from av.video.stream import VideoStream
 
 from app.errors import OutputError
+from app.video.ass import has_files
+from app.video.codec_headers import cleaned_header
 from app.video.container import frame_rate, is_video, main_video
 from app.video.encodings import Encoder, Encoding, choose_encoding, with_hardware
+from app.video.fonts import rebuilt_font
 from app.video.kinds import BY_SUFFIX, MATROSKA, output_kind
+from app.video.metadata import picture_tags
 from app.video.orientation import Matrix, Orientation
 from app.video.pixel_formats import layout, planar_format
 
@@ -48,15 +52,16 @@ _AUDIO_ENCODERS = {
     "flv": "aac",
 }
 SUBTITLES: dict[str, frozenset[str]] = {
-    "mp4": frozenset({"mov_text", "dvd_subtitle"}),
+    "mp4": frozenset({"mov_text"}),
     "mov": frozenset({"mov_text", "eia_608"}),
-    "matroska": frozenset({"subrip", "ass", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle"})
-    | {"dvb_subtitle", "text"},
+    "matroska": frozenset({"subrip", "ass", "webvtt", "text"}),
     "webm": frozenset({"webvtt"}),
     "avi": frozenset(),
-    "mpegts": frozenset({"dvb_subtitle", "dvb_teletext"}),
+    "mpegts": frozenset({"dvb_teletext"}),
     "flv": frozenset(),
 }
+_BITMAPS = frozenset({"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "xsub"})
+"""Subtitles that are pictures. Nothing looks for faces in them, so they are dropped."""
 _TEXT = frozenset({"mov_text", "subrip", "ass", "webvtt", "text"})
 _TEXT_ENCODERS = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}
 _PALETTES = frozenset({"gif"})
@@ -64,18 +69,24 @@ _PALETTES = frozenset({"gif"})
 with full chroma."""
 _PCM_MUXERS = frozenset({"matroska", "avi"})
 """Containers of editing, for which PCM stays PCM: only the order of its bytes is turned."""
-_FONTS = (".ttf", ".otf", ".ttc", ".woff", ".woff2")
+_UNSEEN = "faces in it would not be hidden"
+_KEY_CHARACTERS = 60
+"""Characters of a key that a warning shows."""
 
 Action = Literal["copy", "audio", "text"]
 
 
 @dataclass(frozen=True, slots=True)
 class CarriedStream:
-    """A stream of the input, by its index, that is copied, or converted to ``codec``."""
+    """A stream of the input, by its index, that is copied, or converted to ``codec``.
+
+    ``header`` is the extradata that a copied stream gets.
+    """
 
     index: int
     action: Action
     codec: str
+    header: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +153,9 @@ def map_streams(
     for stream in container.streams:
         if stream.index in dropped:
             continue
-        if stream.type in {"audio", "subtitle"}:
+        if codec_name(stream) in _BITMAPS:
+            warnings.append(f"stream {stream.index}: bitmap subtitles are dropped, {_UNSEEN}")
+        elif stream.type in {"audio", "subtitle"}:
             form = _form(stream, muxer, stream.index in copyable)
             if form is None:
                 homeless.append(stream)
@@ -155,6 +168,7 @@ def map_streams(
             warnings.extend(_drop(stream))
     kept = [container.streams[one.index] for one in carried]
     warnings.extend(_let_go(stream, kept, output) for stream in homeless)
+    warnings.extend(_tag_warnings(container))
     return StreamMap(muxer, encoding, tuple(carried), tuple(fonts), tuple(warnings))
 
 
@@ -224,11 +238,20 @@ def _form(stream: Stream, muxer: str, is_copyable: bool) -> CarriedStream | None
     name = codec_name(stream)
     is_audio = stream.type == "audio"
     if is_copyable and name in (AUDIO if is_audio else SUBTITLES)[muxer]:
-        return CarriedStream(stream.index, "copy", name)
+        copied = copied_form(stream)
+        if copied is not None:
+            return copied
     target = audio_encoder(name, muxer) if is_audio else text_encoder(muxer)
     if target is None or name == "unknown" or not (is_audio or name in _TEXT):
         return None
     return CarriedStream(stream.index, "audio" if is_audio else "text", target)
+
+
+def copied_form(stream: Stream) -> CarriedStream | None:
+    """Return the form of a stream that is copied, None if its header holds more than it needs."""
+    name = codec_name(stream)
+    header = cleaned_header(name, _header(stream))
+    return None if header is None else CarriedStream(stream.index, "copy", name, header)
 
 
 def audio_encoder(codec: str, muxer: str) -> str:
@@ -250,9 +273,9 @@ def text_encoder(muxer: str) -> str | None:
 
 def _conversion(stream: Stream, form: CarriedStream, muxer: str) -> list[str]:
     """Return the warning for a stream that is converted; none for one that is copied."""
-    if form.action == "copy":
-        return []
     name = codec_name(stream)
+    if form.action == "copy":
+        return _text_warnings(stream, name, _header(stream))
     better = " (.mov keeps it)" if muxer == "mp4" and name in _PCM else ""
     return [f"stream {stream.index}: {stream.type} {name} is converted to {form.codec}{better}"]
 
@@ -287,18 +310,40 @@ def _language(stream: Stream) -> str:
     return "" if language == "und" else language
 
 
+def _header(stream: Stream) -> bytes:
+    context = stream.codec_context
+    return bytes(context.extradata or b"") if context is not None else b""
+
+
+def _text_warnings(stream: Stream, codec: str, header: bytes) -> list[str]:
+    """Return the warning for parts of subtitles that are left out."""
+    if codec != "ass":
+        return []
+    files = "files in their header and " if has_files(header) else ""
+    return [f"stream {stream.index}: {files}drawings in subtitles are dropped, {_UNSEEN}"]
+
+
+def _tag_warnings(container: InputContainer) -> list[str]:
+    """Return warnings for tags that hold data instead of text, such as cover art."""
+    tags = [container.metadata, *(stream.metadata for stream in container.streams)]
+    keys = dict.fromkeys(key[:_KEY_CHARACTERS] for one in tags for key in picture_tags(one))
+    return [f"tag {key}: is dropped, it holds data instead of text" for key in keys]
+
+
 def _is_font(stream: Stream) -> bool:
-    if not isinstance(stream, AttachmentStream):
-        return False
-    mime, name = stream.mimetype or "", (stream.name or "").lower()
-    return "font" in mime or "truetype" in mime or name.endswith(_FONTS)
+    return isinstance(stream, AttachmentStream) and rebuilt_font(stream.data) is not None
 
 
 def _drop(stream: Stream) -> list[str]:
     """Return the warning for a stream that is dropped; none for the track of chapter titles."""
     if isinstance(stream, VideoStream):
         what = "a second video" if is_video(stream) else "cover art"
-        return [f"stream {stream.index}: {what} is dropped, faces in it would not be hidden"]
+        return [f"stream {stream.index}: {what} is dropped, {_UNSEEN}"]
+    if isinstance(stream, AttachmentStream):
+        name = stream.name or "unknown"
+        return [f"stream {stream.index}: the attachment {name} is dropped, it is not a plain font"]
     if stream.type == "data" and stream.discard == Discard.all:
         return []
-    return [f"stream {stream.index}: {stream.type} ({stream.name or 'unknown'}) is dropped"]
+    # Streams of a type that the library does not know have no name.
+    name = getattr(stream, "name", "") or "unknown"
+    return [f"stream {stream.index}: {stream.type} ({name}) is dropped"]

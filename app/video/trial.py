@@ -35,7 +35,7 @@ from app.video.file_check import PacketTally, check_copies
 from app.video.header import first_frame, header_of
 from app.video.media import Media
 from app.video.remux import Carrier
-from app.video.streams import CarriedStream, StreamMap, codec_name
+from app.video.streams import StreamMap, copied_form
 from app.video.writing import Writing, muxer_options
 
 _PACKETS = 64
@@ -112,7 +112,9 @@ def _held(media: Media, muxer: str) -> Iterator[int]:
         candidates = [stream for stream in container.streams if stream.type in _CARRIED]
         packets = _first_packets(container, {stream.index for stream in candidates})
         for stream in candidates:
-            carried = CarriedStream(stream.index, "copy", codec_name(stream))
+            carried = copied_form(stream)
+            if carried is None:
+                continue
             trial = _Trial(container, media, StreamMap(muxer, _NO_VIDEO, (carried,), (), ()))
             with suppress(*_REFUSALS, FaceBlurError):
                 trial.write([one for one in packets if one.stream.index == stream.index])
@@ -227,8 +229,9 @@ class _Trial:
         with open_stream(self._buffer, demuxer_of(self._streams.muxer), "trial") as container:
             packets = [packet for packet in demux(container, *container.streams) if packet.size]
             check_copies(packets, self._tallies, "trial")
-            # A muxer may write packets that no demuxer knows again.
-            if any(container.streams[index].codec_context is None for index in self._tallies):
+            # A muxer may write packets that no demuxer knows again, or leave out an empty stream.
+            found = {one.index for one in container.streams if one.codec_context is not None}
+            if not found.issuperset(self._tallies):
                 raise MediaError("trial: a stream cannot be recognised again")
             spans = _spans(packets)
         for index, (count, expected) in self._spans.items():

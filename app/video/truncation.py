@@ -97,9 +97,14 @@ def _avi_end(file: BinaryIO) -> int:
 
 def _matroska_end(file: BinaryIO) -> int:
     """Return the end of the first segment, 0 if it declares no size (RFC 8794, 4 and 6)."""
+    actual = file.seek(0, os.SEEK_END)
     file.seek(4)
     header = _ebml_size(file)
-    file.seek(file.tell() + header)
+    start = file.tell() + header
+    # Declared sizes can be too large for ``seek``.
+    if start > actual:
+        return start
+    file.seek(start)
     if file.read(4) != b"\x18\x53\x80\x67":
         return 0
     size = _ebml_size(file)

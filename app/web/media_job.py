@@ -1,4 +1,4 @@
-"""The work on one upload that holds the device."""
+"""The work on one upload, in the child process."""
 
 import json
 from dataclasses import dataclass, replace
@@ -12,85 +12,79 @@ from app.config import ServiceSettings, Settings
 from app.errors import MediaTooLarge, UsageError
 from app.faces.chips import align, brighten_dark
 from app.identity.gallery import Gallery
+from app.isolation import Work
 from app.pipeline import FaceBlur, Parts, default_output, give_back_memory, load_people
 from app.pipeline.face_looker import FaceLooker
 from app.plan import Plan, write_plan
 from app.types import Embeddings, Faces, Frame, Image, MediaInfo, Progress
-from app.video import CONTENT_TYPES, Media, open_source
+from app.video import Media, open_source
 from app.web.metrics import RequestStats
-from app.web.options import ResponseKind
-from app.web.service import Check
-from app.web.uploads import Upload, new_file
+from app.web.requests import MediaRequest
+from app.web.uploads import new_file
 
 MIN_FACE_SCORE = 0.5
 """Lowest score of a face that is reported with its embedding."""
 
 
 @dataclass(frozen=True, slots=True)
-class ResultFile:
-    """The file of a response."""
+class JobContext:
+    """The parts that all jobs need.
 
-    path: Path
+    Args:
+        face_blur: the session of the service, recogniser and people included.
+        limits: limits of the service.
+        stats: measurements of the request.
+        work: receives progress; raises to stop the work.
+    """
 
-    @property
-    def content_type(self) -> str:
-        """The MIME type of the file."""
-        return CONTENT_TYPES[self.path.suffix]
+    face_blur: FaceBlur
+    limits: ServiceSettings
+    stats: RequestStats
+    work: Work
 
 
 class MediaJob:
-    """Processes one file within the limits of the service.
+    """Processes one file within the limits of the service."""
 
-    Args:
-        face_blur: the session of the service, recogniser included.
-        limits: limits of the media.
-        stats: measurements of the request.
-        check: called for every frame; raises to stop the work.
-    """
+    def __init__(self, context: JobContext) -> None:
+        self._face_blur, self._limits = context.face_blur, context.limits
+        self._stats, self._work = context.stats, context.work
 
-    def __init__(
-        self, face_blur: FaceBlur, limits: ServiceSettings, stats: RequestStats, check: Check
-    ) -> None:
-        self._face_blur = face_blur
-        self._limits, self._stats, self._check = limits, stats, check
-
-    def run(self, upload: Upload, settings: Settings, kind: ResponseKind) -> ResultFile:
-        """Write the requested file to the folder of the upload.
+    def run(self, request: MediaRequest) -> Path:
+        """Write the requested file to the folder of the request, and return its path.
 
         Raises:
             FaceBlurError: the work failed, and there is no file.
         """
-        limits = self._limits
-        media = Media(upload.media, max_seconds=limits.max_seconds, max_pixels=limits.max_pixels)
-        info = self.check_media(media, settings)
-        folder = upload.media.parent
-        if kind == "faces":
+        limits, folder = self._limits, request.folder
+        media = Media(request.media, max_seconds=limits.max_seconds, max_pixels=limits.max_pixels)
+        info = self.check_media(media, request.settings)
+        if request.response == "faces":
             with self._stats.stage("analyse"):
                 target = folder / "faces.json"
                 self._stats.counts |= write_faces(media, info, self._face_blur.parts, target)
-            return ResultFile(target)
-        output = (
-            None if kind == "plan" else default_output(media, folder, drop=settings.drop_stream)
-        )
-        session = self._face_blur.changed(settings, self._gallery(upload, settings))
+            return target
+        drop = request.settings.drop_stream
+        output = None if request.response == "plan" else default_output(media, folder, drop=drop)
+        session = self._face_blur.changed(request.settings, self._gallery(request))
         plan = self.analyse(session, media, info)
         give_back_memory()
         if output is None:
             target = folder / "plan.json"
             write_plan(plan, target)
-            return ResultFile(target)
+            return target
         self.render(session, media, plan, output, info)
-        return ResultFile(output)
+        return output
 
-    def _gallery(self, upload: Upload, settings: Settings) -> Gallery:
-        if settings.choice == "everyone":
+    def _gallery(self, request: MediaRequest) -> Gallery:
+        if request.settings.choice == "everyone":
             return Gallery(())
-        if upload.people is None:
+        if request.people is None:
             return self._face_blur.gallery
         with self._stats.stage("people"):
-            gallery = load_people(upload.people, self._face_blur.parts)
+            gallery = load_people(request.people, self._face_blur.parts)
         # The folders of an upload are numbered; replace the numbers by the names.
-        people = (replace(one, name=upload.names[one.name]) for one in gallery.people)
+        people = (replace(one, name=request.names[one.name]) for one in gallery.people)
         return replace(gallery, people=tuple(people))
 
     def check_media(self, media: Media, settings: Settings) -> MediaInfo:
@@ -103,14 +97,14 @@ class MediaJob:
         media.accept_truncated |= settings.accept_truncated
         info = open_source(media, threads=settings.threads).info
         self._check_limits(info)
-        self._check()
+        self._work.check()
         return info
 
     def analyse(self, session: FaceBlur, media: Media, info: MediaInfo) -> Plan:
         """Run the first pass.
 
         Raises:
-            FaceBlurError: as ``FaceBlur.analyse`` or ``check``.
+            FaceBlurError: as ``FaceBlur.analyse``, or ``Interrupted``.
         """
         with self._stats.stage("analyse"):
             plan = session.analyse(media, self._progress(info))
@@ -123,7 +117,7 @@ class MediaJob:
         """Run the second pass: write the result, or nothing.
 
         Raises:
-            FaceBlurError: as ``FaceBlur.render`` or ``check``.
+            FaceBlurError: as ``FaceBlur.render``, or ``Interrupted``.
         """
         with self._stats.stage("render"):
             session.render(media, plan, output, self._progress(info))
@@ -147,8 +141,8 @@ class MediaJob:
             raise MediaTooLarge(f"longer than the {self._limits.max_seconds:g} s that are allowed")
 
     def _progress(self, info: MediaInfo) -> Progress:
-        def progress(stage: str, done: int, expected: int | None) -> None:  # noqa: ARG001
-            self._check()
+        def progress(stage: str, done: int, expected: int | None) -> None:
+            self._work.progress(stage, done, expected)
             self._check_length(info, done)
 
         return progress

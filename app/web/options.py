@@ -21,6 +21,7 @@ OPTIONS = (
         "shots",
         "sampling",
         "look_every",
+        "rotate",
         "pad",
     ),
 )

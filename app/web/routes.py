@@ -10,22 +10,27 @@ from typing import IO
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
-from werkzeug.wsgi import wrap_file
 
 from app.config import Settings
-from app.errors import FaceBlurError, UsageError
+from app.errors import Crashed, FaceBlurError, UsageError
+from app.isolation import ChildFault, Reports
+from app.isolation.messages import Message
 from app.logs import LOGGER, describe_exception, redact
+from app.video.kinds import CONTENT_TYPES
 from app.web import options
-from app.web.media_job import MediaJob, ResultFile
 from app.web.metrics import RequestStats
 from app.web.options import ResponseKind
+from app.web.requests import MediaRequest, TicketRequest
 from app.web.service import Check, Client, Service
-from app.web.ticket_job import TicketJob
 from app.web.tickets import Ticket, is_ticket, receive_ticket
 from app.web.uploads import BodyReader, Upload, receive_form, receive_media, request_folder
 
 _FORM = "multipart/form-data"
 _RETRY_SECONDS = 10
+_SEND_BYTES = 1 << 20
+_SLOWEST_READ = 20e6
+"""Bytes per second of the slowest disk: some steps, such as hashing, read a whole file without
+progress, and get more time for a larger file."""
 _SUMMARY_COUNTS = ("frames", "tracks", "hidden", "uncertain", "unclear", "not_found")
 _EXECUTION_PARAMETERS = {"MaxConcurrentTransforms": 1, "MaxPayloadInMB": 0}
 """Without BatchStrategy: it has no effect if objects are not split, and the local mode of
@@ -56,7 +61,7 @@ def make_app(service: Service) -> Flask:
 
 
 def _ping(service: Service) -> Response:
-    return Response(status=503 if service.runner.stopping else 200)
+    return Response(status=200 if service.ready else 503)
 
 
 def _metrics(service: Service) -> Response:
@@ -86,6 +91,52 @@ def error_response(status: int, code: str, message: str) -> Response:
     return response
 
 
+def _describe(error: Exception) -> dict[str, object]:
+    return error.description if isinstance(error, ChildFault) else describe_exception(error)
+
+
+def _result_in(folder: Path, answer: Message) -> Path:
+    """Return the path of the result, which must be a file in the folder of the request."""
+    path = Path(answer["path"])
+    if path.parent != folder or path.is_symlink():
+        raise Crashed("the process that reads the media gave a wrong answer")
+    return path
+
+
+class _Reports(Reports):
+    """Keeps the measurements of the child, and stops it when the request should stop."""
+
+    def __init__(self, stats: RequestStats, check: Check) -> None:
+        self._stats, self._check = stats, check
+
+    def facts(self, facts: Message) -> None:
+        """Add measurements."""
+        self._stats.seconds |= facts["seconds"]
+        self._stats.counts |= facts["counts"]
+
+    def check(self) -> None:
+        """Raise if the request should stop."""
+        self._check()
+
+
+class FileIterator:
+    """Yields the blocks of a file, and closes it.
+
+    gunicorn sends each block within the time limit of the connection: this is also the least rate
+    at which a client must read.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(lambda: self._file.read(_SEND_BYTES), b"")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
 class Invocation:
     """Handles one request to ``/invocations``, including its line in the log."""
 
@@ -106,7 +157,7 @@ class Invocation:
                 code = error.code
                 response = error_response(error.http_status, code, redact(str(error), self._labels))
             except Exception as error:  # noqa: BLE001 - reports bugs
-                code, fields = FaceBlurError.code, describe_exception(error)
+                code, fields = FaceBlurError.code, _describe(error)
                 response = error_response(
                     500, code, f"internal error of Face blur; see request {self._id} in the log"
                 )
@@ -122,7 +173,11 @@ class Invocation:
         kind = self._response_kind()
         attributes = options.parse_attributes(request.headers.get(options.HEADER, ""))
         options.apply_options(service.settings, attributes)  # fail before the body is read
-        client = Client(request.environ.get("gunicorn.socket"), service.limits.idle_seconds)
+        client = Client(
+            request.environ.get("gunicorn.socket"),
+            service.limits.idle_seconds,
+            request.environ["SERVER_PROTOCOL"],
+        )
         with service.runner.admit(), request_folder(service.spool) as folder:
             with self._stats.stage("receive"):
                 content = self._receive(folder, client)
@@ -173,23 +228,28 @@ class Invocation:
         kind: ResponseKind,
         folder: Path,
         check: Check,
-    ) -> ResultFile:
-        service = self._service
+    ) -> Path:
+        """Let the child do the work, and return the path of the result."""
         if isinstance(content, Ticket):
-            job = TicketJob(service, self._stats, check, folder, self._labels)
-            return job.run(content, settings)
-        media_job = MediaJob(service.face_blur, service.limits, self._stats, check)
-        return media_job.run(content, settings, kind)
+            size = self._service.limits.max_bytes
+            message = TicketRequest(folder, content.as_json(), settings).message()
+        else:
+            size = content.media.stat().st_size
+            people, names = content.people, content.names
+            message = MediaRequest(folder, content.media, settings, kind, people, names).message()
+        reports = _Reports(self._stats, check)
+        allowance = size / _SLOWEST_READ
+        answer = self._service.engine.run(message, reports, allowance=allowance)
+        return _result_in(folder, answer)
 
-    def _send(self, result: ResultFile) -> Response:
+    def _send(self, result: Path) -> Response:
         """Make the response. The open file stays readable when its folder is removed."""
-        file: IO[bytes] = result.path.open("rb")
-        size = result.path.stat().st_size
+        file: IO[bytes] = result.open("rb")
+        size = result.stat().st_size
         self._stats.counts["sent_bytes"] = size
+        # Not as a file of gunicorn: a block has a time limit, a file has none.
         response = Response(
-            wrap_file(request.environ, file, 1 << 16),
-            content_type=result.content_type,
-            direct_passthrough=True,
+            FileIterator(file), content_type=CONTENT_TYPES[result.suffix], direct_passthrough=True
         )
         response.content_length = size
         counts = self._stats.counts

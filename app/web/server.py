@@ -6,20 +6,24 @@ then the socket accepts connections without answering, and SageMaker retries.
 """
 
 import os
+import resource
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
-from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 from app.config import ServiceSettings, Settings
 from app.errors import ConfigError, FaceBlurError
+from app.isolation import Limits, Supervisor
 from app.logs import LOGGER, LOGGING_CONFIG, configure_logging, redact
+from app.temporary import make_folder
+from app.web.connections import PatientWorker
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -28,18 +32,30 @@ _SPARE_THREADS = 4
 """Threads for pings, and for responses that the service is busy."""
 _GRACEFUL_SECONDS = 25
 """SageMaker kills the container 30 s after SIGTERM."""
+_ENGINE = "app.web.engine"
+"""The module that the child process runs."""
 _BOOT_ERROR = 3
 """gunicorn's exit code of a worker that cannot start; gunicorn then ends and does not retry."""
+_CONNECTIONS = 8192
+"""Open connections, most of them idle: each needs 3 KB. The oldest idle one is closed for a new one
+at this limit."""
+_OTHER_FILES = 128
+"""Files that the service itself opens, with a large margin."""
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only for gunicorn's heartbeat
 
 MODEL_PEOPLE = Path("/opt/ml/model/people")
 """The folder of people in SageMaker's unpacked model archive."""
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
+class Worker(PatientWorker):
     """A worker that also stops the running request when it stops."""
 
     wsgi: "Flask | None"
+
+    @property
+    def upload_rate(self) -> float:
+        """The least average rate of an upload, in bytes per second."""
+        return float(self.app.limits.min_rate)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM: let the running request continue for ``stop_seconds``."""
@@ -64,17 +80,19 @@ class Server(BaseApplication):  # type: ignore[misc]
     def __init__(
         self, settings: Settings, limits: ServiceSettings, people: str | None, port: int
     ) -> None:
-        self._settings, self._limits, self._people, self._port = settings, limits, people, port
+        self.limits = limits
+        self._settings, self._people, self._port = settings, people, port
         self._spool = _make_spool(limits.spool)
         super().__init__()
 
     def load_config(self) -> None:
         """Set the options of gunicorn."""
         options = {
-            "bind": f"{self._limits.host}:{self._port}",
+            "bind": f"{self.limits.host}:{self._port}",
             "worker_class": f"{__name__}.{Worker.__name__}",
             "workers": 1,
-            "threads": 1 + self._limits.queue + _SPARE_THREADS,
+            "threads": 1 + self.limits.queue + _SPARE_THREADS,
+            "worker_connections": _connections(),
             "timeout": 120,
             "graceful_timeout": _GRACEFUL_SECONDS,
             "control_socket_disable": True,
@@ -87,19 +105,33 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> "Flask":
         """Load models and people in the worker; on failure log the reason and exit."""
-        # Imported in the worker only, so that the parent process stays small.
-        from app.pipeline import share_one_heap
+        for leftover in self._spool.iterdir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        engine = self._launch_engine()
+        # Imported while the child loads, and in the worker only, so that its parent stays small.
         from app.web.routes import make_app
         from app.web.service import load_service
 
-        share_one_heap()
         try:
-            service = load_service(self._settings, self._limits, self._people, self._spool)
+            service, people = load_service(engine, self._settings, self.limits, self._spool)
         except FaceBlurError as error:
             _log_failed_start(error)
             sys.exit(_BOOT_ERROR)
-        LOGGER.info("ready", extra={"fields": {"people": len(service.face_blur.gallery.people)}})
+        LOGGER.info("ready", extra={"fields": {"people": people}})
         return make_app(service)
+
+    def _launch_engine(self) -> Supervisor:
+        """Start the child process that works on media."""
+        start = {
+            "settings": self._settings.model_dump(mode="json", exclude_unset=True),
+            "limits": self.limits.model_dump(mode="json", exclude_unset=True),
+            "people": self._people,
+            "spool": str(self._spool),
+        }
+        bounds = Limits(self.limits.max_memory, self.limits.stall_seconds)
+        engine = Supervisor(_ENGINE, start, bounds)
+        engine.launch(fork=threading.active_count() == 1)
+        return engine
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:
@@ -143,9 +175,19 @@ def _make_spool(folder: Path | None) -> Path:
         ConfigError: it cannot be created.
     """
     try:
-        return Path(tempfile.mkdtemp(dir=folder, prefix="face-blur-"))
+        return make_folder(folder or Path(tempfile.gettempdir()), "face-blur-")
     except OSError as error:
         raise ConfigError(f"spool: no folder can be created there: {error.strerror}") from error
+
+
+def _connections() -> int:
+    """Raise the limit of open files, and return the number of connections that it allows."""
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _CONNECTIONS + _OTHER_FILES
+    if soft < wanted:
+        soft = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))
+    return max(_OTHER_FILES, min(_CONNECTIONS, soft - _OTHER_FILES))
 
 
 def _heartbeat_folder() -> str | None:

@@ -4,22 +4,20 @@ One request at a time uses the device, and a limited number of others wait. Work
 client disconnects, or when the service ends.
 """
 
+import os
 import select
-import shutil
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.config import ServiceSettings, Settings
-from app.errors import Busy, Interrupted, PeopleError
-from app.identity.gallery import Gallery
-from app.logs import LOGGER, redact
-from app.pipeline import DOUBTFUL_PHOTOS, FaceBlur, load_parts, photo_labels
-from app.storage import S3Uri, parse_prefixes, people_folder
+from app.errors import Busy, Interrupted
+from app.isolation import Supervisor
+from app.storage import S3Uri, parse_prefixes
 from app.web.metrics import Metrics
 
 Check = Callable[[], None]
@@ -30,6 +28,7 @@ _QUEUE_POLL_SECONDS = 0.1
 _CLIENT_POLL_SECONDS = 0.25
 """Time between checks whether the client is connected."""
 _DISCONNECTED = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
+"""Events of a client that has closed its sending half, or has gone."""
 _STOPPING = "the service is stopping; try again later"
 
 
@@ -39,31 +38,41 @@ class Client:
     Args:
         connection: its socket; None without a server, as in tests of the routes.
         idle: seconds after which a client that sends or receives nothing is disconnected.
+        protocol: the version of HTTP.
     """
 
-    def __init__(self, connection: socket.socket | None, idle: float) -> None:
+    def __init__(
+        self, connection: socket.socket | None, idle: float, protocol: str = "HTTP/1.1"
+    ) -> None:
         self._connection = connection
         self._checked = 0.0
         self._poll = select.poll()
-        self._polling = threading.Lock()
+        self._may_probe = protocol == "HTTP/1.1"
         if connection is not None:
             connection.settimeout(idle)
             self._poll.register(connection, _DISCONNECTED)
 
     def check(self) -> None:
-        """Check that the client is still connected; cheap enough for every frame.
+        """Check that the client is still connected; cheap enough for many calls a second.
+
+        A client may close its sending half and wait for the response. To tell it from one that has
+        gone, it is sent "100 Continue" once, which HTTP/1.1 allows at any time before a response:
+        the system of a client that has gone rejects it.
 
         Raises:
             Interrupted: the client has closed the connection.
         """
         now = time.monotonic()
-        if now - self._checked < _CLIENT_POLL_SECONDS:
+        if self._connection is None or now - self._checked < _CLIENT_POLL_SECONDS:
             return
         self._checked = now
-        with self._polling:  # threads that read media from S3 check, too
-            disconnected = self._connection is not None and self._poll.poll(0)
-        if disconnected:
+        events = sum(event for _, event in self._poll.poll(0))
+        if events & (select.POLLHUP | select.POLLERR):
             raise Interrupted("the client disconnected")
+        if events and self._may_probe:
+            self._may_probe = False
+            with suppress(OSError):  # the next check finds the reason
+                self._connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def stop_reading(self) -> None:
         """Make all reads from the client return the end of the data."""
@@ -161,23 +170,28 @@ class Runner:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The session, limits and state of one service.
+    """The settings, limits and state of one service.
 
-    ``face_blur`` has the models, recogniser included, and the people that the service knows.
+    ``engine`` runs the work in a child process that has the models and the people of the service.
     ``tickets`` are the S3 prefixes that tickets may use.
     """
 
-    face_blur: FaceBlur
+    settings: Settings
     limits: ServiceSettings
     spool: Path
+    engine: Supervisor
     runner: Runner
     metrics: Metrics
     tickets: tuple[S3Uri, ...] = ()
 
     @property
-    def settings(self) -> Settings:
-        """The settings of the service; a request may change some of them for itself."""
-        return self.face_blur.settings
+    def ready(self) -> bool:
+        """Whether a request can succeed: not about to stop, a spool for it, a child to work."""
+        return (
+            not self.runner.stopping
+            and os.access(self.spool, os.W_OK | os.X_OK)
+            and self.engine.revive()
+        )
 
     def stop(self, grace: float) -> None:
         """Stop soon: see ``Runner.stop``."""
@@ -185,9 +199,12 @@ class Service:
 
 
 def load_service(
-    settings: Settings, limits: ServiceSettings, people: str | None, spool: Path
-) -> Service:
-    """Load models and people, and clear the spool of files that a crash has left.
+    engine: Supervisor, settings: Settings, limits: ServiceSettings, spool: Path
+) -> tuple[Service, int]:
+    """Wait until the child has loaded models and people.
+
+    Returns:
+        The service, and the number of its people.
 
     Raises:
         ModelError: a pack is missing or damaged, or the device is not available.
@@ -195,25 +212,7 @@ def load_service(
         PeopleError: a photo cannot be read or used; the message contains no names.
     """
     tickets = parse_prefixes(limits.tickets)
-    for leftover in spool.iterdir():
-        shutil.rmtree(leftover, ignore_errors=True)
-    # Any request may bring photos of people, so the recogniser is always loaded.
-    parts = load_parts(settings, recogniser=True)
-    face_blur = FaceBlur(settings, parts=parts, gallery=Gallery(()))
-    if people is not None:
-        face_blur = _with_people(face_blur, people, spool)
     runner = Runner(limits.queue, limits.queue_seconds)
-    return Service(face_blur, limits, spool, runner, Metrics(), tickets)
-
-
-def _with_people(face_blur: FaceBlur, people: str, spool: Path) -> FaceBlur:
-    with people_folder(people, spool) as folder:
-        try:
-            session = face_blur.with_people(folder)
-        except PeopleError as error:
-            message = redact(str(error), photo_labels(folder))
-            raise PeopleError(f"{message}; check them with: face-blur people") from error
-    if doubts := session.gallery.doubts:
-        fields = {"doubts": len(doubts), "message": DOUBTFUL_PHOTOS}
-        LOGGER.warning("doubtful photos", extra={"fields": fields})
-    return session
+    loaded = engine.load()
+    service = Service(settings, limits, spool, engine, runner, Metrics(), tickets)
+    return service, len(loaded["people"])

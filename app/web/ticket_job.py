@@ -1,10 +1,10 @@
-"""The work on one ticket: read the media from S3, and upload the result."""
+"""The work on one ticket in the child process: read the media from S3, and upload the result."""
 
 import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -27,9 +27,7 @@ from app.storage import (
     upload_object,
 )
 from app.video import CONTENT_TYPES, Media
-from app.web.media_job import MediaJob, ResultFile
-from app.web.metrics import RequestStats
-from app.web.service import Check, Service
+from app.web.media_job import JobContext, MediaJob
 from app.web.tickets import Ticket
 from app.web.uploads import new_file
 
@@ -44,26 +42,19 @@ class TicketJob:
     """Processes one ticket.
 
     Args:
-        service: the session, its people, and the limits.
-        stats: measurements of the request.
-        check: called for every frame and during requests to S3; raises to stop the work.
+        context: the session, the limits, and the reports of the request.
         folder: folder for the result before its upload.
         labels: replacements for paths in messages; the job adds its own.
     """
 
-    def __init__(
-        self,
-        service: Service,
-        stats: RequestStats,
-        check: Check,
-        folder: Path,
-        labels: dict[Path, str],
-    ) -> None:
-        self._service, self._stats, self._check = service, stats, check
+    def __init__(self, context: JobContext, folder: Path, labels: dict[Path, str]) -> None:
+        self._context = context
+        self._face_blur, self._limits = context.face_blur, context.limits
+        self._stats, self._work = context.stats, context.work
         self._folder, self._labels = folder, labels
         self._plan = folder / "plan.json"
 
-    def run(self, ticket: Ticket, settings: Settings) -> ResultFile:
+    def run(self, ticket: Ticket, settings: Settings) -> Path:
         """Write the output and the plan of the ticket, and return the report as a file.
 
         Raises:
@@ -78,15 +69,15 @@ class TicketJob:
                 make_client(),
                 ticket.input,
                 "the input",
-                self._check,
+                self._work.check,
                 disk=self._folder,
-                reserve=self._service.limits.min_free,
+                reserve=self._limits.min_free,
             ) as source,
         ):
             self._check_size(source.size)
             gallery = self._gallery(ticket, settings)
             fingerprint = self._fingerprint(source, ticket, settings, gallery)
-            result = TicketResult(ticket, fingerprint, self._check)
+            result = TicketResult(ticket, fingerprint, self._work.check)
             report = result.find_earlier_report()
             repeated = report is not None
             if report is None:
@@ -98,7 +89,7 @@ class TicketJob:
         return self._write_report({**report, "output": str(ticket.output), "repeated": repeated})
 
     def _check_size(self, size: int) -> None:
-        limits = self._service.limits
+        limits = self._limits
         if size > limits.max_bytes:
             raise MediaTooLarge(f"larger than the {limits.max_bytes} bytes that are allowed")
         if shutil.disk_usage(self._folder).free < size + limits.min_free:
@@ -111,13 +102,13 @@ class TicketJob:
         if settings.choice == "everyone":
             return Gallery(())
         if ticket.people is None:
-            return self._service.face_blur.gallery
+            return self._face_blur.gallery
         with (
             self._stats.stage("people"),
-            people_folder(str(ticket.people), self._folder, self._check) as folder,
+            people_folder(str(ticket.people), self._folder, self._work.check) as folder,
         ):
             self._labels |= photo_labels(folder)
-            return load_people(folder, self._service.face_blur.parts)
+            return load_people(folder, self._face_blur.parts)
 
     def _fingerprint(
         self, source: RemoteFile, ticket: Ticket, settings: Settings, gallery: Gallery
@@ -130,7 +121,7 @@ class TicketJob:
         facts = {
             "source": [source.etag, source.size],
             "settings": settings.effective(),
-            "models": asdict(parts_for(self._service.face_blur.parts, settings).models),
+            "models": asdict(parts_for(self._face_blur.parts, settings).models),
             "people": people.hexdigest(),
             "output": [ticket.suffix, str(ticket.plan)],
         }
@@ -140,11 +131,10 @@ class TicketJob:
         self, ticket: Ticket, settings: Settings, gallery: Gallery, source: RemoteFile
     ) -> tuple[Plan, Path]:
         """Write the result and its plan to the folder."""
-        service = self._service
-        limits = service.limits
+        limits = self._limits
         media = Media(source, max_seconds=limits.max_seconds, max_pixels=limits.max_pixels)
-        job = MediaJob(service.face_blur, service.limits, self._stats, self._check)
-        session = service.face_blur.changed(settings, gallery)
+        job = MediaJob(self._context)
+        session = self._face_blur.changed(settings, gallery)
         result = self._folder / f"result{ticket.suffix}"
         self._labels |= {result: "the output"}
         info = job.check_media(media, settings)
@@ -154,7 +144,7 @@ class TicketJob:
         if not source.is_on_disk:
             # Copying packets needs one more pass over the input, which would be read again.
             whole = settings.changed(copy_untouched="never")
-            session = service.face_blur.changed(whole, gallery)
+            session = self._face_blur.changed(whole, gallery)
         job.render(session, media, plan, result, info)
         # A media library may have treated a failed read as the end of the file.
         source.check_read()
@@ -171,11 +161,11 @@ class TicketJob:
             "seconds": round(time.monotonic() - began, 3),
         }
 
-    def _write_report(self, report: Mapping[str, Any]) -> ResultFile:
+    def _write_report(self, report: Mapping[str, Any]) -> Path:
         path = self._folder / "report.json"
         with new_file(path) as file:
             file.write(json.dumps(report).encode())
-        return ResultFile(path)
+        return path
 
 
 @contextmanager
@@ -201,7 +191,7 @@ class TicketResult:
         StorageError: S3 fails.
     """
 
-    def __init__(self, ticket: Ticket, fingerprint: str, check: Check) -> None:
+    def __init__(self, ticket: Ticket, fingerprint: str, check: Callable[[], None]) -> None:
         self._client = make_client(WRITE_SECONDS)
         self._ticket, self._fingerprint, self._check = ticket, fingerprint, check
         self._output = find_object(self._client, ticket.output, "the output")

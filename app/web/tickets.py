@@ -97,6 +97,15 @@ class Ticket(StrictModel):
         """The prefix of the photos of people."""
         return self.all_options.people
 
+    def as_json(self) -> str:
+        """Return the ticket as JSON."""
+        options = (
+            self.options if self.people is None else {**self.options, "people": str(self.people)}
+        )
+        values = {"input": str(self.input), "output": str(self.output), "options": options}
+        plan = {} if self.plan is None else {"plan": str(self.plan)}
+        return json.dumps({**values, **plan, "overwrite": self.overwrite})
+
     @property
     def suffix(self) -> str:
         """The suffix of the output's format."""
@@ -141,10 +150,19 @@ def receive_ticket(blocks: Iterable[bytes], allowed: Sequence[S3Uri]) -> Ticket:
         TicketError: the ticket is invalid, or uses something that is not allowed.
         ConfigError: an option is unknown.
     """
-    if not allowed:
-        raise TicketError("tickets are disabled in this service; send the media itself")
+    _check_enabled(allowed)
+    return parse_ticket(_read(blocks), allowed)
+
+
+def parse_ticket(content: str | bytes, allowed: Sequence[S3Uri]) -> Ticket:
+    """Validate a ticket.
+
+    Raises:
+        TicketError, ConfigError: as ``receive_ticket``.
+    """
+    _check_enabled(allowed)
     try:
-        ticket = Ticket.model_validate(_parse_json(blocks), context={"allowed": allowed})
+        ticket = Ticket.model_validate(_parse_json(content), context={"allowed": allowed})
     except ValidationError as error:
         raise TicketError(
             f"the ticket is invalid: {explain(error)}; its keys are input, output, plan, options "
@@ -155,12 +173,21 @@ def receive_ticket(blocks: Iterable[bytes], allowed: Sequence[S3Uri]) -> Ticket:
     return ticket
 
 
-def _parse_json(blocks: Iterable[bytes]) -> Any:
+def _check_enabled(allowed: Sequence[S3Uri]) -> None:
+    if not allowed:
+        raise TicketError("tickets are disabled in this service; send the media itself")
+
+
+def _read(blocks: Iterable[bytes]) -> bytes:
     content = b""
     for block in blocks:
         content += block
         if len(content) > _MAX_BYTES:
             raise TicketError(f"a ticket may have at most {_MAX_BYTES} bytes")
+    return content
+
+
+def _parse_json(content: str | bytes) -> Any:
     try:
         return json.loads(content, object_pairs_hook=_unique_keys)
     except (ValueError, RecursionError) as error:  # ValueError: invalid JSON or UTF-8

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import IO
 
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
@@ -32,6 +33,8 @@ _RESULT_FACTOR = 2
 _MAX_PARTS = 500
 _MAX_PHOTO_BYTES = 32 * 2**20
 _MAX_OPTION_BYTES = 4096
+_MAX_SUFFIX = 10
+"""Longest suffix of a photo; the suffix of the client becomes part of a file name."""
 _NAME = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,99}")
 
 
@@ -83,9 +86,11 @@ class BodyReader:
     def _read(self) -> bytes:
         try:
             block = self._stream.read(_BLOCK_BYTES)
-        except OSError as error:
+        except (OSError, ParseException) as error:  # the latter: malformed chunks
             self._check()
-            raise IncompleteUpload("the body is cut off or stopped; send it again") from error
+            raise IncompleteUpload(
+                "the body is cut off, malformed or too slow; send it again"
+            ) from error
         self._check()
         return block
 
@@ -181,9 +186,11 @@ def _parse_photo_name(filename: str) -> tuple[str, str]:
     path = PurePosixPath(filename)
     parts = filename.split("/")
     name = parts[0] if len(parts) == 2 else path.stem
-    if len(parts) > 2 or not all(_NAME.fullmatch(part) for part in (*parts, name)):
+    suffix = path.suffix.lower()
+    is_valid = len(parts) <= 2 and all(_NAME.fullmatch(part) for part in (*parts, name))
+    if not is_valid or len(suffix) > _MAX_SUFFIX:
         raise PeopleError("a file called people must be named NAME.jpg or NAME/x.jpg")
-    return name, path.suffix.lower()
+    return name, suffix
 
 
 def _limit(size: int, blocks: Iterable[bytes]) -> Iterator[bytes]:

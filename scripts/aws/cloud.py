@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from app.errors import FaceBlurError, UsageError
+from app.logs import printable
 from scripts.aws.variables import Variables
 
 PROJECT_TAG = "face-blur:project"
@@ -167,11 +168,11 @@ class Cloud:
     def show(self, service: str, operation: str, request: Mapping[str, Any]) -> None:
         """Print a request as one line of JSON."""
         line = {"service": service, "operation": operation, "request": request}
-        print(json.dumps(line, default=str, ensure_ascii=False), file=self._out)
+        print(printable(json.dumps(line, default=str, ensure_ascii=False)), file=self._out)
 
     def say(self, text: str) -> None:
         """Print a message for the user on stderr; stdout is for results."""
-        print(text, file=sys.stderr, flush=True)
+        print("\n".join(map(printable, text.split("\n"))), file=sys.stderr, flush=True)
 
     @cached_property
     def outputs(self) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from app.config import ENV_PREFIX, ServiceSettings, Settings
 from app.errors import ConfigError, FaceBlurError, Interrupted
+from app.logs import printable
 from scripts.aws.cloud import Cloud
 from scripts.aws.variables import Variables, add_variable_options, variables_given
 
@@ -44,7 +45,7 @@ def main(parser: argparse.ArgumentParser, run: Run, argv: Sequence[str] | None =
 
 
 def _fail(name: str, message: str, code: int) -> int:
-    print(f"{name}: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"{name}: error: {printable(' '.join(message.split()))}", file=sys.stderr)
     return code
 
 

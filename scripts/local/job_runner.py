@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 import uuid
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -20,6 +21,9 @@ from scripts.local.containers import Container, Launcher, LogStream, free_ports
 from scripts.local.invocation import IncompleteResponse, execution_parameters, ping
 from scripts.local.job import InputError, Job, JobObject, Request, distribute, find_objects
 from scripts.local.transformer import S3_ERRORS, Context, Fault, Outcome, Timeouts, Transformer
+
+_UNPACKING_ERRORS = (OSError, EOFError, KeyError, RecursionError, tarfile.TarError, zlib.error)
+"""Errors of damaged archives; the third and fourth of links to themselves."""
 
 _DEFAULT_CONCURRENT = 1
 _DEFAULT_PAYLOAD_MB = 6
@@ -91,7 +95,7 @@ class Instance:
             folder.mkdir()
             with tarfile.open(archive) as tar:
                 tar.extractall(folder, filter="data")
-        except (*S3_ERRORS, OSError, tarfile.TarError) as error:
+        except (*S3_ERRORS, *_UNPACKING_ERRORS) as error:
             reason = f"the model archive cannot be unpacked: {type(error).__name__}"
             raise NotStarted("ClientError", reason) from error
         return folder

@@ -22,10 +22,11 @@ from app.cli import commands, main
 from app.config import ENV_PREFIX, Settings
 from app.errors import DiskFull
 from app.pipeline import FaceBlur
-from app.plan import committed_together, read_plan, write_plan
+from app.plan import NO_FACE_FOUND, committed_together, read_plan, write_plan
 from app.video import open_source
 from testmedia.clip import Clip
 from testmedia.fetch import fetch
+from testmedia.videos import VideoSpec
 
 ROOT = Path(__file__).parents[2]
 Clips = Callable[[str], Clip]
@@ -338,6 +339,14 @@ def test_doubtful_photos_and_missing_people_cause_warnings(
     assert lines[-1] == "face-blur: warning: biden was not found in this video"
     again = ("blur", source, "-o", out / "again.mp4", "--people", folder, "--quiet")
     assert _run(*again) == (0, "", "")
+
+
+def test_a_video_without_faces_causes_a_warning(out: Path, tmp_path: Path) -> None:
+    source = VideoSpec(size=(64, 48)).write(tmp_path / "a.mp4")
+    code, output, errors = _run("blur", source, "-o", out / "b.mp4", "--rotate", "none")
+    assert (code, output) == (0, "")
+    last = errors.splitlines()[-1]
+    assert last == f"face-blur: warning: {out / 'b.mp4'}: {NO_FACE_FOUND}"
 
 
 def test_unclear_tracks_are_counted(

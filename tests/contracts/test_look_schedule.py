@@ -32,6 +32,10 @@ class Timed:
     def size(self) -> Size:
         return self.image.shape[1], self.image.shape[0]
 
+    @property
+    def pixel_aspect(self) -> Fraction:
+        return Fraction(1)
+
     def rgb(self, size: Size | None = None, region: Region | None = None) -> Image:
         assert region is None
         small = cv2.resize(self.image, size or self.size, interpolation=cv2.INTER_AREA)

@@ -65,19 +65,32 @@ def test_nothing_is_imported_from_the_working_folder(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "dlib: ready\n"), done.stderr
 
 
-def test_without_an_engine_the_build_gives_a_reason(tmp_path: Path) -> None:
+def without_engine(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the build script where no engine answers."""
     environment = {name: value for name, value in os.environ.items() if name != "ENGINE_HOOK"}
-    environment |= {"ENGINE": "docker", "DOCKER_HOST": f"unix://{tmp_path}/none"}
-    environment |= {"XDG_CACHE_HOME": str(tmp_path)}
-    done = subprocess.run(
-        [ROOT / "scripts" / "image.sh", "build", "cpu"],
+    environment |= {"ENGINE": "docker", "DOCKER_HOST": f"unix://{folder}/none"}
+    environment |= {"XDG_CACHE_HOME": str(folder)}
+    return subprocess.run(
+        [ROOT / "scripts" / "image.sh", *arguments],
         env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_without_an_engine_the_build_gives_a_reason(tmp_path: Path) -> None:
+    done = without_engine(tmp_path, "build", "cpu")
     assert done.returncode == 1
     assert "no running engine was found; tried: docker" in done.stderr
+
+
+def test_without_an_engine_no_bill_of_materials_is_written(tmp_path: Path) -> None:
+    done = without_engine(tmp_path, "sbom", "cpu", tmp_path / "sbom.json")
+    assert done.returncode == 1
+    reason = "no running engine was found; tried: docker"
+    assert f"NO BILL OF MATERIALS WAS WRITTEN: {reason}." in done.stderr.splitlines()
+    assert not (tmp_path / "sbom.json").exists()
 
 
 def test_the_script_prints_its_usage() -> None:
@@ -85,3 +98,4 @@ def test_the_script_prints_its_usage() -> None:
     done = subprocess.run([script, "smok"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "scripts/image.sh smoke cpu|cuda" in done.stderr
+    assert "scripts/image.sh push" in done.stderr

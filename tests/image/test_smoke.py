@@ -95,3 +95,28 @@ def test_a_service_on_the_loopback_is_found(
     row = f"   0: {address}:{port:04X} 00000000:0000 {state} 00000000:00000000\n"
     (tmp_path / "proc" / "net" / "tcp").write_text(head + row)
     assert smoke.reachable(8080, tmp_path) is expected
+
+
+def processes(root: Path, *rows: tuple[int, int, int]) -> Path:
+    """Write the kernel's files about processes: id, parent, and oom_score_adj."""
+    for process, parent, score in rows:
+        folder = root / str(process)
+        folder.mkdir()
+        (folder / "stat").write_text(f"{process} (a b) c) S {parent} 1 1 0 -1\n")
+        (folder / "oom_score_adj").write_text(f"{score}\n")
+    return root
+
+
+def test_the_child_of_the_service_is_found(tmp_path: Path) -> None:
+    # Process 9 belongs to another program.
+    root = processes(tmp_path, (9, 1, 1000), (5, 1, 0), (7, 6, 1000), (6, 5, 0))
+    assert smoke.media_child(5, root) == 7
+
+
+@pytest.mark.parametrize(("score", "count"), [(0, 0), (1000, 2)])
+def test_a_service_without_one_child_that_is_ended_first_fails(
+    tmp_path: Path, score: int, count: int
+) -> None:
+    root = processes(tmp_path, (5, 1, 0), (6, 5, score), (7, 5, score))
+    with pytest.raises(smoke.Fault, match=f"{count} processes of the service"):
+        smoke.media_child(5, root)

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from app.errors import UsageError
-from app.files import remove_leftovers
 from app.job.folders import Folders, find_files, find_folders, make_parser
 from tests.job.job_process import Mounts
 
@@ -75,13 +74,3 @@ def test_all_files_are_listed_in_order(mounts: Mounts) -> None:
     assert found.files == ("a", "b.c", "b/a", "b/z", "loop")
     assert found.hidden == (".hidden", "b/.x/y")
     assert found.unreadable == ()
-
-
-def test_only_temporary_files_of_the_result_are_removed(tmp_path: Path) -> None:
-    ours = {f".a.mp4.{'0' * 32}.part", f".a.mp4.{'f' * 32}.part"}
-    others = {"a.mp4", f".b.mp4.{'0' * 32}.part", ".a.mp4.part", f".aXmp4.{'0' * 32}.part"}
-    for name in ours | others:
-        (tmp_path / name).touch()
-    remove_leftovers(tmp_path / "a.mp4")
-    remove_leftovers(tmp_path / "nowhere" / "a.mp4")
-    assert {path.name for path in tmp_path.iterdir()} == others

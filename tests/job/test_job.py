@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.plan import read_plan
+from app.plan import NO_FACE_FOUND, read_plan
 from app.types import Image as Pixels
 from app.video import open_source
 from testmedia.clip import Clip
@@ -93,7 +93,8 @@ def test_every_valid_file_is_processed(mounts: Mounts, clip: Clips, people: Path
         assert line["bytes"] == (mounts.output / line["output"]).stat().st_size
         assert line["plan_sha256"] == sha256(mounts.output / line["plan"])
         assert read_plan(mounts.output / line["plan"]).source.sha256 == line["source_sha256"]
-    assert done["old.mpg"]["warnings"]
+    assert len(done["old.mpg"]["warnings"]) > 1
+    assert done["old.mpg"]["warnings"][-1] == NO_FACE_FOUND
     assert done["old.mpg"]["frames"] == len(frames(mounts.output / "old.mpg.mkv")) == 10
 
     failed = {name: line["code"] for name, line in lines.items() if line["status"] == "failed"}

@@ -1,6 +1,7 @@
 """Run the job again: after an interruption, a crash, a change, or with another output."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from app.job.records import Records
 from testmedia.clip import Clip
 from testmedia.fetch import fetch
 from tests.job.job_process import Mounts, wait_for_end
+from tests.processes import children, wait_until
 
 Clips = Callable[[str], Clip]
 
@@ -147,6 +149,24 @@ def test_a_file_that_crashes_the_process_is_given_up(mounts: Mounts, clip: Clips
         ("1.mp4", "failed", "crashed"),
         ("2.jpg", "done", "ok"),
     ]
+    assert mounts.outputs().keys() == {"2.jpg", "plans/2.jpg.plan.json"}
+
+
+def test_a_crash_of_the_child_fails_one_file(mounts: Mounts, clip: Clips) -> None:
+    """The child is killed while it writes the first result."""
+    mounts.add_input(clip("edges").path, "1.mp4")
+    mounts.add_input(fetch("obama.jpg"), "2.jpg")
+    process = mounts.start(sampling="every")
+    wait_until(lambda: any(temporary_files(mounts)))
+    (child,) = children(process.pid)
+    os.kill(child, signal.SIGSEGV)
+    end = wait_for_end(process)
+    assert end.code == 1
+    lines = mounts.lines()
+    assert (lines["1.mp4"]["status"], lines["1.mp4"]["code"]) == ("failed", "crashed")
+    assert "SIGSEGV" in lines["1.mp4"]["message"]
+    assert lines["2.jpg"]["status"] == "done"
+    assert list(temporary_files(mounts)) == []
     assert mounts.outputs().keys() == {"2.jpg", "plans/2.jpg.plan.json"}
 
 

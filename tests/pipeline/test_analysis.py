@@ -2,7 +2,8 @@
 
 import weakref
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from app.errors import MediaError
 from app.pipeline import analysis
 from app.pipeline.analysis import Analysis, AnalysisResult
 from app.pipeline.shot_analysis import MAX_LIGHT_PENALTY, light_penalty
-from app.types import Boxes, Image
+from app.types import Boxes, Faces, Image
 from tests.painted_faces import (
     BLUE,
     RED,
@@ -230,6 +231,56 @@ def test_progress_is_reported_for_every_frame() -> None:
     chosen = Analysis(parts(SquareDetector()), Settings(), source.info)
     chosen.run(source, lambda *args: reports.append(args))
     assert reports == [("analyse", n, 12) for n in range(1, 13)]
+
+
+@dataclass
+class Anamorphic(PaintedSource):
+    """Pixels are three times as wide as high in the first frames, and square afterwards."""
+
+    wide: int = 20
+
+    def __iter__(self) -> Iterator[Painted]:
+        for frame in super().__iter__():
+            aspect = Fraction(3 if frame.index < self.wide else 1)
+            yield replace(frame, pixel_aspect=aspect)
+
+
+def test_a_change_of_the_pixel_aspect_is_a_cut() -> None:
+    source, detector = Anamorphic(video(*[{square(100): RED}] * 40)), SquareDetector()
+    chosen = Settings(shots="none", pad=0)
+    found = Analysis(parts(detector), chosen, source.info).run(source, lambda *_: None)
+    assert found.shots == ((0, 20), (20, 40))
+    own = [track for track in found.tracks if track.remainder_of is None]
+    assert [(t.shot, t.first, len(t.boxes)) for t in own] == [(0, 0, 20), (1, 20, 20)]
+    for track in found.tracks:
+        np.testing.assert_allclose(track.boxes, [square(100)] * 20, atol=1.5)
+    assert {(960, 240), (320, 240)} <= set(detector.inputs)
+
+
+class UpsideDown(SquareDetector):
+    """Finds faces only if their upper half is brighter than the lower one."""
+
+    def _one(self, image: Image) -> Faces:
+        faces = super()._one(image)
+        return faces.take([n for n, box in enumerate(faces.boxes) if self._is_upright(image, box)])
+
+    @staticmethod
+    def _is_upright(image: Image, box: Boxes) -> bool:
+        x1, y1, x2, y2 = np.rint(box).astype(int)
+        face = image[max(y1, 0) : y2, max(x1, 0) : x2].astype(float)
+        middle = len(face) // 2
+        return bool(face[:middle].mean() > 1.1 * face[middle:].mean())
+
+
+def test_faces_that_are_found_late_on_their_head_are_followed_from_their_beginning() -> None:
+    empty, shown = paint({}), paint({square(100): RED})
+    shown[80:110, 100:160] = shown[80:110, 100:160] * 0.8
+    source = PaintedSource([empty] * 15 + [shown] * 45)
+    chosen = Settings(shots="none", pad=0)
+    found = Analysis(parts(UpsideDown()), chosen, source.info).run(source, lambda *_: None)
+    (track,) = found.tracks
+    assert (track.first, len(track.boxes)) == (15, 45)
+    np.testing.assert_allclose(track.boxes, [square(100)] * 45, atol=1.5)
 
 
 @dataclass

@@ -25,6 +25,7 @@ class Flat:
     pts: int
     grey: int
     size: Size = SIZE
+    pixel_aspect: Fraction = Fraction(1)
 
     def rgb(self, size: Size | None = None, region: Region | None = None) -> Image:
         width, height = size or self.size

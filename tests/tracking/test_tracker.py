@@ -1,5 +1,6 @@
 """The tracker, on scripted faces: full looks at some frames, and what happens in between."""
 
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -73,6 +74,25 @@ def test_a_face_between_two_looks_is_found_completely(enter: int, leave: int) ->
     tracklets, _ = follow(faces, 31, 10)
     (tracklet,) = tracklets_of(tracklets, 1)
     assert (tracklet.first, tracklet.last) == (enter, leave - 1)
+
+
+@pytest.mark.parametrize(("rate", "most"), [(60, 4), (24, 4), (20, 3), (15, 2), (14, 1), (8, 1)])
+def test_the_time_between_two_looks_is_bounded(rate: int, most: int) -> None:
+    looker = ScriptedLooker([], duration=Fraction(1, rate))
+    ShotTracker(looker, 0, 25).advance(12)
+    looks = sorted({*looker.full_looks, *looker.quick_looks})
+    assert max(b - a for a, b in pairwise(looks)) == most
+
+
+def test_every_frame_with_a_glimpse_gets_a_look() -> None:
+    place = np.asarray([[90, 90, 110, 110]], np.float32)
+    face = Scripted(straight(100, 100), enter=6, leave=7, side=20, distant=True)
+    looker = ScriptedLooker([STAYING, face], glimpsed={1: place, 6: place, 7: place})
+    tracker = ShotTracker(looker, 0, 25)
+    tracker.advance(10)
+    assert {1, 6, 7} <= set(looker.quick_looks)
+    (tracklet,) = tracklets_of(tracker.tracklets, 1)
+    assert (tracklet.first, tracklet.last) == (6, 6)
 
 
 @pytest.mark.parametrize("step", [5, 8, 10, 13, 31])

@@ -1,6 +1,8 @@
 """Files that are damaged, truncated, empty or of another kind are refused."""
 
 import shutil
+import struct
+from copy import deepcopy
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +12,9 @@ import pytest
 
 from app.errors import MediaError, UnsupportedMedia
 from app.video import check_output, open_source, read_photo
-from testmedia.videos import VideoSpec, copy_video
+from testmedia.faces import seed
+from testmedia.structures import join, split
+from testmedia.videos import ROTATED, VideoSpec, copy_video
 
 PLAYLISTS = {
     "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{0}\n#EXT-X-ENDLIST\n",
@@ -200,3 +204,63 @@ def test_a_stream_that_appears_late_is_left_out(tmp_path: Path) -> None:
     output = copy_video(path, tmp_path / "b.flv")
     with av.open(str(output)) as container:
         assert len(list(container.decode(video=0))) == 40
+
+
+def test_a_stream_of_a_type_that_nobody_knows_is_dropped(tmp_path: Path) -> None:
+    """The sound of an AVI lacks its format: the library gives the stream no type and no name."""
+    parts = split(seed("clip.avi").data, "riff")
+    _, sound = [part for part in parts[0].parts[0].parts if part.body == b"strl"]
+    sound.parts = [part for part in sound.parts if part.name != b"strf"]
+    path = tmp_path / "a.avi"
+    path.write_bytes(join(parts, "riff"))
+    (warning,) = check_output(path, tmp_path / "b.avi")
+    assert warning == "stream 1: unknown (unknown) is dropped"
+
+
+def test_sound_that_cannot_be_decoded_is_refused_before_the_work(tmp_path: Path) -> None:
+    """A second sound has neither a header nor packets, so its format stays unknown."""
+    parts = split(seed("clip.mkv").data, "ebml")
+    (tracks,) = [part for part in parts[1].parts if part.name == b"\x16\x54\xae\x6b"]
+    sound = deepcopy(tracks.parts[-1])
+    sound.parts = [part for part in sound.parts if part.name != b"\x63\xa2"]
+    sound.parts[0].body = b"\x03"  # its number
+    tracks.parts.append(sound)
+    path = tmp_path / "a.mkv"
+    path.write_bytes(join(parts, "ebml"))
+    with pytest.raises(MediaError, match=r"a\.mkv: the sound in stream 2 cannot be decoded"):
+        check_output(path, tmp_path / "b.mkv")
+    assert check_output(path, tmp_path / "b.mkv", drop=("2",)) == []
+
+
+@pytest.mark.parametrize(
+    ("matrix", "is_read"),
+    [
+        ((46341, 46341, 0, -46341, 46341, 0, 0, 0, 1 << 30), False),
+        ((0, 0, 1 << 24, 1, -1879048192, 0, 0, 0, 256), False),
+        ((65536, 0, 0, 0, 0, 0, 0, 0, 1 << 30), False),
+        ((65536, 6000, 0, -6000, 65536, 0, 0, 0, 1 << 30), False),
+        ((-98304, 0, 0, 0, 65536, 0, 0, 0, 1 << 30), True),
+        ((0, 65536, 0, -65530, 9, 0, 0, 0, 1 << 30), True),
+        ((0,) * 9, True),
+    ],
+)
+def test_a_display_matrix_that_players_take_differently_is_refused(
+    matrix: tuple[int, ...], is_read: bool, tmp_path: Path
+) -> None:
+    """Its faces might lie on their side where we look, and be upright in a player."""
+    data = bytearray(VideoSpec(matrix=ROTATED[90]).write(tmp_path / "a.mov").read_bytes())
+    place = data.index(b"tkhd") + 4 + 40
+    data[place : place + 36] = struct.pack(">9i", *matrix)
+    (tmp_path / "a.mov").write_bytes(data)
+    if is_read:
+        assert len(list(open_source(tmp_path / "a.mov"))) == 20
+    else:
+        with pytest.raises(UnsupportedMedia, match=r"a\.mov: is not turned by quarters"):
+            open_source(tmp_path / "a.mov")
+
+
+def test_a_matroska_file_whose_header_ends_beyond_all_files_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "a.webm"
+    path.write_bytes(b"\x1a\x45\xdf\xa3\x01" + b"\xff" * 6 + b"\xfe" + b"webm" * 20)
+    with pytest.raises(MediaError, match=r"a\.webm: cut off"):
+        open_source(path)

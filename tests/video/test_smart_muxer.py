@@ -24,7 +24,7 @@ COUNT = 60
 HIDDEN = frames_hidden(COUNT, (26, 28))
 X264 = bytes.fromhex("dc45e9bde6d948b7962cd820d923eeef")
 LOCATION = bytes(range(16)) + b"+48.1+011.5/"
-CAPTION = b"\xb5\x00\x31GA94\x03" + bytes(8)
+CAPTION = b"\xb5\x00\x31GA94\x03\xc2\xff\xfc\x80\x80\xfd\x80\x80\xff"
 
 
 @pytest.fixture
@@ -83,7 +83,10 @@ def test_locations_and_devices_in_sei_are_not_copied(source: Path, tmp_path: Pat
         (message(4, b"\xb5\x00\x31DTG1\x41\xf8"), False),
         (message(4, b"\x26\x00\x0d"), False),
         (message(5, X264 + b"x264 - core 164 r3095"), True),
+        (message(5, X264 + b"x264 - core 164 r3095\0"), True),
+        (message(4, CAPTION + b"\xff\xd8\xff\xe0"), False),
         (message(5, LOCATION), False),
+        (message(1, bytes(200)), False),
         (message(200, b"picture"), False),
         (b"\x06\x01\x01\x12\x05\x10" + LOCATION[:16] + b"\x80", False),
         (b"\x06\xff\x05\x00\x80", False),
@@ -99,12 +102,23 @@ def test_only_known_messages_are_harmless(unit: bytes, harmless: bool) -> None:
         message(47, b"\x20"),
         message(5, X264 + b"x264 - core 33"),
         message(5, X264),
+        message(5, X264 + b"x264 - core 164 r3095\0\xff\xd8\xff\xe0"),
         b"\x06\x05\x20short\x80",
     ],
 )
 def test_messages_that_change_frames_or_are_damaged_prevent_copying(unit: bytes) -> None:
     with pytest.raises(Uncopyable):
         is_harmless(unit)
+
+
+def test_bytes_that_no_decoder_reads_are_not_copied() -> None:
+    """Fillers, and delimiters that are too long, could hold anything."""
+    slices, delimiter = b"\x65\x88", b"\x09\x10"
+    data = join_units([delimiter, slices, b"\x0c" + b"\xff\xd8\xff\xe0 picture"])
+    assert without_private_data(data) == join_units([delimiter, slices])
+    assert without_private_data(join_units([delimiter + b"picture", slices])) == join_units(
+        [slices]
+    )
 
 
 def test_a_packet_without_private_data_is_the_same_object() -> None:

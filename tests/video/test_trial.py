@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from app.errors import OutputError
 from app.video import check_output
-from testmedia.videos import VideoSpec, copy_video, numbers, payloads
+from testmedia.faces import FRAMES, seed
+from testmedia.structures import every_part, join, split
+from testmedia.videos import VideoSpec, copy_video, numbers, payloads, times
 
 MS = Fraction(1, 1000)
 AVI = VideoSpec(codec="mpeg4", base=Fraction(1, 25), count=50)
@@ -186,3 +188,20 @@ def test_a_size_that_the_encoder_refuses_is_found_before_the_work(tmp_path: Path
     with pytest.raises(OutputError, match=r"b\.avi: \.avi cannot hold this video"):
         check_output(source, tmp_path / "b.avi")
     assert [path.name for path in tmp_path.iterdir()] == ["a.avi"]
+
+
+def test_sound_without_packets_is_no_reason_to_stop(tmp_path: Path) -> None:
+    """Muxers leave such a stream out, so that the trial does not find it again."""
+    parts = split(seed("clip.mov").data, "mp4")
+    tables = {b"stts", b"stsc", b"stco", b"stsz"}
+    places = [place for place in every_part(parts) if place[0][place[1]].name in tables]
+    for siblings, index in places[-len(tables) :]:  # those of the sound, which is the last track
+        table = siblings[index]
+        table.body = bytes(12 if table.name == b"stsz" else 8)
+    path = tmp_path / "a.mov"
+    path.write_bytes(join(parts, "mp4"))
+    assert check_output(path, tmp_path / "b.mov") == [
+        "video: mjpeg is written as h264",
+        "stream 1: audio pcm_s16le is converted to aac",
+    ]
+    assert len(times(copy_video(path, tmp_path / "b.mov"))) == FRAMES

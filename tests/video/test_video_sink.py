@@ -294,24 +294,6 @@ def test_unprocessed_video_streams_are_dropped_with_a_warning(
         assert [stream.type for stream in container.streams] == ["video"]
 
 
-def test_attached_fonts_are_kept_but_not_images(tmp_path: Path) -> None:
-    source = tmp_path / "a.mkv"
-    with av.open(str(source), "w") as output:
-        stream = output.add_stream("libx264", rate=25)
-        stream.width, stream.height = 64, 48
-        output.add_attachment("a.ttf", "font/ttf", b"font" * 9)
-        output.add_attachment("face.jpg", "image/jpeg", b"\xff\xd8\xff" * 9)
-        for number, frame in enumerate(VideoSpec(base=MS).frames()):
-            frame.pts, frame.time_base = number, Fraction(1, 25)
-            output.mux(stream.encode(frame))
-        output.mux(stream.encode(None))
-    output_path = copy_video(source, tmp_path / "b.mkv")
-    with av.open(str(output_path)) as container:
-        assert [a.name for a in container.streams.attachments] == ["a.ttf"]
-        assert container.streams.attachments[0].data == b"font" * 9
-    assert b"\xff\xd8\xff" * 9 not in output_path.read_bytes()
-
-
 def test_mp4_begins_with_its_index(tmp_path: Path) -> None:
     data = copy_video(VideoSpec().write(tmp_path / "a.mp4"), tmp_path / "b.mp4").read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")

@@ -14,7 +14,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
+
+from tests.processes import children, cpu_ticks, wait_until
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 30.0
@@ -138,6 +140,13 @@ class RunningService:
     def wait_for_work(self) -> None:
         wait_until(lambda: self.metric("face_blur_invocations_working") == 1)
 
+    def wait_for_engine(self) -> None:
+        """Wait until the engine computes for the request that has the device."""
+        self.wait_for_work()
+        engine = self.engine
+        before = cpu_ticks(engine)
+        wait_until(lambda: cpu_ticks(engine) > before + 10)
+
     def spooled(self) -> list[Path]:
         """Return the content of the spool."""
         return [path for folder in self.spool.iterdir() for path in folder.iterdir()]
@@ -147,9 +156,15 @@ class RunningService:
 
     @property
     def worker(self) -> int:
-        """The process that holds the models."""
-        pid = self.process.pid
-        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        """The process of gunicorn that answers requests."""
+        (worker,) = children(self.process.pid)
+        return worker
+
+    @property
+    def engine(self) -> int:
+        """The process that holds the models and reads the media."""
+        (engine,) = children(self.worker)
+        return engine
 
     def stop(self) -> int:
         """Send SIGTERM, and return the exit code."""
@@ -177,18 +192,6 @@ class RunningService:
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-
-T = TypeVar("T")
-
-
-def wait_until(condition: Callable[[], T | None], timeout: float = TIMEOUT) -> T:
-    """Wait until ``condition`` returns a true value, and return it."""
-    end = time.monotonic() + timeout
-    while not (result := condition()):
-        assert time.monotonic() < end, "the condition did not become true"
-        time.sleep(0.02)
-    return result
 
 
 def read_response(connection: socket.socket) -> HttpResponse:

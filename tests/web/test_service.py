@@ -17,6 +17,7 @@ from PIL import Image
 
 from testmedia.clip import Clip
 from testmedia.fetch import fetch
+from tests.processes import wait_until
 from tests.web.service_process import (
     FORM,
     OPTIONS,
@@ -24,7 +25,6 @@ from tests.web.service_process import (
     RunningService,
     form,
     read_response,
-    wait_until,
 )
 
 Clips = Callable[[str], Clip]

@@ -12,14 +12,16 @@ from typing import ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from app.config import ServiceSettings, Settings
+from app.config import Settings
 from app.errors import PeopleError
 from app.logs import JsonFormatter
+from app.pipeline import FaceBlur, load_parts
+from app.pipeline.engine_people import decode_gallery, encode_gallery, with_people
 from app.storage import people_folder
-from app.web.service import load_service
 from testmedia.fetch import fetch
 from tests.web.service_process import FORM, ROOT, RunningService, environment, form
 
@@ -202,12 +204,16 @@ def test_people_in_s3_are_loaded_and_their_photos_removed(
         ("s3://other/cast", "the photos of people: access is denied"),
         ("s3://bucket/deep", "is not NAME.jpg"),
         ("s3://bucket/up", "is not NAME.jpg"),
+        ("s3://bucket/long", "is not NAME.jpg"),
+        ("s3://bucket/both", "has the name of a folder"),
+        ("s3://BUCKET/x", "is not of the form s3://BUCKET/KEY"),
     ],
 )
 def test_unusable_people_in_s3_are_an_error(
     tmp_path: Path, bucket: dict[str, bytes], place: str, message: str
 ) -> None:
     bucket["deep/alice/x/y.jpg"] = bucket["up/../alice.jpg"] = b"x"
+    bucket[f"long/{'alice' * 52}.jpg"] = bucket["both/alice"] = bucket["both/alice/1.jpg"] = b"x"
     with pytest.raises(PeopleError, match=message) as caught, people_folder(place, tmp_path):
         pass
     assert "alice" not in str(caught.value)
@@ -230,8 +236,14 @@ def test_doubtful_photos_are_logged_without_names(
     for name, medium in (("alice", "obama2.jpg"), ("bob", "obama3.jpg")):
         (people / name).mkdir(parents=True)
         shutil.copy(fetch(medium), people / name / "photo.jpg")
-    service = load_service(Settings(), ServiceSettings(), str(people), spool)
-    assert len(service.face_blur.gallery.doubts) == 1
+    parts = load_parts(Settings(), recogniser=True)
+    session = with_people(FaceBlur(Settings(), parts=parts), str(people), spool)
+    assert len(session.gallery.doubts) == 1
+    kept = decode_gallery(json.loads(json.dumps(encode_gallery(session.gallery))))
+    assert kept.names == session.gallery.names == ("alice", "bob")
+    for one, other in zip(kept.people, session.gallery.people, strict=True):
+        assert np.array_equal(one.embeddings, other.embeddings)
+        assert one.photos == other.photos
     (record,) = (one for one in caplog.records if one.getMessage() == "doubtful photos")
     line = JsonFormatter().format(record)
     assert json.loads(line)["doubts"] == 1

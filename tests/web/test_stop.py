@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from testmedia.clip import Clip
-from tests.web.service_process import RunningService, read_response, wait_until
+from tests.processes import wait_until
+from tests.web.service_process import RunningService, read_response
 
 Clips = Callable[[str], Clip]
 

@@ -14,18 +14,20 @@ import pytest
 from app.config import ServiceSettings, Settings
 from app.errors import DiskFull, TicketError, UsageError
 from app.identity.gallery import Gallery
+from app.isolation import Work
 from app.pipeline import FaceBlur, Parts
 from app.plan import read_plan
 from app.storage import parse_prefixes
-from app.web.metrics import Metrics, RequestStats
-from app.web.service import Runner, Service
+from app.web.media_job import JobContext
+from app.web.metrics import RequestStats
 from app.web.ticket_job import TicketJob
 from app.web.tickets import is_ticket, receive_ticket
 from testmedia.clip import Clip
 from testmedia.fetch import fetch
 from testmedia.truth import leaked, spilled
+from tests.processes import wait_until
 from tests.storage.buckets import NAME, Bucket, S3Request, make_bucket
-from tests.web.service_process import RunningService, wait_until
+from tests.web.service_process import RunningService
 
 Clips = Callable[[str], Clip]
 ALLOWED = f"s3://{NAME}/in/, s3://{NAME}/out/,s3://{NAME}/cast/"
@@ -273,8 +275,8 @@ def test_a_result_must_fit_on_the_disk(
     limits = ServiceSettings()
     parts = cast("Parts", "no parts")
     face_blur = FaceBlur(Settings(), parts=parts, gallery=Gallery(()))
-    service = Service(face_blur, limits, tmp_path, Runner(0, 1), Metrics(), PREFIXES)
-    job = TicketJob(service, RequestStats(), lambda: None, tmp_path, {})
+    work = cast("Work", SimpleNamespace(check=lambda: None))
+    job = TicketJob(JobContext(face_blur, limits, RequestStats(), work), tmp_path, {})
     size = bucket.head("in/alice.mp4")["ContentLength"]
     usage = SimpleNamespace(free=limits.min_free + size - 1)
     monkeypatch.setattr("app.web.ticket_job.shutil.disk_usage", lambda folder: usage)

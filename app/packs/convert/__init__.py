@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Self, TypeAlias
 
 from app.errors import PackError
+from app.validation import parse_json
 
 Ranges: TypeAlias = Mapping[str, tuple[float, float]]
 """The smallest and the largest value of each activation."""
@@ -31,7 +32,7 @@ class Calibration:
         Raises:
             ValueError: the text is not a calibration.
         """
-        table = json.loads(text)
+        table = parse_json(text)
         try:
             ranges = {
                 name: (float(low), float(high)) for name, (low, high) in table["ranges"].items()

@@ -26,6 +26,8 @@ from app.video.bitstream.nal import (
 from app.video.bitstream.parameter_sets import ParameterSets
 
 _COPYABLE_UNITS = frozenset({SLICE, IDR_SLICE, SEI, SPS, PPS, DELIMITER, FILLER})
+_DELIMITER_BYTES = 2
+"""Its header, and the types of slices that follow (ITU-T H.264, 7.3.2.4)."""
 _SLICE_HEADER_BYTES = 32
 """Bytes that hold the first three numbers of a slice header, whatever their values."""
 
@@ -35,8 +37,14 @@ _HARMLESS_MESSAGES = frozenset(
     {_BUFFERING_PERIOD, _PICTURE_TIMING, _RECOVERY_POINT}
     | {_FRAME_PACKING, _MASTERING_DISPLAY, _CONTENT_LIGHT}
 )
+_MAX_TIMING_BYTES = 128
+"""Bytes of a harmless message; buffering periods are the longest, with two numbers for each of up
+to 32 schedules at most."""
 _CAPTIONS = b"\xb5\x00\x31GA94\x03"
-"""Country, provider, user identifier and type of captions (ATSC A/53, part 4)."""
+"""Country, provider, user identifier and type of captions (ATSC A/53, part 4). The number of codes
+follows in 5 bits, then a reserved byte, codes of three bytes, and a marker."""
+_X264_TEXT = re.compile(rb"x264 - core (\d{1,4})[ -~]{0,2000}\0?")
+"""The message of x264: its build, and its settings as text."""
 _X264_UUID = bytes.fromhex("dc45e9bde6d948b7962cd820d923eeef")
 _OLDEST_X264 = 151
 """Decoders work around bugs of earlier builds. They take the build from the last message that they
@@ -84,10 +92,18 @@ def _read_slice_header(unit: bytes) -> tuple[int, int]:
 
 
 def without_private_data(data: bytes) -> bytes:
-    """Return the packet without unrecognised SEI; the same object if it has none."""
+    """Return the packet without unrecognised SEI and fillers; the same object if it has none."""
     units = list(split_units(data))
-    kept = [unit for unit in units if h264_type(unit) != SEI or is_harmless(unit)]
+    kept = [unit for unit in units if _is_kept(unit)]
     return data if len(kept) == len(units) else join_units(kept)
+
+
+def _is_kept(unit: bytes) -> bool:
+    kind = h264_type(unit)
+    if kind == DELIMITER:
+        return len(unit) == _DELIMITER_BYTES
+    # The bytes of a filler should be 255, but decoders do not read them.
+    return kind != FILLER and (kind != SEI or is_harmless(unit))
 
 
 def is_harmless(unit: bytes) -> bool:
@@ -105,11 +121,22 @@ def _is_harmless_message(kind: int, content: bytes) -> bool:
     if kind == _DISPLAY_ORIENTATION:
         raise Uncopyable("its frames have rotations of their own")
     if kind == _UNREGISTERED and content.startswith(_X264_UUID):
-        build = re.search(rb"core (\d+)", content)
-        if build is None or int(build[1]) < _OLDEST_X264:
-            raise Uncopyable("its encoder is too old")
+        text = _X264_TEXT.fullmatch(content, len(_X264_UUID))
+        if text is None or int(text[1]) < _OLDEST_X264:
+            raise Uncopyable("its encoder is too old, or unknown")
         return True
-    return kind in _HARMLESS_MESSAGES or (kind == _REGISTERED and content.startswith(_CAPTIONS))
+    if kind == _REGISTERED:
+        return _is_captions(content)
+    return kind in _HARMLESS_MESSAGES and len(content) <= _MAX_TIMING_BYTES
+
+
+def _is_captions(content: bytes) -> bool:
+    """Whether a message holds captions and nothing else."""
+    head = len(_CAPTIONS) + 2
+    if not content.startswith(_CAPTIONS) or len(content) < head:
+        return False
+    codes = 3 * (content[len(_CAPTIONS)] & 31)
+    return len(content) - head - codes in {0, 1}
 
 
 def _split_messages(data: bytes) -> Iterator[tuple[int, bytes]]:

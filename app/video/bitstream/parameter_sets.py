@@ -22,6 +22,11 @@ _BASELINE, _HIGH = 66, 100
 _CONSTRAINED = 0x40
 """``constraint_set1_flag``: a baseline stream that every decoder of main can decode."""
 _MAX_SPS, _MAX_PPS, _MAX_IDS = 31, 255, 32
+_MAX_SET_BYTES = 256
+"""Bytes of a parameter set that is copied: the largest in use, with all of its optional parts, has
+fewer. Bytes after its end are ignored by decoders, and could hold a picture."""
+_MACROBLOCK, _CHROMA_STEP = 16, 2
+"""Sides in pixels: of the blocks that a frame is coded in, and of a chroma sample in 4:2:0."""
 _LENGTH_SIZE_AT = {"h264": 4, "hevc": 21}
 """The byte of ``avcC`` and ``hvcC`` whose last two bits hold the length size minus 1."""
 _H265_SETS = frozenset({32, 33, 34})
@@ -40,11 +45,14 @@ class SpsFacts:
 
     @classmethod
     def parse(cls, unit: bytes) -> Self:
-        """Read a sequence parameter set up to the size of the picture.
+        """Read a sequence parameter set up to the cropping of the picture.
 
         Raises:
-            Uncopyable: its frames are not of 8 bits and 4:2:0, or it uses a rare feature.
+            Uncopyable: its frames are not of 8 bits and 4:2:0, it uses a rare feature, or it hides
+                a part of the coded picture.
         """
+        if len(unit) > _MAX_SET_BYTES:
+            raise Uncopyable("its parameter sets are too long")
         bits = BitReader(payload(unit))
         profile, constraints, level = (bits.unsigned(8) for _ in range(3))
         sps_id = bits.exp_golomb()
@@ -58,6 +66,8 @@ class SpsFacts:
         _gaps_in_frame_num_allowed = bits.flag()
         _width, _height = bits.exp_golomb(), bits.exp_golomb()
         frame_mbs_only = bits.flag()
+        if frame_mbs_only:
+            _check_cropping(bits)
         return cls(sps_id, profile, constraints, level, progressive=frame_mbs_only)
 
 
@@ -79,6 +89,19 @@ def _skip_picture_order(bits: BitReader) -> None:
         raise Uncopyable("it uses a rare type of picture order count")
 
 
+def _check_cropping(bits: BitReader) -> None:
+    """Check that cropping removes no more than the padding of the last macroblocks.
+
+    Decoders do not show what is cropped, so no face is looked for there; but it can be read.
+    """
+    _direct_8x8_inference, is_cropped = bits.flag(), bits.flag()
+    if not is_cropped:
+        return
+    left, right, top, bottom = (_CHROMA_STEP * bits.exp_golomb() for _ in range(4))
+    if left or top or max(right, bottom) >= _MACROBLOCK:
+        raise Uncopyable("a part of its coded pictures is cropped")
+
+
 @dataclass(frozen=True, slots=True)
 class PpsFacts:
     """The first facts of a picture parameter set (7.3.2.2): its id, and that of its SPS."""
@@ -91,8 +114,10 @@ class PpsFacts:
         """Read the beginning of a picture parameter set.
 
         Raises:
-            Uncopyable: it has slice groups, which few decoders support.
+            Uncopyable: it has slice groups, which few decoders support, or is too long.
         """
+        if len(unit) > _MAX_SET_BYTES:
+            raise Uncopyable("its parameter sets are too long")
         bits = BitReader(payload(unit))
         pps_id, sps_id = bits.exp_golomb(), bits.exp_golomb()
         _entropy_coding_mode, _bottom_field_order_present = bits.flag(), bits.flag()
@@ -143,13 +168,16 @@ class ParameterSets:
         """Return the facts of the only SPS, to which all PPS must refer.
 
         Raises:
-            Uncopyable: there are several SPS or none, or packets have short lengths.
+            Uncopyable: there are several SPS or none, packets have short lengths, or the profile
+                is not that of the box.
         """
         if self.length_size != LENGTH_SIZE:
             raise Uncopyable("the lengths of its units are short")
         if len(self.sps) != 1 or not self.pps:
             raise Uncopyable("it has several sets of parameters")
         facts = SpsFacts.parse(self.sps[0])
+        if (self.profile, self.level) != (facts.profile, facts.level):
+            raise Uncopyable("the header of the container names another profile")
         if any(PpsFacts.parse(unit).sps_id != facts.id for unit in self.pps):
             raise Uncopyable("its parameter sets do not belong together")
         return facts

@@ -22,6 +22,7 @@ from app.video.bitstream.nal import Uncopyable
 from app.video.bitstream.parameter_sets import ParameterSets
 from app.video.container import main_video, video_packets
 from app.video.media import Media
+from app.video.smart.aperture import crops_frames
 
 Numbers: TypeAlias = NDArray[np.int64]
 Mask: TypeAlias = NDArray[np.bool_]
@@ -248,4 +249,6 @@ def _begin(media: Media, stream: VideoStream) -> _PacketList:
     sets = ParameterSets.parse(stream.codec_context.extradata or b"")
     if not sets.sps_facts().progressive:
         raise Uncopyable("it is interlaced")
+    if crops_frames(media):
+        raise Uncopyable("its container crops the frames")
     return _PacketList(sets, sets.pps_ids())

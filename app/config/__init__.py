@@ -7,88 +7,23 @@ An environment variable is ``FACE_BLUR_`` and the name of the setting in capital
 error: a misspelt setting that is ignored could leave faces visible.
 """
 
-import math
 import os
-import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from app.config.values import Point, Points, Prefixes, Rotation, Streams
 from app.errors import ConfigError
-from app.validation import explain
+from app.validation import explain, parse_toml
+
+__all__ = ["ENV_PREFIX", "Choice", "Point", "ServiceSettings", "Settings"]
 
 ENV_PREFIX = "FACE_BLUR_"
 
 Choice: TypeAlias = Literal["listed", "others", "everyone"]
-
-
-class Point(NamedTuple):
-    """Selects a face: the one at pixel (x, y) of the upright frame number ``frame``."""
-
-    frame: int
-    x: float
-    y: float
-
-
-def _parse_points(value: object) -> object:
-    """Split a string of points ``FRAME,X,Y`` at its semicolons; return other values unchanged."""
-    if not isinstance(value, str):
-        return value
-    points = tuple(tuple(point.split(",")) for point in value.split(";") if point.strip())
-    if any(len(point) != 3 for point in points):
-        raise ValueError(f"a point must have the form FRAME,X,Y, not {value!r}")
-    return points
-
-
-def _check_points(points: tuple[Point, ...]) -> tuple[Point, ...]:
-    for point in points:
-        if not all(0 <= number < math.inf for number in point):
-            raise ValueError("FRAME, X and Y must be finite numbers, and not negative")
-    return points
-
-
-Points: TypeAlias = Annotated[
-    tuple[Point, ...], BeforeValidator(_parse_points), AfterValidator(_check_points)
-]
-
-
-def _split_commas(value: object) -> object:
-    """Split a string at its commas; return other values unchanged."""
-    if not isinstance(value, str):
-        return value
-    return tuple(item for part in value.split(",") if (item := part.strip()))
-
-
-def _check_streams(streams: tuple[str, ...]) -> tuple[str, ...]:
-    for stream in streams:
-        if not stream.isascii() or not (stream.isdecimal() or stream in _STREAM_TYPES):
-            types = ", ".join(sorted(_STREAM_TYPES))
-            raise ValueError(f"a stream is its number in the file, or one of {types}")
-    return streams
-
-
-_STREAM_TYPES = frozenset({"audio", "subtitle", "data", "attachment"})
-"""Types of streams that can be left out; the video cannot."""
-Streams: TypeAlias = Annotated[
-    tuple[str, ...], BeforeValidator(_split_commas), AfterValidator(_check_streams)
-]
-
-
-def _check_prefixes(prefixes: tuple[str, ...]) -> tuple[str, ...]:
-    for prefix in prefixes:
-        if not prefix.startswith("s3://") or not prefix.endswith("/"):
-            raise ValueError(
-                "a prefix must be s3://BUCKET/ or s3://BUCKET/PREFIX/ (with the / at its end)"
-            )
-    return prefixes
-
-
-Prefixes: TypeAlias = Annotated[
-    tuple[str, ...], BeforeValidator(_split_commas), AfterValidator(_check_prefixes)
-]
 
 
 class _Checked(BaseSettings):
@@ -218,6 +153,11 @@ class Settings(_Checked):
         le=2.0,
         description="longest time between detections on a whole frame, in seconds",
     )
+    rotate: Rotation = Field(
+        "auto",
+        description="degrees by which the picture must be turned clockwise to be upright, if the"
+        " file does not say so: 90, 180, 270, none, or auto (found out where no face is clear)",
+    )
     pad: int = Field(
         3,
         ge=0,
@@ -315,11 +255,30 @@ class ServiceSettings(_Checked):
         description="time after which a client that sends or receives nothing is disconnected, in"
         " seconds",
     )
+    min_rate: float = Field(
+        16_384,
+        ge=0,
+        le=2**30,
+        description="slowest average rate of an upload, in bytes per second",
+    )
     stop_seconds: float = Field(
         20,
         ge=0,
         le=23,
         description="time that a running request may continue after SIGTERM, in seconds",
+    )
+    max_memory: int | None = Field(
+        None,
+        ge=2**29,
+        description="memory of the process that works on the media, in bytes (default: three"
+        " quarters of the machine's or container's)",
+    )
+    stall_seconds: float = Field(
+        180,
+        gt=0,
+        le=3600,
+        description="time without progress after which the work on a request is stopped, in"
+        " seconds",
     )
     embeddings: bool = Field(
         False, description="allow requests for the embeddings of the faces in an image"
@@ -354,7 +313,7 @@ def _refuse_unknown(names: Collection[str], valid: Collection[str], message: str
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return parse_toml(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:  # invalid TOML or UTF-8

@@ -1,0 +1,60 @@
+"""Temporary folders that survive no crash: the next program removes those without an owner."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_NEW = "new-"
+
+
+def make_folder(parent: Path, prefix: str) -> Path:
+    """Create a folder ``PREFIX...`` that belongs to this process and its forks until they end.
+
+    Folders with the same prefix whose owner has ended, for example by SIGKILL, are removed first.
+    The folder is locked with ``flock``; the descriptor stays open for the life of the process.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    path, _ = _make(parent, prefix)
+    return path
+
+
+@contextmanager
+def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """Create a folder as ``make_folder``, and remove it with its content after the block.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    path, lock = _make(parent, prefix)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(lock)
+
+
+def _make(parent: Path, prefix: str) -> tuple[Path, int]:
+    remove_abandoned(parent, prefix)
+    made = Path(tempfile.mkdtemp(dir=parent, prefix=_NEW + prefix))
+    lock = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    # Only now it gets a name that other programs look at.
+    return made.rename(made.with_name(made.name.removeprefix(_NEW))), lock
+
+
+def remove_abandoned(parent: Path, prefix: str) -> None:
+    """Remove the folders with this prefix that no running process owns."""
+    for folder in parent.glob(f"{prefix}*"):
+        with suppress(OSError):  # of another user, or removed meanwhile
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)

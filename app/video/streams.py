@@ -248,7 +248,12 @@ def _form(stream: Stream, muxer: str, is_copyable: bool) -> CarriedStream | None
 
 
 def copied_form(stream: Stream) -> CarriedStream | None:
-    """Return the form of a stream that is copied, None if its header holds more than it needs."""
+    """Return the form of a stream that is copied.
+
+    It is None if its header holds more than it needs, or if the library does not know its codec.
+    """
+    if stream.codec_context is None:
+        return None
     name = codec_name(stream)
     header = cleaned_header(name, _header(stream))
     return None if header is None else CarriedStream(stream.index, "copy", name, header)

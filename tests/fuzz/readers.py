@@ -51,10 +51,14 @@ Read = Callable[[bytes, Path], None]
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A reader, and the number of bytes up to which its inputs are of interest."""
+    """A reader, the most bytes of an input that are of interest, and the memory in MB it may use.
+
+    The memory is that of the process, a quarter of which libraries and models need.
+    """
 
     read: Read
     most: int = 4096
+    memory: int = 1024
 
 
 def attempt(reader: Reader, data: bytes) -> FaceBlurError | None:
@@ -199,7 +203,9 @@ READERS = {
     "form": Reader(_form, 2048),
     "units": Reader(_units, 1024),
     "access_unit": Reader(_access_unit, 1024),
-    "header": Reader(_header, 1 << 16),
+    # FFmpeg makes room for as many frames as the header of a fragment declares, before it reads
+    # them: a file of 1 kB takes 1.1 GB for a second. The limit of the child process is for that.
+    "header": Reader(_header, 1 << 16, memory=2560),
     "uri": Reader(_uri, 256),
 }
 """All readers by their names."""

@@ -25,8 +25,6 @@ _MEMORY_FOLDER = Path("/dev/shm")
 """
 _SECONDS_EACH = 5
 """Longest time for one input: a slow reader is a finding, too."""
-_MEGABYTES = 1024
-"""Most memory of the process; libraries and models need a quarter of it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,7 +72,7 @@ def _fuzz(name: str, seconds: int) -> None:
     options = [
         f"-max_total_time={seconds}",
         f"-timeout={_SECONDS_EACH}",
-        f"-rss_limit_mb={_MEGABYTES}",
+        f"-rss_limit_mb={reader.memory}",
         f"-max_len={reader.most}",
         f"-artifact_prefix={KEPT / name}-",
         "-verbosity=1",

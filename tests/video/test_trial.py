@@ -205,3 +205,15 @@ def test_sound_without_packets_is_no_reason_to_stop(tmp_path: Path) -> None:
         "stream 1: audio pcm_s16le is converted to aac",
     ]
     assert len(times(copy_video(path, tmp_path / "b.mov"))) == FRAMES
+
+
+def test_sound_of_a_codec_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    parts = split(seed("clip.avi").data, "riff")
+    formats = [place for place in every_part(parts) if place[0][place[1]].name == b"strf"]
+    siblings, index = formats[-1]
+    siblings[index].body = b"\xfe\xfe" + siblings[index].body[2:]  # the tag of the codec
+    path = tmp_path / "a.avi"
+    path.write_bytes(join(parts, "riff"))
+    with pytest.raises(OutputError, match=r"cannot hold stream 1 \(audio, unknown\); drop it"):
+        check_output(path, tmp_path / "b.avi")
+    assert check_output(path, tmp_path / "b.avi", drop=("audio",)) == []

@@ -131,7 +131,7 @@ class FileJob:
         except BaseException:
             # The child may have been killed while it wrote.
             for path in (result, plan):
-                remove_leftovers(self._output / path)
+                remove_leftovers((self._output / path).parent)
             raise
         finally:
             self._records.end(task)

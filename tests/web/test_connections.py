@@ -43,12 +43,19 @@ def ping_seconds(service: RunningService, number: int) -> list[float]:
     return sorted(times)
 
 
+def percentile(times: list[float]) -> float:
+    """Return the 99th percentile."""
+    return sorted(times)[int(0.99 * len(times))]
+
+
 @pytest.mark.slow
 def test_pings_are_answered_beside_silent_and_slow_clients(
     service: RunningService, portrait: bytes
 ) -> None:
     soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(most, 4096)), most))
+    # What pings take on this machine at this time, without other clients.
+    alone = percentile(ping_seconds(service, 200))
     with ExitStack() as stack:
         for _ in range(SILENT):
             stack.enter_context(connect(service))
@@ -63,8 +70,7 @@ def test_pings_are_answered_beside_silent_and_slow_clients(
             except OSError:  # refused and closed meanwhile
                 continue
         times += ping_seconds(service, 100)
-    # The 99th percentile.
-    assert sorted(times)[int(0.99 * len(times))] < 0.2
+    assert percentile(times) < 0.2 + 2 * alone
     assert service.invoke(portrait).status == 200
 
 

@@ -79,10 +79,10 @@ def test_a_crash_while_idle_harms_no_request(service: RunningService, portrait: 
     check_next_request(service, portrait)
 
 
-def large_png(side: int) -> bytes:
+def large_png(side: int, mode: str = "L") -> bytes:
     """A small file with a huge picture."""
     out = BytesIO()
-    Image.new("L", (side, side)).save(out, "png")
+    Image.new(mode, (side, side)).save(out, "png")
     return out.getvalue()
 
 
@@ -114,7 +114,7 @@ def peak_memory(process: int) -> int:
 def test_memory_is_limited(tmp_path: Path, clip: Clips, portrait: bytes) -> None:
     """A picture within the limit of pixels needs more memory than the process may use."""
     with RunningService(tmp_path, max_memory=2**29) as service:
-        response: HttpResponse = service.invoke(large_png(8_100))
+        response: HttpResponse = service.invoke(large_png(8_100, "RGB"))
         assert response.status in {413, 422}
         assert "memory" in response.json["error"]["message"]
         service.wait_until_clean()

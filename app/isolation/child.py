@@ -11,7 +11,12 @@ from typing import Any, NoReturn, Protocol
 
 from app.errors import Interrupted
 from app.isolation.errors import describe_failure
-from app.isolation.limits import apply_limits, end_with_parent, prefer_for_oom
+from app.isolation.limits import (
+    apply_limits,
+    end_with_parent,
+    prefer_for_oom,
+    run_at_ordinary_priority,
+)
 from app.isolation.messages import Channel, ChannelClosed, Message
 
 _BEAT_SECONDS = 0.2
@@ -87,6 +92,7 @@ def run_child(load: Load, descriptor: int, lifeline: int) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     prefer_for_oom()
+    run_at_ordinary_priority()
     inbox = _Inbox(channel)
     _serve(load, channel, inbox)
     os._exit(0)

@@ -5,9 +5,9 @@
 A tenth of the requests is bad: damaged media, huge pictures, malformed HTTP, clients that leave or
 stall. With --crashes the process that reads media is killed that often in an hour. Memory, open
 files, threads and the spool are measured twice a minute; the first quarter of the time is not
-counted. The program fails if an answer is not one of those that are expected, if the last quarter
-exceeds the second one (the median of the memory by 5 % or more, the least number of open files or
-threads by 3 or more), or if files are left in the spool.
+counted. The program fails if an answer is not one of those that are expected, or if the median of
+the last quarter exceeds that of the second quarter: memory by 5 % or more, open files or threads
+by 3 or more; or if files are left in the spool.
 """
 
 import argparse
@@ -37,7 +37,7 @@ BAD_SHARE = 0.1
 MEMORY_GROWTH = 1.05
 """The C library keeps freed memory, by amounts that depend on the order of requests."""
 COUNT_GROWTH = 3
-"""Threads and connections of a request that is in progress in the calmest moment."""
+"""Threads and connections of requests in progress."""
 SAMPLE_SECONDS = 30.0
 TIMEOUT = 120.0
 _BUSY_SECONDS = 0.2
@@ -133,7 +133,7 @@ class Load:
         return 0
 
     def malformed(self, _: random.Random, __: dict[str, bytes]) -> int:
-        """Send something that is not HTTP, and a chunk that is none."""
+        """Send a request that is not HTTP, then a body whose chunk has no valid length."""
         for text in (b"nonsense\r\n\r\n", _CHUNKED + b"zz\r\n"):
             with socket.create_connection(("127.0.0.1", self.port), TIMEOUT) as connection:
                 connection.sendall(text)
@@ -194,10 +194,11 @@ def faults_of(samples: Sequence[Sample], last: Sample) -> list[str]:
     faults = []
     if not early or not late:
         return ["too few samples; use more minutes"]
-    memory = [statistics.median(one.memory for one in part) for part in (early, late)]
-    # Requests in progress have files and threads; what stays is there in the calmest moment.
-    files = [min(one.files for one in part) for part in (early, late)]
-    threads = [min(one.threads for one in part) for part in (early, late)]
+    middle = [
+        [statistics.median(getattr(one, name) for one in part) for part in (early, late)]
+        for name in ("memory", "files", "threads")
+    ]
+    memory, files, threads = middle
     if memory[1] >= MEMORY_GROWTH * memory[0]:
         faults.append(f"memory grew from {memory[0]:.0f} to {memory[1]:.0f} MiB")
     for name, (before, after) in (("open files", files), ("threads", threads)):

@@ -234,7 +234,7 @@ def codec_name(stream: Stream) -> str:
 
 
 def _form(stream: Stream, muxer: str, is_copyable: bool) -> CarriedStream | None:
-    """Return the form in which a container holds a stream, None if there is none."""
+    """Return the form in which a container holds a stream; None if it cannot hold it."""
     name = codec_name(stream)
     is_audio = stream.type == "audio"
     if is_copyable and name in (AUDIO if is_audio else SUBTITLES)[muxer]:

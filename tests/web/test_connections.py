@@ -54,8 +54,6 @@ def test_pings_are_answered_beside_silent_and_slow_clients(
 ) -> None:
     soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(most, 4096)), most))
-    # What pings take on this machine at this time, without other clients.
-    alone = percentile(ping_seconds(service, 200))
     with ExitStack() as stack:
         for _ in range(SILENT):
             stack.enter_context(connect(service))
@@ -70,7 +68,7 @@ def test_pings_are_answered_beside_silent_and_slow_clients(
             except OSError:  # refused and closed meanwhile
                 continue
         times += ping_seconds(service, 100)
-    assert percentile(times) < 0.2 + 2 * alone
+    assert percentile(times) < 0.2
     assert service.invoke(portrait).status == 200
 
 

@@ -22,7 +22,7 @@ def crops_frames(media: Media) -> bool:
 
 
 def _find_index(file: BinaryIO) -> int:
-    """Move to the content of ``moov``; return its length in bytes, 0 if there is none."""
+    """Move to the content of ``moov``; return its length in bytes, or 0 without ``moov``."""
     position = 0
     while True:
         file.seek(position)

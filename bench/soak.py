@@ -3,11 +3,11 @@
     python -m bench.soak [--minutes N] [--clients N] [--crashes N]
 
 A tenth of the requests is bad: damaged media, huge pictures, malformed HTTP, clients that leave or
-stall. With --crashes the process that reads media is killed that often in an hour. Memory, open
-files, threads and the spool are measured twice a minute; the first quarter of the time is not
-counted. The program fails if an answer is not one of those that are expected, or if the median of
-the last quarter exceeds that of the second quarter: memory by 5 % or more, open files or threads
-by 3 or more; or if files are left in the spool.
+stall. With --crashes the process that reads media is killed that often in an hour. Twice a minute
+the clients pause, and memory, open files, threads and the spool are measured without a request in
+progress; the first quarter of the time is not counted. The program fails if an answer is not one of
+those that are expected, or if the median of the last quarter exceeds that of the second quarter:
+memory by 5 % or more, open files or threads by 3 or more; or if files are left in the spool.
 """
 
 import argparse
@@ -22,8 +22,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -37,8 +37,11 @@ BAD_SHARE = 0.1
 MEMORY_GROWTH = 1.05
 """The C library keeps freed memory, by amounts that depend on the order of requests."""
 COUNT_GROWTH = 3
-"""Threads and connections of requests in progress."""
+"""Pools start their threads when they are first needed, and clients that have just left may still
+be connected."""
 SAMPLE_SECONDS = 30.0
+_CALM_SECONDS = 3.0
+"""Time from the last answer to a measurement: connections linger for 2 s."""
 TIMEOUT = 120.0
 _BUSY_SECONDS = 0.2
 _CHUNKED = b"POST /invocations HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -56,12 +59,52 @@ class Sample:
     spooled: int
 
 
+class Pause:
+    """Lets all clients pause between two requests.
+
+    Args:
+        clients: number of clients that will call ``wait``.
+    """
+
+    def __init__(self, clients: int) -> None:
+        self._condition = threading.Condition()
+        self._clients, self._waiting, self._is_paused = clients, 0, False
+
+    def wait(self) -> None:
+        """Wait for the end of a pause, if there is one."""
+        with self._condition:
+            self._waiting += 1
+            self._condition.notify_all()
+            self._condition.wait_for(lambda: not self._is_paused)
+            self._waiting -= 1
+
+    def leave(self) -> None:
+        """Count a client as waiting from now on."""
+        with self._condition:
+            self._waiting += 1
+            self._condition.notify_all()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Begin a pause, wait for all clients, and end the pause after the block."""
+        with self._condition:
+            self._is_paused = True
+            self._condition.wait_for(lambda: self._waiting == self._clients)
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._is_paused = False
+                self._condition.notify_all()
+
+
 @dataclass(slots=True)
 class Load:
     """The requests of one client, chosen at random with a seed."""
 
     port: int
     seed: int
+    pause: Pause
     answers: Counter[str] = field(default_factory=Counter)
     crashed: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -70,11 +113,15 @@ class Load:
         """Send requests until a time."""
         chance = random.Random(self.seed)  # noqa: S311 - a load, not a secret
         media = _media()
-        while time.monotonic() < until:
-            if chance.random() < BAD_SHARE:
-                self._send_bad(chance, media)
-            else:
-                self._send_good(chance, media)
+        try:
+            while time.monotonic() < until:
+                self.pause.wait()
+                if chance.random() < BAD_SHARE:
+                    self._send_bad(chance, media)
+                else:
+                    self._send_good(chance, media)
+        finally:
+            self.pause.leave()
 
     def _send_good(self, chance: random.Random, media: dict[str, bytes]) -> None:
         name = chance.choice(["photo", "photo", "photo", "form", "plan", "video"])
@@ -215,16 +262,17 @@ def soak(minutes: float, clients: int, crashes: float) -> int:
         process, port = start_service(Path(__file__).resolve().parents[1], name)
         began = time.monotonic()
         until = began + 60 * minutes
-        loads = [Load(port, seed) for seed in range(clients)]
+        pause = Pause(clients)
+        loads = [Load(port, seed, pause) for seed in range(clients)]
         threads = [threading.Thread(target=load.run, args=(until,)) for load in loads]
         try:
             for thread in threads:
                 thread.start()
-            samples = _watch(process.pid, Path(name), began, until, crashes)
+            samples = _watch(process.pid, Path(name), began, until, crashes=crashes, pause=pause)
             for thread in threads:
                 thread.join()
             request(port, "GET", "/ping")  # a service without requests gets pings
-            time.sleep(2)
+            time.sleep(_CALM_SECONDS)
             last = look(process.pid, Path(name), began)
         finally:
             process.send_signal(signal.SIGTERM)
@@ -232,14 +280,17 @@ def soak(minutes: float, clients: int, crashes: float) -> int:
     return _report(samples, last, loads, int(60 * minutes * crashes / 3600) if crashes else 0)
 
 
-def _watch(process: int, spool: Path, began: float, until: float, crashes: float) -> list[Sample]:
-    """Measure until a time, and kill the engine at times."""
+def _watch(
+    process: int, spool: Path, began: float, until: float, *, crashes: float, pause: Pause
+) -> list[Sample]:
+    """Measure in pauses until a time, and kill the engine at times."""
     samples: list[Sample] = []
-    pause = min(SAMPLE_SECONDS, (until - began) / 20)
+    between = min(SAMPLE_SECONDS, (until - began) / 20)
     next_crash = began + 3600 / crashes if crashes else until + 1
     while time.monotonic() < until:
-        time.sleep(pause)
-        with suppress(OSError):  # a process ended meanwhile
+        time.sleep(between)
+        with pause.hold():
+            time.sleep(_CALM_SECONDS)
             samples.append(look(process, spool, began))
         if time.monotonic() >= next_crash:
             next_crash += 3600 / crashes

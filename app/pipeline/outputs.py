@@ -42,13 +42,13 @@ def first_possible(
         MediaError: the input cannot be read.
         OutputError: none of the names can be written; the error is that of the last one.
     """
-    failure = OutputError(f"{media}: its result cannot have any name")
-    for name in names:
+    for number, name in enumerate(names, 1):
         try:
             return name, check_output(media, folder / name, overwrite=overwrite, drop=drop)
-        except OutputError as error:
-            failure = error
-    raise failure
+        except OutputError:
+            if number == len(names):
+                raise
+    raise OutputError(f"{media}: its result cannot have any name")
 
 
 def result_names(name: str, kind: Kind) -> list[str]:

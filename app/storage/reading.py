@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
+from copy import copy
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
@@ -129,7 +130,7 @@ class RemoteFile:
             FaceBlurError: as ``read_at``.
         """
         if self._failure is not None:
-            raise self._failure
+            raise copy(self._failure)
 
     def read_at(self, position: int, length: int) -> bytes:
         """Return up to ``length`` bytes from ``position``; empty only at the end of the object.
@@ -146,7 +147,7 @@ class RemoteFile:
         try:
             return self._block(number)[offset : offset + length]
         except FaceBlurError as error:
-            self._failure = error
+            self._failure = copy(error)  # without its frames, which keep readers open
             raise
 
     def _block(self, number: int) -> bytes:

@@ -13,6 +13,7 @@ import stat
 import threading
 import weakref
 from collections import OrderedDict
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -56,6 +57,7 @@ class PinnedFile:
         self._identity = _identity(status)
         self._hashes: dict[int, bytes] = {}
         self._failure: MediaError | None = None
+        """Raised as copies: an error that was raised refers to frames, and so to the decoder."""
         self._lock = threading.Lock()
 
     def __str__(self) -> str:
@@ -85,7 +87,7 @@ class PinnedFile:
             MediaError: the file was replaced or written to.
         """
         if self._failure is not None:
-            raise self._failure
+            raise copy(self._failure)
         try:
             now, then = self._path.stat(), os.fstat(self._descriptor)
         except OSError as error:
@@ -100,13 +102,13 @@ class PinnedFile:
             MediaError: it has another content now, or a block read before had.
         """
         if self._failure is not None:
-            raise self._failure
+            raise copy(self._failure)
         data = self._read(number * _BLOCK, min(_BLOCK, self.size - number * _BLOCK))
         digest = hashlib.sha256(data).digest()
         with self._lock:
             if self._hashes.setdefault(number, digest) != digest:
                 self._failure = self._changed()
-                raise self._failure
+                raise copy(self._failure)
         return data
 
     def _read(self, position: int, length: int) -> bytes:
@@ -116,10 +118,10 @@ class PinnedFile:
                 part = os.pread(self._descriptor, length, position)
             except OSError as error:
                 self._failure = MediaError(f"{self}: cannot be read: {error.strerror}")
-                raise self._failure from error
+                raise copy(self._failure) from error
             if not part:
                 self._failure = self._changed()
-                raise self._failure
+                raise copy(self._failure)
             parts.append(part)
             position, length = position + len(part), length - len(part)
         return b"".join(parts)

@@ -83,11 +83,13 @@ def run_ahead(
     worker = _Worker(items, weigh, count, weight)
     thread = threading.Thread(target=worker.run, name="decode-ahead", daemon=True)
     thread.start()
+    item: T | type[_Done] | BaseException = _Done
     try:
         while (item := worker.take()) is not _Done:
             if isinstance(item, BaseException):
                 raise item
             yield item  # type: ignore[misc]
     finally:
+        del item  # An error refers to this frame; a cycle would keep the decoder open.
         worker.stop()
         thread.join()

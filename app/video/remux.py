@@ -2,7 +2,7 @@
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import cast
 
@@ -90,23 +90,8 @@ class Carrier:
                 self.tallies[handler.target.index] = handler.tally
         for index in streams.fonts:
             _attach(source.streams[index], output)
-        self._packets = self._demux(source) if packets is None else packets
+        self._packets = _demux(source, media, [*self._handlers]) if packets is None else packets
         self._next = next(self._packets, None)
-
-    def _demux(self, source: InputContainer) -> Iterator["av.Packet[Stream]"]:
-        streams = [source.streams[index] for index in self._handlers]
-        for stream in source.streams:
-            if stream.index not in self._handlers:
-                stream.discard = Discard.all
-        if not streams:
-            return
-        first: Fraction | None = None
-        for packet in read_packets(source, self._media, *streams):
-            time = _time(packet)
-            if time is not None:
-                first = time if first is None else first
-                self._media.check_length(time - first)
-            yield packet
 
     def write_until(self, until: Fraction | None) -> None:
         """Write the packets before a time in seconds; None: all that remain."""
@@ -119,6 +104,24 @@ class Carrier:
             for ready in self._handlers[packet.stream.index].process(packet):
                 self._output.mux_one(ready)
             self._next = next(self._packets, None)
+
+
+def _demux(
+    source: InputContainer, media: Media, indices: Sequence[int]
+) -> Iterator["av.Packet[Stream]"]:
+    """Yield the packets of some streams, without keeping the ``Carrier``, which keeps this."""
+    for stream in source.streams:
+        if stream.index not in indices:
+            stream.discard = Discard.all
+    if not indices:
+        return
+    first: Fraction | None = None
+    for packet in read_packets(source, media, *(source.streams[index] for index in indices)):
+        time = _time(packet)
+        if time is not None:
+            first = time if first is None else first
+            media.check_length(time - first)
+        yield packet
 
 
 def _time(packet: "av.Packet[Stream]") -> Fraction | None:

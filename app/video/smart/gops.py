@@ -185,7 +185,7 @@ class GopScan:
     def __init__(self, media: Media, container: InputContainer) -> None:
         self._media = media
         self._packets: _PacketList | None = None
-        self._reason: Uncopyable | None = None
+        self._reason = ""
         self._frames = 0
         with self._collecting_reason():
             stream = main_video(container, media)
@@ -194,14 +194,14 @@ class GopScan:
 
     def add(self, packet: "Packet[VideoStream]") -> None:
         """Take the next packet of the video that has content."""
-        if self._packets is not None and self._reason is None:
+        if self._packets is not None and not self._reason:
             with self._collecting_reason():
                 self._packets.add(packet)
 
     def finish(self) -> None:
         """Keep the result as a fact of the media."""
         gops: Gops | None = None
-        if self._packets is not None and self._reason is None:
+        if self._packets is not None and not self._reason:
             with self._collecting_reason():
                 gops = self._packets.to_gops(self._frames)
         self._media.keep_fact(_scan, (gops, self._reason))
@@ -211,7 +211,8 @@ class GopScan:
         try:
             yield
         except Uncopyable as error:
-            self._reason = error
+            # Only its text: the error refers to the frames, and keeps the decoder open.
+            self._reason = str(error)
 
 
 def find_gops(media: Media) -> Gops:
@@ -225,20 +226,21 @@ def find_gops(media: Media) -> Gops:
     """
     gops, reason = media.fact(_scan)
     if gops is None:
-        raise Uncopyable(str(reason))
+        raise Uncopyable(reason)
     return gops
 
 
-def _scan(media: Media) -> tuple[Gops | None, Uncopyable | None]:
+def _scan(media: Media) -> tuple[Gops | None, str]:
+    """Return the groups of pictures, or the reason why there are none."""
     with media.open_facts() as container:
         try:
             stream = main_video(container, media)
             packets = _begin(media, stream)
             for packet in video_packets(container, media):
                 packets.add(packet)
-            return packets.to_gops(stream.frames), None
+            return packets.to_gops(stream.frames), ""
         except Uncopyable as error:
-            return None, error
+            return None, str(error)
 
 
 def _begin(media: Media, stream: VideoStream) -> _PacketList:

@@ -52,8 +52,8 @@ class MixingSink(VideoSink):
             _check_no_piece(self._input)
             picture = first_frame(media)
             # Nothing is written to this container: it only holds the encoder.
-            self._holder = av.open(os.devnull, "w", format="null")
-            self._encoder = self._add_encoder(self._holder, picture)
+            holder = self._stack.enter_context(av.open(os.devnull, "w", format="null"))
+            self._encoder = self._add_encoder(holder, picture)
             self._mixer = PacketMixer(gops, encoded, open_encoder(self._encoder, gops))
             self._begin(picture)
         except BaseException:

@@ -1,11 +1,13 @@
-"""Measure the service: time until it answers pings, requests per second, memory.
+"""Measure the service: time until it answers pings, seconds per request, memory.
 
     python -m bench.service [FOLDER ...] [--runs N] [--requests N]
 
 Each FOLDER is a checkout of this project (default: this one); two of them are compared. Runs
 alternate, so that other load affects all alike, and figures are medians. Each run starts the
-service, waits for the first ping that succeeds, sends a photo several times, and a video once. The
+service, waits for the first ping that succeeds, and sends a photo and a video several times. The
 memory is the sum of the proportional set sizes (PSS) of all its processes after the last request.
+Then the library does the same work in a process without HTTP or child processes: the difference is
+what the service itself costs.
 """
 
 import argparse
@@ -26,16 +28,44 @@ from pathlib import Path
 from testmedia.fetch import fetch
 
 ROOT = Path(__file__).resolve().parents[1]
+_LIBRARY = """
+import sys, time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+import app
+
+session = app.FaceBlur(app.Settings.load(blur="everyone")).load()
+with TemporaryDirectory() as folder:
+    for name in sys.argv[2:]:
+        output = Path(folder, Path(name).name)
+        session.blur(app.Media(name), output, overwrite=True)
+        began = time.monotonic()
+        for _ in range(int(sys.argv[1])):
+            session.blur(app.Media(name), output, overwrite=True)
+        print((time.monotonic() - began) / int(sys.argv[1]))
+"""
+"""Prints the seconds for each file."""
+_COLUMNS = (
+    "start, s",
+    "photo, s",
+    "video, s",
+    "memory, MiB",
+    "photo by the library, s",
+    "video by the library, s",
+)
+_FILES = ("obama2.jpg", "carphone.mp4")
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Seconds until the first ping, per photo, and for the video; memory in MiB."""
+    """Seconds but for ``memory``, which is in MiB."""
 
     start: float
     photo: float
     video: float
     memory: float
+    library_photo: float
+    library_video: float
 
 
 def measure(root: Path, requests: int) -> Run:
@@ -46,10 +76,11 @@ def measure(root: Path, requests: int) -> Run:
         try:
             request(port, "GET", "/ping")
             start = time.monotonic() - began
-            return Run(start, *_use(port, requests), _memory(process.pid))
+            used = _use(port, requests), _memory(process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait()
+    return Run(start, *used[0], used[1], *_use_library(root, requests))
 
 
 def start_service(root: Path, spool: str) -> "tuple[subprocess.Popen[str], int]":
@@ -106,14 +137,30 @@ def request(port: int, method: str, path: str, body: bytes = b"") -> None:
 
 
 def _use(port: int, requests: int) -> tuple[float, float]:
-    photo, video = fetch("obama2.jpg").read_bytes(), fetch("carphone.mp4").read_bytes()
-    request(port, "POST", "/invocations", photo)
+    photo, video = (fetch(name).read_bytes() for name in _FILES)
+    return _seconds(port, photo, requests), _seconds(port, video, requests)
+
+
+def _seconds(port: int, body: bytes, requests: int) -> float:
+    request(port, "POST", "/invocations", body)
     began = time.monotonic()
     for _ in range(requests):
-        request(port, "POST", "/invocations", photo)
-    middle = time.monotonic()
-    request(port, "POST", "/invocations", video)
-    return (middle - began) / requests, time.monotonic() - middle
+        request(port, "POST", "/invocations", body)
+    return (time.monotonic() - began) / requests
+
+
+def _use_library(root: Path, requests: int) -> tuple[float, float]:
+    files = [str(fetch(name)) for name in _FILES]
+    done = subprocess.run(
+        [sys.executable, "-c", _LIBRARY, str(requests), *files],
+        env=os.environ | {"PYTHONPATH": str(root)},
+        cwd=root,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    photo, video = map(float, done.stdout.split())
+    return photo, video
 
 
 def _memory(process: int) -> float:
@@ -145,13 +192,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     for _ in range(args.runs):
         for folder, done in runs.items():
             done.append(measure(folder.resolve(), args.requests))
-    print(
-        "| checkout | start, s | photo, s | carphone.mp4, s | memory, MiB |\n|---|---|---|---|---|"
-    )
+    print(f"| checkout | {' | '.join(_COLUMNS)} |\n|{'---|' * (1 + len(_COLUMNS))}")
     for folder, done in runs.items():
         figures = (statistics.median(column) for column in zip(*map(astuple, done), strict=True))
-        start, photo, video, memory = figures
-        print(f"| {folder.name} | {start:.3f} | {photo:.4f} | {video:.3f} | {memory:.0f} |")
+        print(f"| {folder.name} | {' | '.join(f'{figure:.4g}' for figure in figures)} |")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """First pass: follow every face through every shot, with the frames of one interval in memory."""
 
+from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.config import Settings
 from app.errors import MediaError
@@ -29,13 +31,15 @@ INTERVAL_BYTES = 128 * 2**20
 class AnalysisResult:
     """The number of frames of a video, its shots [first, end) and its tracks.
 
-    ``max_gap`` is the number of frames in which a lost face may return.
+    ``max_gap`` is the number of frames in which a lost face may return. ``times`` has the time of
+    each frame in seconds after the first one, (frames,), or is empty if they are not known.
     """
 
     frames: int
     shots: tuple[tuple[int, int], ...]
     tracks: tuple[FaceTrack, ...]
     max_gap: int = 1
+    times: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), compare=False)
 
 
 class Analysis:
@@ -75,7 +79,7 @@ class _Pass:
     ) -> None:
         frames: dict[int, Frame] = {}
         longest = Fraction(settings.look_every).limit_denominator(1000)
-        self._search, self._is_image = search, info.is_image
+        self._search, self._info = search, info
         self._context = ShotContext(
             looker=FaceLooker(parts.detector, frames, poses, search, info.time_base),
             frames=frames,
@@ -95,6 +99,7 @@ class _Pass:
                 runtime=Runtime(settings.threads, settings.device),
             )
         self._shots: list[tuple[int, int]] = []
+        self._pts = array("q")
         self._tracks: list[FaceTrack] = []
 
     def run(self, source: FrameSource, progress: Progress) -> AnalysisResult | None:
@@ -122,6 +127,7 @@ class _Pass:
             shots=tuple(self._shots),
             tracks=tuple(self._tracks),
             max_gap=self._context.max_gap,
+            times=(np.array(self._pts) - self._pts[0]) * float(self._info.time_base),
         )
 
     def _frames_with_cuts(
@@ -133,8 +139,9 @@ class _Pass:
         size = None
         for frame in source:
             # Players show the stored pixels of an image, and the shape that a video asks for.
-            view = frame if self._is_image else squared(frame)
+            view = frame if self._info.is_image else squared(frame)
             self._context.frames[frame.index] = view
+            self._pts.append(frame.pts)
             cuts.update(self._shot_detector.push(frame))
             if size not in {None, view.size}:
                 cuts.add(frame.index)

@@ -4,11 +4,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.config import Settings
 from app.errors import PlanError, UsageError
@@ -207,7 +209,10 @@ class FaceBlur:
             models=parts.models,
             people=tuple(Person(person.name, person.photos) for person in everybody.people),
             shots=result.shots,
-            tracks=tuple(_reaching_frame(track, source.info.size) for track in tracks),
+            tracks=tuple(
+                _timed(_reaching_frame(track, source.info.size), result.times, source.info.duration)
+                for track in tracks
+            ),
         )
 
     def _check_people(self, parts: Parts) -> None:
@@ -280,6 +285,13 @@ def _reaching_frame(track: PlanTrack, size: Size) -> PlanTrack:
     if np.array_equal(boxes, track.boxes[:, 1:]):
         return track
     return replace(track, boxes=np.concatenate([track.boxes[:, :1], boxes], axis=1))
+
+
+def _timed(track: PlanTrack, times: NDArray[np.float64], duration: Fraction) -> PlanTrack:
+    """Return the track with its times: from its first frame to the frame after its last."""
+    end = times[track.last + 1] if track.last + 1 < len(times) else float(duration)
+    begin = float(times[track.first])
+    return replace(track, times=(round(begin, 3), round(max(begin, float(end)), 3)))
 
 
 def _source_record(name: str, sha256: str, info: MediaInfo, frames: int) -> SourceRecord:

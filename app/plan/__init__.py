@@ -18,10 +18,12 @@ from app.plan.records import (
     Rows,
     SourceRecord,
 )
+from app.plan.summary import Appearance, Summary, clock, summarise
 
 __all__ = [
     "NO_FACE_FOUND",
     "VERSION",
+    "Appearance",
     "Decision",
     "ModelRecord",
     "ModelsRecord",
@@ -30,7 +32,10 @@ __all__ = [
     "PlanTrack",
     "Rows",
     "SourceRecord",
+    "Summary",
+    "clock",
     "committed_together",
     "read_plan",
+    "summarise",
     "write_plan",
 ]

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from app.errors import PlanError
 from app.files import PendingFile, replacing
 from app.plan.records import DECIMALS, VERSION, Plan, PlanTrack
+from app.plan.summary import summarise
 from app.validation import explain
 
 _HEADER = [field.name for field in fields(PlanTrack) if field.name != "boxes"]
@@ -68,6 +69,7 @@ def _content(data: object) -> object:
     if not isinstance(data, dict):
         raise ValueError("is not an object")  # noqa: TRY004 - worded like other errors of content
     content = dict(data)
+    content.pop("summary", None)  # for readers; it follows from the tracks
     version = content.pop("version", None)
     if version != VERSION or isinstance(version, bool):
         raise ValueError(f"version {version!r} is unknown; this program reads {VERSION}")
@@ -98,6 +100,7 @@ def _parts(plan: Plan) -> Iterator[str]:
         "source": asdict(plan.source),
         "settings": dict(plan.settings),
         "models": asdict(plan.models),
+        "summary": summarise(plan).as_json(),
         "people": [asdict(person) for person in plan.people],
         "shots": plan.shots,
     }

@@ -190,7 +190,7 @@ class _Work:
     def _redact(self, text: str, name: str) -> str:
         labels = self._batch.labels
         if labels is None:
-            return " ".join(text.split())
+            return " ".join(text.split()).removeprefix(f"{self._batch.inputs.files[name]}: ")
         return redact(text, {**labels, self._batch.inputs.files[name]: "a file"})
 
 

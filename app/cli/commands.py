@@ -1,19 +1,24 @@
 """The commands: read the options, call the library, and report the result."""
 
+import shlex
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from app.cli.folder import blur_folder, is_folder_run
+from app.cli.outcome import draw_sheet, show_plan
 from app.cli.parser import ANALYSIS_SETTINGS, LISTS, RENDER_SETTINGS
 from app.cli.progress import make_progress, print_message, warn
 from app.config import Settings
-from app.errors import ConfigError, OutputError, PeopleError, PlanError, UsageError
+from app.errors import ConfigError, Interrupted, OutputError, PeopleError, PlanError, UsageError
 from app.files import check_destination
 from app.logs import printable
 from app.packs.catalogue import find_packs
 from app.pipeline import FaceBlur, check_people, load_parts, share_one_heap
-from app.plan import NO_FACE_FOUND, Plan, committed_together, read_plan, write_plan
+from app.plan import Plan, read_plan, write_plan
+from app.process import StopSignal
 from app.video import Media
 
 _PLAN_SETTINGS = (
@@ -24,56 +29,77 @@ _PLAN_SETTINGS = (
 """Settings that ``render`` reads from the plan unless an option overrides them."""
 
 
-def run(args: Namespace) -> None:
-    """Run the command ``args.command``.
+def run(args: Namespace, stop: StopSignal) -> int:
+    """Run the command ``args.command``, and return its exit code.
 
     Raises:
         FaceBlurError: the command failed, and left no output.
     """
     share_one_heap()
-    _COMMANDS[args.command](args)
+    return _COMMANDS[args.command](args, stop)
 
 
-def _blur(args: Namespace) -> None:
-    face_blur, media = FaceBlur(_settings(args)), Media(args.input)
-    if args.plan is not None:
-        _check_plan(args, args.plan, (args.input, args.output))
+def _blur(args: Namespace, stop: StopSignal) -> int:
+    settings = _settings(args)
+    if is_folder_run(args):
+        return blur_folder(args, settings, stop)
+    args.input = args.inputs[0]
+    face_blur, media = FaceBlur(settings), Media(args.input)
+    _check_files(args)
     _check_output(args, face_blur, media)
     with make_progress(quiet=args.quiet) as progress:
         _load(args, face_blur)
         plan = face_blur.analyse(media, progress)
         face_blur.unload()
-        with committed_together(args.output, plan, args.plan):
+        if args.plan is not None:
+            write_plan(plan, args.plan)
+        with _continuable(args):
             face_blur.render(media, plan, args.output, progress, overwrite=args.overwrite)
-    _summarise(args, plan)
+    if args.sheet is not None:
+        draw_sheet(media, plan, args.output, args.sheet)
+    return show_plan(args, plan)
 
 
-def _analyse(args: Namespace) -> None:
+@contextmanager
+def _continuable(args: Namespace) -> Iterator[None]:
+    """After an interruption of the second pass, say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if args.plan is None:
+            hint = "--plan keeps the analysis of an interrupted run"
+        else:
+            command = ["face-blur", "render", args.input, args.plan, "-o", args.output]
+            command += ["--overwrite"] if args.overwrite else []
+            hint = f"go on with: {shlex.join(map(str, command))}"
+        raise Interrupted(f"interrupted, no video was written; {hint}") from None
+
+
+def _analyse(args: Namespace, _: StopSignal) -> int:
     face_blur = FaceBlur(_settings(args))
     _check_plan(args, args.output, (args.input,))
     with make_progress(quiet=args.quiet) as progress:
         _load(args, face_blur)
         plan = face_blur.analyse(Media(args.input), progress)
     write_plan(plan, args.output)
-    _summarise(args, plan)
+    return show_plan(args, plan)
 
 
-def _render(args: Namespace) -> None:
+def _render(args: Namespace, _: StopSignal) -> int:
     plan = read_plan(_check_regular(args.plan))
     settings = _merge_plan_settings(plan, _settings(args, blur=None), args.plan)
     face_blur, media = FaceBlur(settings), Media(args.input)
     if args.plan.resolve() == args.output.resolve():
         raise OutputError(f"{args.output}: is the plan; choose another name for the output")
     _check_output(args, face_blur, media)
-    with (
-        make_progress(quiet=args.quiet) as progress,
-        committed_together(args.output, plan, None),
-    ):
+    with make_progress(quiet=args.quiet) as progress:
         face_blur.render(media, plan, args.output, progress, overwrite=args.overwrite)
-    _summarise(args, plan)
+    if args.sheet is not None:
+        draw_sheet(media, plan, args.output, args.sheet)
+    return show_plan(args, plan)
 
 
-def _people(args: Namespace) -> None:
+def _people(args: Namespace, _: StopSignal) -> int:
     settings = _settings(args, blur="listed")
     gallery, faults = check_people(args.people, load_parts(settings))
     for person in gallery.people:
@@ -87,9 +113,10 @@ def _people(args: Namespace) -> None:
         print_message(f"error: {fault}", quiet=False)
     if faults:
         raise PeopleError(f"{args.people}: {len(faults)} of its files cannot be used, see above")
+    return 0
 
 
-def _models(args: Namespace) -> None:
+def _models(args: Namespace, _: StopSignal) -> int:
     # The conversion of weights needs libraries that are slow to load.
     from app.cli.weights import list_packs, prepare
 
@@ -99,9 +126,10 @@ def _models(args: Namespace) -> None:
         list_packs([settings.models] if args.models is not None else find_packs(root), root)
     else:
         prepare(args, settings.models, root)
+    return 0
 
 
-_COMMANDS: dict[str, Callable[[Namespace], None]] = {
+_COMMANDS: dict[str, Callable[[Namespace, StopSignal], int]] = {
     "blur": _blur,
     "analyse": _analyse,
     "render": _render,
@@ -164,6 +192,17 @@ def _check_output(args: Namespace, face_blur: FaceBlur, media: Media) -> None:
         warn(warning, quiet=args.quiet)
 
 
+def _check_files(args: Namespace) -> None:
+    """Check before any work that the plan and the sheet can be written.
+
+    Raises:
+        OutputError: two of the files are one, or cannot be written.
+    """
+    files = [path for path in (args.plan, args.sheet) if path is not None]
+    for number, path in enumerate(files):
+        _check_plan(args, path, (args.input, args.output, *files[:number]))
+
+
 def _check_plan(args: Namespace, plan: Path, others: tuple[Path, ...]) -> None:
     """Check before any work that the plan can be written.
 
@@ -177,16 +216,3 @@ def _check_plan(args: Namespace, plan: Path, others: tuple[Path, ...]) -> None:
     if clash:
         raise OutputError(f"{plan}: is another file of this command; choose another name")
     check_destination(plan, overwrite=args.overwrite)
-
-
-def _summarise(args: Namespace, plan: Plan) -> None:
-    counts = plan.counts
-    unclear = counts["unclear"]
-    notes = {"uncertain": counts["uncertain"] - unclear, "unclear": unclear}
-    text = f"{args.output}: {counts['hidden']} of {counts['tracks']} face tracks hidden"
-    text += "".join(f"; {name}: {count}" for name, count in notes.items() if count)
-    print_message(text, quiet=args.quiet)
-    if not plan.tracks:
-        warn(f"{args.output}: {NO_FACE_FOUND}", quiet=args.quiet)
-    for name in plan.not_found:
-        warn(f"{name} was not found in this video", quiet=args.quiet)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.config import Settings
 from app.errors import PlanError, UsageError
-from app.files import sha256_of
+from app.files import keeping_finished, sha256_of
 from app.geometry import moved_inside
 from app.identity.gallery import Gallery
 from app.identity.policies import policy_for
@@ -24,7 +24,7 @@ from app.pipeline.decisions import decide
 from app.pipeline.parts import Parts, load_parts, parts_for
 from app.pipeline.people import find_photos, load_people
 from app.pipeline.rendering import render_plan
-from app.plan import VERSION, Person, Plan, PlanTrack, SourceRecord, committed_together
+from app.plan import VERSION, Person, Plan, PlanTrack, SourceRecord
 from app.types import Effect, MediaFile, MediaInfo, Progress, Size
 from app.video import Media, check_output, open_source
 
@@ -235,7 +235,8 @@ class FaceBlur:
     ) -> None:
         """Second pass: write the video with the faces of the plan hidden, or write nothing.
 
-        An ``effect`` of your own replaces that of the settings.
+        A ``KeyboardInterrupt`` that arrives when the output is complete is ignored. An ``effect``
+        of your own replaces that of the settings.
 
         Raises:
             PlanError: the plan belongs to another file.
@@ -246,15 +247,16 @@ class FaceBlur:
         media = self._handle(media)
         if media.sha256 != plan.source.sha256:
             raise PlanError(f"{media}: the plan was made for another file; analyse it again")
-        render_plan(
-            media,
-            plan,
-            Path(output),
-            self.settings,
-            progress or _ignore_progress,
-            overwrite=overwrite,
-            effect=effect,
-        )
+        with keeping_finished(Path(output)):
+            render_plan(
+                media,
+                plan,
+                Path(output),
+                self.settings,
+                progress or _ignore_progress,
+                overwrite=overwrite,
+                effect=effect,
+            )
 
     def blur(
         self,
@@ -265,16 +267,18 @@ class FaceBlur:
         plan: Path | None = None,
         overwrite: bool = False,
     ) -> Plan:
-        """Analyse and render; with ``plan`` the plan is written there together with the output.
+        """Analyse and render; with ``plan`` the plan is written there when the analysis ends.
 
         Raises:
-            FaceBlurError: as ``analyse`` and ``render``; nothing has been written then.
+            FaceBlurError: as ``analyse`` and ``render``. There is no output then; a plan that was
+                written stays, and ``render`` can use it.
         """
         media = self._handle(media)
         new_plan = self.analyse(media, progress)
+        if plan is not None:
+            new_plan.write(plan)
         give_back_memory()
-        with committed_together(Path(output), new_plan, plan):
-            self.render(media, new_plan, output, progress, overwrite=overwrite)
+        self.render(media, new_plan, output, progress, overwrite=overwrite)
         give_back_memory()
         return new_plan
 

@@ -5,7 +5,7 @@ the upright frame and may extend beyond it. A plan never contains embeddings, wh
 data.
 """
 
-from app.plan.files import committed_together, read_plan, write_plan
+from app.plan.files import read_plan, write_plan
 from app.plan.records import (
     NO_FACE_FOUND,
     VERSION,
@@ -34,7 +34,6 @@ __all__ = [
     "SourceRecord",
     "Summary",
     "clock",
-    "committed_together",
     "read_plan",
     "summarise",
     "write_plan",

@@ -51,9 +51,9 @@ class Summary:
         """Yield the summary as sentences without a full stop."""
         for one in self.appearances:
             name = one.person or (_UNNAMED if self._has_people else _EVERYONE)
-            times = f"{clock(one.begin)} to {clock(one.end)}"
+            times = f", {clock(one.begin)} to {clock(one.end)}" if self.frames > 1 else ""
             done = "hidden" if one.hidden else "visible"
-            yield f"{done}: {name}, {_count(one.tracks, 'track')}, {times}"
+            yield f"{done}: {name}, {_count(one.tracks, 'track')}{times}"
         sure = self.uncertain - self.cannot_tell
         if sure:
             yield f"uncertain: {_count(sure, 'track')} to review"

@@ -39,6 +39,7 @@ def _blur(args: Namespace) -> None:
     if args.plan is not None:
         _check_plan(args, args.plan, (args.input, args.output))
     _check_output(args, face_blur, media)
+    face_blur.check_selection(media)
     with make_progress(quiet=args.quiet) as progress:
         _load(args, face_blur)
         plan = face_blur.analyse(media, progress)
@@ -49,11 +50,12 @@ def _blur(args: Namespace) -> None:
 
 
 def _analyse(args: Namespace) -> None:
-    face_blur = FaceBlur(_settings(args))
+    face_blur, media = FaceBlur(_settings(args)), Media(args.input)
     _check_plan(args, args.output, (args.input,))
+    face_blur.check_selection(media)
     with make_progress(quiet=args.quiet) as progress:
         _load(args, face_blur)
-        plan = face_blur.analyse(Media(args.input), progress)
+        plan = face_blur.analyse(media, progress)
     write_plan(plan, args.output)
     _summarise(args, plan)
 

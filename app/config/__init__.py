@@ -15,11 +15,12 @@ from typing import Any, Literal, Self, TypeAlias
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from app.config.values import Point, Points, Prefixes, Rotation, Streams
+from app.config.points import Point, Points, brief_time, points_as_json
+from app.config.values import Prefixes, Rotation, Streams
 from app.errors import ConfigError
 from app.validation import explain, parse_toml
 
-__all__ = ["ENV_PREFIX", "Choice", "Point", "ServiceSettings", "Settings"]
+__all__ = ["ENV_PREFIX", "Choice", "Point", "ServiceSettings", "Settings", "brief_time"]
 
 ENV_PREFIX = "FACE_BLUR_"
 
@@ -74,7 +75,9 @@ class Settings(_Checked):
         " too dark, too small, ...)",
     )
     select: Points = Field(
-        (), description="people selected by a point on the face: FRAME,X,Y, separated by semicolons"
+        (),
+        description="people selected by a point on the face: FRAME,X,Y or TIME,X,Y, separated by"
+        " semicolons",
     )
     effect: Literal["blur", "pixelate", "solid"] = Field(
         "blur", description="how a face is hidden; only solid leaves no trace of it"
@@ -221,7 +224,7 @@ class Settings(_Checked):
     def effective(self) -> dict[str, Any]:
         """Return a JSON-ready record for a plan; without paths, which may contain names."""
         values = self.model_dump(mode="json", exclude={"people", "models_root", "threads"})
-        return values | {"blur": self.choice, "select": [list(point) for point in self.select]}
+        return values | {"blur": self.choice, "select": points_as_json(self.select)}
 
 
 class ServiceSettings(_Checked):

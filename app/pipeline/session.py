@@ -22,6 +22,7 @@ from app.pipeline.decisions import decide
 from app.pipeline.parts import Parts, load_parts, parts_for
 from app.pipeline.people import find_photos, load_people
 from app.pipeline.rendering import render_plan
+from app.pipeline.selection import check_points
 from app.plan import VERSION, Person, Plan, PlanTrack, SourceRecord, committed_together
 from app.types import Effect, MediaFile, MediaInfo, Progress, Size
 from app.video import Media, check_output, open_source
@@ -169,6 +170,15 @@ class FaceBlur:
             self._handle(media), Path(output), overwrite=overwrite, drop=self.settings.drop_stream
         )
 
+    def check_selection(self, media: AnyMedia) -> None:
+        """Check before any work that the points of ``select`` lie inside the video or image.
+
+        Raises:
+            UsageError: a frame, a time or a pixel does not exist.
+            MediaError: the input cannot be read.
+        """
+        check_points(self._handle(media), self.settings.select)
+
     def _handle(self, media: AnyMedia) -> Media:
         """Return a handle that is read as the settings say."""
         handle = Media.of(media)
@@ -180,11 +190,12 @@ class FaceBlur:
 
         Raises:
             MediaError: the file cannot be read to its end.
-            UsageError: there is no face at a selected point, or the settings need people to
-                recognise and none were given.
+            UsageError: a selected point lies outside the video, which is found before any work, or
+                shows no face; or the settings need people to recognise and none were given.
             ModelError: the models cannot be used.
             PeopleError: a reference photo cannot be used.
         """
+        self.check_selection(media)
         media = self._handle(media)
         parts = self._used_parts
         self._check_people(parts)

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from app.config.points import Point, Points, brief_time, points_as_json
 from app.config.values import Prefixes, Rotation, Streams
-from app.errors import ConfigError
+from app.errors import ConfigError, reason_of
 from app.validation import explain, parse_toml
 
 __all__ = ["ENV_PREFIX", "Choice", "Point", "ServiceSettings", "Settings", "brief_time"]
@@ -316,11 +316,11 @@ def _refuse_unknown(names: Collection[str], valid: Collection[str], message: str
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return parse_toml(path.read_text("utf-8"))
+        return parse_toml(path.read_bytes())
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        raise ConfigError(f"{path}: cannot be read: {reason_of(error)}") from error
     except ValueError as error:  # invalid TOML or UTF-8
-        raise ConfigError(f"{path}: is not valid TOML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{path}: {error}; correct it") from error
 
 
 def _from_environment(environment: Mapping[str, str], kind: type[_Checked]) -> dict[str, str]:

@@ -16,7 +16,13 @@ Rotation: TypeAlias = Annotated[
 
 
 def _split_commas(value: object) -> object:
-    """Split a string at its commas; return other values unchanged."""
+    """Split a string at its commas; return other values unchanged.
+
+    Raises:
+        ValueError: an item of a list is not text.
+    """
+    if isinstance(value, list | tuple) and not all(isinstance(item, str) for item in value):
+        raise ValueError('must be a list of texts, such as ["a", "b"]')
     if not isinstance(value, str):
         return value
     return tuple(item for part in value.split(",") if (item := part.strip()))

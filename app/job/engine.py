@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from app.config import Settings
-from app.errors import DiskFull, MediaError, OutputError
+from app.errors import DiskFull, MediaError, OutputError, reason_of
 from app.files import is_disk_full, sha256_of
 from app.identity.gallery import Gallery
 from app.isolation import Handler, Work, run_child
@@ -39,7 +39,7 @@ class Engine:
             return self._handle(request, work)
         except OSError as error:
             kind = DiskFull if is_disk_full(error) else OutputError
-            raise kind(f"the result cannot be written: {error.strerror}") from error
+            raise kind(f"the result cannot be written: {reason_of(error)}") from error
 
     def _handle(self, request: Message, work: Work) -> Message:
         media = self._media_of(Path(request["input"]))

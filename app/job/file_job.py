@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Collection
 from typing import Any
 
-from app.errors import Crashed, DiskFull, OutputError
+from app.errors import Crashed, DiskFull, OutputError, reason_of
 from app.files import is_disk_full, remove_leftovers
 from app.job.folders import Folders
 from app.job.records import History, Records, Task
@@ -56,7 +56,7 @@ class FileJob:
         except OSError as error:
             self._remove_earlier_result(name)
             kind = DiskFull if is_disk_full(error) else OutputError
-            raise kind(f"the result cannot be written: {error.strerror}") from error
+            raise kind(f"the result cannot be written: {reason_of(error)}") from error
         except Exception as error:
             self._remove_earlier_result(name)
             self._was_full |= isinstance(error, DiskFull)

@@ -18,7 +18,7 @@
     ├── ModelError                1   503   not_ready
     │   ├── PackError             1   503   not_ready
     │   │   └── Unreachable       1   503   not_ready
-    │   └── DeviceError           1   503   not_ready
+    │   └── DeviceError           2   503   not_ready
     ├── DiskFull                  1   507   disk_full
     ├── StorageError              1   503   storage_failed
     ├── Busy                      1   503   busy
@@ -162,7 +162,9 @@ class Unreachable(PackError):
 
 
 class DeviceError(ModelError):
-    """The requested device is not available."""
+    """The device or encoder that a setting requests is not available here."""
+
+    exit_code = 2
 
 
 class DiskFull(FaceBlurError):

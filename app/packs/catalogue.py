@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from pydantic import ValidationError
 
-from app.errors import PackError, reason_of
+from app.errors import ConfigError, PackError, reason_of
 from app.files import file_hash
 from app.packs.description import (
     Description,
@@ -176,13 +176,14 @@ def load_pack(name: str, root: Path | None = None) -> Pack:
     """Read the description of a pack or of a variant.
 
     Raises:
-        PackError: the pack does not exist, or its description is not valid.
+        ConfigError: there is no such pack.
+        PackError: its description is not valid.
     """
     root = root or models_folder()
     paths = _descriptions(root)
     if name not in paths:
         known = ", ".join(sorted(paths)) or "none"
-        raise PackError(f"{root}: there is no model pack {name!r}; available: {known}")
+        raise ConfigError(f"there is no model pack {name!r} in {root}; available: {known}")
     path = paths[name]
     try:
         table = parse_toml(path.read_bytes())

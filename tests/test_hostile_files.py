@@ -66,7 +66,7 @@ def test_a_nested_line_of_a_report_is_skipped(tmp_path: Path) -> None:
 def test_the_parsers_raise_value_errors() -> None:
     for parse, text in ((parse_json, JSON), (parse_json, OBJECTS), (parse_toml, TOML)):
         with pytest.raises(ValueError, match="nested too deeply"):
-            parse(text)
+            parse(text.encode())
     with pytest.raises(RecursionError):
         tomllib.loads(TOML)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from app.config import Settings
-from app.errors import DiskFull, MediaError, OutputError, PlanError
+from app.errors import DiskFull, MediaError, OutputError, PlanError, reason_of
 from app.files import is_disk_full, sha256_of, write_file
 from app.identity.gallery import Gallery
 from app.isolation import Handler, Work, run_child
@@ -29,8 +29,8 @@ class Engine:
         self._face_blur = face_blur
         self._media: Media | None = None
         """The file of the last request: the next one is often about the same file."""
-        self._plan: tuple[Path, str, Plan] | None = None
-        """The plan of the last analysis, its path and its hash."""
+        self._plan: tuple[str, Plan] | None = None
+        """The plan of the last analysis, and the hash of its file."""
 
     def __call__(self, request: Message, work: Work) -> Message:
         """Look at a file, analyse it or render it: ``request["do"]``.
@@ -43,7 +43,7 @@ class Engine:
             return handle[request["do"]](self._media_of(Path(request["input"])), request, work)
         except OSError as error:
             kind = DiskFull if is_disk_full(error) else OutputError
-            raise kind(f"the result cannot be written: {error.strerror}") from error
+            raise kind(f"the result cannot be written: {reason_of(error)}") from error
 
     def _media_of(self, path: Path) -> Media:
         if self._media is None or self._media.file != path:
@@ -68,7 +68,7 @@ class Engine:
         plan = self._face_blur.analyse(media, work.progress)
         write_plan(plan, path)
         sha256 = sha256_of(path)
-        self._plan = path, sha256, plan
+        self._plan = sha256, plan
         return {"plan_sha256": sha256}
 
     def _render(self, media: Media, request: Message, work: Work) -> Message:
@@ -101,8 +101,8 @@ class Engine:
         known, self._plan = self._plan, None
         if sha256_of(path) != sha256:
             raise PlanError(f"{path}: changed while it was read; run the job again")
-        if known is not None and known[:2] == (path, sha256):
-            return known[2]
+        if known is not None and known[0] == sha256:
+            return known[1]
         return read_plan(path)
 
     def _check_edited(self, plan: Plan, media: Media) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.batch.records import History, Records, Task
 from app.batch.session import Session
-from app.errors import Crashed, DiskFull, Interrupted, OutputError, PlanError
+from app.errors import Crashed, DiskFull, Interrupted, OutputError, PlanError, reason_of
 from app.files import is_disk_full, remove_leftovers, sha256_of
 from app.plan import NO_FACE_FOUND
 from app.types import Progress
@@ -68,7 +68,7 @@ class FileJob:
         except OSError as error:
             self._remove_earlier_result(name)
             kind = DiskFull if is_disk_full(error) else OutputError
-            raise kind(f"the result cannot be written: {error.strerror}") from error
+            raise kind(f"the result cannot be written: {reason_of(error)}") from error
         except Exception as error:
             self._remove_earlier_result(name)
             self._was_full |= isinstance(error, DiskFull)
@@ -136,6 +136,7 @@ class FileJob:
         if self._history.was_interrupted(name):
             for path in (*results, plan_name(name)):
                 remove_leftovers((self._output / path).parent)
+            _new_plan(plan).unlink(missing_ok=True)
 
     def _check_task(self, task: Task, result: str, size: int) -> None:
         """Check that the work can begin.
@@ -178,6 +179,7 @@ class FileJob:
             # The child may have been killed while it wrote.
             for path in (result, plan):
                 remove_leftovers((self._output / path).parent)
+            _new_plan(self._output / plan).unlink(missing_ok=True)
             raise
         finally:
             self._records.end(task)
@@ -195,9 +197,12 @@ class FileJob:
     ) -> _GivenPlan:
         """Write the plan, and record its hash: from now on any other hash means an edited plan."""
         path = self._output / plan_name(task.file)
-        done = self._session.ask({**request, "do": "analyse", "plan": str(path)}, size, progress)
+        # It gets its name when its hash is recorded: the process may be killed in between.
+        new = _new_plan(path)
+        done = self._session.ask({**request, "do": "analyse", "plan": str(new)}, size, progress)
         self._records.analysed(task, done["plan_sha256"])
         self._history.add_plan(task, done["plan_sha256"])
+        new.replace(path)
         return _GivenPlan(path, done["plan_sha256"], edited=False)
 
 
@@ -215,6 +220,11 @@ def _check_edited(history: History, task: Task) -> None:
         f"its plan was edited, but the {changed} changed; use those again, or move the plan away"
         " to analyse the file anew"
     )
+
+
+def _new_plan(plan: Path) -> Path:
+    """Return the name of a plan whose hash is not recorded yet."""
+    return plan.with_name(f".{plan.name}.new")
 
 
 def plan_name(name: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.errors import UsageError
+from app.errors import UsageError, reason_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def _list(path: Path) -> Inputs:
             return find_files(path)
         path.stat()
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+        raise UsageError(f"{path}: cannot be read: {reason_of(error)}") from error
     return Inputs({path.name: path})
 
 

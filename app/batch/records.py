@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
-from app.errors import ConfigError, DiskFull, FaceBlurError
+from app.errors import ConfigError, DiskFull, FaceBlurError, reason_of
 from app.files import is_disk_full, sha256_of
 from app.validation import parse_json
 
@@ -63,7 +63,7 @@ class History:
             for output in outputs:
                 history._read(output)
         except OSError as error:
-            raise ConfigError(f"an earlier report cannot be read: {error.strerror}") from error
+            raise ConfigError(f"an earlier report cannot be read: {reason_of(error)}") from error
         return history
 
     def _read(self, output: Path) -> None:
@@ -152,14 +152,14 @@ class Records:
             (output / FOLDER).mkdir(parents=True, exist_ok=True)
             (output / "plans").mkdir(exist_ok=True)
             if not os.access(output, os.W_OK | os.X_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+                raise PermissionError(errno.EACCES, "")
             self._report, self._begun = (
                 os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644) for path in self._paths
             )
         except OSError as error:
             raise ConfigError(
-                f"the output is not writable for user {os.getuid()} ({error.strerror}); change its "
-                "permissions, or build the image with --build-arg USER_ID=0"
+                f"the output is not writable for user {os.getuid()} ({reason_of(error)}); change "
+                "its permissions, or build the image with --build-arg USER_ID=0"
             ) from error
         self._lock()
         for file in (self._report, self._begun):
@@ -198,7 +198,7 @@ class Records:
             os.fsync(file)
         except OSError as error:
             kind = DiskFull if is_disk_full(error) else FaceBlurError
-            raise kind(f"the report cannot be written: {error.strerror}") from error
+            raise kind(f"the report cannot be written: {reason_of(error)}") from error
 
     def close(self) -> None:
         """Close the files, which releases the lock."""

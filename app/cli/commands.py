@@ -8,11 +8,26 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.folder import blur_folder, is_folder_run
+from app.cli.given import (
+    check_models_options,
+    check_together,
+    check_used,
+    given_settings,
+    naming_help,
+    unused_by_media,
+)
 from app.cli.outcome import draw_sheet, show_plan
-from app.cli.parser import ANALYSIS_SETTINGS, LISTS, RENDER_SETTINGS
 from app.cli.progress import make_progress, print_message, warn
 from app.config import Settings
-from app.errors import ConfigError, Interrupted, OutputError, PeopleError, PlanError, UsageError
+from app.errors import (
+    ConfigError,
+    Interrupted,
+    OutputError,
+    PeopleError,
+    PlanError,
+    UsageError,
+    reason_of,
+)
 from app.files import check_destination
 from app.logs import printable
 from app.packs.catalogue import find_packs
@@ -47,6 +62,7 @@ def _blur(args: Namespace, stop: StopSignal) -> int:
     face_blur, media = FaceBlur(settings), Media(args.input)
     _check_files(args)
     _check_output(args, face_blur, media)
+    face_blur.check_selection(media)
     with make_progress(quiet=args.quiet) as progress:
         _load(args, face_blur)
         plan = face_blur.analyse(media, progress)
@@ -76,11 +92,13 @@ def _continuable(args: Namespace) -> Iterator[None]:
 
 
 def _analyse(args: Namespace, _: StopSignal) -> int:
-    face_blur = FaceBlur(_settings(args))
+    face_blur, media = FaceBlur(_settings(args)), Media(args.input)
     _check_plan(args, args.output, (args.input,))
+    _warn_of_unused(args, media)
+    face_blur.check_selection(media)
     with make_progress(quiet=args.quiet) as progress:
         _load(args, face_blur)
-        plan = face_blur.analyse(Media(args.input), progress)
+        plan = face_blur.analyse(media, progress)
     write_plan(plan, args.output)
     return show_plan(args, plan)
 
@@ -88,6 +106,8 @@ def _analyse(args: Namespace, _: StopSignal) -> int:
 def _render(args: Namespace, _: StopSignal) -> int:
     plan = read_plan(_check_regular(args.plan))
     settings = _merge_plan_settings(plan, _settings(args, blur=None), args.plan)
+    with naming_help(args.command):
+        check_together(args, given_settings(args), settings)
     face_blur, media = FaceBlur(settings), Media(args.input)
     if args.plan.resolve() == args.output.resolve():
         raise OutputError(f"{args.output}: is the plan; choose another name for the output")
@@ -120,6 +140,8 @@ def _models(args: Namespace, _: StopSignal) -> int:
     # The conversion of weights needs libraries that are slow to load.
     from app.cli.weights import list_packs, prepare
 
+    with naming_help(args.command):
+        check_models_options(args)
     settings = _settings(args, blur=None)
     root = settings.models_root
     if args.action == "list":
@@ -139,21 +161,17 @@ _COMMANDS: dict[str, Callable[[Namespace, StopSignal], int]] = {
 
 
 def _settings(args: Namespace, **fixed: Any) -> Settings:
-    """Return the settings: ``fixed`` and the options, the environment, then the file."""
-    values: dict[str, Any] = {}
-    for text in args.settings:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"--set takes KEY=VALUE, not {text!r}")
-        values[key.strip()] = value
-    given = {name: getattr(args, name, None) for name in (*ANALYSIS_SETTINGS, *RENDER_SETTINGS)}
-    options = {name: value for name, value in given.items() if value is not None}
-    for name in LISTS.keys() & options.keys():
-        options[name] = LISTS[name].join(options[name])
-    for name in sorted(values.keys() & options.keys()):
-        raise UsageError(f"{name} is given by --set and by its own option; remove one")
-    config = None if args.config is None else _check_regular(args.config)
-    return Settings.load(config, **values | options | fixed)
+    """Return the settings: ``fixed`` and the options, the environment, then the file.
+
+    Raises:
+        UsageError: a setting is wrong, or one that this call gives has no effect.
+    """
+    with naming_help(args.command):
+        given = given_settings(args)
+        config = None if args.config is None else _check_regular(args.config)
+        settings = Settings.load(config, **given | fixed)
+        check_used(args, given, settings)
+        return settings
 
 
 def _merge_plan_settings(plan: Plan, given: Settings, path: Path) -> Settings:
@@ -176,7 +194,7 @@ def _check_regular(path: Path) -> Path:
     try:
         endless = path.exists() and not (path.is_file() or path.is_dir())
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+        raise UsageError(f"{path}: cannot be read: {reason_of(error)}") from error
     if endless:
         raise UsageError(f"{path}: is not a regular file; choose another one")
     return path
@@ -189,6 +207,12 @@ def _load(args: Namespace, face_blur: FaceBlur) -> None:
 
 def _check_output(args: Namespace, face_blur: FaceBlur, media: Media) -> None:
     for warning in face_blur.check_output(media, args.output, overwrite=args.overwrite):
+        warn(warning, quiet=args.quiet)
+    _warn_of_unused(args, media)
+
+
+def _warn_of_unused(args: Namespace, media: Media) -> None:
+    for warning in unused_by_media(args, is_image=media.is_image):
         warn(warning, quiet=args.quiet)
 
 
@@ -212,7 +236,9 @@ def _check_plan(args: Namespace, plan: Path, others: tuple[Path, ...]) -> None:
     try:
         clash = any(plan.resolve() == other.resolve() for other in others)
     except (OSError, RuntimeError) as error:  # loop of symbolic links
-        raise OutputError(f"{plan}: cannot be written ({error}); choose another name") from error
+        raise OutputError(
+            f"{plan}: cannot be written ({reason_of(error)}); choose another name"
+        ) from error
     if clash:
         raise OutputError(f"{plan}: is another file of this command; choose another name")
     check_destination(plan, overwrite=args.overwrite)

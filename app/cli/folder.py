@@ -24,6 +24,7 @@ from app.logs import silence_logging
 from app.plan import Appearance, Summary, read_plan, summarise
 from app.process import StopSignal
 from app.types import Progress
+from app.video.kinds import BY_SUFFIX
 
 _CORES_PER_WORKER = 4
 """A video alone keeps about four cores busy; more workers need more memory."""
@@ -80,8 +81,9 @@ def _check_options(args: Namespace, settings: Settings) -> None:
 def _check_folders(args: Namespace, settings: Settings) -> None:
     """Check that no folder contains another one."""
     output = args.output.resolve()
-    if args.output.exists() and not args.output.is_dir():
-        raise UsageError(f"{args.output}: is a file; name a folder for the results")
+    is_file = args.output.exists() or (_is_media_name(args.output) and not args.is_folder)
+    if is_file and not args.output.is_dir():
+        raise UsageError(f"{args.output}: names a file; name a folder for the results of a folder")
     for path in args.inputs:
         source = path.resolve()
         if not path.is_dir():
@@ -90,6 +92,10 @@ def _check_folders(args: Namespace, settings: Settings) -> None:
             raise UsageError(f"{args.output}: overlaps with {path}; choose another folder")
         if settings.people is not None and settings.people.resolve().is_relative_to(source):
             raise UsageError(f"{settings.people}: the photos are inside {path}; move them away")
+
+
+def _is_media_name(path: Path) -> bool:
+    return path.suffix.lower() in BY_SUFFIX
 
 
 def _start(settings: Settings, workers: int) -> Start:

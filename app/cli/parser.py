@@ -119,7 +119,8 @@ def _add_analyse(commands: _Commands) -> None:
     )
     parser.add_argument("input", type=Path, help="video or image")
     _add_output(parser, "plan to write (JSON)")
-    _add_settings(parser, *ANALYSIS_SETTINGS, *RENDER_SETTINGS)
+    recorded = (name for name in RENDER_SETTINGS if name != "encoder")
+    _add_settings(parser, *ANALYSIS_SETTINGS, *recorded)
 
 
 def _add_render(commands: _Commands) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app import process
-from app.errors import ConfigError, UsageError
+from app.errors import ConfigError, UsageError, reason_of
 from app.validation import parse_json
 
 SAGEMAKER_ROOT = Path("/opt/ml")
@@ -81,7 +81,7 @@ def find_folders(args: Namespace, environment: Mapping[str, str] = os.environ) -
         folders = _choose_folders(args, environment)
         _check_folders(folders)
     except OSError as error:
-        raise UsageError(f"a folder of the job cannot be read: {error.strerror}") from error
+        raise UsageError(f"a folder of the job cannot be read: {reason_of(error)}") from error
     return folders
 
 

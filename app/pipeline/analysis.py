@@ -2,16 +2,16 @@
 
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.config import Settings
 from app.errors import MediaError
 from app.networks import Runtime
 from app.pipeline.face_looker import FaceLooker
+from app.pipeline.frame_times import FrameTimes
 from app.pipeline.parts import Parts
 from app.pipeline.pose_search import PoseSearch
 from app.pipeline.poses import ROTATIONS, Pose, Poses
@@ -21,7 +21,7 @@ from app.shots import load_shot_detector
 from app.tracking.association import MAX_GAP_SECONDS
 from app.tracking.dissolves import DissolveWatcher
 from app.tracking.look_schedule import SCHEDULES
-from app.types import Frame, FrameSource, MediaInfo, Progress
+from app.types import Frame, FrameSource, MediaInfo, Progress, Size
 
 INTERVAL_BYTES = 128 * 2**20
 """Memory for the frames between two full looks. Large frames make the interval shorter."""
@@ -31,15 +31,16 @@ INTERVAL_BYTES = 128 * 2**20
 class AnalysisResult:
     """The number of frames of a video, its shots [first, end) and its tracks.
 
-    ``max_gap`` is the number of frames in which a lost face may return. ``times`` has the time of
-    each frame in seconds after the first one, (frames,), or is empty if they are not known.
+    ``times`` has the times of the frames, and ``size`` is that of the upright frame. ``max_gap`` is
+    the number of frames in which a lost face may return.
     """
 
     frames: int
     shots: tuple[tuple[int, int], ...]
     tracks: tuple[FaceTrack, ...]
+    times: FrameTimes
+    size: Size
     max_gap: int = 1
-    times: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), compare=False)
 
 
 class Analysis:
@@ -99,8 +100,8 @@ class _Pass:
                 runtime=Runtime(settings.threads, settings.device),
             )
         self._shots: list[tuple[int, int]] = []
-        self._pts = array("q")
         self._tracks: list[FaceTrack] = []
+        self._pts = array("q")
 
     def run(self, source: FrameSource, progress: Progress) -> AnalysisResult | None:
         """Follow the faces through all frames; None as soon as the search finds another pose.
@@ -126,8 +127,9 @@ class _Pass:
             frames=index + 1,
             shots=tuple(self._shots),
             tracks=tuple(self._tracks),
+            times=FrameTimes(self._pts, self._info.time_base),
+            size=self._info.size,
             max_gap=self._context.max_gap,
-            times=(np.array(self._pts) - self._pts[0]) * float(self._info.time_base),
         )
 
     def _frames_with_cuts(

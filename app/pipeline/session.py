@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.config import Settings
 from app.errors import PlanError, UsageError
@@ -21,9 +20,11 @@ from app.identity.policies import policy_for
 from app.memory import give_back_memory
 from app.pipeline.analysis import Analysis
 from app.pipeline.decisions import decide
+from app.pipeline.frame_times import FrameTimes
 from app.pipeline.parts import Parts, load_parts, parts_for
 from app.pipeline.people import find_photos, load_people
 from app.pipeline.rendering import render_plan
+from app.pipeline.selection import check_points
 from app.plan import VERSION, Person, Plan, PlanTrack, SourceRecord
 from app.types import Effect, MediaFile, MediaInfo, Progress, Size
 from app.video import Media, check_output, open_source
@@ -171,6 +172,15 @@ class FaceBlur:
             self._handle(media), Path(output), overwrite=overwrite, drop=self.settings.drop_stream
         )
 
+    def check_selection(self, media: AnyMedia) -> None:
+        """Check before any work that the points of ``select`` lie inside the video or image.
+
+        Raises:
+            UsageError: a frame, a time or a pixel does not exist.
+            MediaError: the input cannot be read.
+        """
+        check_points(self._handle(media), self.settings.select)
+
     def _handle(self, media: AnyMedia) -> Media:
         """Return a handle that is read as the settings say."""
         handle = Media.of(media)
@@ -182,11 +192,12 @@ class FaceBlur:
 
         Raises:
             MediaError: the file cannot be read to its end.
-            UsageError: there is no face at a selected point, or the settings need people to
-                recognise and none were given.
+            UsageError: a selected point lies outside the video, which is found before any work, or
+                shows no face; or the settings need people to recognise and none were given.
             ModelError: the models cannot be used.
             PeopleError: a reference photo cannot be used.
         """
+        self.check_selection(media)
         media = self._handle(media)
         parts = self._used_parts
         self._check_people(parts)
@@ -291,11 +302,11 @@ def _reaching_frame(track: PlanTrack, size: Size) -> PlanTrack:
     return replace(track, boxes=np.concatenate([track.boxes[:, :1], boxes], axis=1))
 
 
-def _timed(track: PlanTrack, times: NDArray[np.float64], duration: Fraction) -> PlanTrack:
+def _timed(track: PlanTrack, times: FrameTimes, duration: Fraction) -> PlanTrack:
     """Return the track with its times: from its first frame to the frame after its last."""
-    end = times[track.last + 1] if track.last + 1 < len(times) else float(duration)
-    begin = float(times[track.first])
-    return replace(track, times=(round(begin, 3), round(max(begin, float(end)), 3)))
+    begin, after = times.time_of(track.first), track.last + 1
+    end = times.time_of(after) if after < len(times.pts) else max(begin, duration)
+    return replace(track, times=(round(float(begin), 3), round(float(end), 3)))
 
 
 def _source_record(name: str, sha256: str, info: MediaInfo, frames: int) -> SourceRecord:

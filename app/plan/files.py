@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from app.errors import PlanError
+from app.errors import PlanError, reason_of
 from app.files import replacing
 from app.plan.records import DECIMALS, VERSION, Plan, PlanTrack
 from app.plan.summary import summarise
-from app.validation import explain
+from app.validation import explain, text_fault
 
 _HEADER = [field.name for field in fields(PlanTrack) if field.name != "boxes"]
 
@@ -32,9 +32,11 @@ def read_plan(path: Path) -> Plan:
     except ValidationError as error:
         raise _wrong(path, explain(error)) from error
     except OSError as error:
-        raise PlanError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, OverflowError) as error:  # includes errors of JSON and of UTF-8
-        raise _wrong(path, str(error)) from error
+        raise PlanError(f"{path}: cannot be read: {reason_of(error)}") from error
+    except OverflowError as error:
+        raise _wrong(path, "a number is too large") from error
+    except ValueError as error:  # includes errors of JSON and of UTF-8
+        raise _wrong(path, text_fault(error, "JSON")) from error
     except RecursionError as error:
         raise _wrong(path, "is nested too deeply") from error
 

@@ -120,7 +120,7 @@ def _translated(media: Media) -> Iterator[None]:
     except Pillow.DecompressionBombError as error:
         raise MediaTooLarge(f"{media}: too many pixels; make it smaller") from error
     except _DAMAGE as error:
-        raise MediaError(f"{media}: damaged image ({error}); export it again") from error
+        raise MediaError(f"{media}: damaged image; export it again") from error
 
 
 def _opened(file: BinaryIO, format_: str) -> Pillow.Image:

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 from av.container import InputContainer
 
-from app.errors import MediaError, MediaTooLarge
+from app.errors import MediaError, MediaTooLarge, reason_of
 from app.types import MediaFile, Size
 from app.video.container import open_stream
 from app.video.kinds import Kind, check_readable, recognise
@@ -87,7 +87,9 @@ class Media:
         try:
             head = self.stream().read(_HEAD_BYTES)
         except (OSError, ValueError) as error:
-            raise MediaError(f"{self}: cannot be read ({error}); check the file") from error
+            raise MediaError(
+                f"{self}: cannot be read ({reason_of(error)}); check the file"
+            ) from error
         return recognise(head, self)
 
     @property
@@ -121,7 +123,7 @@ class Media:
         try:
             return hashlib.file_digest(self.stream(), "sha256").hexdigest()
         except OSError as error:
-            raise MediaError(f"{self}: cannot be read: {error.strerror}") from error
+            raise MediaError(f"{self}: cannot be read: {reason_of(error)}") from error
 
     def fact(self, find: Callable[[Self], _T]) -> _T:
         """Return the result of ``find`` for this file; it is called only once."""

@@ -192,7 +192,7 @@ def test_wrong_options_print_one_line_and_write_no_file(
     command = ["blur", str(places["source"]), "-o", str(out / "hidden.mp4"), *filled]
     code = main(command)
     captured = capsys.readouterr()
-    assert code == (1 if "--models" in options else 2)
+    assert code == 2
     assert captured.out == ""
     assert captured.err.startswith("face-blur: error: ")
     assert message in captured.err
@@ -387,7 +387,7 @@ def test_models_are_listed_and_verified(capsys: pytest.CaptureFixture[str]) -> N
     assert "dlib: ready; " in capsys.readouterr().out
     assert main(["models", "verify", "dlib"]) == 0
     assert capsys.readouterr().out == "dlib: ready\n"
-    assert main(["models", "verify", "none"]) == 1
+    assert main(["models", "verify", "none"]) == 2
     assert "no model pack 'none'" in capsys.readouterr().err
 
 

@@ -182,7 +182,8 @@ def test_an_interrupted_run_goes_on(inputs: Path, tmp_path: Path) -> None:
     [
         (("{inputs}", "-o", "{inputs}/out"), "overlaps with"),
         (("{inputs}", "-o", "{inputs}/.."), "overlaps with"),
-        (("{inputs}", "{inputs}/b.jpg", "-o", "{inputs}/b.jpg"), "is a file"),
+        (("{inputs}", "{inputs}/b.jpg", "-o", "{inputs}/b.jpg"), "names a file"),
+        (("{inputs}", "-o", "{out}.mp4"), "names a file"),
         (("{inputs}", "-o", "{out}", "--people", "{inputs}/day 1"), "the photos are inside"),
         (("{inputs}", "-o", "{out}", "--plan", "p.json"), "--plan is for one file"),
         (("{inputs}", "-o", "{out}", "--sheet", "s.png"), "--sheet is for one file"),

@@ -23,7 +23,7 @@ def folders(mounts: Mounts, *arguments: str, **environment: str) -> Folders:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--inputs", "x"), "unrecognized arguments: --inputs"),
+        (("--inputs", "x"), "there is no option --inputs"),
         (("--input", "nowhere"), "the input folder is missing"),
         (("--output", "{root}/processing/input/hidden"), "input and output overlap"),
         (("--output", "{root}/processing"), "input and output overlap"),

@@ -4,6 +4,7 @@ import shlex
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ from app.packs.catalogue import find_packs
 from app.pipeline import FaceBlur, check_people, load_parts, share_one_heap
 from app.plan import Plan, read_plan, write_plan
 from app.process import StopSignal
+from app.types import Window
 from app.video import Media
+from app.video.window import bounds_of
 
 _PLAN_SETTINGS = (
     *("effect", "shape", "margin", "feather", "cells"),
@@ -60,6 +63,7 @@ def _blur(args: Namespace, stop: StopSignal) -> int:
         return blur_folder(args, settings, stop)
     args.input = args.inputs[0]
     face_blur, media = FaceBlur(settings), Media(args.input)
+    _set_window(args, media, settings)
     _check_files(args)
     _check_output(args, face_blur, media)
     face_blur.check_selection(media)
@@ -74,6 +78,27 @@ def _blur(args: Namespace, stop: StopSignal) -> int:
     if args.sheet is not None:
         draw_sheet(media, plan, args.output, args.sheet)
     return show_plan(args, plan)
+
+
+def _set_window(args: Namespace, media: Media, settings: Settings) -> None:
+    """Limit the video to the stretch of a preview, if there is one.
+
+    Raises:
+        UsageError: it is empty, or cannot be combined with other options.
+    """
+    if args.begin is None and args.end is None:
+        return
+    if media.is_image:
+        raise UsageError("--from and --to are for videos; remove them")
+    if args.plan is not None:
+        raise UsageError("--plan has no use for a preview; remove --plan, or --from and --to")
+    if settings.select and args.begin:
+        raise UsageError("--select needs the beginning of the video; leave out --from")
+    media.window = Window(args.begin or Fraction(0), args.end)
+    if args.end is not None and args.end <= media.window.begin:
+        raise UsageError("--to must be later than --from")
+    bounds_of(media)  # fails if there is no frame
+    warn("this is a preview: only a stretch of the video is read", quiet=args.quiet)
 
 
 @contextmanager

@@ -28,7 +28,13 @@ from app.video.kinds import BY_SUFFIX
 
 _CORES_PER_WORKER = 4
 """A video alone keeps about four cores busy; more workers need more memory."""
-_SINGLE_OPTIONS = ("plan", "sheet", "overwrite")
+_SINGLE_OPTIONS = {
+    "plan": "--plan",
+    "sheet": "--sheet",
+    "overwrite": "--overwrite",
+    "begin": "--from",
+    "end": "--to",
+}
 """Options of ``blur`` that have no meaning for a folder."""
 
 
@@ -71,9 +77,9 @@ def blur_folder(args: Namespace, settings: Settings, stop: StopSignal) -> int:
 
 
 def _check_options(args: Namespace, settings: Settings) -> None:
-    for name in _SINGLE_OPTIONS:
+    for name, option in _SINGLE_OPTIONS.items():
         if getattr(args, name):
-            raise UsageError(f"--{name} is for one file; a folder of results has all plans")
+            raise UsageError(f"{option} is for one file; a folder of results has all plans")
     if settings.select:
         raise UsageError("--select is for one file; use --people for several")
 

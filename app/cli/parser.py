@@ -1,12 +1,14 @@
 """The argument parser. Options for settings take their help and choices from ``Settings``."""
 
 import argparse
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from app.config import Settings
+from app.config.points import parse_time
 from app.packs.description import PartName
 from app.process import ArgumentParser
 
@@ -101,6 +103,14 @@ def _add_blur(commands: _Commands) -> None:
     parser.add_argument(
         "--plan", type=Path, metavar="PLAN", help="also write the plan (JSON) after the analysis"
     )
+    for name, dest, meaning in (("from", "begin", "begins"), ("to", "end", "ends")):
+        parser.add_argument(
+            f"--{name}",
+            dest=dest,
+            type=_time,
+            metavar="TIME",
+            help=f"time at which a preview {meaning}, for example 1:05.2 or 65.2",
+        )
     parser.add_argument(
         "--workers",
         type=_count,
@@ -204,6 +214,14 @@ class _StoreOutput(argparse.Action):
     ) -> None:
         setattr(namespace, self.dest, Path(values))
         namespace.is_folder = values.endswith("/")
+
+
+def _time(text: str) -> Fraction:
+    """Parse a time; a number without a unit is in seconds."""
+    try:
+        return parse_time(text if ":" in text or text.endswith("s") else f"{text}s")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("must be a time, such as 0:08.3 or 8.3") from error
 
 
 def _count(text: str) -> int:

@@ -176,6 +176,11 @@ def test_settings_come_from_all_sources(
         (["-o", "{out}/none/hidden.mp4"], ""),
         (["-o", "{plan}"], ""),
         (["--plan", "{plan}"], "exists"),
+        (["--from", "2", "--to", "1"], "--to must be later than --from"),
+        (["--from", "1:05:99"], "--from: must be a time, such as"),
+        (["--from", "0:59"], "has no frame in this stretch"),
+        (["--to", "1", "--plan", "{out}/plan.json"], "--plan has no use for a preview"),
+        (["--from", "1", "--select", "0,10,10"], "leave out --from"),
     ],
 )
 def test_wrong_options_print_one_line_and_write_no_file(

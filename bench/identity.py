@@ -115,7 +115,7 @@ def _worker(pack: str) -> _Worker:
     return _Worker(settings, load_parts(settings))
 
 
-def _show(pack: str, portrait: Portrait, condition: Condition) -> Evidence | None:
+def show(pack: str, portrait: Portrait, condition: Condition) -> Evidence | None:
     """Analyse a portrait in a worker process, which loads its models once."""
     return _worker(pack).show(portrait, condition)
 
@@ -192,7 +192,7 @@ def measure(
         for condition in conditions:
             here = [p for p in portraits if condition.width <= p.width * ENLARGED]
             count = len(here)
-            shown = pool.map(_show, [pack] * count, here, [condition] * count, chunksize=8)
+            shown = pool.map(show, [pack] * count, here, [condition] * count, chunksize=8)
             found.append(compare(portraits, known, list(zip(here, shown, strict=True)), parts))
     rows = [error_rates(pack, c.name, one) for c, one in zip(conditions, found, strict=True)]
     whole, apart = combine(found), group_people(portraits)

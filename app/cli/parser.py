@@ -6,6 +6,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from app.cli.service import add_serve
 from app.cli.shell import add_completion
 from app.cli.version import VERSION
 from app.config import Settings
@@ -67,6 +68,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_render(commands)
     _add_people(commands)
     _add_models(commands)
+    add_serve(commands)
     add_completion(commands)
     return parser
 

@@ -1,7 +1,12 @@
 """Count the packets of a video without decoding it, where its header does not know its length."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
 
 from app.video.container import discard_others, frame_rate, main_video
 from app.video.media import Media
@@ -14,6 +19,17 @@ class Extent:
 
     packets: int
     seconds: Fraction
+
+
+def has_packet(media: Media, number: int) -> bool:
+    """Return whether a video has more than ``number`` packets; the file is read no further.
+
+    Raises:
+        MediaError, UnsupportedMedia: as ``read_extent``.
+    """
+    with media.open_facts() as container:
+        stream = main_video(container, media)
+        return any(index == number for index, _ in enumerate(_packets(media, container, stream)))
 
 
 def read_extent(media: Media) -> Extent:
@@ -32,12 +48,18 @@ def _read(media: Media) -> Extent:
     end = Fraction(0)
     with media.open_facts() as container:
         stream = main_video(container, media)
-        discard_others(container, stream)
         base = Fraction(stream.time_base or 1)
         usual = 1 / frame_rate(stream) / base  # MPEG-TS declares no durations
-        for packet in read_packets(container, media, stream):
-            packets += bool(packet.size)
-            if packet.size and packet.pts is not None:
+        for packet in _packets(media, container, stream):
+            packets += 1
+            if packet.pts is not None:
                 first = packet.pts if first is None else min(first, packet.pts)
                 end = max(end, Fraction(packet.pts + (packet.duration or usual)))
     return Extent(packets, max(Fraction(0), end - (first or 0)) * base)
+
+
+def _packets(
+    media: Media, container: InputContainer, stream: VideoStream
+) -> "Iterator[Packet[VideoStream]]":
+    discard_others(container, stream)
+    return (packet for packet in read_packets(container, media, stream) if packet.size)

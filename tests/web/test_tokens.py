@@ -135,6 +135,19 @@ def test_wrong_options_are_usage_errors(tmp_path: Path, options: list[str], mess
     assert TOKEN not in done.stderr
 
 
+def test_options_of_the_script_are_not_ignored(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "serve"), "--port", "http"],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--port: http is not a number from 0 to 65535" in done.stderr
+
+
 def test_an_open_address_without_a_token_causes_a_warning(tmp_path: Path) -> None:
     """The spool does not exist, so that the service ends at once."""
     done = subprocess.run(

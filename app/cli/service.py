@@ -12,9 +12,11 @@ from app.config import ENV_PREFIX, ServiceSettings, Settings
 from app.errors import ConfigError, UsageError
 
 _PROGRAM = "app.web"
+"""The module of the service. Commands and service do not import each other."""
 _PACKAGES = ("flask", "gunicorn", "prometheus_client")
 """Packages of the extra ``service``, which the lean installation does not have."""
 _PORT = "SAGEMAKER_BIND_TO_PORT"
+"""The variable with the port, as SageMaker names it."""
 _ROOT = Path(__file__).resolve().parents[2]
 """The folder with the package."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 _SHELLS = ("bash", "zsh", "tcsh")
+"""Shells for which the library writes a script."""
 _FOLDER = "DIR"
 """The placeholder of options that take a folder."""
 

@@ -124,7 +124,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         """Start the child process that works on media."""
         start = {
             "settings": self._settings.model_dump(mode="json", exclude_unset=True),
-            # The child reads files of strangers, and does not need the secret.
+            # The child answers no requests, so it needs no token.
             "limits": self.limits.model_dump(mode="json", exclude_unset=True, exclude={"token"}),
             "people": self._people,
             "spool": str(self._spool),

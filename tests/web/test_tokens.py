@@ -76,7 +76,7 @@ def test_a_refused_body_is_not_read(service: RunningService) -> None:
     assert service.spooled() == []
 
 
-def test_the_secret_is_in_no_log_and_not_sent_to_the_child(service: RunningService) -> None:
+def test_the_secret_is_in_no_log_and_no_dump(service: RunningService) -> None:
     assert TOKEN not in json.dumps(service.log)
     assert TOKEN not in repr(ServiceSettings(token=TOKEN))
     assert TOKEN not in str(ServiceSettings(token=TOKEN).model_dump(mode="json"))

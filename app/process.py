@@ -26,7 +26,8 @@ _OPTION = "argument (?P<option>[^:]*): "
 _REWORDED = {
     r"the following arguments are required: (?P<names>.*)": r"missing: \g<names>",
     r"one of the arguments (?P<names>.*) is required": r"missing: one of \g<names>",
-    _OPTION + r"expected .*": r"\g<option>: a value is missing, or there are too many",
+    _OPTION + r"expected (one|at least one) argument": r"\g<option>: its value is missing",
+    _OPTION + r"expected .*": r"\g<option>: has too few or too many values",
     _OPTION + r"invalid choice: (?P<value>.*) \(choose from '?(?P<choices>.*?)'?\)": (
         r"\g<option>: there is no \g<value>; choose from \g<choices>"
     ),

@@ -12,7 +12,7 @@ from app.pipeline.analysis import AnalysisResult
 from app.pipeline.shot_analysis import FaceTrack
 from app.types import Boxes, MediaInfo, Size
 from app.video import Media, open_source
-from app.video.extent import has_packet, read_extent
+from app.video.extent import frame_count, has_packet, read_extent
 
 SELECTION_SCALE = 1.3
 """A point selects a face if it lies in the face's box, enlarged by this factor."""
@@ -53,10 +53,11 @@ def _check_pixel(point: Point, size: Size) -> None:
 def _check_frame(media: Media, info: MediaInfo, point: Point, frame: int) -> None:
     if info.is_image and frame > 0:
         raise _not_in_image(point)
-    is_known = info.frames is not None and frame < info.frames
+    count = 1 if info.is_image else frame_count(media)
+    is_known = count is not None and frame < count
     # Headers may be wrong, so the packets are counted before a point is refused.
     if not (is_known or info.is_image or has_packet(media, frame)):
-        raise _no_frame(point, info.frames or read_extent(media).packets)
+        raise _no_frame(point, count or read_extent(media).packets)
 
 
 def _check_time(media: Media, info: MediaInfo, point: Point, time: Fraction) -> None:

@@ -9,16 +9,32 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from app.video.container import discard_others, frame_rate, main_video
+from app.video.header import header_of
 from app.video.media import Media
 from app.video.salvage import read_packets
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The number of packets of a video, which is at least that of its frames, and its length."""
+    """The number of packets that are shown, which is at least that of frames, and the length."""
 
     packets: int
     seconds: Fraction
+
+
+def frame_count(media: Media) -> int | None:
+    """Return the number of frames that the header of a video declares, None if it does not know.
+
+    In MP4 and MOV, frames that an edit list hides do not count.
+
+    Raises:
+        MediaError, UnsupportedMedia: as ``read_extent``.
+    """
+    declared = header_of(media).info.frames
+    with media.open_facts() as container:
+        entries = main_video(container, media).index_entries
+        shown = sum(not entry.is_discard for entry in entries)
+    return shown if declared and shown and media.format == "mov" else declared
 
 
 def has_packet(media: Media, number: int) -> bool:
@@ -62,4 +78,5 @@ def _packets(
     media: Media, container: InputContainer, stream: VideoStream
 ) -> "Iterator[Packet[VideoStream]]":
     discard_others(container, stream)
-    return (packet for packet in read_packets(container, media, stream) if packet.size)
+    packets = read_packets(container, media, stream)
+    return (packet for packet in packets if packet.size and not packet.is_discard)

@@ -217,6 +217,26 @@ def replacing(output: Path, *, overwrite: bool = True) -> Iterator[IO[bytes]]:
         pending.discard()
 
 
+@contextmanager
+def keeping_finished(path: Path) -> Iterator[None]:
+    """Ignore ``KeyboardInterrupt`` in the block once the file at ``path`` is complete."""
+    before = _identity(path)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if _identity(path) == before:
+            raise
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """Return inode, size and time of a file, which a replacement changes; None without a file."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def write_file(path: Path, data: bytes) -> None:
     """Write a file, and its folder if it is missing; replace an older file only when complete.
 

@@ -34,6 +34,7 @@ _REWORDED = {
     _OPTION + r"invalid int value: (?P<value>.*)": (r"\g<option>: \g<value> is not a whole number"),
     _OPTION + r"invalid float value: (?P<value>.*)": r"\g<option>: \g<value> is not a number",
     _OPTION + r"invalid \S+ value: (?P<value>.*)": r"\g<option>: \g<value> is not possible",
+    _OPTION + r"(?P<ours>must be .*)": r"\g<option>: \g<ours>",
     _OPTION + r"ignored explicit argument (?P<value>.*)": (
         r"\g<option>: takes no value; remove \g<value>"
     ),

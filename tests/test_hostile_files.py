@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from app.batch.records import _read_lines
 from app.config import Settings
 from app.errors import ConfigError, FaceBlurError, PackError, PlanError, TicketError, UsageError
 from app.job.folders import _read_host
-from app.job.records import _read_lines
 from app.packs.catalogue import load_pack, models_folder
 from app.packs.convert import Calibration
 from app.packs.download import extract

@@ -1,10 +1,14 @@
 """The commands: read the options, call the library, and report the result."""
 
+import shlex
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from app.cli.folder import blur_folder, is_folder_run
 from app.cli.given import (
     check_models_options,
     check_together,
@@ -13,15 +17,27 @@ from app.cli.given import (
     naming_help,
     unused_by_media,
 )
+from app.cli.outcome import draw_sheet, show_plan
 from app.cli.progress import make_progress, print_message, warn
 from app.config import Settings
-from app.errors import ConfigError, OutputError, PeopleError, PlanError, UsageError, reason_of
+from app.errors import (
+    ConfigError,
+    Interrupted,
+    OutputError,
+    PeopleError,
+    PlanError,
+    UsageError,
+    reason_of,
+)
 from app.files import check_destination
 from app.logs import printable
 from app.packs.catalogue import find_packs
 from app.pipeline import FaceBlur, check_people, load_parts, share_one_heap
-from app.plan import NO_FACE_FOUND, Plan, committed_together, read_plan, write_plan
+from app.plan import Plan, read_plan, write_plan
+from app.process import StopSignal
+from app.types import Window
 from app.video import Media
+from app.video.window import bounds_of
 
 _PLAN_SETTINGS = (
     *("effect", "shape", "margin", "feather", "cells"),
@@ -31,32 +47,76 @@ _PLAN_SETTINGS = (
 """Settings that ``render`` reads from the plan unless an option overrides them."""
 
 
-def run(args: Namespace) -> None:
-    """Run the command ``args.command``.
+def run(args: Namespace, stop: StopSignal) -> int:
+    """Run the command ``args.command``, and return its exit code.
 
     Raises:
         FaceBlurError: the command failed, and left no output.
     """
     share_one_heap()
-    _COMMANDS[args.command](args)
+    return _COMMANDS[args.command](args, stop)
 
 
-def _blur(args: Namespace) -> None:
-    face_blur, media = FaceBlur(_settings(args)), Media(args.input)
-    if args.plan is not None:
-        _check_plan(args, args.plan, (args.input, args.output))
+def _blur(args: Namespace, stop: StopSignal) -> int:
+    settings = _settings(args)
+    if is_folder_run(args):
+        return blur_folder(args, settings, stop)
+    args.input = args.inputs[0]
+    face_blur, media = FaceBlur(settings), Media(args.input)
+    _set_window(args, media, settings)
+    _check_files(args)
     _check_output(args, face_blur, media)
     face_blur.check_selection(media)
     with make_progress(quiet=args.quiet) as progress:
         _load(args, face_blur)
         plan = face_blur.analyse(media, progress)
         face_blur.unload()
-        with committed_together(args.output, plan, args.plan):
+        if args.plan is not None:
+            write_plan(plan, args.plan)
+        with _continuable(args):
             face_blur.render(media, plan, args.output, progress, overwrite=args.overwrite)
-    _summarise(args, plan)
+    if args.sheet is not None:
+        draw_sheet(media, plan, args.output, args.sheet)
+    return show_plan(args, plan)
 
 
-def _analyse(args: Namespace) -> None:
+def _set_window(args: Namespace, media: Media, settings: Settings) -> None:
+    """Limit the video to the stretch of a preview, if there is one.
+
+    Raises:
+        UsageError: it is empty, or cannot be combined with other options.
+    """
+    if args.begin is None and args.end is None:
+        return
+    if media.is_image:
+        raise UsageError("--from and --to are for videos; remove them")
+    if args.plan is not None:
+        raise UsageError("--plan has no use for a preview; remove --plan, or --from and --to")
+    if settings.select and args.begin:
+        raise UsageError("--select needs the beginning of the video; leave out --from")
+    media.window = Window(args.begin or Fraction(0), args.end)
+    if args.end is not None and args.end <= media.window.begin:
+        raise UsageError("--to must be later than --from")
+    bounds_of(media)  # fails if there is no frame
+    warn("this is a preview: only a stretch of the video is read", quiet=args.quiet)
+
+
+@contextmanager
+def _continuable(args: Namespace) -> Iterator[None]:
+    """After an interruption of the second pass, say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if args.plan is None:
+            hint = "--plan keeps the analysis of an interrupted run"
+        else:
+            command = ["face-blur", "render", args.input, args.plan, "-o", args.output]
+            command += ["--overwrite"] if args.overwrite else []
+            hint = f"go on with: {shlex.join(map(str, command))}"
+        raise Interrupted(f"interrupted, no video was written; {hint}") from None
+
+
+def _analyse(args: Namespace, _: StopSignal) -> int:
     face_blur, media = FaceBlur(_settings(args)), Media(args.input)
     _check_plan(args, args.output, (args.input,))
     _warn_of_unused(args, media)
@@ -65,10 +125,10 @@ def _analyse(args: Namespace) -> None:
         _load(args, face_blur)
         plan = face_blur.analyse(media, progress)
     write_plan(plan, args.output)
-    _summarise(args, plan)
+    return show_plan(args, plan)
 
 
-def _render(args: Namespace) -> None:
+def _render(args: Namespace, _: StopSignal) -> int:
     plan = read_plan(_check_regular(args.plan))
     settings = _merge_plan_settings(plan, _settings(args, blur=None), args.plan)
     with naming_help(args.command):
@@ -77,15 +137,14 @@ def _render(args: Namespace) -> None:
     if args.plan.resolve() == args.output.resolve():
         raise OutputError(f"{args.output}: is the plan; choose another name for the output")
     _check_output(args, face_blur, media)
-    with (
-        make_progress(quiet=args.quiet) as progress,
-        committed_together(args.output, plan, None),
-    ):
+    with make_progress(quiet=args.quiet) as progress:
         face_blur.render(media, plan, args.output, progress, overwrite=args.overwrite)
-    _summarise(args, plan)
+    if args.sheet is not None:
+        draw_sheet(media, plan, args.output, args.sheet)
+    return show_plan(args, plan)
 
 
-def _people(args: Namespace) -> None:
+def _people(args: Namespace, _: StopSignal) -> int:
     settings = _settings(args, blur="listed")
     gallery, faults = check_people(args.people, load_parts(settings))
     for person in gallery.people:
@@ -99,9 +158,10 @@ def _people(args: Namespace) -> None:
         print_message(f"error: {fault}", quiet=False)
     if faults:
         raise PeopleError(f"{args.people}: {len(faults)} of its files cannot be used, see above")
+    return 0
 
 
-def _models(args: Namespace) -> None:
+def _models(args: Namespace, _: StopSignal) -> int:
     # The conversion of weights needs libraries that are slow to load.
     from app.cli.weights import list_packs, prepare
 
@@ -113,9 +173,10 @@ def _models(args: Namespace) -> None:
         list_packs([settings.models] if args.models is not None else find_packs(root), root)
     else:
         prepare(args, settings.models, root)
+    return 0
 
 
-_COMMANDS: dict[str, Callable[[Namespace], None]] = {
+_COMMANDS: dict[str, Callable[[Namespace, StopSignal], int]] = {
     "blur": _blur,
     "analyse": _analyse,
     "render": _render,
@@ -180,6 +241,17 @@ def _warn_of_unused(args: Namespace, media: Media) -> None:
         warn(warning, quiet=args.quiet)
 
 
+def _check_files(args: Namespace) -> None:
+    """Check before any work that the plan and the sheet can be written.
+
+    Raises:
+        OutputError: two of the files are one, or cannot be written.
+    """
+    files = [path for path in (args.plan, args.sheet) if path is not None]
+    for number, path in enumerate(files):
+        _check_plan(args, path, (args.input, args.output, *files[:number]))
+
+
 def _check_plan(args: Namespace, plan: Path, others: tuple[Path, ...]) -> None:
     """Check before any work that the plan can be written.
 
@@ -195,16 +267,3 @@ def _check_plan(args: Namespace, plan: Path, others: tuple[Path, ...]) -> None:
     if clash:
         raise OutputError(f"{plan}: is another file of this command; choose another name")
     check_destination(plan, overwrite=args.overwrite)
-
-
-def _summarise(args: Namespace, plan: Plan) -> None:
-    counts = plan.counts
-    unclear = counts["unclear"]
-    notes = {"uncertain": counts["uncertain"] - unclear, "unclear": unclear}
-    text = f"{args.output}: {counts['hidden']} of {counts['tracks']} face tracks hidden"
-    text += "".join(f"; {name}: {count}" for name, count in notes.items() if count)
-    print_message(text, quiet=args.quiet)
-    if not plan.tracks:
-        warn(f"{args.output}: {NO_FACE_FOUND}", quiet=args.quiet)
-    for name in plan.not_found:
-        warn(f"{name} was not found in this video", quiet=args.quiet)

@@ -10,6 +10,8 @@ _SHELLS = ("bash", "zsh", "tcsh")
 """Shells for which the library writes a script."""
 _FOLDER = "DIR"
 """The placeholder of options that take a folder."""
+_FILES = frozenset({"FILE", "OUT", "PLAN"})
+"""Placeholders of options that take a file, whatever turns their text into a path."""
 
 
 def add_completion(commands: Any) -> None:
@@ -38,7 +40,7 @@ def print_completion(args: Namespace) -> None:
     for action in _actions(parser):
         if action.metavar == _FOLDER:
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
-        elif action.type is Path:
+        elif action.type is Path or action.metavar in _FILES:
             action.complete = shtab.FILE  # type: ignore[attr-defined]
     print(shtab.complete(parser, args.shell))
 

@@ -20,9 +20,25 @@ from app.config.values import Prefixes, Rotation, Streams, Token
 from app.errors import ConfigError, reason_of
 from app.validation import explain, parse_toml
 
-__all__ = ["ENV_PREFIX", "Choice", "Point", "ServiceSettings", "Settings", "brief_time"]
+__all__ = [
+    "ENV_PREFIX",
+    "RENDER_SETTINGS",
+    "Choice",
+    "Point",
+    "ServiceSettings",
+    "Settings",
+    "brief_time",
+]
 
 ENV_PREFIX = "FACE_BLUR_"
+
+RENDER_SETTINGS = frozenset(
+    {
+        *("effect", "shape", "margin", "feather", "cells"),
+        *("quality", "encoder", "copy_untouched", "keep_location", "drop_stream"),
+    }
+)
+"""Settings of the second pass; all others also decide about the plan."""
 
 Choice: TypeAlias = Literal["listed", "others", "everyone"]
 
@@ -225,6 +241,12 @@ class Settings(_Checked):
         """Return a JSON-ready record for a plan; without paths, which may contain names."""
         values = self.model_dump(mode="json", exclude={"people", "models_root", "threads"})
         return values | {"blur": self.choice, "select": points_as_json(self.select)}
+
+    def differences(self, recorded: Mapping[str, Any]) -> list[str]:
+        """Return the settings of the analysis that differ from those that a plan recorded."""
+        own = self.effective()
+        names = (own.keys() | recorded.keys()) - RENDER_SETTINGS
+        return sorted(name for name in names if own.get(name) != recorded.get(name))
 
 
 class ServiceSettings(_Checked):

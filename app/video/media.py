@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, Self, TypeVar, runtime_checkable
 from av.container import InputContainer
 
 from app.errors import MediaError, MediaTooLarge, reason_of
-from app.types import MediaFile, Size
+from app.types import MediaFile, Size, Window
 from app.video.container import open_stream
 from app.video.kinds import Kind, check_readable, recognise
 from app.video.pinned import PinnedFile
@@ -44,7 +44,8 @@ class Media:
         max_pixels: the largest width times height of a frame that is read; default: any.
 
     ``accept_truncated`` may be set before the first use: then a file that is cut off is read as far
-    as it goes, without the last packet of each stream, which may be incomplete.
+    as it goes, without the last packet of each stream, which may be incomplete. ``window`` may be
+    set likewise: then only that stretch of a video is read.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Media:
     ) -> None:
         self.max_seconds, self.max_pixels = max_seconds, max_pixels
         self.accept_truncated = False
+        self.window: Window | None = None
         self.file: MediaFile = Path(file) if isinstance(file, str | os.PathLike) else file
         self._facts: dict[Callable[..., Any], Any] = {}
 

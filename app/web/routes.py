@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from app.config import Settings
 from app.errors import Crashed, FaceBlurError, UsageError
 from app.isolation import ChildFault, Reports
+from app.isolation.limits import reading_seconds
 from app.isolation.messages import Message
 from app.logs import LOGGER, describe_exception, redact
 from app.video.kinds import CONTENT_TYPES
@@ -29,9 +30,6 @@ from app.web.uploads import BodyReader, Upload, receive_form, receive_media, req
 
 _FORM = "multipart/form-data"
 _SEND_BYTES = 1 << 20
-_SLOWEST_READ = 20e6
-"""Bytes per second of the slowest disk: some steps, such as hashing, read a whole file without
-progress, and get more time for a larger file."""
 _SUMMARY_COUNTS = ("frames", "tracks", "hidden", "uncertain", "unclear", "not_found")
 _EXECUTION_PARAMETERS = {"MaxConcurrentTransforms": 1, "MaxPayloadInMB": 0}
 """Without BatchStrategy: it has no effect if objects are not split, and the local mode of
@@ -232,8 +230,7 @@ class Invocation:
             people, names = content.people, content.names
             message = MediaRequest(folder, content.media, settings, kind, people, names).message()
         reports = _Reports(self._stats, check)
-        allowance = size / _SLOWEST_READ
-        answer = self._service.engine.run(message, reports, allowance=allowance)
+        answer = self._service.engine.run(message, reports, allowance=reading_seconds(size))
         return _result_in(folder, answer)
 
     def _send(self, result: Path) -> Response:

@@ -225,7 +225,7 @@ def test_a_setting_that_an_image_does_not_use_causes_a_warning(
     "line",
     [
         *("blur", "blur a", "blur a -o", "blur a -o b --effect dots", "blur a -o b --no --way=1"),
-        *("blur a b -o c", "models steal", "hide a", "blur a -o b --quiet=1", "--set a=b blur"),
+        *("analyse a b -o c", "models steal", "hide a", "blur a -o b --quiet=1", "--set a=b blur"),
         *("blur {missing} -o b.mp4", "blur {folder} -o b.mp4"),
         *("analyse {video} -o {folder}", "analyse {video} -o {missing}/b.json"),
         *("people {missing}", "people {video}", "render {video} {missing} -o b.mp4"),

@@ -64,7 +64,7 @@ def test_an_absent_option_is_none() -> None:
         "blur in -o out --effect smudge",
         "blur in -o out --unknown",
         "blur in -o out --over",
-        "blur in other -o out",
+        "analyse in other -o out",
         "models steal",
     ],
 )

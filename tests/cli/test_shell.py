@@ -1,6 +1,7 @@
 """The version, the help, the completion of shells and the manual page."""
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
@@ -141,7 +142,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     (line,) = (line for line in text.splitlines() if "argparse-manpage" in line)
     path = tmp_path_factory.mktemp("man") / "face-blur.1"
     command = line.replace("build/face-blur.1", str(path))
-    subprocess.run(["bash", "-c", command], cwd=ROOT, check=True)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run(["bash", "-c", command], cwd=ROOT, env=environment, check=True)
     done = subprocess.run(
         ["groff", "-man", "-Tutf8", "-rLL=200n", "-ww", "-P-cbou", str(path)],
         capture_output=True,

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from app.batch.inputs import find_files
 from app.errors import UsageError
-from app.job.folders import Folders, find_files, find_folders, make_parser
+from app.job.folders import Folders, find_folders, make_parser
 from tests.job.job_process import Mounts
 
 
@@ -71,6 +72,6 @@ def test_all_files_are_listed_in_order(mounts: Mounts) -> None:
         path.mkdir() if name.endswith("/") else path.touch()
     (mounts.input / "loop").symlink_to(mounts.input)
     found = find_files(mounts.input)
-    assert found.files == ("a", "b.c", "b/a", "b/z", "loop")
+    assert tuple(found.files) == ("a", "b.c", "b/a", "b/z", "loop")
     assert found.hidden == (".hidden", "b/.x/y")
     assert found.unreadable == ()

@@ -1,8 +1,9 @@
-"""The reports of a job: written for each file, and read when the job runs again.
+"""The reports of a batch: written for each file, and read when the batch runs again.
 
 ``reports/HOST.jsonl`` has a line of JSON for each processed file; the latest line about a file
-counts. ``reports/HOST.begun`` records when work on a file began and ended. A file that began more
-often than it ended was in progress when the process was killed.
+counts. ``reports/HOST.begun`` records when work on a file began and ended, and the hash of its plan
+as soon as that is written. A file that began more often than it ended was in progress when the
+process was killed. A plan whose hash is in no report was edited.
 """
 
 import errno
@@ -45,6 +46,10 @@ class History:
     """How often each task began without ending."""
     owners: dict[str, str] = field(default_factory=dict)
     """The input of each result, both as names."""
+    written: dict[str, dict[str, Task]] = field(default_factory=dict)
+    """The plans of each file that analyses wrote: the hash of each, and its task."""
+    newest: dict[str, tuple[str, Task]] = field(default_factory=dict)
+    """The time and the task of the newest of these plans for each file."""
 
     @classmethod
     def read(cls, *outputs: Path) -> Self:
@@ -73,15 +78,31 @@ class History:
         name = str(line.get("file"))
         if line.get("output"):
             self.owners[str(line["output"])] = name
+        if line.get("plan_sha256") and not line.get("edited"):
+            task = Task(name, str(line.get("source_sha256")), str(line.get("settings")))
+            self._add_plan(task, line)
         previous = self.latest.get(name)
         if previous is None or str(previous[0].get("time")) <= str(line.get("time")):
             self.latest[name] = line, output
 
     def _count_event(self, line: Line) -> None:
         task = Task(*(str(line.get(key)) for key in ("file", "sha256", "settings")))
+        if line.get("event") == "analysed":
+            self._add_plan(task, line)
+            return
         self.unfinished[task] += 1 if line.get("event") == "begun" else -1
         if line.get("output"):
             self.owners[str(line["output"])] = task.file
+
+    def add_plan(self, task: Task, sha256: str) -> None:
+        """Remember that the analysis of a task has written a plan just now."""
+        self._add_plan(task, {"plan_sha256": sha256, "time": _now()})
+
+    def _add_plan(self, task: Task, line: Line) -> None:
+        self.written.setdefault(task.file, {})[str(line.get("plan_sha256"))] = task
+        time = str(line.get("time"))
+        if time >= self.newest.get(task.file, ("", task))[0]:
+            self.newest[task.file] = time, task
 
     def find_done(self, task: Task, current: Path) -> Line | None:
         """Return the line about a task if it is done, and its result and plan are unchanged.
@@ -159,6 +180,10 @@ class Records:
     def begin(self, task: Task, output: str) -> None:
         """Record that work on a file begins."""
         self._write(self._begun, {**_event("begun", task), "output": output})
+
+    def analysed(self, task: Task, plan_sha256: str) -> None:
+        """Record that the plan of a file is written."""
+        self._write(self._begun, {**_event("analysed", task), "plan_sha256": plan_sha256})
 
     def end(self, task: Task) -> None:
         """Record that work on a file ended, with or without success."""

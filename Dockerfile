@@ -75,7 +75,8 @@ COPY --from=program /opt/scripts /opt/scripts
 COPY --from=program /opt/serve /opt/serve
 ARG MODELS=open
 ARG REVISION=unknown
-# ONNX Runtime would send telemetry, and SVT-AV1 always writes to stderr.
+# ONNX Runtime would send telemetry, and SVT-AV1 always writes to stderr. Only the container's own
+# network reaches the service; the host publishes its port or does not.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/opt \
     PYTHONSAFEPATH=1 \
@@ -84,6 +85,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     HOME=/tmp \
     ORT_DISABLE_TELEMETRY=1 \
     SVT_LOG=1 \
+    FACE_BLUR_HOST=0.0.0.0 \
     FACE_BLUR_MODELS=${MODELS}
 LABEL org.opencontainers.image.title="face-blur" \
       org.opencontainers.image.description="Hide chosen people's faces in video" \

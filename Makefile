@@ -15,7 +15,7 @@ EXTRAS := --extra aws --extra models --extra service
 # What the image has in another package already: these two would write over its files.
 COLLIDING := --unsafe-package onnxruntime --unsafe-package opencv-python
 
-.PHONY: help setup demo test check bench hostile fuzz soak lock audit image image-gpu run sbom smoke gpu-check \
+.PHONY: help setup demo test check bench hostile fuzz soak lock man audit image image-gpu run sbom smoke gpu-check \
 	transform-local clean
 
 help:  ## List the targets
@@ -64,6 +64,12 @@ lock: $(VENV)/installed  ## Lock the dependencies again, after a change of pypro
 	$(COMPILE) --output-file tests/fuzz/requirements.txt tests/fuzz/requirements.in
 	$(COMPILE) --output-file examples/sagemaker_sdk/requirements.txt \
 		examples/sagemaker_sdk/requirements.in
+
+man: $(VENV)/installed  ## Write the manual page, build/face-blur.1; read it with: man -l build/face-blur.1
+	mkdir -p build
+	$(BIN)/argparse-manpage --module app.cli.parser --function make_parser --prog face-blur \
+		--project-name 'Face blur' --description "hide chosen people's faces in videos and images" \
+		--manual-title 'User Commands' --output build/face-blur.1
 
 audit: $(VENV)/installed  ## Look for known vulnerabilities of the packages; STRICT=1 fails if that is impossible
 	$(BIN)/python -m scripts.audit $(if $(STRICT),--strict)

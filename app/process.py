@@ -26,12 +26,14 @@ _OPTION = "argument (?P<option>[^:]*): "
 _REWORDED = {
     r"the following arguments are required: (?P<names>.*)": r"missing: \g<names>",
     r"one of the arguments (?P<names>.*) is required": r"missing: one of \g<names>",
-    _OPTION + r"expected .*": r"\g<option>: a value is missing, or there are too many",
+    _OPTION + r"expected (one|at least one) argument": r"\g<option>: its value is missing",
+    _OPTION + r"expected .*": r"\g<option>: has too few or too many values",
     _OPTION + r"invalid choice: (?P<value>.*) \(choose from '?(?P<choices>.*?)'?\)": (
         r"\g<option>: there is no \g<value>; choose from \g<choices>"
     ),
     _OPTION + r"invalid int value: (?P<value>.*)": (r"\g<option>: \g<value> is not a whole number"),
     _OPTION + r"invalid float value: (?P<value>.*)": r"\g<option>: \g<value> is not a number",
+    _OPTION + r"invalid \S+ value: (?P<value>.*)": r"\g<option>: \g<value> is not possible",
     _OPTION + r"(?P<ours>must be .*)": r"\g<option>: \g<ours>",
     _OPTION + r"ignored explicit argument (?P<value>.*)": (
         r"\g<option>: takes no value; remove \g<value>"

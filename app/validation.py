@@ -164,14 +164,15 @@ def explain(error: ValidationError, *, container: str = "object") -> str:
 
 
 def _describe(error: ErrorDetails, container: str) -> str:
-    place, words = list(error["loc"]), _words(error, container)
+    place, words = list(error["loc"]), words_of(error, container)
     if place and place[-1] == "[key]":  # the key of a dictionary, not its value
         place.pop()
         words = "unknown key" if error["type"] in {"literal_error", "enum"} else f"its key {words}"
     return f"{format_place(place)}: {words}" if place else words
 
 
-def _words(error: ErrorDetails, container: str) -> str:
+def words_of(error: ErrorDetails, container: str = "object") -> str:
+    """Describe one error of pydantic in our words, without its place."""
     kind, context = error["type"], error.get("ctx", {})
     if kind in _OBJECTS:
         return f"is not {'an' if container[0] in 'aeiou' else 'a'} {container}"

@@ -58,6 +58,8 @@ def find_stack(cloud: Cloud) -> dict[str, Any] | None:
         UntaggedError: the stack does not have the tag of the project.
     """
     name = cloud.variables.project
+    if cloud.blind:
+        return None
     try:
         (stack,) = cloud.read("cloudformation", "describe_stacks", StackName=name)["Stacks"]
     except CloudError as error:

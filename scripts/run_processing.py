@@ -147,6 +147,8 @@ def _check_kind(job: Job) -> None:
 
 def _people(cloud: Cloud, *, enabled: bool) -> S3Uri | None:
     place = S3Uri(cloud.bucket, cloud.variables.people_prefix)
+    if cloud.blind:
+        return None
     return place if enabled and any(item.size for item in list_objects(cloud, place)) else None
 
 

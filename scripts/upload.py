@@ -83,6 +83,8 @@ def _people(cloud: Cloud, folder: Path, *, check: bool) -> list[Upload]:
 
 
 def _warn_about_others(cloud: Cloud, keys: set[str]) -> None:
+    if cloud.blind:
+        return
     prefix = cloud.variables.people_prefix
     objects = cloud.pages("s3", "list_objects_v2", "Contents", Bucket=cloud.bucket, Prefix=prefix)
     others = [item["Key"] for item in objects if item["Key"] not in keys]

@@ -30,7 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             # Imported here so that a signal during the import is handled like any other.
             from app.cli.parser import make_parser
 
-            parsed = make_parser().parse_args(arguments)
+            # Without a command, the help says which there are.
+            parsed = make_parser().parse_args(arguments or ["--help"])
+            if "run" in parsed:
+                parsed.run(parsed)
+                return 0
             # After parsing: --help and wrong options need not wait for the libraries.
             from app.cli.commands import run
 

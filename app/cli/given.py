@@ -15,16 +15,22 @@ from app.config import Settings
 from app.errors import UsageError
 
 _MODELS = frozenset({"models", "models_root"})
+"""Settings that find the packs."""
 _RUNNING = _MODELS | {"detector", "recogniser", "precision", "device", "threads"}
+"""Settings that load and run the models."""
 _RECOGNITION = _RUNNING | {"people", "sure", "doubtful"}
+"""Settings of the gallery. The thresholds also decide which photos are doubtful."""
 _LOOKS = frozenset({"shots", "sampling", "look_every", "rotate", "pad"})
+"""Settings that say where and when faces are looked for."""
 _ANALYSIS = _RECOGNITION | _LOOKS | {"blur", "unclear", "select", "accept_truncated"}
+"""All settings of the first pass."""
 _RECORDED = frozenset(
     {"effect", "shape", "margin", "feather", "cells", "quality", "copy_untouched"}
     | {"keep_location", "drop_stream", "accept_truncated"}
 )
 """Settings of the second pass that a plan records for it."""
 _RENDERING = _RECORDED | {"encoder", "threads"}
+"""All settings of the second pass. The encoder depends on the machine, so no plan records it."""
 USED: Mapping[str, frozenset[str]] = {
     "blur": _ANALYSIS | _RENDERING,
     "analyse": _ANALYSIS | _RECORDED,
@@ -57,7 +63,7 @@ class _Useless:
     why: str
 
 
-_USELESS = (
+_USELESS: tuple[_Useless, ...] = (
     _Useless(
         ("people", "select", "unclear", "recogniser", "sure", "doubtful"),
         lambda settings: settings.choice == "everyone",

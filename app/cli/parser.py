@@ -7,6 +7,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from app.cli.service import add_serve
+from app.cli.shell import add_completion
+from app.cli.version import VERSION
 from app.config import Settings
 from app.config.points import parse_time
 from app.packs.description import PartName
@@ -63,12 +66,17 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument(
+        "--version", action="version", version=f"face-blur {VERSION}", help="print the version"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_blur(commands)
     _add_analyse(commands)
     _add_render(commands)
     _add_people(commands)
     _add_models(commands)
+    add_serve(commands)
+    add_completion(commands)
     return parser
 
 

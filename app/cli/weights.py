@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.cli.progress import BYTES, make_progress, warn
-from app.errors import Unreachable
+from app.errors import Unreachable, UsageError
 from app.packs.catalogue import AUTO, PREFERRED, Pack, choose_pack, load_pack
 from app.packs.download import DEFAULT_RETRIES, SINGLE_ATTEMPT
 from app.packs.fetch import fetch, state, verify
@@ -23,8 +23,11 @@ def prepare(args: Namespace, name: str, root: Path | None) -> None:
     With ``auto``, ``fetch`` means the best pack, and ``verify`` the best one that is present.
 
     Raises:
+        UsageError: there is no such pack, part or folder.
         PackError: as ``fetch`` and ``verify`` raise it.
     """
+    if args.folder is not None and not args.folder.is_dir():
+        raise UsageError(f"{args.folder}: is not a folder; give one with the published files")
     if args.action == "fetch":
         best = PREFERRED[0] if name == AUTO else name
         ready = _fetch(args, load_pack(best, root), root)

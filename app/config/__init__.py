@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.config.points import Point, Points, brief_time, points_as_json
-from app.config.values import Prefixes, Rotation, Streams
+from app.config.values import Prefixes, Rotation, Streams, Token
 from app.errors import ConfigError, reason_of
 from app.validation import explain, parse_toml
 
@@ -256,7 +256,12 @@ class ServiceSettings(_Checked):
         ConfigError: a name is unknown, or a value is invalid.
     """
 
-    host: str = Field("0.0.0.0", min_length=1, description="address to listen on")  # noqa: S104
+    host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
+    token: Token | None = Field(
+        None,
+        description="secret that clients must send as Authorization: Bearer TOKEN (default: none"
+        " is needed)",
+    )
     spool: Path | None = Field(
         None, description="folder of uploads and results (default: the temporary folder)"
     )

@@ -1,8 +1,9 @@
 """The types of settings that are more than one word or number."""
 
+import re
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 
 def _as_text(value: object) -> object:
@@ -55,3 +56,16 @@ def _check_prefixes(prefixes: tuple[str, ...]) -> tuple[str, ...]:
 Prefixes: TypeAlias = Annotated[
     tuple[str, ...], BeforeValidator(_split_commas), AfterValidator(_check_prefixes)
 ]
+
+
+def _check_token(value: object) -> object:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str) or not _TOKEN.fullmatch(text):
+        raise ValueError("must have 16 to 512 characters: letters, digits and any of - . _ ~ + / =")
+    return value
+
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,512}", re.ASCII)
+"""What HTTP allows in a bearer token (RFC 6750, 2.1). Shorter ones could be guessed."""
+Token: TypeAlias = Annotated[SecretStr, BeforeValidator(_check_token)]
+"""A secret that neither a log nor a message shows."""

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from app.errors import PackError
+from app.errors import ConfigError, PackError
 from app.faces.centerface import CenterFace
 from app.faces.insightface import InsightFaceDetector, InsightFaceRecogniser
 from app.faces.mtcnn import Mtcnn
@@ -98,12 +98,12 @@ def detector_files(part: Part, precision: Precision = "auto") -> tuple[str, ...]
     """Return the names of the files from which a detector of this precision is loaded.
 
     Raises:
-        PackError: the pack has no files of this precision.
+        ConfigError: the pack has no files of this precision.
     """
     if precision == "auto":
         precision = "int8" if "int8" in part.files and prefers_int8() else "float"
     if precision not in part.files:
-        raise PackError(f"detector {part.kind}: the pack has no {precision} file")
+        raise ConfigError(f"detector {part.kind}: the pack has no {precision} file")
     return part.files[precision]
 
 

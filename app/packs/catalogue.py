@@ -68,10 +68,10 @@ class Pack:
         """Return a part of the pack.
 
         Raises:
-            PackError: the pack does not have this part.
+            ConfigError: the pack does not have this part.
         """
         if name not in self.parts:
-            raise PackError(f"{self.name}: the pack has no {name}; choose another pack for it")
+            raise ConfigError(f"{self.name}: the pack has no {name}; choose another pack for it")
         return self.parts[name]
 
     @property
@@ -79,7 +79,7 @@ class Pack:
         """The similarity scale of the pack's recogniser.
 
         Raises:
-            PackError: the pack has no recogniser.
+            ConfigError: the pack has no recogniser.
         """
         self.part("recogniser")
         assert self.identity is not None
@@ -94,7 +94,7 @@ class Pack:
         """Return the same pack with one part only.
 
         Raises:
-            PackError: the pack does not have this part.
+            ConfigError: the pack does not have this part.
         """
         names = {name for files in self.part(part).files.values() for name in files}
         return replace(

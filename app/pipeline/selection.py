@@ -12,7 +12,7 @@ from app.pipeline.analysis import AnalysisResult
 from app.pipeline.shot_analysis import FaceTrack
 from app.types import Boxes, MediaInfo, Size
 from app.video import Media, open_source
-from app.video.extent import read_extent
+from app.video.extent import frame_count, has_packet, read_extent
 
 SELECTION_SCALE = 1.3
 """A point selects a face if it lies in the face's box, enlarged by this factor."""
@@ -23,7 +23,7 @@ _LISTED_FACES = 6
 def check_points(media: Media, points: Sequence[Point]) -> None:
     """Check that points lie inside a video or image, before anything is analysed.
 
-    A video whose header does not know the number of its frames is read to its end, without
+    A video whose header does not know the number of its frames is read up to the frame, without
     decoding it.
 
     Raises:
@@ -53,12 +53,11 @@ def _check_pixel(point: Point, size: Size) -> None:
 def _check_frame(media: Media, info: MediaInfo, point: Point, frame: int) -> None:
     if info.is_image and frame > 0:
         raise _not_in_image(point)
+    count = 1 if info.is_image else frame_count(media)
+    is_known = count is not None and frame < count
     # Headers may be wrong, so the packets are counted before a point is refused.
-    if info.frames is not None and frame < info.frames:
-        return
-    packets = 1 if info.is_image else read_extent(media).packets
-    if frame >= packets:
-        raise _no_frame(point, info.frames or packets)
+    if not (is_known or info.is_image or has_packet(media, frame)):
+        raise _no_frame(point, count or read_extent(media).packets)
 
 
 def _check_time(media: Media, info: MediaInfo, point: Point, time: Fraction) -> None:

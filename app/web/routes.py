@@ -22,12 +22,13 @@ from app.web import options
 from app.web.metrics import RequestStats
 from app.web.options import ResponseKind
 from app.web.requests import MediaRequest, TicketRequest
+from app.web.responses import error_response
 from app.web.service import Check, Client, Service
 from app.web.tickets import Ticket, is_ticket, receive_ticket
+from app.web.tokens import TokenGuard
 from app.web.uploads import BodyReader, Upload, receive_form, receive_media, request_folder
 
 _FORM = "multipart/form-data"
-_RETRY_SECONDS = 10
 _SEND_BYTES = 1 << 20
 _SUMMARY_COUNTS = ("frames", "tracks", "hidden", "uncertain", "unclear", "not_found")
 _EXECUTION_PARAMETERS = {"MaxConcurrentTransforms": 1, "MaxPayloadInMB": 0}
@@ -52,6 +53,8 @@ def make_app(service: Service) -> Flask:
     )  # fmt: skip
     if service.limits.metrics:
         app.add_url_rule("/metrics", view_func=lambda: _metrics(service), endpoint="metrics")
+    if service.limits.token is not None:
+        app.before_request(TokenGuard(service.limits.token).check)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _internal_error)
     app.extensions["face_blur"] = service
@@ -78,15 +81,6 @@ def _internal_error(error: Exception) -> Response:
     return error_response(
         500, FaceBlurError.code, "internal error of Face blur; see the log of the service"
     )
-
-
-def error_response(status: int, code: str, message: str) -> Response:
-    """Make the response to a request that failed."""
-    response = jsonify({"error": {"code": code, "message": message}})
-    response.status_code = status
-    if status == 503:
-        response.headers["Retry-After"] = str(_RETRY_SECONDS)
-    return response
 
 
 def _describe(error: Exception) -> dict[str, object]:

@@ -88,7 +88,7 @@ class Server(BaseApplication):  # type: ignore[misc]
     def load_config(self) -> None:
         """Set the options of gunicorn."""
         options = {
-            "bind": f"{self.limits.host}:{self._port}",
+            "bind": f"{_in_url(self.limits.host)}:{self._port}",
             "worker_class": f"{__name__}.{Worker.__name__}",
             "workers": 1,
             "threads": 1 + self.limits.queue + _SPARE_THREADS,
@@ -124,7 +124,8 @@ class Server(BaseApplication):  # type: ignore[misc]
         """Start the child process that works on media."""
         start = {
             "settings": self._settings.model_dump(mode="json", exclude_unset=True),
-            "limits": self.limits.model_dump(mode="json", exclude_unset=True),
+            # The child answers no requests, so it needs no token.
+            "limits": self.limits.model_dump(mode="json", exclude_unset=True, exclude={"token"}),
             "people": self._people,
             "spool": str(self._spool),
         }
@@ -166,6 +167,15 @@ def _port(environment: Mapping[str, str]) -> int:
     if not (text.isascii() and text.isdigit() and int(text) < 2**16):
         raise ConfigError("SAGEMAKER_BIND_TO_PORT: is not a port number")
     return int(text)
+
+
+def _in_url(host: str) -> str:
+    """Return an address as it is in a URL: that of IPv6 in brackets.
+
+    >>> _in_url("::1"), _in_url("127.0.0.1")
+    ('[::1]', '127.0.0.1')
+    """
+    return f"[{host}]" if ":" in host else host
 
 
 def _make_spool(folder: Path | None) -> Path:

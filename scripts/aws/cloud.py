@@ -1,6 +1,7 @@
 """An AWS account: calls, their errors, and the tag that marks resources of this project.
 
-In a dry run, calls that change something are printed instead of made.
+In a dry run, calls that change something are printed instead of made. Without credentials, a dry
+run asks nothing, and shows the requests for an account that has nothing yet.
 """
 
 import json
@@ -14,7 +15,12 @@ from typing import Any, TextIO
 import boto3
 from boto3.exceptions import Boto3Error
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
 from botocore.parsers import ResponseParserError
 
 from app.errors import FaceBlurError, UsageError
@@ -27,6 +33,12 @@ _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60
 )
 _MAX_WAIT_SECONDS = 3600.0
+NO_CREDENTIALS = "NoCredentials"
+"""Reason of a ``CloudError``: there is no account to ask."""
+_NO_CREDENTIALS = (
+    "this needs credentials, and there are none; run aws configure, or set AWS_PROFILE"
+)
+_UNASKED = "no credentials: nothing is asked; the requests are those for an empty account"
 
 
 class CloudError(FaceBlurError):
@@ -63,6 +75,8 @@ def translate_errors(what: str) -> Iterator[None]:
     """
     try:
         yield
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise CloudError(f"{what}: {_NO_CREDENTIALS}", NO_CREDENTIALS) from error
     except ClientError as error:
         details = error.response.get("Error", {})
         text = f"{what}: {details.get('Code', 'unknown')}: {details.get('Message', '')}"
@@ -107,6 +121,14 @@ class Cloud:
         self._out = sys.stdout if out is None else out
         self._session = boto3.Session(region_name=variables.region)
         self._clients: dict[str, Any] = {}
+
+    @cached_property
+    def blind(self) -> bool:
+        """Whether nothing can be asked: a dry run without credentials. The user is told once."""
+        if not self.dry_run or self._session.get_credentials() is not None:
+            return False
+        self.say(_UNASKED)
+        return True
 
     def client(self, service: str) -> Any:
         """Return the boto3 client of a service, if ``read`` and ``change`` do not suffice."""

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from app.config import ENV_PREFIX, ServiceSettings, Settings
 from app.errors import ConfigError, FaceBlurError, Interrupted
 from app.logs import printable
+from app.process import ArgumentParser
 from scripts.aws.cloud import Cloud
 from scripts.aws.variables import Variables, add_variable_options, variables_given
 
@@ -20,7 +21,7 @@ SHORT = ("blur", "effect", "shape")
 
 def make_parser(description: str) -> argparse.ArgumentParser:
     """Return a parser with the common options; commands add their own."""
-    parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
+    parser = ArgumentParser(description=description, allow_abbrev=False)
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="read this file instead of variables.py"
     )
@@ -33,8 +34,8 @@ def make_parser(description: str) -> argparse.ArgumentParser:
 
 def main(parser: argparse.ArgumentParser, run: Run, argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0, 1 failed, 2 usage, 130 interrupted."""
-    args = parser.parse_args(argv)
     try:
+        args = parser.parse_args(argv)
         cloud = Cloud(Variables.load(variables_given(args), args.config), dry_run=args.dry_run)
         run(cloud, args)
     except KeyboardInterrupt:

@@ -14,6 +14,8 @@ from scripts.aws.variables import Variables
 
 ENDED = frozenset({"Completed", "Failed", "Stopped"})
 _NOT_FOUND = frozenset({"ValidationException", "ResourceNotFound"})
+_ACCOUNT = "ACCOUNT"
+"""Stands for the number of the account in a dry run without credentials."""
 _POLL_STOPPING = 2.0
 _MAX_FAILED_POLLS = 5
 """Failed polls in a row before watching stops: a short network failure must not end it."""
@@ -65,6 +67,8 @@ def repository_uri(cloud: Cloud) -> str:
         CloudError: there is no such repository.
     """
     name = cloud.repository
+    if cloud.blind:
+        return f"{_ACCOUNT}.dkr.ecr.{cloud.variables.region}.amazonaws.com/{name}"
     found = cloud.read("ecr", "describe_repositories", repositoryNames=[name])
     (repository,) = found["repositories"]
     return str(repository["repositoryUri"])

@@ -76,8 +76,10 @@ def list_inputs(cloud: Cloud, place: S3Uri) -> Inputs:
     Folder markers, hidden files and empty objects are left out: a job would fail on them.
 
     Raises:
-        UsageError: there are no inputs.
+        UsageError: there are no inputs, or they cannot be listed without credentials.
     """
+    if cloud.blind:
+        raise UsageError(f"{place}: cannot be listed without credentials; name the files (--keys)")
     items = list_objects(cloud, place)
     keys = tuple(item.key for item in items if item.size and not _hidden(item.key))
     if not keys:
@@ -95,8 +97,10 @@ def choose_inputs(cloud: Cloud, place: S3Uri, names: Iterable[str]) -> Inputs:
     Raises:
         UsageError: a name does not exist, or its object is empty.
     """
-    available = list_inputs(cloud, place)
     keys = tuple(dict.fromkeys(place.key + name.removeprefix(place.key) for name in names))
+    if cloud.blind:
+        return Inputs(place, keys)
+    available = list_inputs(cloud, place)
     missing = sorted(set(keys) - set(available.keys))
     if missing:
         raise UsageError(f"s3://{place.bucket}/{missing[0]}: does not exist, or is empty")

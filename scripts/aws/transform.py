@@ -56,6 +56,8 @@ def find_people_archive(cloud: Cloud) -> tuple[S3Uri, str] | None:
         CloudError: S3 refuses.
     """
     place = S3Uri(cloud.bucket, cloud.variables.people_archive)
+    if cloud.blind:
+        return None
     try:
         head = cloud.read("s3", "head_object", Bucket=place.bucket, Key=place.key)
     except CloudError as error:
@@ -123,7 +125,7 @@ def make_model(cloud: Cloud, request: Mapping[str, Any]) -> None:
     try:
         existing = cloud.read("sagemaker", "describe_model", ModelName=request["ModelName"])
     except CloudError as error:
-        if error.reason != "ValidationException":
+        if error.reason != "ValidationException" and not cloud.blind:
             raise
         cloud.change("sagemaker", "create_model", **request)
         return

@@ -12,6 +12,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from app.errors import ConfigError
+from app.validation import words_of
 
 PREFIX = "DEPLOY_"
 FILE = Path(__file__).resolve().parents[1] / "variables.py"
@@ -158,19 +159,21 @@ def _from_file(file: Path | None) -> dict[str, Any]:
     return {key.lower(): value for key, value in found.items() if key.isupper()}
 
 
+_OWN_WORDS = {
+    "extra_forbidden": "unknown variable",
+    "string_pattern_mismatch": "has a wrong form (see scripts/ex_variables.py)",
+}
+"""Words for types of errors that say more than the general ones."""
+
+
 def _explain(error: ValidationError) -> str:
-    return "; ".join(
-        ": ".join(
-            filter(
-                None,
-                (
-                    ".".join(str(part) for part in item["loc"]).upper(),
-                    "unknown variable" if item["type"] == "extra_forbidden" else item["msg"],
-                ),
-            )
-        )
-        for item in error.errors(include_url=False)
-    )
+    """Describe all errors in one line, each with the name of its variable."""
+    described = []
+    for item in error.errors(include_url=False, include_input=False):
+        name = ".".join(str(part) for part in item["loc"]).upper()
+        words = _OWN_WORDS.get(item["type"]) or words_of(item)
+        described.append(f"{name}: {words}" if name else words)
+    return "; ".join(described)
 
 
 def add_variable_options(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from app.errors import ConfigError
 from scripts.aws.variables import Variables
+from tests.foreign_phrases import foreign
 
 EXAMPLE = Path(__file__).parents[2] / "scripts" / "ex_variables.py"
 
@@ -84,6 +85,7 @@ def test_all_errors_are_in_one_line() -> None:
         "COLOUR",
     ]
     assert text.endswith("COLOUR: unknown variable")
+    assert foreign(text) == []
 
 
 @pytest.mark.parametrize(

@@ -263,3 +263,34 @@ def test_no_command_shows_a_foreign_phrase(
     places["pictures"].mkdir()
     (places["pictures"] / "a.jpg").write_bytes(b"\xff\xd8\xff" + bytes(50))
     assert "see face-blur" in refused(capsys, *line.format(**places).split()) or "{" in line
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("models verify none", "models list none", "models fetch none"),
+        *("models fetch transnet --part detector", "models fetch open --from {missing}"),
+        *("blur {video} -o b.mp4 --models none", "blur {video} -o b.mp4 --detector transnet"),
+        *("analyse {video} -o b.json --select 0,1,1 --recogniser transnet",),
+        *("blur {video} -o b.mp4 --device cuda", "blur {video} -o b.mp4 --encoder nvenc"),
+    ],
+)
+def test_packs_parts_and_devices_that_do_not_exist_are_wrong_options(
+    line: str, tmp_path: Path, video: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if Path("/dev/nvidiactl").exists() and ("cuda" in line or "nvenc" in line):
+        pytest.skip("there is a GPU here")
+    refused(capsys, *line.format(video=video, missing=tmp_path / "missing").split(), "--quiet")
+
+
+def test_missing_weights_are_a_failure(
+    tmp_path: Path, video: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The option is right, and works once the weights have been fetched."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "models" / "open").mkdir(parents=True)
+    description = Path(__file__).parents[2] / "models" / "open" / "pack.toml"
+    (tmp_path / "models" / "open" / "pack.toml").write_bytes(description.read_bytes())
+    command = ["blur", str(video), "-o", str(tmp_path / "b.mp4"), "--models", "open"]
+    assert main([*command, "--set", f"models_root={tmp_path / 'models'}", "--quiet"]) == 1
+    assert "the weights are missing; run: face-blur models fetch open" in capsys.readouterr().err

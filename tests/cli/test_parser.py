@@ -58,7 +58,6 @@ def test_an_absent_option_is_none() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "",
         "hide in -o out",
         "blur in",
         "blur in -o",

@@ -8,6 +8,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from app.config import ServiceSettings
+
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "Dockerfile").read_text("utf-8")
 LOCKED = ("requirements.txt", "requirements-gpu.txt", "requirements-insightface.txt")
@@ -50,6 +52,12 @@ def test_the_default_variant_is_cuda() -> None:
 
 def test_no_frontend_is_fetched() -> None:
     assert not re.search(r"^#\s*syntax\s*=", TEXT, re.MULTILINE)
+
+
+def test_the_service_of_the_image_listens_on_every_address() -> None:
+    """SageMaker and published ports reach the container from outside; elsewhere it does not."""
+    assert re.search(r"\bFACE_BLUR_HOST=0\.0\.0\.0\b", argument("ENV"))
+    assert ServiceSettings().host == "127.0.0.1"
 
 
 def test_it_runs_without_privileges_and_takes_arguments() -> None:

@@ -191,7 +191,7 @@ def test_an_output_that_is_not_writable_is_reported_before_loading(
     assert list(mounts.output.iterdir()) == []
 
 
-def test_missing_models_fail_the_job(mounts: Mounts) -> None:
+def test_models_that_do_not_exist_fail_the_job(mounts: Mounts) -> None:
     mounts.add_input(fetch("obama.jpg"))
     end = mounts.run(models="none")
     assert end.code == 2

@@ -172,7 +172,7 @@ def test_precision_can_be_chosen(root: Path) -> None:
     _edit(root, ', int8 = "centerface-int8.onnx"', "")
     part = load_pack("open", root).part("detector")
     assert detector_files(part, "auto") == ("centerface.onnx",)
-    with pytest.raises(PackError, match="no int8 file"):
+    with pytest.raises(ConfigError, match="no int8 file"):
         detector_files(part, "int8")
 
 

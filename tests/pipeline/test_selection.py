@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image as Pictures
@@ -20,6 +21,8 @@ from app.pipeline.shot_analysis import FaceTrack
 from app.video import Media, open_source
 from testmedia.videos import VideoSpec
 from tests.painted_faces import SquareDetector, parts
+from tests.video.test_clocks import SEGMENTS, edited
+from tests.video.test_trial import write_with_sound
 
 MILLISECONDS = Fraction(1, 1000)
 UNEVEN = [0, 40, 80, 500, 510, 520, 1200, 1201, 1400, 2000, 2033, 2100]
@@ -53,6 +56,25 @@ def test_points_outside_are_refused_before_models_are_loaded(tmp_path: Path, nam
         for call in (session(outside).check_selection, session(outside).analyse):
             with pytest.raises(UsageError, match=re.escape(reason)):
                 call(media)
+
+
+@pytest.mark.parametrize("name", [*SEGMENTS, "fragments"])
+def test_only_frames_that_are_shown_count(tmp_path: Path, name: str) -> None:
+    """An edit list hides frames and repeats others; fragments have no number in the header."""
+    path = tmp_path / "a.mp4"
+    video = VideoSpec(count=50, options={"bf": "0"}, base=Fraction(1, 12800))
+    if name == "fragments":
+        video.muxer_options = {"movflags": "frag_keyframe+empty_moov"}
+        video.write(path)
+    else:
+        edited(write_with_sound(path, "aac", video), SEGMENTS[name])
+    with av.open(str(path)) as container:
+        count = sum(1 for _ in container.decode(video=0))
+    assert (count == 50) == (name == "fragments")
+    media = Media(path)
+    session(f"{count - 1},1,1").check_selection(media)
+    with pytest.raises(UsageError, match=f"its last one is {count - 1}$"):
+        session(f"{count},1,1").check_selection(media)
 
 
 def test_a_turned_video_has_the_size_that_is_shown(tmp_path: Path) -> None:

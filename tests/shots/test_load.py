@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.config import Settings
-from app.errors import PackError
+from app.errors import ConfigError, PackError
 from app.identity.gallery import Gallery
 from app.packs.catalogue import load_pack
 from app.pipeline import FaceBlur, load_parts
@@ -39,7 +39,7 @@ def test_missing_weights_say_how_to_fetch_them(
 @pytest.mark.parametrize("part", ["detector", "recogniser"])
 def test_pack_for_shots_has_no_face_parts(part: str) -> None:
     settings = Settings.model_validate({part: "transnet", "people": "people"})
-    with pytest.raises(PackError, match=f"transnet: the pack has no {part}"):
+    with pytest.raises(ConfigError, match=f"transnet: the pack has no {part}"):
         load_parts(settings)
 
 

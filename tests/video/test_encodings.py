@@ -121,7 +121,7 @@ def test_without_a_gpu_nvenc_is_refused_before_any_work(
         open_sink(source, out, Writing(encoder="nvenc"))
     with pytest.raises(DeviceError, match="no NVIDIA encoder"):
         check_encoder("nvenc")
-    assert main(["blur", str(source), "-o", str(out), "--encoder", "nvenc", "--quiet"]) == 1
+    assert main(["blur", str(source), "-o", str(out), "--encoder", "nvenc", "--quiet"]) == 2
     error = capsys.readouterr().err
     assert error == (
         "face-blur: error: no NVIDIA encoder works here; use encoder=auto or software\n"

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -52,14 +52,18 @@ class RunningService:
     """The process ``serve``; a context manager that ends it."""
 
     def __init__(
-        self, spool: Path, extra: Mapping[str, str] | None = None, **settings: object
+        self,
+        spool: Path,
+        extra: Mapping[str, str] | None = None,
+        command: Sequence[str] = (str(ROOT / "serve"),),
+        **settings: object,
     ) -> None:
         self.spool = spool
         self.log: list[dict[str, Any]] = []
         self._lines: queue.Queue[str] = queue.Queue()
         began = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, str(ROOT / "serve")],
+            [sys.executable, *command],
             env=environment(spool, **settings) | dict(extra or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -8,20 +8,14 @@ from typing import Any
 from app.cli.parser import ANALYSIS_SETTINGS, LISTS, RENDER_SETTINGS
 from app.cli.progress import make_progress, print_message, warn
 from app.config import Settings
-from app.errors import ConfigError, OutputError, PeopleError, PlanError, UsageError
+from app.errors import OutputError, PeopleError, UsageError
 from app.files import check_destination
 from app.logs import printable
 from app.packs.catalogue import find_packs
 from app.pipeline import FaceBlur, check_people, load_parts, share_one_heap
 from app.plan import NO_FACE_FOUND, Plan, committed_together, read_plan, write_plan
+from app.plan.settings import rendering_settings
 from app.video import Media
-
-_PLAN_SETTINGS = (
-    *("effect", "shape", "margin", "feather", "cells"),
-    *("quality", "copy_untouched", "keep_location", "drop_stream"),
-    "accept_truncated",
-)
-"""Settings that ``render`` reads from the plan unless an option overrides them."""
 
 
 def run(args: Namespace) -> None:
@@ -60,7 +54,7 @@ def _analyse(args: Namespace) -> None:
 
 def _render(args: Namespace) -> None:
     plan = read_plan(_check_regular(args.plan))
-    settings = _merge_plan_settings(plan, _settings(args, blur=None), args.plan)
+    settings = rendering_settings(plan, _settings(args, blur=None), args.plan)
     face_blur, media = FaceBlur(settings), Media(args.input)
     if args.plan.resolve() == args.output.resolve():
         raise OutputError(f"{args.output}: is the plan; choose another name for the output")
@@ -126,17 +120,6 @@ def _settings(args: Namespace, **fixed: Any) -> Settings:
         raise UsageError(f"{name} is given by --set and by its own option; remove one")
     config = None if args.config is None else _check_regular(args.config)
     return Settings.load(config, **values | options | fixed)
-
-
-def _merge_plan_settings(plan: Plan, given: Settings, path: Path) -> Settings:
-    """Return the given settings merged over those of the plan."""
-    recorded = {key: plan.settings[key] for key in _PLAN_SETTINGS if key in plan.settings}
-    try:
-        return Settings(**recorded | given.model_dump(exclude_unset=True))
-    except ConfigError as error:
-        raise PlanError(
-            f"{path}: settings: {error}; correct it, or analyse the input again"
-        ) from error
 
 
 def _check_regular(path: Path) -> Path:

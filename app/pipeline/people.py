@@ -17,10 +17,10 @@ from app.pipeline.pose_search import clearest
 from app.pipeline.poses import Pose
 from app.types import Embeddings, FaceDetector, Faces, Image, Landmarks
 from app.video import read_photo
+from app.video.kinds import PHOTO_FORMATS, PHOTO_SUFFIXES
 
 DOUBTFUL_PHOTOS = "some reference photos may not work; check them with: face-blur people"
 """Message for logs, which must not contain names: see ``Gallery.doubts``."""
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 MIN_SCORE = 0.5
 """Minimum detection score of a reference face."""
 SEARCH_SIDES = (800, 400)
@@ -37,7 +37,7 @@ PERTURBATIONS = tuple(
 
 
 def load_people(folder: Path, parts: Parts) -> Gallery:
-    """Load the people of ``folder/NAME/*.jpg`` and ``folder/NAME.jpg`` (JPEG, PNG, WebP).
+    """Load the people of ``folder/NAME/*.jpg`` and ``folder/NAME.jpg``, in any format.
 
     Warnings about the photos are in the gallery's ``doubts``.
 
@@ -140,7 +140,7 @@ def _problem(path: Path, entry: Path) -> str:
             " folder"
         )
     if path.suffix.lower() not in PHOTO_SUFFIXES:
-        return "is not a photo (JPEG, PNG or WebP); remove it"
+        return f"is not a photo ({PHOTO_FORMATS}); remove it"
     return ""
 
 

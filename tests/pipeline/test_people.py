@@ -6,13 +6,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from app.config import Settings
 from app.errors import PeopleError
 from app.pipeline import Parts, load_parts, load_people
 from app.pipeline.people import find_photos
 from app.types import Image
+from app.video.kinds import BY_SUFFIX, HEIC, PHOTO_SUFFIXES
 from testmedia.fetch import fetch
+from testmedia.heic import heic
 from tests.faces_media import photograph, scaled
 
 
@@ -132,13 +135,17 @@ class TestLoadPeople:
         (obama,) = load_people(tmp_path, parts).people
         assert float(obama.embeddings[0] @ obama.embeddings[1]) > sure_of(parts)
 
-    @pytest.mark.parametrize("name", ["photo.png", "photo.webp"])
+    @pytest.mark.parametrize("suffix", sorted(PHOTO_SUFFIXES - {".jpg"}))
     def test_other_formats_give_the_same_person(
-        self, tmp_path: Path, parts: Parts, name: str
+        self, tmp_path: Path, parts: Parts, suffix: str
     ) -> None:
         image = scaled(photograph("obama.jpg"), 400)
         write(image, tmp_path / "obama/a.jpg")
-        write(image, tmp_path / "obama" / name)
+        path = tmp_path / "obama" / f"photo{suffix}"
+        if suffix in HEIC.only_read:
+            path.write_bytes(heic(image[: len(image) // 2 * 2]))
+        else:
+            Pillow.fromarray(image).save(path, BY_SUFFIX[suffix].name)
         (obama,) = load_people(tmp_path, parts).people
         assert float(obama.embeddings[0] @ obama.embeddings[1]) > 0.98
 

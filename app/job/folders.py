@@ -9,6 +9,7 @@ from pathlib import Path
 
 from app import process
 from app.errors import ConfigError, UsageError
+from app.system_files import is_system_path
 from app.validation import parse_json
 
 SAGEMAKER_ROOT = Path("/opt/ml")
@@ -45,6 +46,8 @@ class Inputs:
     files: tuple[str, ...]
     hidden: tuple[str, ...]
     """Files whose name, or the name of a folder above them, begins with a dot."""
+    system: tuple[str, ...]
+    """Other files that belong to the operating system, such as ``Thumbs.db``."""
     unreadable: tuple[str, ...]
     """Folders that cannot be listed, so that the results of their files are missing."""
 
@@ -157,5 +160,10 @@ def find_files(folder: Path) -> Inputs:
         names.extend((relative / name).as_posix() for name in (*files, *links))
     names.sort()
     hidden = {name for name in names if any(part.startswith(".") for part in name.split("/"))}
-    visible = (name for name in names if name not in hidden)
-    return Inputs(tuple(visible), tuple(sorted(hidden)), tuple(sorted(unreadable)))
+    visible = [name for name in names if name not in hidden]
+    return Inputs(
+        files=tuple(name for name in visible if not is_system_path(name)),
+        hidden=tuple(sorted(hidden)),
+        system=tuple(name for name in visible if is_system_path(name)),
+        unreadable=tuple(sorted(unreadable)),
+    )

@@ -15,12 +15,15 @@ from app.pipeline.face_looker import merge_duplicates, rescale_faces
 from app.pipeline.parts import Parts
 from app.pipeline.pose_search import clearest
 from app.pipeline.poses import Pose
+from app.system_files import is_system_path
 from app.types import Embeddings, FaceDetector, Faces, Image, Landmarks
 from app.video import read_photo
 from app.video.kinds import PHOTO_FORMATS, PHOTO_SUFFIXES
 
 DOUBTFUL_PHOTOS = "some reference photos may not work; check them with: face-blur people"
 """Message for logs, which must not contain names: see ``Gallery.doubts``."""
+MOST_NAMED = 5
+"""Files of the system that a message names: each photo may have one beside it."""
 MIN_SCORE = 0.5
 """Minimum detection score of a reference face."""
 SEARCH_SIDES = (800, 400)
@@ -53,6 +56,7 @@ def load_people(folder: Path, parts: Parts) -> Gallery:
             for path in paths
         ],
         parts,
+        folder,
     )
 
 
@@ -70,10 +74,10 @@ def check_people(folder: Path, parts: Parts) -> tuple[Gallery, tuple[PeopleError
                 references.append(_reference(path, name, folder, parts))
             except PeopleError as error:
                 errors.append(error)
-    return _gallery(references, parts), tuple(errors)
+    return _gallery(references, parts, folder), tuple(errors)
 
 
-def _gallery(references: Sequence[Reference], parts: Parts) -> Gallery:
+def _gallery(references: Sequence[Reference], parts: Parts, folder: Path) -> Gallery:
     """Build the gallery; for several photos of a person, add their mean embedding.
 
     The mean keeps what the photos have in common. An image that is unlike each photo, for example
@@ -84,7 +88,7 @@ def _gallery(references: Sequence[Reference], parts: Parts) -> Gallery:
         people[one.person].append(one.embedding)
     return Gallery(
         tuple(_person(name, rows) for name, rows in people.items()),
-        tuple(photo_warnings(references, parts.scale)),
+        (*_passed_over(folder), *photo_warnings(references, parts.scale)),
     )
 
 
@@ -145,11 +149,33 @@ def _problem(path: Path, entry: Path) -> str:
 
 
 def _visible(folder: Path) -> Iterator[Path]:
+    return (
+        entry
+        for entry in _listed(folder)
+        if not (entry.name.startswith(".") or is_system_path(entry.name))
+    )
+
+
+def _listed(folder: Path) -> list[Path]:
     try:
-        entries = sorted(folder.iterdir())
+        return sorted(folder.iterdir())
     except OSError as error:
         raise PeopleError(f"{folder}: cannot be read: {error.strerror}") from error
-    return (entry for entry in entries if not entry.name.startswith("."))
+
+
+def _passed_over(folder: Path) -> list[str]:
+    """Return a sentence about the files of the system among the photos, or nothing."""
+    entries = _listed(folder)
+    inside = [path for entry in _visible(folder) if entry.is_dir() for path in _listed(entry)]
+    found = [
+        path.relative_to(folder).as_posix()
+        for path in (*entries, *inside)
+        if is_system_path(path.name)
+    ]
+    if not found:
+        return []
+    more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+    return [f"{folder}: passed over files of the system: {', '.join(found[:MOST_NAMED])}{more}"]
 
 
 def photo_labels(folder: Path) -> dict[Path, str]:

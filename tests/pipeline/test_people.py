@@ -50,11 +50,22 @@ class TestFindPhotos:
             "alice.jpg",
             ".hidden",
             "alice/.DS_Store",
+            "alice/Thumbs.db",
+            "DESKTOP.INI",
+            "__MACOSX/alice/._a.png",
+            "@eaDir/a.png",
+            "dan/1.HEIC",
+            "dan/2.jfif",
+            "dan/3.JPE",
+            "dan/4.tif",
+            "dan/5.avif",
+            "dan/6.BMP",
         )
         for name in names:
-            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
             (tmp_path / name).touch()
         assert find_photos(tmp_path) == {
+            "dan": [tmp_path / "dan" / name.split("/")[1] for name in names if name[:3] == "dan"],
             "alice": [tmp_path / "alice/a.png", tmp_path / "alice/b.JPG", tmp_path / "alice.jpg"],
             "bob": [tmp_path / "bob.jpeg"],
             "carol": [tmp_path / "carol.webp"],
@@ -73,10 +84,10 @@ class TestFindPhotos:
         with pytest.raises(PeopleError, match=r"alice\.jpg: no such folder"):
             find_photos(tmp_path / "alice.jpg")
 
-    @pytest.mark.parametrize("hidden", [False, True])
-    def test_an_empty_folder_is_refused(self, tmp_path: Path, hidden: bool) -> None:
-        if hidden:
-            (tmp_path / ".gitignore").touch()
+    @pytest.mark.parametrize("name", ["", ".gitignore", "Thumbs.db"])
+    def test_an_empty_folder_is_refused(self, tmp_path: Path, name: str) -> None:
+        if name:
+            (tmp_path / name).touch()
         with pytest.raises(PeopleError, match=f"{tmp_path.name}: is empty"):
             find_photos(tmp_path)
 
@@ -148,6 +159,22 @@ class TestLoadPeople:
             Pillow.fromarray(image).save(path, BY_SUFFIX[suffix].name)
         (obama,) = load_people(tmp_path, parts).people
         assert float(obama.embeddings[0] @ obama.embeddings[1]) > 0.98
+
+    def test_files_of_the_system_are_passed_over_with_a_sentence(
+        self, tmp_path: Path, parts: Parts
+    ) -> None:
+        copy("obama.jpg", tmp_path / "obama/1.jpg")
+        copy("obama.jpg", tmp_path / "@eaDir/1.jpg")
+        for number in range(5):
+            (tmp_path / f"obama/._{number}.jpg").touch()
+        (tmp_path / "Thumbs.db").touch()
+        gallery = load_people(tmp_path, parts)
+        assert gallery.names == ("obama",)
+        (sentence,) = gallery.doubts
+        assert sentence == (
+            f"{tmp_path}: passed over files of the system: @eaDir, Thumbs.db, obama/._0.jpg,"
+            " obama/._1.jpg, obama/._2.jpg and 2 more"
+        )
 
     @pytest.mark.parametrize("where", ["empty.png", "alice/empty.png"])
     def test_a_photo_without_a_face_is_refused(

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.parser import ANALYSIS_SETTINGS, LISTS, RENDER_SETTINGS
+from app.cli.people import show_people
 from app.cli.progress import make_progress, print_message, warn
 from app.config import Settings
-from app.errors import OutputError, PeopleError, UsageError
+from app.errors import OutputError, UsageError
 from app.files import check_destination
-from app.logs import printable
 from app.packs.catalogue import find_packs
-from app.pipeline import FaceBlur, check_people, load_parts, share_one_heap
+from app.pipeline import FaceBlur, load_parts, share_one_heap
 from app.plan import NO_FACE_FOUND, Plan, committed_together, read_plan, write_plan
 from app.plan.settings import rendering_settings
 from app.video import Media
@@ -68,19 +68,8 @@ def _render(args: Namespace) -> None:
 
 
 def _people(args: Namespace) -> None:
-    settings = _settings(args, blur="listed")
-    gallery, faults = check_people(args.people, load_parts(settings))
-    for person in gallery.people:
-        unit = "photo" if person.photos == 1 else "photos"
-        print(printable(f"{person.name}: {person.photos} {unit}"))
-    for doubt in gallery.doubts:
-        warn(doubt, quiet=False)
-    if len(faults) == 1:
-        raise faults[0]
-    for fault in faults:
-        print_message(f"error: {fault}", quiet=False)
-    if faults:
-        raise PeopleError(f"{args.people}: {len(faults)} of its files cannot be used, see above")
+    parts = load_parts(_settings(args, blur="listed"))
+    show_people(args.people, parts, as_json=args.json)
 
 
 def _models(args: Namespace) -> None:

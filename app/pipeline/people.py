@@ -49,7 +49,7 @@ def load_people(folder: Path, parts: Parts) -> Gallery:
             or has several faces of the same size. The message names the file.
     """
     photos = find_photos(folder)
-    return _gallery(
+    return make_gallery(
         [
             _reference(path, name, folder, parts)
             for name, paths in sorted(photos.items())
@@ -66,18 +66,31 @@ def check_people(folder: Path, parts: Parts) -> tuple[Gallery, tuple[PeopleError
     Raises:
         PeopleError: there is no folder, or it is empty.
     """
-    errors: list[PeopleError] = []
+    references, faults = usable_references(folder, parts)
+    return make_gallery(references, parts, folder), tuple(error for _, error in faults)
+
+
+def usable_references(
+    folder: Path, parts: Parts
+) -> tuple[list[Reference], list[tuple[Path, PeopleError]]]:
+    """Return the usable photos of ``folder``, and path and error of each other file.
+
+    Raises:
+        PeopleError: there is no folder, or it is empty.
+    """
+    faults: list[tuple[Path, PeopleError]] = []
     references = []
-    for name, paths in sorted(_find_photos(folder, errors.append).items()):
+    photos = _find_photos(folder, lambda path, error: faults.append((path, error)))
+    for name, paths in sorted(photos.items()):
         for path in paths:
             try:
                 references.append(_reference(path, name, folder, parts))
             except PeopleError as error:
-                errors.append(error)
-    return _gallery(references, parts, folder), tuple(errors)
+                faults.append((path, error))
+    return references, faults
 
 
-def _gallery(references: Sequence[Reference], parts: Parts, folder: Path) -> Gallery:
+def make_gallery(references: Sequence[Reference], parts: Parts, folder: Path) -> Gallery:
     """Build the gallery; for several photos of a person, add their mean embedding.
 
     The mean keeps what the photos have in common. An image that is unlike each photo, for example
@@ -110,12 +123,14 @@ def find_photos(folder: Path) -> dict[str, list[Path]]:
     return _find_photos(folder, _raise)
 
 
-def _raise(error: PeopleError) -> None:
+def _raise(_: Path, error: PeopleError) -> None:
     raise error
 
 
-def _find_photos(folder: Path, report: Callable[[PeopleError], None]) -> dict[str, list[Path]]:
-    """Like ``find_photos``, but pass errors inside the folder to ``report`` and skip the files."""
+def _find_photos(
+    folder: Path, report: Callable[[Path, PeopleError], None]
+) -> dict[str, list[Path]]:
+    """Like ``find_photos``, but pass paths and errors in the folder to ``report``."""
     if not folder.is_dir():
         raise PeopleError(
             f"{folder}: no such folder; give a folder with one folder of photos per person"
@@ -125,10 +140,10 @@ def _find_photos(folder: Path, report: Callable[[PeopleError], None]) -> dict[st
     for entry in entries:
         paths = list(_visible(entry)) if entry.is_dir() else [entry]
         if not paths:
-            report(PeopleError(f"{entry}: has no photos; add one or remove the folder"))
+            report(entry, PeopleError(f"{entry}: has no photos; add one or remove the folder"))
         for path in paths:
             if problem := _problem(path, entry):
-                report(PeopleError(f"{path}: {problem}"))
+                report(path, PeopleError(f"{path}: {problem}"))
             else:
                 photos[entry.name if entry.is_dir() else entry.stem].append(path)
     if not entries:
@@ -201,7 +216,7 @@ def _reference(path: Path, person: str, folder: Path, parts: Parts) -> Reference
     chips = align(image, _perturbed(faces.landmarks[face]), template, size)
     mean = parts.recogniser.embed([brighten_dark(chip) for chip in chips]).mean(axis=0)
     # Photos may be cropped to the outline of the face, so it counts as fully visible.
-    _, quality, flaw = rate_chip(faces.take([face]), chips[0], np.ones(1, np.float32))
+    measured, quality, flaw = rate_chip(faces.take([face]), chips[0], np.ones(1, np.float32))
     return Reference(
         person=person,
         photo=str(path),
@@ -209,6 +224,7 @@ def _reference(path: Path, person: str, folder: Path, parts: Parts) -> Reference
         quality=quality,
         flaw=flaw,
         alone=path.parent == folder,
+        side=float(measured.size[0]),
     )
 
 

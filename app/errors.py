@@ -18,7 +18,7 @@
     ├── ModelError                1   503   not_ready
     │   ├── PackError             1   503   not_ready
     │   │   └── Unreachable       1   503   not_ready
-    │   └── DeviceError           1   503   not_ready
+    │   └── DeviceError           2   503   not_ready
     ├── DiskFull                  1   507   disk_full
     ├── StorageError              1   503   storage_failed
     ├── Busy                      1   503   busy
@@ -28,7 +28,38 @@ Errors of third-party libraries are translated where they are raised, with ``fro
 one line: it names the file and says what to do about it.
 """
 
-from typing import ClassVar
+import errno
+from typing import ClassVar, Final
+
+_SYSTEM_REASONS: Final = {
+    errno.ENOENT: "it does not exist",
+    errno.EACCES: "this user has no permission",
+    errno.EPERM: "this user has no permission",
+    errno.EISDIR: "it is a folder",
+    errno.ENOTDIR: "a part of its path is not a folder",
+    errno.EEXIST: "it exists already",
+    errno.ENOTEMPTY: "the folder is not empty",
+    errno.ENAMETOOLONG: "its name is too long",
+    errno.ELOOP: "its links form a loop",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOSPC: "no space is left on the device",
+    errno.EDQUOT: "the quota of the disk is used up",
+    errno.EFBIG: "it is larger than the file system allows",
+    errno.EIO: "the device has failed",
+    errno.ENODEV: "the device is missing",
+    errno.EBUSY: "it is in use",
+    errno.ETXTBSY: "it is in use",
+    errno.EMFILE: "too many files are open",
+    errno.ENFILE: "too many files are open",
+    errno.ENOMEM: "there is not enough memory",
+    errno.ESTALE: "its file server has lost it",
+    errno.ECONNREFUSED: "the connection was refused",
+    errno.ECONNRESET: "the connection was closed",
+    errno.ETIMEDOUT: "no answer came in time",
+    errno.EADDRINUSE: "another program uses this address",
+    errno.EADDRNOTAVAIL: "this machine does not have this address",
+}
+"""Our words for errors of the operating system, whose own differ between systems."""
 
 
 class FaceBlurError(Exception):
@@ -131,7 +162,9 @@ class Unreachable(PackError):
 
 
 class DeviceError(ModelError):
-    """The requested device is not available."""
+    """The device or encoder that a setting requests is not available here."""
+
+    exit_code = 2
 
 
 class DiskFull(FaceBlurError):
@@ -161,3 +194,20 @@ class Interrupted(FaceBlurError):
     exit_code = 130
     http_status = 503
     code = "interrupted"
+
+
+def reason_of(error: Exception) -> str:
+    """Describe an error of the operating system in our words.
+
+    Python raises ``ValueError`` for a name with a zero byte, and ``RuntimeError`` for a loop of
+    links.
+
+    >>> reason_of(FileNotFoundError(2, "No such file or directory"))
+    'it does not exist'
+    """
+    if isinstance(error, RuntimeError):
+        return _SYSTEM_REASONS[errno.ELOOP]
+    if isinstance(error, OSError):
+        number = error.errno or 0
+        return _SYSTEM_REASONS.get(number, f"the system refuses it, with error {number}")
+    return "its name is not possible"

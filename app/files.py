@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
-from app.errors import DiskFull, MediaError, OutputError
+from app.errors import DiskFull, MediaError, OutputError, reason_of
 from app.types import MediaFile
 
 DISK_FULL = frozenset({ENOSPC, EDQUOT, EFBIG})
@@ -36,7 +36,7 @@ def sha256_of(file: MediaFile) -> str:
     try:
         return file_hash(file)
     except OSError as error:
-        raise MediaError(f"{file}: cannot be read: {error.strerror}") from error
+        raise MediaError(f"{file}: cannot be read: {reason_of(error)}") from error
 
 
 def file_hash(file: MediaFile) -> str:
@@ -64,7 +64,9 @@ def check_destination(output: Path, *, overwrite: bool, inputs: tuple[MediaFile,
     try:
         _check(output, overwrite=overwrite, inputs=inputs)
     except (OSError, RuntimeError, ValueError) as error:  # name too long, link loop, zero byte
-        raise OutputError(f"{output}: cannot be written ({error}); choose another name") from error
+        raise OutputError(
+            f"{output}: cannot be written ({reason_of(error)}); choose another name"
+        ) from error
 
 
 def _check(output: Path, *, overwrite: bool, inputs: tuple[MediaFile, ...]) -> None:
@@ -192,7 +194,7 @@ def writing(output: Path) -> Iterator[None]:
             raise DiskFull(
                 f"{output}: no space left on the device; free some space and try again"
             ) from error
-        raise OutputError(f"{output}: cannot be written: {error.strerror}") from error
+        raise OutputError(f"{output}: cannot be written: {reason_of(error)}") from error
 
 
 @contextmanager
@@ -213,6 +215,26 @@ def replacing(output: Path, *, overwrite: bool = True) -> Iterator[IO[bytes]]:
             pending.commit()
     finally:
         pending.discard()
+
+
+@contextmanager
+def keeping_finished(path: Path) -> Iterator[None]:
+    """Ignore ``KeyboardInterrupt`` in the block once the file at ``path`` is complete."""
+    before = _identity(path)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if _identity(path) == before:
+            raise
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """Return inode, size and time of a file, which a replacement changes; None without a file."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def write_file(path: Path, data: bytes) -> None:

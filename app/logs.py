@@ -138,3 +138,9 @@ def redact(message: str, labels: Mapping[Path, str] = MappingProxyType({})) -> s
         message = message.replace(str(path), labels[path])
     message = _PATH.sub("a file", " ".join(message.split()))
     return message[:_MAX_CHARACTERS].removeprefix("a file: ")
+
+
+def silence_logging() -> None:
+    """Drop all records of Face blur: a command prints its own messages."""
+    LOGGER.addHandler(logging.NullHandler())
+    LOGGER.propagate = False

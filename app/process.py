@@ -3,14 +3,15 @@
 import argparse
 import math
 import os
+import re
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from app.errors import UsageError
 
@@ -21,8 +22,37 @@ _RETRY_SECONDS = 0.02
 """Time after which a signal is sent again; a reader returns sooner."""
 
 
+_OPTION = "argument (?P<option>[^:]*): "
+_REWORDED = {
+    r"the following arguments are required: (?P<names>.*)": r"missing: \g<names>",
+    r"one of the arguments (?P<names>.*) is required": r"missing: one of \g<names>",
+    _OPTION + r"expected .*": r"\g<option>: a value is missing, or there are too many",
+    _OPTION + r"invalid choice: (?P<value>.*) \(choose from '?(?P<choices>.*?)'?\)": (
+        r"\g<option>: there is no \g<value>; choose from \g<choices>"
+    ),
+    _OPTION + r"invalid int value: (?P<value>.*)": (r"\g<option>: \g<value> is not a whole number"),
+    _OPTION + r"invalid float value: (?P<value>.*)": r"\g<option>: \g<value> is not a number",
+    _OPTION + r"(?P<ours>must be .*)": r"\g<option>: \g<ours>",
+    _OPTION + r"ignored explicit argument (?P<value>.*)": (
+        r"\g<option>: takes no value; remove \g<value>"
+    ),
+    _OPTION + r"not allowed with argument (?P<other>.*)": (
+        r"\g<option> and \g<other> exclude each other; remove one"
+    ),
+    r"ambiguous option: (?P<option>.*) could match (?P<names>.*)": (
+        r"\g<option> is not the full name of an option: \g<names>"
+    ),
+}
+"""Our words for the messages of ``argparse``, by patterns of these."""
+_NEUTRAL = "the options cannot be understood"
+
+
 class ArgumentParser(argparse.ArgumentParser):
-    """An argument parser that reports errors as ``UsageError``: one line, exit code 2."""
+    """An argument parser that reports errors as ``UsageError``: one line, exit code 2.
+
+    The line is in our words, which are the same in all versions of Python, and names the help of
+    the command that was used.
+    """
 
     def error(self, message: str) -> NoReturn:
         """Raise the error instead of printing the usage.
@@ -30,7 +60,38 @@ class ArgumentParser(argparse.ArgumentParser):
         Raises:
             UsageError: always.
         """
-        raise UsageError(f"{message} (see {self.prog} --help)")
+        raise UsageError(f"{_reworded(message)} (see {self.prog} --help)")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Parse arguments, and refuse unknown ones here, where the command is known.
+
+        Raises:
+            UsageError: the arguments are wrong.
+        """
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(_unknown(unknown))
+        return found, unknown
+
+
+def _unknown(arguments: Sequence[str]) -> str:
+    """Describe arguments that no option and no place takes."""
+    options = [one.partition("=")[0] for one in arguments if one.startswith("-")]
+    if options:
+        return f"there is no option {', '.join(options)}"
+    return f"too many arguments: {' '.join(arguments)}; remove them"
+
+
+def _reworded(message: str) -> str:
+    """Return a message of ``argparse`` in our words; one of ours stays as it is.
+
+    >>> _reworded("argument --effect: invalid choice: 'dots' (choose from 'blur', 'solid')")
+    "--effect: there is no 'dots'; choose from blur, solid"
+    """
+    for pattern, words in _REWORDED.items():
+        if match := re.fullmatch(pattern, message, re.DOTALL):
+            return match.expand(words).replace("', '", ", ")
+    return _NEUTRAL if message.startswith("argument ") else message
 
 
 class StopSignal:

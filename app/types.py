@@ -185,6 +185,22 @@ class MediaInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """The frames from ``begin`` until before ``end`` (None: the last one), in seconds.
+
+    Times count from the first frame of the video.
+    """
+
+    begin: Fraction
+    end: Fraction | None
+
+    def ticks(self, start: int, base: Fraction) -> tuple[int, int | None]:
+        """Return the first pts, and the pts after the last one; ``start`` is the first frame's."""
+        begin = start - (-self.begin // base)
+        return begin, None if self.end is None else start - (-self.end // base)
+
+
+@dataclass(frozen=True, slots=True)
 class Stretch:
     """Frames ``first`` to ``end`` (exclusive), which can be decoded without other frames.
 

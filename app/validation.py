@@ -20,6 +20,8 @@ _MAX_ERRORS: Final = 3
 _MAX_KEY: Final = 60
 """Characters of a key that a message shows."""
 _TOO_DEEP: Final = "is nested too deeply"
+_TOO_LONG_INTEGER: Final = "Exceeds the limit"
+"""What Python says of an integer with thousands of digits, without a type of its own."""
 _NOT_VALID: Final = "is not valid"
 _OBJECTS: Final = frozenset({"model_type", "model_attributes_type", "dataclass_type", "dict_type"})
 _WORDS: Final = {
@@ -39,6 +41,9 @@ _WORDS: Final = {
     "bool_parsing": "is not true or false",
     "string_type": "is not a string",
     "string_unicode": "is not valid Unicode",
+    "path_type": "is not the path of a file or folder",
+    "dataclass_exact_type": "is not valid",
+    "is_instance_of": "has a wrong type",
     "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
     "string_pattern_mismatch": "must match the pattern {pattern}",
@@ -82,24 +87,49 @@ def parse_json(text: str | bytes) -> Any:
     """Parse JSON from a file or a request.
 
     Raises:
-        ValueError: it is not valid JSON, not UTF-8, or nested too deeply.
+        ValueError: it is not valid JSON, not UTF-8, or nested too deeply; in our words.
     """
     try:
-        return json.loads(text)
+        return json.loads(text if isinstance(text, str) else text.decode("utf-8"))
+    except ValueError as error:
+        raise ValueError(text_fault(error, "JSON")) from error
     except RecursionError as error:
         raise ValueError(_TOO_DEEP) from error
 
 
-def parse_toml(text: str) -> dict[str, Any]:
+def parse_toml(content: bytes) -> dict[str, Any]:
     """Parse TOML from a file.
 
     Raises:
-        ValueError: it is not valid TOML, or nested too deeply.
+        ValueError: it is not valid TOML, not UTF-8, or nested too deeply; in our words.
     """
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(content.decode("utf-8"))
+    except ValueError as error:
+        raise ValueError(text_fault(error, "TOML")) from error
     except RecursionError as error:
         raise ValueError(_TOO_DEEP) from error
+
+
+def text_fault(error: ValueError, language: str) -> str:
+    r"""Describe why a text cannot be parsed, in our words, with the place of the error.
+
+    Errors that this program raised keep their words.
+
+    >>> text_fault(json.JSONDecodeError("Expecting value", "[1,\n ?]", 5), "JSON")
+    'is not valid JSON at line 2 column 2'
+    """
+    if isinstance(error, UnicodeDecodeError):
+        return f"is not valid {language}: byte {error.start} is not UTF-8"
+    if isinstance(error, json.JSONDecodeError):
+        return f"is not valid {language} at line {error.lineno} column {error.colno}"
+    if isinstance(error, tomllib.TOMLDecodeError):
+        place = re.search(r"line (\d+), column (\d+)", str(error))
+        where = f" at line {place[1]} column {place[2]}" if place else ""
+        return f"is not valid {language}{where}"
+    if str(error).startswith(_TOO_LONG_INTEGER):
+        return "holds a number that has too many digits"
+    return str(error)
 
 
 def check_file_name(value: str) -> str:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from app.batch.records import _read_lines
 from app.config import Settings
 from app.errors import ConfigError, FaceBlurError, PackError, PlanError, TicketError, UsageError
 from app.job.folders import _read_host
-from app.job.records import _read_lines
 from app.packs.catalogue import load_pack, models_folder
 from app.packs.convert import Calibration
 from app.packs.download import extract
@@ -66,7 +66,7 @@ def test_a_nested_line_of_a_report_is_skipped(tmp_path: Path) -> None:
 def test_the_parsers_raise_value_errors() -> None:
     for parse, text in ((parse_json, JSON), (parse_json, OBJECTS), (parse_toml, TOML)):
         with pytest.raises(ValueError, match="nested too deeply"):
-            parse(text)
+            parse(text.encode())
     with pytest.raises(RecursionError):
         tomllib.loads(TOML)
 

@@ -15,6 +15,7 @@ LAYERS = (
     {"packs"},
     {"video", "shots", "faces", "tracking", "identity", "effects", "storage", "config"},
     {"pipeline", "plan", "report", "pieces"},
+    {"batch"},
     {"cli", "web", "job"},
 )
 """Parts of ``app`` from the bottom up. A part imports itself and what lies below it."""

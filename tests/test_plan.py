@@ -121,7 +121,8 @@ def test_the_file_is_the_documented_json(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     write_plan(make_plan(make_track(), make_track(1, 0, 0, person=None, similarity=None)), path)
     data = json.loads(path.read_text())
-    assert list(data) == ["version", "source", "settings", "models", "people", "shots", "tracks"]
+    names = ["version", "source", "settings", "models", "summary", "people", "shots", "tracks"]
+    assert list(data) == names
     assert data["version"] == 1
     assert data["shots"] == [[0, 20], [20, FRAMES]]
     assert data["people"] == [{"name": "alice", "photos": 2}]
@@ -136,6 +137,7 @@ def test_the_file_is_the_documented_json(tmp_path: Path) -> None:
         "uncertain": False,
         "reason": "matches alice",
         "unclear": None,
+        "times": None,
         "boxes": [[frame, 100.5, 40.0, 150.25, 99.8] for frame in (10, 11, 12)],
     }
     header = next(line for line in path.read_text().splitlines() if '"id": 1' in line)

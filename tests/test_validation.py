@@ -1,6 +1,7 @@
 """The wording of validation errors: the place, our own words, and never a value."""
 
 import enum
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -195,6 +196,7 @@ class Dog(StrictModel):
             "'kind' must be 'cat', 'dog'",
         ),
         (complex, SECRET, "is not valid"),
+        (Path, 5, "is not the path of a file or folder"),
     ],
 )
 def test_words_for_other_types(annotation: Any, value: Any, expected: str) -> None:
@@ -207,6 +209,7 @@ def test_every_word_belongs_to_an_error_of_pydantic() -> None:
     errors: dict[str, dict[str, Any]] = {
         error["type"]: error.get("example_context") or {} for error in list_all_errors()
     }
+    errors["path_type"] = {}  # raised by the schema of paths, which no list has
     assert _WORDS.keys() <= errors.keys()
     for kind, words in _WORDS.items():
         words.format_map(errors[kind])

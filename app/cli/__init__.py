@@ -1,6 +1,7 @@
 """The command line: parse the arguments, run the command, and turn errors into exit codes.
 
-Exit codes: 0 done, 1 failed, 2 usage error or bad input, 130 interrupted. Only the output of a
+Exit codes: 0 done, 1 failed, 2 usage error or bad input, 3 done but with --require-found a listed
+person was not found, 130 interrupted. Only the output of a
 command goes to stdout. Progress, warnings and errors go to stderr; an error is one line.
 """
 
@@ -25,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command in ``argv`` (default: ``sys.argv``), and return its exit code."""
     arguments = sys.argv[1:] if argv is None else argv
     try:
-        with stoppable():
+        with stoppable() as stop:
             # Imported here so that a signal during the import is handled like any other.
             from app.cli.parser import make_parser
 
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             # After parsing: --help and wrong options need not wait for the libraries.
             from app.cli.commands import run
 
-            run(parsed)
+            return run(parsed, stop)
     except KeyboardInterrupt:
         return _fail("interrupted, no output was written", Interrupted.exit_code)
     except FaceBlurError as error:
@@ -43,7 +44,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         summary = f"{type(error).__name__}: {error}"
         return _fail(f"{summary}; this is a bug, run with --debug for the traceback", 1)
-    return 0
 
 
 def _fail(message: str, exit_code: int) -> int:

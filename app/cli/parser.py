@@ -1,12 +1,14 @@
 """The argument parser. Options for settings take their help and choices from ``Settings``."""
 
 import argparse
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from app.config import Settings
+from app.config.points import parse_time
 from app.packs.description import PartName
 from app.process import ArgumentParser
 
@@ -38,9 +40,14 @@ _METAVARS = {
     **dict.fromkeys(("models", "detector", "recogniser"), "PACK"),
 }
 
+_MAX_WORKERS = 64
+"""Each worker loads the models; more than cores make no sense."""
+
 _EPILOG = """\
-exit codes: 0 done, 1 failed, 2 usage error or bad input, 130 interrupted. After a failure no
-output is left. stdout: the output of people and models. stderr: progress, warnings and errors.
+exit codes: 0 done, 1 failed, 2 usage error or bad input, 3 done, but with --require-found a listed
+person was not found, 130 interrupted. After a failure no output is left, except for the plan of a
+finished analysis. stdout: the output of people, models and --json. stderr: progress, warnings and
+errors.
 
 settings: every setting can be given with --set KEY=VALUE, as FACE_BLUR_KEY in the environment, or
 in a TOML file (--config). Options override the environment, which overrides the file.
@@ -87,10 +94,30 @@ def _command(commands: _Commands, name: str, summary: str) -> argparse.ArgumentP
 
 
 def _add_blur(commands: _Commands) -> None:
-    parser = _command(commands, "blur", "hide faces in a video or image (analyse and render)")
-    parser.add_argument("input", type=Path, help="video or image")
-    _add_output(parser, "video or image to write, in the format of the input")
-    parser.add_argument("--plan", type=Path, metavar="PLAN", help="also write the plan (JSON)")
+    parser = _command(commands, "blur", "hide faces in videos and images (analyse and render)")
+    parser.add_argument(
+        "inputs", nargs="+", type=Path, metavar="INPUT", help="video, image, or folder of them"
+    )
+    _add_output(parser, "file to write, in the format of the input, or a folder for several inputs")
+    parser.set_defaults(is_folder=False)
+    parser.add_argument(
+        "--plan", type=Path, metavar="PLAN", help="also write the plan (JSON) after the analysis"
+    )
+    for name, dest, meaning in (("from", "begin", "begins"), ("to", "end", "ends")):
+        parser.add_argument(
+            f"--{name}",
+            dest=dest,
+            type=_time,
+            metavar="TIME",
+            help=f"time at which a preview {meaning}, for example 1:05.2 or 65.2",
+        )
+    parser.add_argument(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="files of a folder to work on at the same time (default: one for four cores)",
+    )
+    _add_sheet(parser)
     _add_settings(parser, *ANALYSIS_SETTINGS, *RENDER_SETTINGS)
 
 
@@ -102,7 +129,8 @@ def _add_analyse(commands: _Commands) -> None:
     )
     parser.add_argument("input", type=Path, help="video or image")
     _add_output(parser, "plan to write (JSON)")
-    _add_settings(parser, *ANALYSIS_SETTINGS, *RENDER_SETTINGS)
+    recorded = (name for name in RENDER_SETTINGS if name != "encoder")
+    _add_settings(parser, *ANALYSIS_SETTINGS, *recorded)
 
 
 def _add_render(commands: _Commands) -> None:
@@ -110,6 +138,7 @@ def _add_render(commands: _Commands) -> None:
     parser.add_argument("input", type=Path, help="video or image for which the plan was made")
     parser.add_argument("plan", type=Path, help="plan written by analyse, edited or not")
     _add_output(parser, "video or image to write, in the format of the input")
+    _add_sheet(parser)
     _add_settings(parser, *RENDER_SETTINGS)
 
 
@@ -150,9 +179,56 @@ def _add_models(commands: _Commands) -> None:
 
 
 def _add_output(parser: argparse.ArgumentParser, description: str) -> None:
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help=description)
+    parser.add_argument(
+        *("-o", "--output"), action=_StoreOutput, required=True, metavar="OUT", help=description
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     parser.add_argument("--quiet", action="store_true", help="show no progress and no warnings")
+    parser.add_argument(
+        "--json", action="store_true", help="print the summary as JSON, a line for each file"
+    )
+    parser.add_argument(
+        "--require-found",
+        action="store_true",
+        help="exit with 3 if a listed person was not found; the result is written anyway",
+    )
+
+
+def _add_sheet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sheet",
+        type=Path,
+        metavar="FILE.png",
+        help="also draw frames before and after (it shows the hidden faces)",
+    )
+
+
+class _StoreOutput(argparse.Action):
+    """Stores a path, and in ``is_folder`` whether it ends in a slash, which a ``Path`` forgets."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002 - the interface of argparse
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,  # noqa: ARG002
+    ) -> None:
+        setattr(namespace, self.dest, Path(values))
+        namespace.is_folder = values.endswith("/")
+
+
+def _time(text: str) -> Fraction:
+    """Parse a time; a number without a unit is in seconds."""
+    try:
+        return parse_time(text if ":" in text or text.endswith("s") else f"{text}s")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("must be a time, such as 0:08.3 or 8.3") from error
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_WORKERS):
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to {_MAX_WORKERS}")
+    return int(text)
 
 
 def _add_settings(parser: argparse.ArgumentParser, *names: str) -> None:

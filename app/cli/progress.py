@@ -133,7 +133,7 @@ class ProgressPrinter(ProgressDisplay):
         speed = self._speed(now) if rate else ""
         if expected is None or self._done > expected or not expected:
             return f"{self._stage}: {self._unit.amount(self._done)}{speed}"
-        left = f", {_duration((expected - self._done) / rate)} left" if rate else ""
+        left = f", {_left((expected - self._done) / rate)}" if rate else ""
         bar = _bar(self._done / expected) + " " if self._terminal else ""
         done = self._unit.number(self._done)
         return f"{self._stage}: {bar}{done} of {self._unit.amount(expected)}{speed}{left}"
@@ -158,6 +158,15 @@ def _bar(fraction: float) -> str:
     return f"[{'#' * done}{'.' * (_BAR_WIDTH - done)}]"
 
 
+def _left(seconds: float) -> str:
+    """Format the time that is left; after the last frame the file is still completed.
+
+    >>> _left(0.2), _left(0)
+    ('1 s left', 'finishing')
+    """
+    return f"{_duration(max(1.0, seconds))} left" if seconds else "finishing"
+
+
 def _duration(seconds: float) -> str:
     """Format a duration.
 
@@ -169,6 +178,31 @@ def _duration(seconds: float) -> str:
     if hours:
         return f"{hours}:{minutes:02}:{rest:02}"
     return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
+
+
+class StatusLine:
+    """One line on a terminal that is replaced again and again; shows nothing elsewhere."""
+
+    def __init__(self, stream: TextIO | None = None, clock: Clock = time.monotonic) -> None:
+        self._stream = stream or sys.stderr
+        self._clock, self._shown = clock, 0.0
+        self._is_terminal = self._stream.isatty()
+
+    def show(self, text: str) -> None:
+        """Show a text, unless the last one is quite new."""
+        if self._is_terminal and self._clock() - self._shown >= _BAR_SECONDS:
+            self._shown = self._clock()
+            self._write(printable(text)[: shutil.get_terminal_size().columns - 1])
+
+    def clear(self) -> None:
+        """Remove the text."""
+        if self._is_terminal:
+            self._shown = 0.0
+            self._write("")
+
+    def _write(self, text: str) -> None:
+        self._stream.write(_CLEAR_LINE + text)
+        self._stream.flush()
 
 
 def make_progress(

@@ -15,13 +15,30 @@ from typing import Any, Literal, Self, TypeAlias
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from app.config.values import Point, Points, Prefixes, Rotation, Streams
-from app.errors import ConfigError
+from app.config.points import Point, Points, brief_time, points_as_json
+from app.config.values import Prefixes, Rotation, Streams
+from app.errors import ConfigError, reason_of
 from app.validation import explain, parse_toml
 
-__all__ = ["ENV_PREFIX", "Choice", "Point", "ServiceSettings", "Settings"]
+__all__ = [
+    "ENV_PREFIX",
+    "RENDER_SETTINGS",
+    "Choice",
+    "Point",
+    "ServiceSettings",
+    "Settings",
+    "brief_time",
+]
 
 ENV_PREFIX = "FACE_BLUR_"
+
+RENDER_SETTINGS = frozenset(
+    {
+        *("effect", "shape", "margin", "feather", "cells"),
+        *("quality", "encoder", "copy_untouched", "keep_location", "drop_stream"),
+    }
+)
+"""Settings of the second pass; all others also decide about the plan."""
 
 Choice: TypeAlias = Literal["listed", "others", "everyone"]
 
@@ -74,7 +91,9 @@ class Settings(_Checked):
         " too dark, too small, ...)",
     )
     select: Points = Field(
-        (), description="people selected by a point on the face: FRAME,X,Y, separated by semicolons"
+        (),
+        description="people selected by a point on the face: FRAME,X,Y or TIME,X,Y, separated by"
+        " semicolons",
     )
     effect: Literal["blur", "pixelate", "solid"] = Field(
         "blur", description="how a face is hidden; only solid leaves no trace of it"
@@ -221,7 +240,13 @@ class Settings(_Checked):
     def effective(self) -> dict[str, Any]:
         """Return a JSON-ready record for a plan; without paths, which may contain names."""
         values = self.model_dump(mode="json", exclude={"people", "models_root", "threads"})
-        return values | {"blur": self.choice, "select": [list(point) for point in self.select]}
+        return values | {"blur": self.choice, "select": points_as_json(self.select)}
+
+    def differences(self, recorded: Mapping[str, Any]) -> list[str]:
+        """Return the settings of the analysis that differ from those that a plan recorded."""
+        own = self.effective()
+        names = (own.keys() | recorded.keys()) - RENDER_SETTINGS
+        return sorted(name for name in names if own.get(name) != recorded.get(name))
 
 
 class ServiceSettings(_Checked):
@@ -313,11 +338,11 @@ def _refuse_unknown(names: Collection[str], valid: Collection[str], message: str
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return parse_toml(path.read_text("utf-8"))
+        return parse_toml(path.read_bytes())
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        raise ConfigError(f"{path}: cannot be read: {reason_of(error)}") from error
     except ValueError as error:  # invalid TOML or UTF-8
-        raise ConfigError(f"{path}: is not valid TOML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{path}: {error}; correct it") from error
 
 
 def _from_environment(environment: Mapping[str, str], kind: type[_Checked]) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """The types of settings that are more than one word or number."""
 
-import math
-from typing import Annotated, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator
 
@@ -16,38 +15,14 @@ Rotation: TypeAlias = Annotated[
 ]
 
 
-class Point(NamedTuple):
-    """Selects a face: the one at pixel (x, y) of the upright frame number ``frame``."""
-
-    frame: int
-    x: float
-    y: float
-
-
-def _parse_points(value: object) -> object:
-    """Split a string of points ``FRAME,X,Y`` at its semicolons; return other values unchanged."""
-    if not isinstance(value, str):
-        return value
-    points = tuple(tuple(point.split(",")) for point in value.split(";") if point.strip())
-    if any(len(point) != 3 for point in points):
-        raise ValueError(f"a point must have the form FRAME,X,Y, not {value!r}")
-    return points
-
-
-def _check_points(points: tuple[Point, ...]) -> tuple[Point, ...]:
-    for point in points:
-        if not all(0 <= number < math.inf for number in point):
-            raise ValueError("FRAME, X and Y must be finite numbers, and not negative")
-    return points
-
-
-Points: TypeAlias = Annotated[
-    tuple[Point, ...], BeforeValidator(_parse_points), AfterValidator(_check_points)
-]
-
-
 def _split_commas(value: object) -> object:
-    """Split a string at its commas; return other values unchanged."""
+    """Split a string at its commas; return other values unchanged.
+
+    Raises:
+        ValueError: an item of a list is not text.
+    """
+    if isinstance(value, list | tuple) and not all(isinstance(item, str) for item in value):
+        raise ValueError('must be a list of texts, such as ["a", "b"]')
     if not isinstance(value, str):
         return value
     return tuple(item for part in value.split(",") if (item := part.strip()))

@@ -21,6 +21,8 @@ _CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
+_SLOWEST_READ = 20e6
+"""Bytes per second of the slowest disk."""
 _RESIDENT = re.compile(r"^Rss(?:Anon|Shmem):\s*(\d+) kB$", re.MULTILINE)
 
 
@@ -39,6 +41,14 @@ class Limits:
     def memory_bytes(self) -> int:
         """The memory that the child may use, in bytes."""
         return default_memory() if self.memory is None else self.memory
+
+
+def reading_seconds(size: int) -> float:
+    """Return the additional time without progress for a file of ``size`` bytes.
+
+    Some steps, such as hashing, read a whole file without progress.
+    """
+    return size / _SLOWEST_READ
 
 
 def default_memory() -> int:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app import process
-from app.errors import ConfigError, UsageError
-from app.system_files import is_system_path
+from app.errors import ConfigError, UsageError, reason_of
 from app.validation import parse_json
 
 SAGEMAKER_ROOT = Path("/opt/ml")
@@ -37,19 +36,6 @@ class Folders:
     def labels(self) -> dict[Path, str]:
         """Replacements for the folders in messages that must not contain paths."""
         return {self.input: "the input", self.output: "the output", self.done: "the earlier output"}
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """The files of the input, as sorted names relative to it, with slashes."""
-
-    files: tuple[str, ...]
-    hidden: tuple[str, ...]
-    """Files whose name, or the name of a folder above them, begins with a dot."""
-    system: tuple[str, ...]
-    """Other files that belong to the operating system, such as ``Thumbs.db``."""
-    unreadable: tuple[str, ...]
-    """Folders that cannot be listed, so that the results of their files are missing."""
 
 
 def make_parser() -> ArgumentParser:
@@ -95,7 +81,7 @@ def find_folders(args: Namespace, environment: Mapping[str, str] = os.environ) -
         folders = _choose_folders(args, environment)
         _check_folders(folders)
     except OSError as error:
-        raise UsageError(f"a folder of the job cannot be read: {error.strerror}") from error
+        raise UsageError(f"a folder of the job cannot be read: {reason_of(error)}") from error
     return folders
 
 
@@ -140,30 +126,3 @@ def _check_folders(folders: Folders) -> None:
         raise UsageError("input and output overlap; choose another folder")
     if folders.people is not None and Path(folders.people).resolve().is_relative_to(source):
         raise UsageError("the folder of people is inside the input; choose another folder")
-
-
-def find_files(folder: Path) -> Inputs:
-    """List all files below a folder.
-
-    Links to folders are listed as files and not followed: each fails later, because it is not a
-    video or image, so that the report mentions it.
-    """
-    names: list[str] = []
-    unreadable: list[str] = []
-
-    def add_unreadable(error: OSError) -> None:
-        unreadable.append(Path(error.filename).relative_to(folder).as_posix())
-
-    for parent, folders, files in os.walk(folder, onerror=add_unreadable):
-        relative = Path(parent).relative_to(folder)
-        links = [name for name in folders if Path(parent, name).is_symlink()]
-        names.extend((relative / name).as_posix() for name in (*files, *links))
-    names.sort()
-    hidden = {name for name in names if any(part.startswith(".") for part in name.split("/"))}
-    visible = [name for name in names if name not in hidden]
-    return Inputs(
-        files=tuple(name for name in visible if not is_system_path(name)),
-        hidden=tuple(sorted(hidden)),
-        system=tuple(name for name in visible if is_system_path(name)),
-        unreadable=tuple(sorted(unreadable)),
-    )

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from pydantic import ValidationError
 
-from app.errors import PackError
+from app.errors import ConfigError, PackError, reason_of
 from app.files import file_hash
 from app.packs.description import (
     Description,
@@ -132,7 +132,7 @@ class Pack:
         except FileNotFoundError as error:
             raise PackError(f"{path}: the weights are missing; {remedy}") from error
         except OSError as error:
-            raise PackError(f"{path}: {error.strerror}; {remedy}") from error
+            raise PackError(f"{path}: {reason_of(error)}; {remedy}") from error
         if actual != self.files[file]:
             raise PackError(f"{path}: the weights are damaged; {remedy}")
         return path
@@ -176,18 +176,21 @@ def load_pack(name: str, root: Path | None = None) -> Pack:
     """Read the description of a pack or of a variant.
 
     Raises:
-        PackError: the pack does not exist, or its description is not valid.
+        ConfigError: there is no such pack.
+        PackError: its description is not valid.
     """
     root = root or models_folder()
     paths = _descriptions(root)
     if name not in paths:
         known = ", ".join(sorted(paths)) or "none"
-        raise PackError(f"{root}: there is no model pack {name!r}; available: {known}")
+        raise ConfigError(f"there is no model pack {name!r} in {root}; available: {known}")
     path = paths[name]
     try:
-        table = parse_toml(path.read_text(encoding="utf-8"))
+        table = parse_toml(path.read_bytes())
         return Pack.create(name, path.parent, Description.model_validate(table))
     except ValidationError as error:
         raise PackError(f"{path}: {explain(error, container='table')}") from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise PackError(f"{path}: cannot be read: {reason_of(error)}") from error
+    except ValueError as error:
         raise PackError(f"{path}: {error}") from error

@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import lzma
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import IO, Final, TypeAlias
 
-from app.errors import PackError, Unreachable
+from app.errors import PackError, Unreachable, reason_of
 from app.files import file_hash
 
 Progress: TypeAlias = Callable[[str, int, int | None], None]
@@ -76,7 +77,9 @@ def download_archive(requirement: str, sha256: str, cache: Path | None = None) -
                 raise PackError(f"{requirement}: {archive.name} is not the pinned file")
             archive.replace(target)
     except OSError as error:
-        raise PackError(f"{requirement}: cannot be stored in {target.parent}: {error}") from error
+        raise PackError(
+            f"{requirement}: cannot be stored in {target.parent}: {reason_of(error)}"
+        ) from error
     return target
 
 
@@ -129,7 +132,7 @@ def extract(archive: Path, member: str, sha256: str) -> bytes:
         with _open_member(archive, member) as stream:
             data = stream.read()
     except (*_UNREADABLE, tarfile.TarError, zipfile.BadZipFile) as error:
-        raise PackError(f"{archive}: cannot be read: {error}") from error
+        raise PackError(f"{archive}: is not the archive that it should be") from error
     if hashlib.sha256(data).hexdigest() != sha256:
         raise PackError(f"{archive}: {member} is not the pinned file")
     return data
@@ -204,7 +207,9 @@ def download_url(
                 _Download(url, part, progress, retries).run(sha256)
                 part.replace(target)
     except OSError as error:
-        raise PackError(f"{url}: cannot be stored in {target.parent}: {error}") from error
+        raise PackError(
+            f"{url}: cannot be stored in {target.parent}: {reason_of(error)}"
+        ) from error
     return target
 
 
@@ -252,8 +257,9 @@ class _Download:
         while (error := self._try_connection(before)) is not None:
             failures = 0 if self._received > before else failures + 1
             if failures == self._retries.attempts:
-                reason = getattr(error, "reason", None) or error
-                raise Unreachable(f"{self._url}: cannot be downloaded: {reason}") from error
+                raise Unreachable(
+                    f"{self._url}: cannot be downloaded: {_broken_by(error)}"
+                ) from error
             time.sleep(self._retries.pause * 2.0 ** max(0, failures - 1))
             before = self._received
             resumed = True
@@ -280,7 +286,7 @@ class _Download:
         except urllib.error.HTTPError as error:
             error.close()
             if error.code in _FINAL_STATUSES:
-                raise _Refused(f"the server answers {error.code} {error.reason}") from error
+                raise _Refused(f"the server answers {error.code}") from error
             if error.code != _RANGE_NOT_SATISFIABLE or not start:
                 raise
             return  # the file was complete already
@@ -298,3 +304,19 @@ class _Download:
             self._progress(self._name, received, total)
         if total is not None and received < total:
             raise ConnectionError(f"the connection ended after {received} of {total} bytes")
+
+
+def _broken_by(error: Exception) -> str:
+    """Describe the error of a connection in our words."""
+    cause = getattr(error, "reason", error)
+    if isinstance(error, urllib.error.HTTPError):
+        return f"the server answers {error.code}"
+    if isinstance(cause, ssl.SSLError):
+        return "its certificate is not accepted"
+    if isinstance(cause, socket.gaierror):
+        return "its name is not known; check the network"
+    if isinstance(cause, TimeoutError):
+        return "no answer came in time"
+    if isinstance(cause, OSError) and cause.errno:
+        return reason_of(cause)
+    return "the connection ended too early"

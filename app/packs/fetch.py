@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TypeAlias
 
-from app.errors import PackError
+from app.errors import PackError, reason_of
 from app.files import file_hash, write_file
 from app.packs.catalogue import Pack
 from app.packs.convert import CONVERTERS, NO_CALIBRATION, Calibration, ConverterInput
@@ -232,8 +232,10 @@ def _calibration(pack: Pack, source: Source) -> Calibration:
         return NO_CALIBRATION
     path = pack.folder / source.calibration
     try:
-        return Calibration.from_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return Calibration.from_json(path.read_bytes())
+    except OSError as error:
+        raise PackError(f"{path}: cannot be read: {reason_of(error)}") from error
+    except ValueError as error:
         raise PackError(f"{path}: is not a calibration: {error}") from error
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field, PlainSerializer, PlainValidator, ValidationError, model_validator
 
-from app.errors import UsageError
+from app.errors import UsageError, reason_of
 from app.files import replacing
 from app.validation import FrozenList, StrictModel, check_file_name, explain, parse_json
 
@@ -177,13 +177,13 @@ def read_manifest(path: Path) -> Manifest:
         UsageError: it cannot be read, has another version, or holds a wrong value.
     """
     try:
-        data = parse_json(path.read_text("utf-8"))
+        data = parse_json(path.read_bytes())
         if isinstance(data, dict) and data.get("version") != VERSION:
             raise UsageError(f"{path}: its version is not supported; this program reads {VERSION}")
         return Manifest.model_validate(data)
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+        raise UsageError(f"{path}: cannot be read: {reason_of(error)}") from error
     except ValidationError as error:
         raise UsageError(f"{path}: {explain(error)}; {_REMEDY}") from error
     except ValueError as error:  # errors of JSON and of UTF-8
-        raise UsageError(f"{path}: is not valid JSON ({error}); {_REMEDY}") from error
+        raise UsageError(f"{path}: {error}; {_REMEDY}") from error

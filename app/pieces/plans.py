@@ -28,14 +28,17 @@ def join_plans(manifest: Manifest, folder: Path) -> Plan:
     plans = _read_plans(manifest, folder)
     shots: list[tuple[int, int]] = []
     tracks: list[PlanTrack] = []
+    start = manifest.pieces[0].first_pts
     for piece, plan in zip(manifest.pieces, plans, strict=True):
         if plan.source.frames != piece.frames:
             raise PlanError(f"{folder}: the plan of {piece.file} has {plan.source.frames} frames")
         for name in ("settings", "models", "people"):
             if getattr(plan, name) != getattr(plans[0], name):
                 raise PlanError(f"{folder}: the plan of {piece.file} was made with other {name}")
+        begin = float((piece.first_pts - start) * manifest.source.time_base)
         for track in plan.tracks:
-            tracks.append(_move(track, len(tracks), len(shots), piece.first))
+            moved = _move(track, len(tracks), len(shots), piece.first)
+            tracks.append(_later(moved, begin))
         shots += [(first + piece.first, end + piece.first) for first, end in plan.shots]
     source = _source_record(manifest, plans[0].source)
     return replace(plans[0], source=source, shots=tuple(shots), tracks=tuple(tracks))
@@ -81,6 +84,13 @@ def _move(track: PlanTrack, number: int, shots: int, frames: int) -> PlanTrack:
         last=track.last + frames,
         boxes=boxes.astype(np.float32),
     )
+
+
+def _later(track: PlanTrack, seconds: float) -> PlanTrack:
+    if track.times is None:
+        return track
+    begin, end = (round(time + seconds, 3) for time in track.times)
+    return replace(track, times=(begin, end))
 
 
 def _source_record(manifest: Manifest, first: SourceRecord) -> SourceRecord:

@@ -13,7 +13,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from app.errors import MediaError, OutputError
+from app.errors import MediaError, OutputError, reason_of
 from app.files import PendingFile, remove_leftovers, sha256_of
 from app.pieces.manifest import (
     MANIFEST,
@@ -155,7 +155,7 @@ def _all_or_nothing(folder: Path, files: Sequence[Path]) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be created ({error.strerror})") from error
+        raise OutputError(f"{folder}: cannot be created ({reason_of(error)})") from error
     try:
         yield
     except BaseException:

@@ -1,5 +1,6 @@
 """First pass: follow every face through every shot, with the frames of one interval in memory."""
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,6 +11,7 @@ from app.config import Settings
 from app.errors import MediaError
 from app.networks import Runtime
 from app.pipeline.face_looker import FaceLooker
+from app.pipeline.frame_times import FrameTimes
 from app.pipeline.parts import Parts
 from app.pipeline.pose_search import PoseSearch
 from app.pipeline.poses import ROTATIONS, Pose, Poses
@@ -19,7 +21,7 @@ from app.shots import load_shot_detector
 from app.tracking.association import MAX_GAP_SECONDS
 from app.tracking.dissolves import DissolveWatcher
 from app.tracking.look_schedule import SCHEDULES
-from app.types import Frame, FrameSource, MediaInfo, Progress
+from app.types import Frame, FrameSource, MediaInfo, Progress, Size
 
 INTERVAL_BYTES = 128 * 2**20
 """Memory for the frames between two full looks. Large frames make the interval shorter."""
@@ -29,12 +31,15 @@ INTERVAL_BYTES = 128 * 2**20
 class AnalysisResult:
     """The number of frames of a video, its shots [first, end) and its tracks.
 
-    ``max_gap`` is the number of frames in which a lost face may return.
+    ``times`` has the times of the frames, and ``size`` is that of the upright frame. ``max_gap`` is
+    the number of frames in which a lost face may return.
     """
 
     frames: int
     shots: tuple[tuple[int, int], ...]
     tracks: tuple[FaceTrack, ...]
+    times: FrameTimes
+    size: Size
     max_gap: int = 1
 
 
@@ -75,7 +80,7 @@ class _Pass:
     ) -> None:
         frames: dict[int, Frame] = {}
         longest = Fraction(settings.look_every).limit_denominator(1000)
-        self._search, self._is_image = search, info.is_image
+        self._search, self._info = search, info
         self._context = ShotContext(
             looker=FaceLooker(parts.detector, frames, poses, search, info.time_base),
             frames=frames,
@@ -96,6 +101,7 @@ class _Pass:
             )
         self._shots: list[tuple[int, int]] = []
         self._tracks: list[FaceTrack] = []
+        self._pts = array("q")
 
     def run(self, source: FrameSource, progress: Progress) -> AnalysisResult | None:
         """Follow the faces through all frames; None as soon as the search finds another pose.
@@ -121,6 +127,8 @@ class _Pass:
             frames=index + 1,
             shots=tuple(self._shots),
             tracks=tuple(self._tracks),
+            times=FrameTimes(self._pts, self._info.time_base),
+            size=self._info.size,
             max_gap=self._context.max_gap,
         )
 
@@ -133,8 +141,9 @@ class _Pass:
         size = None
         for frame in source:
             # Players show the stored pixels of an image, and the shape that a video asks for.
-            view = frame if self._is_image else squared(frame)
+            view = frame if self._info.is_image else squared(frame)
             self._context.frames[frame.index] = view
+            self._pts.append(frame.pts)
             cuts.update(self._shot_detector.push(frame))
             if size not in {None, view.size}:
                 cuts.add(frame.index)

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from app.config import Point
-from app.errors import UsageError
-from app.geometry import centres, grow
 from app.identity.evidence import Evidence
 from app.identity.gallery import Gallery, Person
 from app.identity.matching import Match, continue_lost_people, match_tracks
@@ -14,11 +12,9 @@ from app.identity.policies import Policy
 from app.identity.scale import Scale
 from app.pipeline.analysis import AnalysisResult
 from app.pipeline.chips import EmbeddedChips
+from app.pipeline.selection import track_at, whole_track
 from app.pipeline.shot_analysis import FaceTrack
 from app.plan import PlanTrack
-
-SELECTION_SCALE = 1.3
-"""A point selects a face if it lies in the face's box, enlarged by this factor."""
 
 
 def decide(
@@ -35,14 +31,9 @@ def decide(
     person_of = {track: len(gallery.people) + i for i, track in enumerate(selected)}
     matches = _matches(result, person_of, everybody, scale)
     return everybody, tuple(
-        _plan_track(i, track, matches[_whole_track(i, track)], everybody, policy)
+        _plan_track(i, track, matches[whole_track(i, track)], everybody, policy)
         for i, track in enumerate(result.tracks)
     )
-
-
-def _whole_track(number: int, track: FaceTrack) -> int:
-    """Return the number of the track that this one is a remainder of, or its own number."""
-    return number if track.remainder_of is None else track.remainder_of
 
 
 def _matches(
@@ -58,27 +49,6 @@ def _matches(
     evidence = [evidence_of(result.tracks[i], selected.get(i)) for i in whole]
     matches = match_tracks(evidence, gallery, scale)
     return dict(zip(whole, continue_lost_people(evidence, matches, result.max_gap), strict=True))
-
-
-def track_at(result: AnalysisResult, point: Point) -> int:
-    """Return the number of the track at a point of a frame, the one with the nearest centre.
-
-    Raises:
-        UsageError: there is no face.
-    """
-    candidates = []
-    for i, track in enumerate(result.tracks):
-        row = point.frame - track.first
-        if 0 <= row < len(track.boxes):
-            box = track.boxes[row : row + 1]
-            x1, y1, x2, y2 = grow(box, SELECTION_SCALE)[0]
-            if x1 <= point.x <= x2 and y1 <= point.y <= y2:
-                distance = np.hypot(*(centres(box)[0] - [point.x, point.y]))
-                candidates.append((float(distance), _whole_track(i, track)))
-    if not candidates:
-        where = f"{point.frame},{point.x:g},{point.y:g}"
-        raise UsageError(f"select {where}: no face was found there; use the centre of a face")
-    return min(candidates)[1]
 
 
 def _selected_person(track: FaceTrack, name: str) -> Person:

@@ -53,7 +53,8 @@ def packs_of(settings: Settings) -> Packs:
     """Return the packs that the settings name.
 
     Raises:
-        PackError: there is no such pack, or its description is wrong.
+        ConfigError: there is no such pack.
+        PackError: its description is wrong.
     """
     root = settings.models_root
     models = choose_pack(settings.models, root)
@@ -73,7 +74,7 @@ def load_parts(settings: Settings, *, recogniser: bool | None = None) -> Parts:
     Raises:
         PackError: a pack or its weights are missing or damaged.
         DeviceError: the GPU that was requested cannot be used.
-        ConfigError: the thresholds contradict those of the pack.
+        ConfigError: there is no such pack, or the thresholds contradict those of the pack.
     """
     check_encoder(settings.encoder)
     packs = packs_of(settings)

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from app.errors import MediaError, PeopleError
+from app.errors import MediaError, PeopleError, reason_of
 from app.faces.chips import align, brighten_dark
 from app.identity.gallery import Gallery, Person, Reference, choose_face, photo_warnings
 from app.pipeline.chips import rate_chip
@@ -175,7 +175,7 @@ def _listed(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
     except OSError as error:
-        raise PeopleError(f"{folder}: cannot be read: {error.strerror}") from error
+        raise PeopleError(f"{folder}: cannot be read: {reason_of(error)}") from error
 
 
 def _passed_over(folder: Path) -> list[str]:

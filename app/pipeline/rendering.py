@@ -97,6 +97,7 @@ class _Rendering:
                 sink.commit()
         except Uncopyable:
             return False
+        self._report(self._plan.source.frames)
         return True
 
     def encode(self, output: Path, writing: Writing) -> None:
@@ -118,5 +119,9 @@ class _Rendering:
                 self._hiding.hide(frame.planes(), boxes)
             sink.write(frame, boxes)
             done = frame.index + 1
-            self._progress("render", done, self._plan.source.frames)
+            self._report(done)
         return done
+
+    def _report(self, done: int) -> None:
+        """Report the progress. Frames that are copied count with the next one that is encoded."""
+        self._progress("render", done, self._plan.source.frames)

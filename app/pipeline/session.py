@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -12,17 +13,19 @@ import numpy as np
 
 from app.config import Settings
 from app.errors import PlanError, UsageError
-from app.files import sha256_of
+from app.files import keeping_finished, sha256_of
 from app.geometry import moved_inside
 from app.identity.gallery import Gallery
 from app.identity.policies import policy_for
 from app.memory import give_back_memory
 from app.pipeline.analysis import Analysis
 from app.pipeline.decisions import decide
+from app.pipeline.frame_times import FrameTimes
 from app.pipeline.parts import Parts, load_parts, parts_for
 from app.pipeline.people import find_photos, load_people
 from app.pipeline.rendering import render_plan
-from app.plan import VERSION, Person, Plan, PlanTrack, SourceRecord, committed_together
+from app.pipeline.selection import check_points
+from app.plan import VERSION, Person, Plan, PlanTrack, SourceRecord
 from app.types import Effect, MediaFile, MediaInfo, Progress, Size
 from app.video import Media, check_output, open_source
 
@@ -169,6 +172,15 @@ class FaceBlur:
             self._handle(media), Path(output), overwrite=overwrite, drop=self.settings.drop_stream
         )
 
+    def check_selection(self, media: AnyMedia) -> None:
+        """Check before any work that the points of ``select`` lie inside the video or image.
+
+        Raises:
+            UsageError: a frame, a time or a pixel does not exist.
+            MediaError: the input cannot be read.
+        """
+        check_points(self._handle(media), self.settings.select)
+
     def _handle(self, media: AnyMedia) -> Media:
         """Return a handle that is read as the settings say."""
         handle = Media.of(media)
@@ -180,11 +192,12 @@ class FaceBlur:
 
         Raises:
             MediaError: the file cannot be read to its end.
-            UsageError: there is no face at a selected point, or the settings need people to
-                recognise and none were given.
+            UsageError: a selected point lies outside the video, which is found before any work, or
+                shows no face; or the settings need people to recognise and none were given.
             ModelError: the models cannot be used.
             PeopleError: a reference photo cannot be used.
         """
+        self.check_selection(media)
         media = self._handle(media)
         parts = self._used_parts
         self._check_people(parts)
@@ -207,7 +220,10 @@ class FaceBlur:
             models=parts.models,
             people=tuple(Person(person.name, person.photos) for person in everybody.people),
             shots=result.shots,
-            tracks=tuple(_reaching_frame(track, source.info.size) for track in tracks),
+            tracks=tuple(
+                _timed(_reaching_frame(track, source.info.size), result.times, source.info.duration)
+                for track in tracks
+            ),
         )
 
     def _check_people(self, parts: Parts) -> None:
@@ -230,7 +246,8 @@ class FaceBlur:
     ) -> None:
         """Second pass: write the video with the faces of the plan hidden, or write nothing.
 
-        An ``effect`` of your own replaces that of the settings.
+        A ``KeyboardInterrupt`` that arrives when the output is complete is ignored. An ``effect``
+        of your own replaces that of the settings.
 
         Raises:
             PlanError: the plan belongs to another file.
@@ -241,15 +258,16 @@ class FaceBlur:
         media = self._handle(media)
         if media.sha256 != plan.source.sha256:
             raise PlanError(f"{media}: the plan was made for another file; analyse it again")
-        render_plan(
-            media,
-            plan,
-            Path(output),
-            self.settings,
-            progress or _ignore_progress,
-            overwrite=overwrite,
-            effect=effect,
-        )
+        with keeping_finished(Path(output)):
+            render_plan(
+                media,
+                plan,
+                Path(output),
+                self.settings,
+                progress or _ignore_progress,
+                overwrite=overwrite,
+                effect=effect,
+            )
 
     def blur(
         self,
@@ -260,16 +278,18 @@ class FaceBlur:
         plan: Path | None = None,
         overwrite: bool = False,
     ) -> Plan:
-        """Analyse and render; with ``plan`` the plan is written there together with the output.
+        """Analyse and render; with ``plan`` the plan is written there when the analysis ends.
 
         Raises:
-            FaceBlurError: as ``analyse`` and ``render``; nothing has been written then.
+            FaceBlurError: as ``analyse`` and ``render``. There is no output then; a plan that was
+                written stays, and ``render`` can use it.
         """
         media = self._handle(media)
         new_plan = self.analyse(media, progress)
+        if plan is not None:
+            new_plan.write(plan)
         give_back_memory()
-        with committed_together(Path(output), new_plan, plan):
-            self.render(media, new_plan, output, progress, overwrite=overwrite)
+        self.render(media, new_plan, output, progress, overwrite=overwrite)
         give_back_memory()
         return new_plan
 
@@ -280,6 +300,13 @@ def _reaching_frame(track: PlanTrack, size: Size) -> PlanTrack:
     if np.array_equal(boxes, track.boxes[:, 1:]):
         return track
     return replace(track, boxes=np.concatenate([track.boxes[:, :1], boxes], axis=1))
+
+
+def _timed(track: PlanTrack, times: FrameTimes, duration: Fraction) -> PlanTrack:
+    """Return the track with its times: from its first frame to the frame after its last."""
+    begin, after = times.time_of(track.first), track.last + 1
+    end = times.time_of(after) if after < len(times.pts) else max(begin, duration)
+    return replace(track, times=(round(float(begin), 3), round(float(end), 3)))
 
 
 def _source_record(name: str, sha256: str, info: MediaInfo, frames: int) -> SourceRecord:

@@ -5,7 +5,7 @@ the upright frame and may extend beyond it. A plan never contains embeddings, wh
 data.
 """
 
-from app.plan.files import committed_together, read_plan, write_plan
+from app.plan.files import read_plan, write_plan
 from app.plan.records import (
     NO_FACE_FOUND,
     VERSION,
@@ -18,10 +18,12 @@ from app.plan.records import (
     Rows,
     SourceRecord,
 )
+from app.plan.summary import Appearance, Summary, clock, summarise
 
 __all__ = [
     "NO_FACE_FOUND",
     "VERSION",
+    "Appearance",
     "Decision",
     "ModelRecord",
     "ModelsRecord",
@@ -30,7 +32,9 @@ __all__ = [
     "PlanTrack",
     "Rows",
     "SourceRecord",
-    "committed_together",
+    "Summary",
+    "clock",
     "read_plan",
+    "summarise",
     "write_plan",
 ]

@@ -1,8 +1,7 @@
-"""Read and check plan files, and write them alone or together with a video."""
+"""Read, check and write plan files."""
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,13 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from app.errors import PlanError
-from app.files import PendingFile, replacing
+from app.errors import PlanError, reason_of
+from app.files import replacing
 from app.plan.records import DECIMALS, VERSION, Plan, PlanTrack
-from app.validation import explain
+from app.plan.summary import summarise
+from app.validation import explain, text_fault
 
 _HEADER = [field.name for field in fields(PlanTrack) if field.name != "boxes"]
-_Identity = tuple[int, int, int] | None
 
 
 def read_plan(path: Path) -> Plan:
@@ -33,9 +32,11 @@ def read_plan(path: Path) -> Plan:
     except ValidationError as error:
         raise _wrong(path, explain(error)) from error
     except OSError as error:
-        raise PlanError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, OverflowError) as error:  # includes errors of JSON and of UTF-8
-        raise _wrong(path, str(error)) from error
+        raise PlanError(f"{path}: cannot be read: {reason_of(error)}") from error
+    except OverflowError as error:
+        raise _wrong(path, "a number is too large") from error
+    except ValueError as error:  # includes errors of JSON and of UTF-8
+        raise _wrong(path, text_fault(error, "JSON")) from error
     except RecursionError as error:
         raise _wrong(path, "is nested too deeply") from error
 
@@ -68,6 +69,7 @@ def _content(data: object) -> object:
     if not isinstance(data, dict):
         raise ValueError("is not an object")  # noqa: TRY004 - worded like other errors of content
     content = dict(data)
+    content.pop("summary", None)  # for readers; it follows from the tracks
     version = content.pop("version", None)
     if version != VERSION or isinstance(version, bool):
         raise ValueError(f"version {version!r} is unknown; this program reads {VERSION}")
@@ -98,6 +100,7 @@ def _parts(plan: Plan) -> Iterator[str]:
         "source": asdict(plan.source),
         "settings": dict(plan.settings),
         "models": asdict(plan.models),
+        "summary": summarise(plan).as_json(),
         "people": [asdict(person) for person in plan.people],
         "shots": plan.shots,
     }
@@ -119,40 +122,3 @@ def _track_text(track: PlanTrack) -> str:
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-@contextmanager
-def committed_together(video: Path, plan: Plan, destination: Path | None) -> Iterator[None]:
-    """Write ``plan`` to a temporary file, and name it right after ``video`` gets its name.
-
-    The block renders the video. After an error or an interruption before the video has its name,
-    neither file exists; a later interruption is ignored. If ``destination`` is None, no plan is
-    written.
-
-    Raises:
-        OutputError, DiskFull: the plan cannot be written.
-    """
-    before = _identity(video)
-    pending = None if destination is None else PendingFile(destination, overwrite=True)
-    try:
-        if pending is not None:
-            with pending.opened() as file:
-                file.writelines(plan_text(plan))
-        yield
-    except KeyboardInterrupt:
-        if _identity(video) == before:
-            raise
-    finally:
-        if pending is not None:
-            if _identity(video) != before:
-                pending.commit()
-            pending.discard()
-
-
-def _identity(path: Path) -> _Identity:
-    """Return inode, size and time of a file, which a replacement changes; None without a file."""
-    try:
-        status = path.lstat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -57,6 +57,7 @@ def _check_hash(value: str) -> str:
 _CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 _Whole: TypeAlias = Annotated[int, Strict()]
 _Number: TypeAlias = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+_Seconds: TypeAlias = Annotated[_Number, Field(ge=0, lt=math.inf)]
 _Text: TypeAlias = Annotated[str, Strict()]
 _Flag: TypeAlias = Annotated[bool, Strict()]
 _Hash: TypeAlias = Annotated[_Text, AfterValidator(_check_hash)]
@@ -80,7 +81,7 @@ class SourceRecord:
     frames: Annotated[_Whole, Field(ge=1, le=MAX_FRAMES)]
     width: Annotated[_Whole, Field(ge=1, le=MAX_SIDE)]
     height: Annotated[_Whole, Field(ge=1, le=MAX_SIDE)]
-    duration: Annotated[_Number, Field(ge=0, lt=math.inf)]
+    duration: _Seconds
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
@@ -113,6 +114,8 @@ class PlanTrack:
     """One face through one shot, the decision about it, and the reason.
 
     ``unclear`` is the reason why nobody can be recognised in the track, or None.
+    ``times`` are the seconds at which the face appears and disappears, after the first frame; None
+    in plans that do not have them.
     ``boxes`` (n, 5) has a row for each frame from ``first`` to ``last``, both inclusive. It is
     rounded to 0.01 pixel, as in the file: a plan in memory hides exactly what its file hides.
 
@@ -131,9 +134,14 @@ class PlanTrack:
     reason: _Text
     boxes: Annotated[Rows, WrapValidator(_array)] = field(repr=False)
     unclear: _Text | None = None
+    times: tuple[_Seconds, _Seconds] | None = None
 
     def __post_init__(self) -> None:
         _check(self.first <= self.last, "first: must not be after last")
+        _check(
+            self.times is None or self.times[0] <= self.times[1],
+            "times: the first must not be after the second",
+        )
         exact = self.boxes.astype(np.float64).round(DECIMALS)
         _check_rows(exact, self.first, self.last)
         rows = exact.astype(np.float32)

@@ -13,7 +13,7 @@ from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
-from app.errors import DiskFull, MediaError, OutputError, UnsupportedMedia
+from app.errors import DiskFull, MediaError, OutputError, UnsupportedMedia, reason_of
 from app.files import DISK_FULL
 from app.types import MediaFile
 
@@ -77,15 +77,26 @@ def translated(label: object, *, writing: bool = False) -> Iterator[None]:
     except av.error.FFmpegError as error:
         if error.errno in DISK_FULL:
             raise DiskFull(f"{label}: {_NO_SPACE}") from error
-        reason = error.strerror or type(error).__name__
+        reason = media_reason(error)
         text = f"{label}: {(_UNWRITTEN if writing else _DAMAGED).format(reason)}"
         raise (OutputError(text) if writing else MediaError(text)) from error
     except OSError as error:
         if error.errno in DISK_FULL:
             raise DiskFull(f"{label}: {_NO_SPACE}") from error
         if writing:
-            raise OutputError(f"{label}: {_UNWRITTEN.format(error.strerror)}") from error
+            raise OutputError(f"{label}: {_UNWRITTEN.format(reason_of(error))}") from error
         raise
+
+
+def media_reason(error: Exception) -> str:
+    """Describe an error of the media library in our words."""
+    if isinstance(error, av.error.InvalidDataError):
+        return "its data is not valid"
+    if isinstance(error, av.error.EOFError):
+        return "it ends too early"
+    if isinstance(error, OSError):
+        return reason_of(error)
+    return "the media library refuses it"
 
 
 def is_video(stream: VideoStream) -> bool:

@@ -1,6 +1,6 @@
 """The facts that hold for all frames of a video, read from its header and first frame."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import av
@@ -9,7 +9,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from app.errors import MediaError, UnsupportedMedia
-from app.types import MediaInfo, Size
+from app.types import MediaInfo, Size, Window
 from app.video.container import frame_rate
 from app.video.decoding import decoded, prepared
 from app.video.fitting import fitted
@@ -119,6 +119,21 @@ def header_of(media: Media) -> Header:
     return media.fact(_read)
 
 
+def first_pts(media: Media) -> int:
+    """Return the time of the first frame of a video, in units of its time base.
+
+    Raises:
+        MediaError: it cannot be decoded.
+    """
+    return media.fact(_first_pts)
+
+
+def _first_pts(media: Media) -> int:
+    pts = first_frame(media).pts
+    assert pts is not None
+    return pts
+
+
 def first_frame(media: Media) -> av.VideoFrame:
     """Decode the first frame of a video, not turned upright.
 
@@ -135,7 +150,8 @@ def _read(media: Media) -> Header:
         stream = prepared(container, media, threads=1)
         first = _first(container, stream, media)
         frame_format = FrameFormat.of(first, media, stream.codec_context.name)
-        return Header(frame_format, _info(container, stream, frame_format))
+        info = _info(container, stream, frame_format)
+        return Header(frame_format, _windowed(info, media.window))
 
 
 def _first(container: InputContainer, stream: VideoStream, media: Media) -> av.VideoFrame:
@@ -159,3 +175,10 @@ def _info(container: InputContainer, stream: VideoStream, frame_format: FrameFor
         frames=stream.frames or None,
         is_image=False,
     )
+
+
+def _windowed(info: MediaInfo, window: Window | None) -> MediaInfo:
+    if window is None:
+        return info
+    end = info.duration if window.end is None else min(window.end, info.duration)
+    return replace(info, duration=max(Fraction(0), end - window.begin), frames=None)

@@ -129,8 +129,7 @@ def _translated(media: Media) -> Iterator[None]:
     except Pillow.DecompressionBombError as error:
         raise MediaTooLarge(f"{media}: too many pixels; make it smaller") from error
     except _DAMAGE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise MediaError(f"{media}: damaged image ({reason}); export it again") from error
+        raise MediaError(f"{media}: damaged image; export it again") from error
 
 
 @contextmanager

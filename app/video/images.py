@@ -169,9 +169,7 @@ class ImageSink:
         try:
             return encode_image(image, self._format, self._quality)
         except (ValueError, RuntimeError) as error:
-            raise OutputError(
-                f"{self._name}: cannot be encoded ({error}); choose another format"
-            ) from error
+            raise OutputError(f"{self._name}: cannot be encoded; choose another format") from error
 
     def commit(self) -> None:
         """Check the finished file, and move it to its name."""

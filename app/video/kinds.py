@@ -8,7 +8,7 @@ other files and addresses.
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.errors import MediaError, UnsupportedMedia
+from app.errors import MediaError, UnsupportedMedia, reason_of
 from app.types import MediaFile
 
 _HEAD_BYTES = 2048
@@ -143,7 +143,7 @@ def kind_of(file: MediaFile) -> Kind:
         with file.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
     except (OSError, ValueError) as error:
-        raise MediaError(f"{file}: cannot be read ({error}); check the file") from error
+        raise MediaError(f"{file}: cannot be read ({reason_of(error)}); check the file") from error
     return recognise(head, file)
 
 
@@ -159,7 +159,7 @@ def check_readable(file: MediaFile) -> None:
         if not file.is_file():
             raise MediaError(f"{file}: not a regular file; give the name of a video or image")
     except (OSError, ValueError) as error:
-        raise MediaError(f"{file}: cannot be read ({error}); check the file") from error
+        raise MediaError(f"{file}: cannot be read ({reason_of(error)}); check the file") from error
 
 
 def recognise(head: bytes, label: object) -> Kind:

@@ -12,8 +12,8 @@ from typing import Any, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 from av.container import InputContainer
 
-from app.errors import MediaError, MediaTooLarge
-from app.types import MediaFile, Size
+from app.errors import MediaError, MediaTooLarge, reason_of
+from app.types import MediaFile, Size, Window
 from app.video.container import open_stream
 from app.video.kinds import Kind, check_readable, recognise
 from app.video.pinned import PinnedFile
@@ -44,7 +44,8 @@ class Media:
         max_pixels: the largest width times height of a frame that is read; default: any.
 
     ``accept_truncated`` may be set before the first use: then a file that is cut off is read as far
-    as it goes, without the last packet of each stream, which may be incomplete.
+    as it goes, without the last packet of each stream, which may be incomplete. ``window`` may be
+    set likewise: then only that stretch of a video is read.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Media:
     ) -> None:
         self.max_seconds, self.max_pixels = max_seconds, max_pixels
         self.accept_truncated = False
+        self.window: Window | None = None
         self.file: MediaFile = Path(file) if isinstance(file, str | os.PathLike) else file
         self._facts: dict[Callable[..., Any], Any] = {}
 
@@ -87,7 +89,9 @@ class Media:
         try:
             head = self.stream().read(_HEAD_BYTES)
         except (OSError, ValueError) as error:
-            raise MediaError(f"{self}: cannot be read ({error}); check the file") from error
+            raise MediaError(
+                f"{self}: cannot be read ({reason_of(error)}); check the file"
+            ) from error
         return recognise(head, self)
 
     @property
@@ -121,7 +125,7 @@ class Media:
         try:
             return hashlib.file_digest(self.stream(), "sha256").hexdigest()
         except OSError as error:
-            raise MediaError(f"{self}: cannot be read: {error.strerror}") from error
+            raise MediaError(f"{self}: cannot be read: {reason_of(error)}") from error
 
     def fact(self, find: Callable[[Self], _T]) -> _T:
         """Return the result of ``find`` for this file; it is called only once."""

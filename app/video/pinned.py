@@ -17,7 +17,7 @@ from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from app.errors import MediaError
+from app.errors import MediaError, reason_of
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -48,7 +48,9 @@ class PinnedFile:
             # A pipe that took the name meanwhile would block without the flag.
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except (OSError, ValueError) as error:
-            raise MediaError(f"{path}: cannot be read ({error}); check the file") from error
+            raise MediaError(
+                f"{path}: cannot be read ({reason_of(error)}); check the file"
+            ) from error
         weakref.finalize(self, os.close, self._descriptor)
         status = os.fstat(self._descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -91,7 +93,7 @@ class PinnedFile:
         try:
             now, then = self._path.stat(), os.fstat(self._descriptor)
         except OSError as error:
-            raise MediaError(f"{self}: cannot be read: {error.strerror}") from error
+            raise MediaError(f"{self}: cannot be read: {reason_of(error)}") from error
         if not _identity(now) == _identity(then) == self._identity:
             raise self._changed()
 
@@ -117,7 +119,7 @@ class PinnedFile:
             try:
                 part = os.pread(self._descriptor, length, position)
             except OSError as error:
-                self._failure = MediaError(f"{self}: cannot be read: {error.strerror}")
+                self._failure = MediaError(f"{self}: cannot be read: {reason_of(error)}")
                 raise copy(self._failure) from error
             if not part:
                 self._failure = self._changed()

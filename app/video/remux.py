@@ -25,6 +25,7 @@ from app.video.media import Media
 from app.video.metadata import kept_tags, tags_for_muxer
 from app.video.salvage import read_packets
 from app.video.streams import CarriedStream, StreamMap
+from app.video.window import seconds_of, windowed_packets
 
 _ASS_HEADER = (
     b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name, Fontname, Fontsize, "
@@ -116,7 +117,12 @@ def _demux(
     if not indices:
         return
     first: Fraction | None = None
-    for packet in read_packets(source, media, *(source.streams[index] for index in indices)):
+    packets = read_packets(source, media, *(source.streams[index] for index in indices))
+    bounds = seconds_of(media)
+    if bounds is not None:
+        source.seek(int(bounds[0] * av.time_base))
+        packets = windowed_packets(packets, *bounds)
+    for packet in packets:
         time = _time(packet)
         if time is not None:
             first = time if first is None else first

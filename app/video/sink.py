@@ -30,6 +30,7 @@ from app.video.remux import Carrier
 from app.video.sidedata import display_matrix
 from app.video.streams import check_rotation, map_streams, muxer_of
 from app.video.trial import copyable
+from app.video.window import seconds_of
 from app.video.writing import Writing, muxer_options
 
 
@@ -69,6 +70,8 @@ class VideoWriter(ABC):
                 drop=writing.drop,
             )
             self._shift = clock_shift(self._input, self._streams.muxer)
+            if (bounds := seconds_of(media)) is not None:
+                self._shift = -bounds[0]
             self._stack = stack.pop_all()
 
     def commit(self) -> None:
@@ -105,7 +108,8 @@ class VideoWriter(ABC):
         keep_location = self._writing.keep_location
         tags = kept_tags(self._input.metadata, keep_location=keep_location)
         output.metadata.update(as_processed(tags))
-        output.set_chapters(kept_chapters(self._input.chapters(), keep_location=keep_location))
+        if self._media.window is None:
+            output.set_chapters(kept_chapters(self._input.chapters(), keep_location=keep_location))
         self._output = output
         return output
 

@@ -21,6 +21,7 @@ from app.video.orientation import Matrix
 from app.video.pixel_aspect import PixelAspects
 from app.video.prefetch import run_ahead
 from app.video.smart.gops import GopScan
+from app.video.window import bounds_of, windowed_frames
 
 _AHEAD_FRAMES = 8
 """Frames decoded ahead: enough to keep decoding and analysis both busy."""
@@ -125,7 +126,12 @@ class VideoSource:
             if scan is not None:
                 scan.add(packet)
 
-        for picture in decoded(container, stream, self._media, stretches, observe):
+        if self._media.window is None:
+            pictures = decoded(container, stream, self._media, stretches, observe)
+        else:
+            bounds = bounds_of(self._media)
+            pictures = windowed_frames(container, stream, self._media, bounds, observe)
+        for picture in pictures:
             self._format.check(picture, self._media)
             assert picture.pts is not None
             first = picture.pts if first is None else first

@@ -26,6 +26,7 @@ from app.video.container import (
     frame_rate,
     last_packet,
     main_video,
+    media_reason,
     open_stream,
     with_data,
 )
@@ -87,7 +88,8 @@ def check_together(media: Media, output: Path, streams: StreamMap) -> None:
             trial.add_video(picture)
             trial.write(packets)
         except _REFUSALS as error:
-            reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+            is_known = isinstance(error, av.error.FFmpegError)
+            reason = media_reason(error) if is_known else "their formats do not fit"
             raise _impossible(output, reason) from error
         try:
             trial.check()

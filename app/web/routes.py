@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from app.config import Settings
 from app.errors import Crashed, FaceBlurError, UsageError
 from app.isolation import ChildFault, Reports
+from app.isolation.limits import reading_seconds
 from app.isolation.messages import Message
 from app.logs import LOGGER, describe_exception, redact
 from app.web import options
@@ -26,9 +27,6 @@ from app.web.uploads import BodyReader, Upload, receive_form, receive_media, req
 
 _FORM = "multipart/form-data"
 _RETRY_SECONDS = 10
-_SLOWEST_READ = 20e6
-"""Bytes per second of the slowest disk: some steps, such as hashing, read a whole file without
-progress, and get more time for a larger file."""
 _SUMMARY_COUNTS = ("frames", "tracks", "hidden", "uncertain", "unclear", "not_found")
 _EXECUTION_PARAMETERS = {"MaxConcurrentTransforms": 1, "MaxPayloadInMB": 0}
 """Without BatchStrategy: it has no effect if objects are not split, and the local mode of
@@ -227,8 +225,7 @@ class Invocation:
                 content.plan,
             ).message()
         reports = _Reports(self._stats, check)
-        allowance = size / _SLOWEST_READ
-        answer = self._service.engine.run(message, reports, allowance=allowance)
+        answer = self._service.engine.run(message, reports, allowance=reading_seconds(size))
         return _results_in(folder, answer)
 
     def _send(self, results: Sequence[Path], kind: ResponseKind) -> Response:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 from app.config import ServiceSettings, Settings
-from app.errors import ConfigError, FaceBlurError
+from app.errors import ConfigError, FaceBlurError, reason_of
 from app.isolation import Limits, Supervisor
 from app.logs import LOGGER, LOGGING_CONFIG, configure_logging, redact
 from app.temporary import make_folder
@@ -177,7 +177,7 @@ def _make_spool(folder: Path | None) -> Path:
     try:
         return make_folder(folder or Path(tempfile.gettempdir()), "face-blur-")
     except OSError as error:
-        raise ConfigError(f"spool: no folder can be created there: {error.strerror}") from error
+        raise ConfigError(f"spool: no folder can be created there: {reason_of(error)}") from error
 
 
 def _connections() -> int:

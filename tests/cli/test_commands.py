@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -20,9 +21,9 @@ from PIL import Image
 
 from app.cli import commands, main
 from app.config import ENV_PREFIX, Settings
-from app.errors import DiskFull
+from app.files import keeping_finished
 from app.pipeline import FaceBlur
-from app.plan import NO_FACE_FOUND, committed_together, read_plan, write_plan
+from app.plan import NO_FACE_FOUND, read_plan, write_plan
 from app.video import open_source
 from testmedia.clip import Clip
 from testmedia.fetch import fetch
@@ -84,11 +85,27 @@ def test_blur_writes_video_and_plan_and_reports_progress(
     code, output, errors = _run("blur", source, "-o", result, "--people", people, "--plan", plan)
     assert (code, output) == (0, "")
     assert errors.splitlines()[0] == "face-blur: analyse"
-    assert errors.splitlines()[-1].startswith(f"face-blur: {result}: ")
+    assert f"face-blur: {result}: 1 of 2 face tracks hidden" in errors.splitlines()
+    assert errors.splitlines()[-2].startswith("face-blur:   hidden: obama, 1 track, 0:00.0 to ")
     assert "render: 60 frames" in errors
     assert sorted(out.iterdir()) == [result, plan]
     assert [person.name for person in read_plan(plan).people] == ["obama"]
     assert len(list(open_source(result))) == 60
+
+
+def test_the_summary_as_json_and_the_sheet(tmp_path: Path, out: Path) -> None:
+    people = _photos(tmp_path / "people", obama="obama2", zoë="biden")
+    result, sheet = out / "hidden.jpg", out / "sheet.png"
+    options = ("--people", people, "--json", "--sheet", sheet, "--require-found", "--quiet")
+    code, output, errors = _run("blur", fetch("obama.jpg"), "-o", result, *options)
+    assert (code, errors) == (3, "")
+    summary = json.loads(output)
+    assert (summary["output"], summary["not_found"]) == (str(result), ["zoë"])
+    (hidden,) = summary["appearances"]
+    assert (hidden["person"], hidden["hidden"], hidden["tracks"]) == ("obama", True, 1)
+    assert sorted(out.iterdir()) == [result, sheet]
+    with Image.open(sheet) as image:
+        assert min(image.size) > 200
 
 
 def test_quiet_prints_nothing(clip: Clips, out: Path) -> None:
@@ -156,10 +173,14 @@ def test_settings_come_from_all_sources(
         (["--plan", "{source}", "--overwrite"], "is another file of this command"),
         (["-o", "{source}"], ""),
         (["-o", "{source}", "--overwrite"], ""),
-        (["-o", "{out}"], ""),
         (["-o", "{out}/none/hidden.mp4"], ""),
         (["-o", "{plan}"], ""),
         (["--plan", "{plan}"], "exists"),
+        (["--from", "2", "--to", "1"], "--to must be later than --from"),
+        (["--from", "1:05:99"], "--from: must be a time, such as"),
+        (["--from", "0:59"], "has no frame in this stretch"),
+        (["--to", "1", "--plan", "{out}/plan.json"], "--plan has no use for a preview"),
+        (["--from", "1", "--select", "0,10,10"], "leave out --from"),
     ],
 )
 def test_wrong_options_print_one_line_and_write_no_file(
@@ -176,7 +197,7 @@ def test_wrong_options_print_one_line_and_write_no_file(
     command = ["blur", str(places["source"]), "-o", str(out / "hidden.mp4"), *filled]
     code = main(command)
     captured = capsys.readouterr()
-    assert code == (1 if "--models" in options else 2)
+    assert code == 2
     assert captured.out == ""
     assert captured.err.startswith("face-blur: error: ")
     assert message in captured.err
@@ -256,8 +277,14 @@ def test_an_interrupted_command_ends_at_once_and_leaves_no_file(
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert time.monotonic() - began < 5, "about a second on an idle machine"
-    assert (output, errors) == ("", "face-blur: error: interrupted, no output was written\n")
-    assert list(out.iterdir()) == []
+    assert output == ""
+    if stage == "analyse":
+        assert errors == "face-blur: error: interrupted, no output was written\n"
+        assert list(out.iterdir()) == []
+    else:
+        assert errors.startswith("face-blur: error: interrupted, no video was written; go on with")
+        assert errors.count("\n") == 1
+        assert [path.name for path in out.iterdir()] == ["plan.json"]
 
 
 def _photos(folder: Path, **media: str) -> Path:
@@ -352,7 +379,7 @@ def test_unclear_tracks_are_counted(
     plan.write_text(json.dumps(data), encoding="utf-8")
     result = out / "hidden.mp4"
     assert main(["render", str(clip("calm").path), str(plan), "-o", str(result)]) == 0
-    assert "face tracks hidden; unclear: 1" in capsys.readouterr().err
+    assert "cannot tell: 1 track in which nobody can be recognised" in capsys.readouterr().err
 
 
 def test_models_are_listed_and_verified(capsys: pytest.CaptureFixture[str]) -> None:
@@ -360,14 +387,14 @@ def test_models_are_listed_and_verified(capsys: pytest.CaptureFixture[str]) -> N
     assert "dlib: ready; " in capsys.readouterr().out
     assert main(["models", "verify", "dlib"]) == 0
     assert capsys.readouterr().out == "dlib: ready\n"
-    assert main(["models", "verify", "none"]) == 1
+    assert main(["models", "verify", "none"]) == 2
     assert "no model pack 'none'" in capsys.readouterr().err
 
 
 def test_a_bug_is_reported_as_a_bug(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(args: object) -> None:
+    def broken(*_: object) -> None:
         raise RuntimeError("two\nlines")
 
     monkeypatch.setattr(commands, "run", broken)
@@ -440,38 +467,36 @@ def test_wrong_settings_of_a_plan_name_the_plan(
     assert list(out.iterdir()) == []
 
 
-def test_a_failed_render_removes_the_plan_too(
-    clip: Clips, out: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_plan_is_written_when_the_analysis_ends(
+    clip: Clips, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A failure of the second pass leaves neither file, and no temporary file of the plan."""
-    seen: list[str] = []
+    """After an interruption of the second pass, the command in the message goes on."""
+    source, plan, video = str(clip("calm").path), str(out / "a plan.json"), str(out / "h.mp4")
 
-    def failing(*_: object, **__: object) -> None:
-        seen.extend(path.name for path in out.iterdir())
-        raise DiskFull("no room")
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(FaceBlur, "render", failing)
-    plan, video = str(out / "plan.json"), str(out / "hidden.mp4")
-    command = ["blur", str(clip("calm").path), "-o", video, "--plan", plan, "--quiet"]
-    assert main(command) == 1
-    (staged,) = seen
-    assert staged.startswith(".plan.json.")
-    assert staged.endswith(".part")
-    assert list(out.iterdir()) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(FaceBlur, "render", interrupted)
+        assert main(["blur", source, "-o", video, "--quiet"]) == 130
+        assert "--plan keeps the analysis" in capsys.readouterr().err
+        assert list(out.iterdir()) == []
+        assert main(["blur", source, "-o", video, "--plan", plan, "--quiet"]) == 130
+    error = capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ["a plan.json"]
+    command = shlex.split(error.split("go on with: ")[1])
+    assert main(command[1:]) == 0
+    assert len(list(open_source(Path(video)))) == 60
 
 
-def test_an_interruption_after_the_video_has_its_name_keeps_both(plan: Path, out: Path) -> None:
-    video, place = out / "hidden.mp4", out / "plan.json"
-    with committed_together(video, read_plan(plan), place):
+def test_an_interruption_after_the_video_has_its_name_is_ignored(out: Path) -> None:
+    video = out / "hidden.mp4"
+    with keeping_finished(video):
         video.write_text("finished")
         raise KeyboardInterrupt
-    assert sorted(out.iterdir()) == [video, place]
-    with (
-        pytest.raises(KeyboardInterrupt),
-        committed_together(video, read_plan(plan), out / "other.json"),
-    ):
+    with pytest.raises(KeyboardInterrupt), keeping_finished(video):
         raise KeyboardInterrupt
-    assert sorted(out.iterdir()) == [video, place]
+    assert list(out.iterdir()) == [video]
 
 
 def test_blur_and_render_make_the_same_frames(clip: Clips, out: Path) -> None:

@@ -47,7 +47,7 @@ def test_few_lines_are_written_to_a_file() -> None:
         "face-blur: analyse: 80 of 320 frames, 8.0 fps, 30 s left",
         "face-blur: analyse: 160 of 320 frames, 8.0 fps, 20 s left",
         "face-blur: analyse: 240 of 320 frames, 8.0 fps, 10 s left",
-        "face-blur: analyse: 320 of 320 frames, 8.0 fps, 0 s left",
+        "face-blur: analyse: 320 of 320 frames, 8.0 fps, finishing",
         "face-blur: analyse: 320 frames in 40 s, 8.0 fps",
         "face-blur: render",
         "face-blur: render: 1 frame in 0 s",

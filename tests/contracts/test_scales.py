@@ -7,6 +7,7 @@ strengths to cosines of its own, and creates embeddings with these cosines.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from app.identity.scale import Scale
 from app.pipeline.analysis import AnalysisResult
 from app.pipeline.chips import EmbeddedChips
 from app.pipeline.decisions import decide
+from app.pipeline.frame_times import FrameTimes
 from app.pipeline.shot_analysis import FaceTrack
 from app.plan import PlanTrack
 from app.tracking.association import stitch
@@ -139,7 +141,9 @@ def _world(recogniser: Recogniser) -> tuple[AnalysisResult, Gallery]:
         span = (seen.first, seen.last)
         tracks.append(FaceTrack(seen.shot, seen.first, box.repeat(frames, 0), span, embedded))
         at += count
-    return AnalysisResult(60, ((0, 20), (20, 40), (40, 60)), tuple(tracks), max_gap=10), gallery
+    times = FrameTimes(range(60), Fraction(1, 25))
+    shots = ((0, 20), (20, 40), (40, 60))
+    return AnalysisResult(60, shots, tuple(tracks), times, (640, 360), max_gap=10), gallery
 
 
 def _decisions(tracks: Sequence[PlanTrack]) -> dict[str, tuple[str, bool, str]]:

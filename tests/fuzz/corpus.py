@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import av
 import numpy as np
+from PIL import ImageCms
 
 from app.packs.catalogue import models_folder
 from app.pieces.manifest import Piece, SourceFile, make_manifest, write_manifest
@@ -155,6 +156,42 @@ def _uris() -> list[bytes]:
     return [text.encode() for text in _URIS]
 
 
+def _fonts() -> list[bytes]:
+    # Only these seeds need the library that makes fonts.
+    from tests.video.test_fonts import font
+
+    return [font(), font(collection=True)]
+
+
+def _profiles() -> list[bytes]:
+    return [ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()]
+
+
+def _subtitles() -> list[bytes]:
+    header = (
+        b"[Script Info]\nTitle: x\n[V4+ Styles]\nFormat: Name, Fontsize\nStyle: a,20\n[Fonts]\nx"
+    )
+    events = (b"0,0,a,,0,0,0,,Hello", b"0,0,a,,0,0,0,,{\\p1}m 0 0 l 9 9", b"x")
+    return [bytes([len(header)]) + header + event for event in events]
+
+
+def _vorbis() -> list[bytes]:
+    first = b"\x01vorbis" + bytes(22) + b"\x01"
+    comment, setup = b"\x03vorbis" + bytes(8) + b"\x01", b"\x05vorbis" + bytes(40)
+    laced = bytes([2, len(first), len(comment)]) + first + comment + setup
+    lengths = b"".join(len(one).to_bytes(2, "big") + one for one in (first, comment, setup))
+    return [laced, lengths]
+
+
+def _flac() -> list[bytes]:
+    return [bytes(range(34)), bytes(60)]
+
+
+def _metadata() -> list[bytes]:
+    texts = ("A title", "+59.91+010.75/", "QUJD" * 40, "name\x00" + "f" * 300)
+    return [*(text.encode() for text in texts), b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(40)]
+
+
 _SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "plan": _plans,
     "pack": _packs,
@@ -167,4 +204,10 @@ _SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "access_unit": _access_units,
     "header": _headers,
     "uri": _uris,
+    "font": _fonts,
+    "profile": _profiles,
+    "vorbis": _vorbis,
+    "flac": _flac,
+    "subtitle": _subtitles,
+    "metadata": _metadata,
 }

@@ -15,12 +15,13 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from app.config import ServiceSettings, Settings
-from app.errors import FaceBlurError
+from app.errors import FaceBlurError, MediaError
 from app.packs.catalogue import load_pack
 from app.pieces.manifest import read_manifest, write_manifest
 from app.plan import read_plan, write_plan
 from app.storage.s3 import S3Uri, parse_prefixes
 from app.types import Size
+from app.video.ass import cleaned_ass_header, has_files, is_copyable_event
 from app.video.bitstream.access_unit import check_access_unit, is_harmless, without_private_data
 from app.video.bitstream.keyframes import is_clean_entry, known_codecs
 from app.video.bitstream.nal import split_units
@@ -30,10 +31,14 @@ from app.video.bitstream.parameter_sets import (
     SpsFacts,
     comparable_parameters,
 )
+from app.video.codec_headers import cleaned_header
+from app.video.fonts import rebuilt_font
 from app.video.header import header_of
+from app.video.hidden_data import holds_data, holds_encoded_text, holds_picture, names_place
 from app.video.image_codec import read_size
 from app.video.kinds import recognise
 from app.video.media import Media
+from app.video.profiles import rebuilt_profile
 from app.video.truncation import check_complete
 from app.web.options import apply_options, parse_attributes, response_kind
 from app.web.tickets import parse_ticket, receive_ticket
@@ -193,6 +198,43 @@ def _uri(data: bytes, _folder: Path) -> None:
     uri.is_below(PREFIXES)
 
 
+def _clean(clean: Callable[[bytes], bytes | None]) -> Read:
+    """Clean data of a source; what is left must be clean, so that it stays as it is."""
+
+    def read(data: bytes, _folder: Path) -> None:
+        cleaned = clean(data)
+        if cleaned is None:
+            raise MediaError("cannot be copied")
+        assert clean(cleaned) == cleaned
+
+    return read
+
+
+def _subtitle(data: bytes, _folder: Path) -> None:
+    """The first byte separates the header and an event."""
+    header, event = _halves(data)
+    cleaned = cleaned_ass_header(header)
+    assert cleaned_ass_header(cleaned) == cleaned
+    assert not has_files(cleaned)
+    if not is_copyable_event(event):
+        raise MediaError("cannot be copied")
+
+
+def _vorbis(data: bytes) -> bytes | None:
+    return cleaned_header("vorbis", data)
+
+
+def _flac(data: bytes) -> bytes | None:
+    return cleaned_header("flac", data)
+
+
+def _metadata(data: bytes, _folder: Path) -> None:
+    text = data.decode("utf-8", "surrogateescape")
+    found = [holds_picture(data), holds_encoded_text(data), holds_data(text), names_place(text)]
+    if any(found):
+        raise MediaError("may hold a picture or a place")
+
+
 READERS = {
     "plan": Reader(_plan),
     "pack": Reader(_pack),
@@ -207,5 +249,11 @@ READERS = {
     # them: a file of 1 kB takes 1.1 GB for a second. The limit of the child process is for that.
     "header": Reader(_header, 1 << 16, memory=2560),
     "uri": Reader(_uri, 256),
+    "font": Reader(_clean(rebuilt_font)),
+    "profile": Reader(_clean(rebuilt_profile)),
+    "vorbis": Reader(_clean(_vorbis)),
+    "flac": Reader(_clean(_flac), 256),
+    "subtitle": Reader(_subtitle),
+    "metadata": Reader(_metadata, 2048),
 }
 """All readers by their names."""

@@ -219,7 +219,7 @@ def test_the_child_ends_with_its_parent(do: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "modules", ["app.web.server, app.web.routes, app.web.service", "app.job.run"]
+    "modules", ["app.web.server, app.web.routes, app.web.service", "app.batch.run"]
 )
 def test_parents_have_no_library_that_reads_media(modules: str) -> None:
     program = f"import sys, {modules}; print(*sys.modules)"

@@ -199,8 +199,8 @@ def test_an_output_that_is_not_writable_is_reported_before_loading(
 def test_missing_models_fail_the_job(mounts: Mounts) -> None:
     mounts.add_input(fetch("obama.jpg"))
     end = mounts.run(models="none")
-    assert end.code == 1
-    assert end.line("job failed")["code"] == "not_ready"
+    assert end.code == 2
+    assert end.line("job failed")["code"] == "bad_option"
     assert mounts.outputs() == {}
 
 

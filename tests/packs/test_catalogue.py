@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import PackError
+from app.errors import ConfigError, PackError
 from app.faces import detector_files, load_detector, load_recogniser
 from app.packs.catalogue import PREFERRED, Pack, choose_pack, find_packs, load_pack, models_folder
 
@@ -130,7 +130,7 @@ def test_preferred_packs_are_commercial_and_complete() -> None:
 
 @pytest.mark.parametrize("name", ["none", "../open", "", "open/", "open:pack", "open:"])
 def test_unknown_pack(root: Path, name: str) -> None:
-    with pytest.raises(PackError, match="available: open"):
+    with pytest.raises(ConfigError, match="available: open"):
         load_pack(name, root)
 
 

@@ -1,5 +1,7 @@
 """Decisions about tracks, and selection by a point."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,9 @@ from app.identity.policies import POLICIES
 from app.identity.scale import Scale
 from app.pipeline.analysis import AnalysisResult
 from app.pipeline.chips import EmbeddedChips
-from app.pipeline.decisions import SELECTION_SCALE, decide, track_at
+from app.pipeline.decisions import decide
+from app.pipeline.frame_times import FrameTimes
+from app.pipeline.selection import SELECTION_SCALE, track_at
 from app.pipeline.shot_analysis import FaceTrack
 from app.plan import PlanTrack
 
@@ -37,7 +41,8 @@ def track(
 
 
 def found(*tracks: FaceTrack) -> AnalysisResult:
-    return AnalysisResult(40, ((0, 20), (20, 40)), tracks)
+    times = FrameTimes(range(0, 40 * 40, 40), Fraction(1, 1000))
+    return AnalysisResult(40, ((0, 20), (20, 40)), tracks, times, (640, 360))
 
 
 def _decide(
@@ -76,7 +81,9 @@ class TestTrackAt:
     def test_before_and_after_a_track_there_is_no_face(self, frame: int) -> None:
         tracks = found(track(first=5))
         assert track_at(tracks, Point(5, 50, 50)) == track_at(tracks, Point(14, 50, 50)) == 0
-        with pytest.raises(UsageError, match=rf"^select {frame},50,50\.5: no face was found there"):
+        with pytest.raises(
+            UsageError, match=rf"^select {frame},50,50\.5: there is no face in frame {frame} "
+        ):
             track_at(tracks, Point(frame, 50, 50.5))
 
     def test_a_point_without_any_track_is_an_error(self) -> None:

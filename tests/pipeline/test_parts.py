@@ -111,7 +111,7 @@ def test_similarities_that_contradict_the_pack_are_refused(
 
 
 def test_an_unknown_pack_is_named_with_those_there_are(root: Path) -> None:
-    with pytest.raises(PackError, match=r"no model pack 'none'; available: dlib"):
+    with pytest.raises(ConfigError, match=r"no model pack 'none' in .*; available: dlib"):
         load_parts(Settings(models_root=root, models="none"))
 
 

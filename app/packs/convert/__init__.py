@@ -26,7 +26,7 @@ class Calibration:
     octaves: Octaves
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
+    def from_json(cls, text: str | bytes) -> Self:
         """Parse the output of ``to_json``.
 
         Raises:
@@ -39,7 +39,7 @@ class Calibration:
             }
             return cls(ranges, {name: str(digits) for name, digits in table["octaves"].items()})
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"expected tables of ranges and octaves: {error!r}") from error
+            raise ValueError("it has no tables of ranges and octaves") from error
 
     def to_json(self) -> str:
         """Format the calibration with one activation per line."""

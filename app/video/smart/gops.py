@@ -246,8 +246,8 @@ def _scan(media: Media) -> tuple[Gops | None, str]:
 def _begin(media: Media, stream: VideoStream) -> _PacketList:
     if stream.codec_context.name != "h264" or media.format != "mov":
         raise Uncopyable("it is not H.264 in MP4")
-    if media.accept_truncated:
-        raise Uncopyable("it may be cut off")
+    if media.accept_truncated or media.window is not None:
+        raise Uncopyable("not all of it is read")
     sets = ParameterSets.parse(stream.codec_context.extradata or b"")
     if not sets.sps_facts().progressive:
         raise Uncopyable("it is interlaced")

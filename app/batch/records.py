@@ -1,8 +1,9 @@
-"""The reports of a job: written for each file, and read when the job runs again.
+"""The reports of a batch: written for each file, and read when the batch runs again.
 
 ``reports/HOST.jsonl`` has a line of JSON for each processed file; the latest line about a file
-counts. ``reports/HOST.begun`` records when work on a file began and ended. A file that began more
-often than it ended was in progress when the process was killed.
+counts. ``reports/HOST.begun`` records when work on a file began and ended, and the hash of its plan
+as soon as that is written. A file that began more often than it ended was in progress when the
+process was killed. A plan whose hash is in no report was edited.
 """
 
 import errno
@@ -16,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
-from app.errors import ConfigError, DiskFull, FaceBlurError
+from app.errors import ConfigError, DiskFull, FaceBlurError, reason_of
 from app.files import is_disk_full, sha256_of
 from app.validation import parse_json
 
@@ -45,6 +46,10 @@ class History:
     """How often each task began without ending."""
     owners: dict[str, str] = field(default_factory=dict)
     """The input of each result, both as names."""
+    written: dict[str, dict[str, Task]] = field(default_factory=dict)
+    """The plans of each file that analyses wrote: the hash of each, and its task."""
+    newest: dict[str, tuple[str, Task]] = field(default_factory=dict)
+    """The time and the task of the newest of these plans for each file."""
 
     @classmethod
     def read(cls, *outputs: Path) -> Self:
@@ -58,7 +63,7 @@ class History:
             for output in outputs:
                 history._read(output)
         except OSError as error:
-            raise ConfigError(f"an earlier report cannot be read: {error.strerror}") from error
+            raise ConfigError(f"an earlier report cannot be read: {reason_of(error)}") from error
         return history
 
     def _read(self, output: Path) -> None:
@@ -73,15 +78,31 @@ class History:
         name = str(line.get("file"))
         if line.get("output"):
             self.owners[str(line["output"])] = name
+        if line.get("plan_sha256") and not line.get("edited"):
+            task = Task(name, str(line.get("source_sha256")), str(line.get("settings")))
+            self._add_plan(task, line)
         previous = self.latest.get(name)
         if previous is None or str(previous[0].get("time")) <= str(line.get("time")):
             self.latest[name] = line, output
 
     def _count_event(self, line: Line) -> None:
         task = Task(*(str(line.get(key)) for key in ("file", "sha256", "settings")))
+        if line.get("event") == "analysed":
+            self._add_plan(task, line)
+            return
         self.unfinished[task] += 1 if line.get("event") == "begun" else -1
         if line.get("output"):
             self.owners[str(line["output"])] = task.file
+
+    def add_plan(self, task: Task, sha256: str) -> None:
+        """Remember that the analysis of a task has written a plan just now."""
+        self._add_plan(task, {"plan_sha256": sha256, "time": _now()})
+
+    def _add_plan(self, task: Task, line: Line) -> None:
+        self.written.setdefault(task.file, {})[str(line.get("plan_sha256"))] = task
+        time = str(line.get("time"))
+        if time >= self.newest.get(task.file, ("", task))[0]:
+            self.newest[task.file] = time, task
 
     def find_done(self, task: Task, current: Path) -> Line | None:
         """Return the line about a task if it is done, and its result and plan are unchanged.
@@ -131,14 +152,14 @@ class Records:
             (output / FOLDER).mkdir(parents=True, exist_ok=True)
             (output / "plans").mkdir(exist_ok=True)
             if not os.access(output, os.W_OK | os.X_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+                raise PermissionError(errno.EACCES, "")
             self._report, self._begun = (
                 os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644) for path in self._paths
             )
         except OSError as error:
             raise ConfigError(
-                f"the output is not writable for user {os.getuid()} ({error.strerror}); change its "
-                "permissions, or build the image with --build-arg USER_ID=0"
+                f"the output is not writable for user {os.getuid()} ({reason_of(error)}); change "
+                "its permissions, or build the image with --build-arg USER_ID=0"
             ) from error
         self._lock()
         for file in (self._report, self._begun):
@@ -160,6 +181,10 @@ class Records:
         """Record that work on a file begins."""
         self._write(self._begun, {**_event("begun", task), "output": output})
 
+    def analysed(self, task: Task, plan_sha256: str) -> None:
+        """Record that the plan of a file is written."""
+        self._write(self._begun, {**_event("analysed", task), "plan_sha256": plan_sha256})
+
     def end(self, task: Task) -> None:
         """Record that work on a file ended, with or without success."""
         self._write(self._begun, _event("ended", task))
@@ -173,7 +198,7 @@ class Records:
             os.fsync(file)
         except OSError as error:
             kind = DiskFull if is_disk_full(error) else FaceBlurError
-            raise kind(f"the report cannot be written: {error.strerror}") from error
+            raise kind(f"the report cannot be written: {reason_of(error)}") from error
 
     def close(self) -> None:
         """Close the files, which releases the lock."""

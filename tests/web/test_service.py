@@ -184,7 +184,7 @@ def test_bad_requests(
         (portrait, {OPTIONS: "margin=7"}, 400, "bad_option", "valid are: blur"),
         (portrait, {OPTIONS: "threads=1"}, 400, "bad_option", "unknown option threads"),
         (portrait, {OPTIONS: "blur=listed"}, 400, "bad_option", "needs people or select"),
-        (portrait, {OPTIONS: "select=0,1,1"}, 400, "bad_option", "no face was found there"),
+        (portrait, {OPTIONS: "select=0,1,1"}, 400, "bad_option", "no face at this point"),
         (portrait, {"Accept": "application/json; embeddings=1"}, 400, "bad_option", "disabled"),
         (form(photo), {"Content-Type": FORM}, 400, "bad_option", "no file called media"),
         (b"--xXx\r\n\r\n", {"Content-Type": FORM}, 400, "bad_option", "malformed"),

@@ -35,6 +35,7 @@ from PIL import Image as PillowImage
 from app import errors
 from app.errors import Crashed
 from app.types import Image
+from app.video.kinds import PHOTO_SUFFIXES
 from bench.readable import READABLE, readable
 from bench.report import machine
 from testmedia.faces import Seed
@@ -182,7 +183,7 @@ def _judge(path: Path, frames: int, seed: Seed) -> tuple[str, str, str]:
 
 def _streams(path: Path) -> Iterator[Iterator[Image]]:
     """Yield the frames of each video stream, cover art included, or the frames of an image."""
-    if path.suffix in {".jpg", ".jpeg", ".png", ".webp"}:
+    if path.suffix in PHOTO_SUFFIXES:
         with PillowImage.open(path) as image:
             yield iter([np.asarray(image.convert("RGB"), np.uint8)])
         return

@@ -15,6 +15,7 @@ _BOXES = (
     dict.fromkeys((b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"dinf", b"udta"), 0)
     | dict.fromkeys((b"moof", b"traf", b"mvex", b"mfra"), 0)
     | dict.fromkeys((b"avc1", b"hev1", b"hvc1", b"jpeg"), 78)
+    | dict.fromkeys((b"iprp", b"ipco"), 0)
     | {b"meta": 4, b"stsd": 8, b"dref": 8, b"mp4a": 28, b"sowt": 28}
 )
 """Boxes that hold boxes, and the bytes before these (ISO/IEC 14496-12)."""
@@ -231,6 +232,8 @@ _LAYOUTS: dict[Layout, tuple[Callable[[bytes], Iterator[Part]], Callable[[Part, 
 _BY_SUFFIX: dict[str, Layout] = {
     "mp4": "mp4",
     "mov": "mp4",
+    "heic": "mp4",
+    "avif": "mp4",
     "mkv": "ebml",
     "webm": "ebml",
     "avi": "riff",

@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = (
     {"types", "errors", "geometry", "logs", "files", "validation", "memory", "temporary"}
+    | {"system_files"}
     | {"process", "isolation"},
     {"networks"},
     {"packs"},

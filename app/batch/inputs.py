@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import UsageError, reason_of
+from app.system_files import is_system_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,8 @@ class Inputs:
     files: Mapping[str, Path]
     hidden: tuple[str, ...] = ()
     """Files whose name, or the name of a folder above them, begins with a dot."""
+    system: tuple[str, ...] = ()
+    """Other files that belong to the operating system, such as ``Thumbs.db``."""
     unreadable: tuple[str, ...] = ()
     """Folders that cannot be listed, so that the results of their files are missing."""
 
@@ -37,8 +40,13 @@ def find_files(folder: Path) -> Inputs:
         names.extend((relative / name).as_posix() for name in (*files, *links))
     names.sort()
     hidden = {name for name in names if any(part.startswith(".") for part in name.split("/"))}
-    visible = {name: folder / name for name in names if name not in hidden}
-    return Inputs(visible, tuple(sorted(hidden)), tuple(sorted(unreadable)))
+    visible = [name for name in names if name not in hidden]
+    return Inputs(
+        files={name: folder / name for name in visible if not is_system_path(name)},
+        hidden=tuple(sorted(hidden)),
+        system=tuple(name for name in visible if is_system_path(name)),
+        unreadable=tuple(sorted(unreadable)),
+    )
 
 
 def gather(paths: Sequence[Path]) -> Inputs:
@@ -56,7 +64,10 @@ def gather(paths: Sequence[Path]) -> Inputs:
             )
         files[name] = file
     return Inputs(
-        files, _joined(one.hidden for one in found), _joined(one.unreadable for one in found)
+        files,
+        hidden=_joined(one.hidden for one in found),
+        system=_joined(one.system for one in found),
+        unreadable=_joined(one.unreadable for one in found),
     )
 
 

@@ -198,6 +198,8 @@ def _unprocessed(inputs: Inputs) -> Iterator[dict[str, Any]]:
     """Yield the lines of files and folders that are not processed."""
     for name in inputs.hidden:
         yield _line(name, "skipped", "hidden", "its name, or that of a folder, begins with a dot")
+    for name in inputs.system:
+        yield _line(name, "skipped", "system", "a file of the operating system")
     for name in inputs.unreadable:
         yield _line(name, "failed", MediaError.code, "the folder cannot be listed")
 

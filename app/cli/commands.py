@@ -18,33 +18,24 @@ from app.cli.given import (
     unused_by_media,
 )
 from app.cli.outcome import draw_sheet, show_plan
-from app.cli.progress import make_progress, print_message, warn
+from app.cli.people import show_people
+from app.cli.progress import make_progress, warn
 from app.config import Settings
 from app.errors import (
-    ConfigError,
     Interrupted,
     OutputError,
-    PeopleError,
-    PlanError,
     UsageError,
     reason_of,
 )
 from app.files import check_destination
-from app.logs import printable
 from app.packs.catalogue import find_packs
-from app.pipeline import FaceBlur, check_people, load_parts, share_one_heap
-from app.plan import Plan, read_plan, write_plan
+from app.pipeline import FaceBlur, load_parts, share_one_heap
+from app.plan import read_plan, write_plan
+from app.plan.settings import rendering_settings
 from app.process import StopSignal
 from app.types import Window
 from app.video import Media
 from app.video.window import bounds_of
-
-_PLAN_SETTINGS = (
-    *("effect", "shape", "margin", "feather", "cells"),
-    *("quality", "copy_untouched", "keep_location", "drop_stream"),
-    "accept_truncated",
-)
-"""Settings that ``render`` reads from the plan unless an option overrides them."""
 
 
 def run(args: Namespace, stop: StopSignal) -> int:
@@ -130,7 +121,7 @@ def _analyse(args: Namespace, _: StopSignal) -> int:
 
 def _render(args: Namespace, _: StopSignal) -> int:
     plan = read_plan(_check_regular(args.plan))
-    settings = _merge_plan_settings(plan, _settings(args, blur=None), args.plan)
+    settings = rendering_settings(plan, _settings(args, blur=None), args.plan)
     with naming_help(args.command):
         check_together(args, given_settings(args), settings)
     face_blur, media = FaceBlur(settings), Media(args.input)
@@ -145,19 +136,8 @@ def _render(args: Namespace, _: StopSignal) -> int:
 
 
 def _people(args: Namespace, _: StopSignal) -> int:
-    settings = _settings(args, blur="listed")
-    gallery, faults = check_people(args.people, load_parts(settings))
-    for person in gallery.people:
-        unit = "photo" if person.photos == 1 else "photos"
-        print(printable(f"{person.name}: {person.photos} {unit}"))
-    for doubt in gallery.doubts:
-        warn(doubt, quiet=False)
-    if len(faults) == 1:
-        raise faults[0]
-    for fault in faults:
-        print_message(f"error: {fault}", quiet=False)
-    if faults:
-        raise PeopleError(f"{args.people}: {len(faults)} of its files cannot be used, see above")
+    parts = load_parts(_settings(args, blur="listed"))
+    show_people(args.people, parts, as_json=args.json)
     return 0
 
 
@@ -197,17 +177,6 @@ def _settings(args: Namespace, **fixed: Any) -> Settings:
         settings = Settings.load(config, **given | fixed)
         check_used(args, given, settings)
         return settings
-
-
-def _merge_plan_settings(plan: Plan, given: Settings, path: Path) -> Settings:
-    """Return the given settings merged over those of the plan."""
-    recorded = {key: plan.settings[key] for key in _PLAN_SETTINGS if key in plan.settings}
-    try:
-        return Settings(**recorded | given.model_dump(exclude_unset=True))
-    except ConfigError as error:
-        raise PlanError(
-            f"{path}: settings: {error}; correct it, or analyse the input again"
-        ) from error
 
 
 def _check_regular(path: Path) -> Path:

@@ -151,8 +151,9 @@ def _add_render(commands: _Commands) -> None:
 
 
 def _add_people(commands: _Commands) -> None:
-    parser = _command(commands, "people", "check that each reference photo shows one usable face")
+    parser = _command(commands, "people", "check the reference photos, and compare them")
     parser.add_argument("people", type=Path, metavar="DIR", help=_field("people").description)
+    parser.add_argument("--json", action="store_true", help="print the table as JSON")
     _add_settings(parser, "models", "detector", "recogniser")
 
 

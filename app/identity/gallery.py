@@ -75,8 +75,8 @@ def choose_face(boxes: Boxes, photo: str) -> int:
 class Reference:
     """One photo of a person: its embedding (D,), its quality in 0..1, and its main flaw.
 
-    ``photo`` is its name in messages. ``alone`` means that it lies directly in the folder of
-    people, not in a folder of its person.
+    ``photo`` is its name in messages, and ``side`` the mean side of the face in pixels. ``alone``
+    means that it lies directly in the folder of people, not in a folder of its person.
     """
 
     person: str
@@ -85,6 +85,7 @@ class Reference:
     quality: float
     flaw: str
     alone: bool = False
+    side: float = 0.0
 
 
 def photo_warnings(references: Sequence[Reference], scale: Scale) -> list[str]:

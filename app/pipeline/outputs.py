@@ -57,9 +57,11 @@ def result_names(name: str, kind: Kind) -> list[str]:
     The first is the name of the file itself, if its suffix fits the content. Other suffixes are
     appended to the whole name, so that the results of ``a.mpg`` and ``a.mkv`` stay two files.
 
-    >>> from app.video.kinds import JPEG, MP4, MPEGPS
+    >>> from app.video.kinds import HEIC, JPEG, MP4, MPEGPS
     >>> result_names("a.m4v", MP4), result_names("b.mpg", MPEGPS), result_names("c", JPEG)
     (['a.m4v', 'a.m4v.mp4', 'a.m4v.mkv'], ['b.mpg.mkv'], ['c.jpg'])
+    >>> result_names("d.HEIC", HEIC)
+    ['d.HEIC.jpg']
     """
     suffix = PurePosixPath(name).suffix.lower()
     names = [name] if suffix in {*kind.suffixes, *kind.accepted, kind.suffix} else []

@@ -15,12 +15,15 @@ from app.pipeline.face_looker import merge_duplicates, rescale_faces
 from app.pipeline.parts import Parts
 from app.pipeline.pose_search import clearest
 from app.pipeline.poses import Pose
+from app.system_files import is_system_path
 from app.types import Embeddings, FaceDetector, Faces, Image, Landmarks
 from app.video import read_photo
+from app.video.kinds import PHOTO_FORMATS, PHOTO_SUFFIXES
 
 DOUBTFUL_PHOTOS = "some reference photos may not work; check them with: face-blur people"
 """Message for logs, which must not contain names: see ``Gallery.doubts``."""
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+MOST_NAMED = 5
+"""Files of the system that a message names: each photo may have one beside it."""
 MIN_SCORE = 0.5
 """Minimum detection score of a reference face."""
 SEARCH_SIDES = (800, 400)
@@ -37,7 +40,7 @@ PERTURBATIONS = tuple(
 
 
 def load_people(folder: Path, parts: Parts) -> Gallery:
-    """Load the people of ``folder/NAME/*.jpg`` and ``folder/NAME.jpg`` (JPEG, PNG, WebP).
+    """Load the people of ``folder/NAME/*.jpg`` and ``folder/NAME.jpg``, in any format.
 
     Warnings about the photos are in the gallery's ``doubts``.
 
@@ -46,13 +49,14 @@ def load_people(folder: Path, parts: Parts) -> Gallery:
             or has several faces of the same size. The message names the file.
     """
     photos = find_photos(folder)
-    return _gallery(
+    return make_gallery(
         [
             _reference(path, name, folder, parts)
             for name, paths in sorted(photos.items())
             for path in paths
         ],
         parts,
+        folder,
     )
 
 
@@ -62,18 +66,31 @@ def check_people(folder: Path, parts: Parts) -> tuple[Gallery, tuple[PeopleError
     Raises:
         PeopleError: there is no folder, or it is empty.
     """
-    errors: list[PeopleError] = []
+    references, faults = usable_references(folder, parts)
+    return make_gallery(references, parts, folder), tuple(error for _, error in faults)
+
+
+def usable_references(
+    folder: Path, parts: Parts
+) -> tuple[list[Reference], list[tuple[Path, PeopleError]]]:
+    """Return the usable photos of ``folder``, and path and error of each other file.
+
+    Raises:
+        PeopleError: there is no folder, or it is empty.
+    """
+    faults: list[tuple[Path, PeopleError]] = []
     references = []
-    for name, paths in sorted(_find_photos(folder, errors.append).items()):
+    photos = _find_photos(folder, lambda path, error: faults.append((path, error)))
+    for name, paths in sorted(photos.items()):
         for path in paths:
             try:
                 references.append(_reference(path, name, folder, parts))
             except PeopleError as error:
-                errors.append(error)
-    return _gallery(references, parts), tuple(errors)
+                faults.append((path, error))
+    return references, faults
 
 
-def _gallery(references: Sequence[Reference], parts: Parts) -> Gallery:
+def make_gallery(references: Sequence[Reference], parts: Parts, folder: Path) -> Gallery:
     """Build the gallery; for several photos of a person, add their mean embedding.
 
     The mean keeps what the photos have in common. An image that is unlike each photo, for example
@@ -84,7 +101,7 @@ def _gallery(references: Sequence[Reference], parts: Parts) -> Gallery:
         people[one.person].append(one.embedding)
     return Gallery(
         tuple(_person(name, rows) for name, rows in people.items()),
-        tuple(photo_warnings(references, parts.scale)),
+        (*_passed_over(folder), *photo_warnings(references, parts.scale)),
     )
 
 
@@ -106,12 +123,14 @@ def find_photos(folder: Path) -> dict[str, list[Path]]:
     return _find_photos(folder, _raise)
 
 
-def _raise(error: PeopleError) -> None:
+def _raise(_: Path, error: PeopleError) -> None:
     raise error
 
 
-def _find_photos(folder: Path, report: Callable[[PeopleError], None]) -> dict[str, list[Path]]:
-    """Like ``find_photos``, but pass errors inside the folder to ``report`` and skip the files."""
+def _find_photos(
+    folder: Path, report: Callable[[Path, PeopleError], None]
+) -> dict[str, list[Path]]:
+    """Like ``find_photos``, but pass paths and errors in the folder to ``report``."""
     if not folder.is_dir():
         raise PeopleError(
             f"{folder}: no such folder; give a folder with one folder of photos per person"
@@ -121,10 +140,10 @@ def _find_photos(folder: Path, report: Callable[[PeopleError], None]) -> dict[st
     for entry in entries:
         paths = list(_visible(entry)) if entry.is_dir() else [entry]
         if not paths:
-            report(PeopleError(f"{entry}: has no photos; add one or remove the folder"))
+            report(entry, PeopleError(f"{entry}: has no photos; add one or remove the folder"))
         for path in paths:
             if problem := _problem(path, entry):
-                report(PeopleError(f"{path}: {problem}"))
+                report(path, PeopleError(f"{path}: {problem}"))
             else:
                 photos[entry.name if entry.is_dir() else entry.stem].append(path)
     if not entries:
@@ -140,16 +159,38 @@ def _problem(path: Path, entry: Path) -> str:
             " folder"
         )
     if path.suffix.lower() not in PHOTO_SUFFIXES:
-        return "is not a photo (JPEG, PNG or WebP); remove it"
+        return f"is not a photo ({PHOTO_FORMATS}); remove it"
     return ""
 
 
 def _visible(folder: Path) -> Iterator[Path]:
+    return (
+        entry
+        for entry in _listed(folder)
+        if not (entry.name.startswith(".") or is_system_path(entry.name))
+    )
+
+
+def _listed(folder: Path) -> list[Path]:
     try:
-        entries = sorted(folder.iterdir())
+        return sorted(folder.iterdir())
     except OSError as error:
         raise PeopleError(f"{folder}: cannot be read: {reason_of(error)}") from error
-    return (entry for entry in entries if not entry.name.startswith("."))
+
+
+def _passed_over(folder: Path) -> list[str]:
+    """Return a sentence about the files of the system among the photos, or nothing."""
+    entries = _listed(folder)
+    inside = [path for entry in _visible(folder) if entry.is_dir() for path in _listed(entry)]
+    found = [
+        path.relative_to(folder).as_posix()
+        for path in (*entries, *inside)
+        if is_system_path(path.name)
+    ]
+    if not found:
+        return []
+    more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+    return [f"{folder}: passed over files of the system: {', '.join(found[:MOST_NAMED])}{more}"]
 
 
 def photo_labels(folder: Path) -> dict[Path, str]:
@@ -175,7 +216,7 @@ def _reference(path: Path, person: str, folder: Path, parts: Parts) -> Reference
     chips = align(image, _perturbed(faces.landmarks[face]), template, size)
     mean = parts.recogniser.embed([brighten_dark(chip) for chip in chips]).mean(axis=0)
     # Photos may be cropped to the outline of the face, so it counts as fully visible.
-    _, quality, flaw = rate_chip(faces.take([face]), chips[0], np.ones(1, np.float32))
+    measured, quality, flaw = rate_chip(faces.take([face]), chips[0], np.ones(1, np.float32))
     return Reference(
         person=person,
         photo=str(path),
@@ -183,6 +224,7 @@ def _reference(path: Path, person: str, folder: Path, parts: Parts) -> Reference
         quality=quality,
         flaw=flaw,
         alone=path.parent == folder,
+        side=float(measured.size[0]),
     )
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from app.errors import DiskFull, PeopleError, PlaceError, StorageError
 from app.files import is_disk_full
+from app.logs import LOGGER
+from app.system_files import is_system_path
 from app.temporary import temporary_folder
 
 if TYPE_CHECKING:
@@ -226,7 +228,7 @@ def _download(people: str, folder: Path, check: Callable[[], None]) -> None:
             Bucket=prefix.bucket, Prefix=prefix.key
         )
         objects = [item for page in pages for item in page.get("Contents", ())]
-        photos = [item for item in objects if not item["Key"].endswith("/")]
+        photos = _without_system_files(objects, prefix.key)
         names = list(_check_photos(photos, prefix.key))
         _check_folders(names)
         for name in names:
@@ -234,6 +236,17 @@ def _download(people: str, folder: Path, check: Callable[[], None]) -> None:
             target = folder / name
             target.parent.mkdir(exist_ok=True)
             client.download_file(prefix.bucket, prefix.key + name, os.fspath(target))
+
+
+def _without_system_files(
+    objects: Sequence[Mapping[str, Any]], prefix: str
+) -> list[Mapping[str, Any]]:
+    """Return the objects that may be photos; files of the system get a line in the log."""
+    files = [item for item in objects if not item["Key"].endswith("/")]
+    photos = [item for item in files if not is_system_path(item["Key"].removeprefix(prefix))]
+    if passed_over := len(files) - len(photos):
+        LOGGER.info("files of the system passed over", extra={"fields": {"files": passed_over}})
+    return photos
 
 
 def _check_photos(photos: Sequence[Mapping[str, object]], prefix: str) -> Iterator[str]:

@@ -1,17 +1,13 @@
-"""Read and write image files (JPEG, PNG and WebP).
+"""Read image files: pixels, transparency, colour profile and resolution."""
 
-Output holds only pixels, transparency, colour profile and resolution. EXIF with its thumbnail,
-locations and maker notes, XMP, comments and further images of the file are left out.
-"""
-
+import math
 import struct
 import warnings
-import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from io import SEEK_CUR, BytesIO
+from io import SEEK_CUR
 from typing import Any, BinaryIO
 
 import cv2
@@ -21,21 +17,27 @@ from PIL import Image as Pillow
 
 from app.errors import MediaError, MediaTooLarge, UnsupportedMedia
 from app.types import Image, Size
+from app.video.heif import HEAD_BYTES, HeicImage, is_deep_avif, open_heic
+from app.video.kinds import HEIC, TIFF
 from app.video.media import Media
 from app.video.orientation import Orientation
 from app.video.pixel_aspect import SQUARE, plausible_aspect
 from app.video.profiles import rebuilt_profile
+from app.video.quiet import silenced
+from app.video.tiff import check_tiff, is_deep_tiff
 
 _MAX_PIXELS = 178_956_970
 """The limit of Pillow."""
-_HEAD_BYTES = 26
-"""The signature and header, which hold the depth of a PNG and the coding of a WebP."""
 _PNG_SIGNATURE_BYTES = 8
 _CHECKSUM_BYTES = 4
-_PNG_HEADER_BYTES = 33
-"""The signature of a PNG and its first chunk, IHDR."""
-_DAMAGE = (OSError, SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, struct.error)
-"""What the library raises for damaged files: its parsers of metadata translate no error."""
+_DAMAGE = (
+    *(OSError, SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, struct.error),
+    *(EOFError, RuntimeError),
+)
+"""What the libraries raise for damaged files: their parsers of metadata translate no error, and
+libheif's errors are of the last two kinds."""
+_MAX_RESOLUTION = 65_535
+"""The largest resolution that JPEG can store; others are a mistake."""
 _ORIENTATION_TAG = 0x0112
 _ORIENTATIONS = {
     2: Orientation(flip_x=True),
@@ -58,6 +60,7 @@ class DecodedImage:
         alpha: (h, w) of the same type, or None.
         profile: the ICC colour profile, rebuilt from its numbers, or None.
         lost_profile: whether the file has a profile that is not a plain one.
+        lost_depth: whether the file has more bits than the pixels.
         resolution: pixels per inch, horizontal and vertical, or None.
         lossless: whether the file was coded without loss.
         has_more_images: whether the file holds further images, which are not read.
@@ -71,6 +74,7 @@ class DecodedImage:
     lossless: bool
     has_more_images: bool
     lost_profile: bool = False
+    lost_depth: bool = False
     pixel_aspect: Fraction = SQUARE
 
     @property
@@ -92,10 +96,12 @@ def read_image(media: Media) -> DecodedImage:
     Raises:
         MediaError: the file is damaged.
         MediaTooLarge: it has more than ``_MAX_PIXELS`` pixels.
-        UnsupportedMedia: it is animated.
+        UnsupportedMedia: it is animated, or of an unusual kind.
     """
-    with _translated(media), _opened(media.stream(), media.format) as image:
-        return _content(image, media.stream().read(_HEAD_BYTES), media)
+    if media.kind is HEIC:
+        return _read_heic(media)
+    with _translated(media), _opened(media) as image:
+        return _content(image, media.stream().read(HEAD_BYTES), media)
 
 
 def read_size(media: Media) -> Size:
@@ -104,10 +110,13 @@ def read_size(media: Media) -> Size:
     Raises:
         MediaError, MediaTooLarge, UnsupportedMedia: as ``read_image``.
     """
-    with _translated(media), _opened(media.stream(), media.format) as image:
+    if media.kind is HEIC:
+        with _translated(media):
+            return _open_heic(media).size
+    with _translated(media), _opened(media) as image:
         _check_header(image, media)
         exif = _png_exif(media.stream()) if image.format == "PNG" else image.getexif()
-        return _turn_of(exif).size(image.size)
+        return _turn_of(exif, image).size(image.size)
 
 
 @contextmanager
@@ -123,19 +132,55 @@ def _translated(media: Media) -> Iterator[None]:
         raise MediaError(f"{media}: damaged image; export it again") from error
 
 
-def _opened(file: BinaryIO, format_: str) -> Pillow.Image:
-    return Pillow.open(file, formats=[format_.upper()])
+@contextmanager
+def _opened(media: Media) -> Iterator[Pillow.Image]:
+    with (
+        silenced() if media.kind is TIFF else nullcontext(),
+        Pillow.open(media.stream(), formats=[media.format.upper()]) as image,
+    ):
+        yield image
 
 
 def _check_header(image: Pillow.Image, media: Media) -> int:
     """Check what the header says, and return the number of images in the file."""
-    if image.width * image.height > _MAX_PIXELS:
-        raise MediaTooLarge(f"{media}: too many pixels; make it smaller")
+    _check_size(image.size, media)
+    if image.format == "TIFF":
+        return check_tiff(image, media)
     frames = getattr(image, "n_frames", 1)
     # Phones add depth maps and gain maps to a JPEG; its first picture is the photo.
     if frames > 1 and image.format != "MPO":
         raise UnsupportedMedia(f"{media}: an animation; convert it to a video first")
     return frames
+
+
+def _check_size(size: Size, media: Media) -> None:
+    if size[0] * size[1] > _MAX_PIXELS:
+        raise MediaTooLarge(f"{media}: too many pixels; make it smaller")
+
+
+def _open_heic(media: Media) -> HeicImage:
+    """Read the headers of a HEIC file, and check them."""
+    image = open_heic(media.stream())
+    _check_size(image.size, media)
+    if image.is_sequence:
+        raise UnsupportedMedia(f"{media}: an animation; convert it to a video first")
+    return image
+
+
+def _read_heic(media: Media) -> DecodedImage:
+    with _translated(media):
+        image = _open_heic(media)
+        decoded = image.decode()
+        if decoded.size != image.size:
+            raise ValueError("another size than declared")
+        # Its metadata are not read: the library has turned the pixels already.
+        content = _decoded(decoded, Orientation(), media)
+    return replace(
+        content,
+        has_more_images=image.images > 1,
+        lost_depth=image.lost_depth,
+        lost_profile=content.lost_profile or image.lost_colours,
+    )
 
 
 def _png_exif(file: BinaryIO) -> Pillow.Exif:
@@ -151,27 +196,51 @@ def _png_exif(file: BinaryIO) -> Pillow.Exif:
     return exif
 
 
-def _turn_of(exif: Pillow.Exif) -> Orientation:
+def _turn_of(exif: Pillow.Exif, image: Pillow.Image) -> Orientation:
+    """Return how the decoded pixels must be turned; the library turns those of TIFF itself."""
+    if image.format == "TIFF":
+        return Orientation()
     return _ORIENTATIONS.get(exif.get(_ORIENTATION_TAG, 1), Orientation())
 
 
 def _content(image: Pillow.Image, head: bytes, media: Media) -> DecodedImage:
     frames = _check_header(image, media)
-    turn = _turn_of(image.getexif())
+    turn = _turn_of(image.getexif(), image)
+    is_deep = is_deep_tiff(image) if image.format == "TIFF" else is_deep_avif(head)
+    content = _decoded(image, turn, media, deep_png=_is_deep(head))
+    return replace(
+        content,
+        lossless=head[12:16] != b"VP8 ",
+        has_more_images=frames > 1,
+        lost_depth=is_deep,
+    )
+
+
+def _decoded(
+    image: Pillow.Image, turn: Orientation, media: Media, *, deep_png: bool = False
+) -> DecodedImage:
+    """Decode the pixels of an image; ``deep_png`` are those that the library cannot hold."""
     # A profile of CMYK does not describe the RGB that it is converted to.
     original = None if image.mode == "CMYK" else image.info.get("icc_profile")
     profile = None if not original else rebuilt_profile(original)
-    pixels, alpha = _read16(media) if _is_deep(head) else _read8(image)
+    pixels, alpha = _read16(media) if deep_png else _read8(image)
     return DecodedImage(
         pixels=np.ascontiguousarray(turn.upright(pixels)),
         alpha=None if alpha is None else np.ascontiguousarray(turn.upright(alpha)),
         profile=profile,
-        resolution=image.info.get("dpi"),
-        lossless=head[12:16] != b"VP8 ",
-        has_more_images=frames > 1,
+        resolution=_resolution(image.info),
+        lossless=True,
+        has_more_images=False,
         lost_profile=bool(original) and profile is None,
         pixel_aspect=_pixel_aspect(image.info, turn),
     )
+
+
+def _resolution(info: Mapping[Any, Any]) -> tuple[float, float] | None:
+    """Return the pixels per inch, unless they are damaged."""
+    across, down = (float(value) for value in info.get("dpi") or (0, 0))
+    valid = all(math.isfinite(value) and 0 < value <= _MAX_RESOLUTION for value in (across, down))
+    return (across, down) if valid else None
 
 
 def _pixel_aspect(info: Mapping[Any, Any], turn: Orientation) -> Fraction:
@@ -186,6 +255,10 @@ def _pixel_aspect(info: Mapping[Any, Any], turn: Orientation) -> Fraction:
 
 def _read8(image: Pillow.Image) -> tuple[NDArray[Any], NDArray[Any] | None]:
     image.load()
+    if image.mode.startswith("I;16"):
+        return np.array(image).astype(np.uint16), None
+    if image.mode == "La":
+        image = image.convert("LA")
     if image.mode in {"L", "1"} and "transparency" not in image.info:
         return np.array(image.convert("L")), None
     if image.mode == "LA":
@@ -212,57 +285,3 @@ def _read16(media: Media) -> tuple[NDArray[Any], NDArray[Any] | None]:
         return pixels, None
     rgb = pixels[:, :, 2::-1].copy()
     return rgb, pixels[:, :, 3].copy() if pixels.shape[2] == 4 else None
-
-
-def encode_image(image: DecodedImage, format_: str, quality: int) -> bytes:
-    """Return the content of an image file.
-
-    Args:
-        image: the pixels.
-        format_: ``JPEG``, ``PNG`` or ``WEBP``.
-        quality: 1 to 100; not used for PNG and lossless WebP.
-    """
-    if format_ == "PNG" and image.pixels.dtype == np.uint16:
-        return _png16(image)
-    settings: dict[str, Any] = {
-        "JPEG": {"quality": quality, "subsampling": 0 if quality >= 90 else 2},
-        "PNG": {},
-        "WEBP": {"quality": quality, "lossless": image.lossless, "exact": True},
-    }[format_]
-    if image.profile:
-        settings["icc_profile"] = image.profile
-    if image.resolution and format_ != "WEBP":
-        settings["dpi"] = image.resolution
-    file = BytesIO()
-    _to_pillow(image, with_alpha=format_ != "JPEG").save(file, format_, **settings)
-    return file.getvalue()
-
-
-def _to_pillow(image: DecodedImage, *, with_alpha: bool) -> Pillow.Image:
-    pixels, alpha = image.pixels, image.alpha
-    if pixels.dtype == np.uint16:
-        pixels = (pixels >> 8).astype(np.uint8)
-        alpha = None if alpha is None else (alpha >> 8).astype(np.uint8)
-    if alpha is None or not with_alpha:
-        return Pillow.fromarray(pixels)
-    return Pillow.fromarray(np.dstack([pixels, alpha]))
-
-
-def _png16(image: DecodedImage) -> bytes:
-    pixels = image.pixels if image.pixels.ndim == 2 else image.pixels[:, :, ::-1]
-    if image.alpha is not None:
-        rgb = pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
-        pixels = np.dstack([rgb, image.alpha])
-    done, data = cv2.imencode(".png", np.ascontiguousarray(pixels))
-    if not done:
-        raise ValueError("cannot be encoded")
-    return _with_profile(data.tobytes(), image.profile)
-
-
-def _with_profile(png: bytes, profile: bytes | None) -> bytes:
-    """Insert a colour profile after the header of a PNG (chunk iCCP; ISO/IEC 15948, 11.3.3.3)."""
-    if not profile:
-        return png
-    body = b"iCCPICC profile\0\0" + zlib.compress(profile)
-    chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
-    return png[:_PNG_HEADER_BYTES] + chunk + png[_PNG_HEADER_BYTES:]

@@ -27,8 +27,9 @@ from app.types import (
 )
 from app.video.container import translated
 from app.video.frame import Converters, average_luma, check_region, scale_rgb
-from app.video.image_codec import DecodedImage, encode_image, read_image, read_size, to_rgb8
-from app.video.kinds import BY_SUFFIX, output_kind
+from app.video.image_codec import DecodedImage, read_image, read_size, to_rgb8
+from app.video.image_encoding import encode_image, holds_16_bits, holds_alpha
+from app.video.kinds import BY_SUFFIX, PHOTO_FORMATS, output_kind
 from app.video.media import Media
 from app.video.writing import Writing
 
@@ -158,11 +159,17 @@ class ImageSink:
         if not isinstance(frame, ImageFrame) or self._written is not None:
             raise TypeError("expected the one frame of an image source")
         with translated(self._name, writing=True):
-            data = encode_image(frame.image, self._format, self._quality)
+            data = self._encoded(frame.image)
             remove_leftovers(self._pending.path.parent)
             self._pending.claim()
             self._pending.path.write_bytes(data)
         self._written = frame.size
+
+    def _encoded(self, image: DecodedImage) -> bytes:
+        try:
+            return encode_image(image, self._format, self._quality)
+        except (ValueError, RuntimeError) as error:
+            raise OutputError(f"{self._name}: cannot be encoded; choose another format") from error
 
     def commit(self) -> None:
         """Check the finished file, and move it to its name."""
@@ -204,13 +211,16 @@ def image_warnings(media: Media, output: Path) -> list[str]:
     """Return warnings, one line each, of content of an image that ``output`` cannot hold."""
     target, image = image_format(output), read_image(media)
     warnings = []
-    if image.alpha is not None and target == "JPEG":
+    if image.alpha is not None and not holds_alpha(target):
         warnings.append("image: the alpha channel is dropped")
-    if image.pixels.dtype != np.uint8 and target != "PNG":
+    if image.lost_depth:
+        warnings.append("image: its colours are reduced to 8 bits")
+    if image.pixels.dtype != np.uint8 and not holds_16_bits(target, image):
         warnings.append("image: 16 bits are reduced to 8")
-    if image.lost_profile:
+    if image.lost_profile or (image.profile and target == "BMP"):
         warnings.append(
-            "image: its colour profile is dropped, it is not a plain one; colours change"
+            "image: its colour profile is dropped, it is not a plain one, or the format holds none;"
+            " colours change"
         )
     if image.has_more_images:
         warnings.append("image: further images in the file are dropped")
@@ -227,7 +237,7 @@ def read_photo(file: MediaFile) -> Image:
     """
     media = Media(file)
     if not media.is_image:
-        raise UnsupportedMedia(f"{media}: not a photo; give a JPEG, PNG or WebP image")
+        raise UnsupportedMedia(f"{media}: not a photo; give a {PHOTO_FORMATS} image")
     width, height = read_size(media)
     if width * height > MAX_PHOTO_PIXELS:
         raise MediaTooLarge(f"{media}: {width} x {height} pixels are too many; make it smaller")

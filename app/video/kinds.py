@@ -23,7 +23,8 @@ class Kind:
     ``demuxer`` and ``muxer`` are names of the media library, empty if missing: an image has
     no demuxer, and some containers are only read. ``suffixes`` are those of files that we write,
     the preferred one first. ``accepted`` are further suffixes under which such files are found.
-    ``result`` is the suffix of results of a kind that is only read.
+    ``result`` is the suffix of results of a kind that is only read, and ``only_read`` are suffixes
+    under which files of such a kind are found.
     """
 
     name: str
@@ -33,10 +34,11 @@ class Kind:
     muxer: str = ""
     accepted: tuple[str, ...] = ()
     result: str = ".mkv"
+    only_read: tuple[str, ...] = ()
 
     @property
     def is_image(self) -> bool:
-        """Whether it is an image, read by Pillow under ``name``."""
+        """Whether it is an image; ``name`` is that of the format in Pillow."""
         return not self.demuxer
 
     @property
@@ -57,9 +59,13 @@ MXF = Kind("mxf", "application/mxf", (), "mxf")
 OGG = Kind("ogg", "video/ogg", (), "ogg")
 ASF = Kind("asf", "video/x-ms-asf", (), "asf")
 GIF = Kind("gif", "image/gif", (), "gif", result=".mp4")
-JPEG = Kind("jpeg", "image/jpeg", (".jpg", ".jpeg"))
+JPEG = Kind("jpeg", "image/jpeg", (".jpg", ".jpeg", ".jpe", ".jfif"))
 PNG = Kind("png", "image/png", (".png",))
 WEBP = Kind("webp", "image/webp", (".webp",))
+AVIF = Kind("avif", "image/avif", (".avif",))
+HEIC = Kind("heic", "image/heic", (), result=".jpg", only_read=(".heic", ".heif", ".hif"))
+TIFF = Kind("tiff", "image/tiff", (".tiff", ".tif"))
+BMP = Kind("bmp", "image/bmp", (".bmp", ".dib"))
 
 KINDS = (
     MP4,
@@ -77,9 +83,19 @@ KINDS = (
     JPEG,
     PNG,
     WEBP,
+    AVIF,
+    HEIC,
+    TIFF,
+    BMP,
 )
 BY_SUFFIX = {suffix: kind for kind in KINDS for suffix in kind.suffixes}
 """The kind that a suffix names in an output."""
+PHOTO_SUFFIXES = frozenset(
+    suffix for kind in KINDS if kind.is_image for suffix in (*kind.suffixes, *kind.only_read)
+)
+"""Suffixes of files that may be photos."""
+PHOTO_FORMATS = "JPEG, PNG, WebP, AVIF, HEIC, TIFF or BMP"
+"""The formats of photos in messages."""
 CONTENT_TYPES = {suffix: kind.mime for suffix, kind in BY_SUFFIX.items()} | {
     ".json": "application/json"
 }
@@ -88,8 +104,15 @@ CONTENT_TYPES = {suffix: kind.mime for suffix, kind in BY_SUFFIX.items()} | {
 TS_PACKETS = ((0, 188), (4, 192), (0, 204))
 """MPEG-TS: offset of the first sync byte and packet length: plain, with time code, with FEC."""
 _MOV_ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp"})
-_STILL_BRANDS = frozenset({b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1"})
-"""Brands of HEIF images and image sequences (ISO/IEC 23008-12), which look like MP4."""
+_STILL_BRANDS = {
+    **dict.fromkeys((b"avif", b"avis"), AVIF),
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), HEIC),
+}
+"""Brands of images and sequences of images in HEIF (ISO/IEC 23008-12), which look like MP4."""
+_OPEN_BRANDS = frozenset({b"mif1", b"mif2", b"miaf", b"msf1"})
+"""Brands of HEIF that leave the codec to the compatible brands."""
+_BMP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
+"""Sizes of the headers of BMP: two letters are not enough to recognise it."""
 _MXF_PARTITION = b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02"
 _MAGIC = {
     b"\xff\xd8\xff": JPEG,
@@ -100,6 +123,10 @@ _MAGIC = {
     b"\x30\x26\xb2\x75\x8e\x66\xcf\x11": ASF,
     b"GIF87a": GIF,
     b"GIF89a": GIF,
+    b"II*\0": TIFF,
+    b"MM\0*": TIFF,
+    b"II+\0": TIFF,
+    b"MM\0+": TIFF,
 }
 _RIFF = {b"AVI ": AVI, b"WEBP": WEBP}
 
@@ -148,7 +175,8 @@ def recognise(head: bytes, label: object) -> Kind:
     if kind is None:
         raise UnsupportedMedia(
             f"{label}: not a supported video or image; give a self-contained file (MP4, MOV, MKV, "
-            "WebM, AVI, MPEG-TS, MPEG-PS, MXF, FLV, Ogg, WMV, GIF, JPEG, PNG, WebP), not a playlist"
+            "WebM, AVI, MPEG-TS, MPEG-PS, MXF, FLV, Ogg, WMV, GIF, "
+            f"{PHOTO_FORMATS}), not a playlist"
         )
     return kind
 
@@ -163,16 +191,27 @@ def _recognised(head: bytes) -> Kind | None:
         return _mov(head)
     if head.startswith(b"\x1aE\xdf\xa3"):
         return WEBM if b"webm" in head[:_DOCTYPE_BYTES] else MATROSKA
-    if _MXF_PARTITION in head:
-        return MXF
-    return MPEGTS if _is_transport_stream(head) else None
+    checks = ((BMP, _is_bmp), (MXF, _is_mxf), (MPEGTS, _is_transport_stream))
+    return next((kind for kind, check in checks if check(head)), None)
 
 
 def _mov(head: bytes) -> Kind | None:
-    """MP4 or QuickTime; old QuickTime movies have no ``ftyp``."""
+    """MP4, QuickTime or HEIF; old QuickTime movies have no ``ftyp``."""
     if head[4:8] != b"ftyp" or head[8:12] == b"qt  ":
         return QUICKTIME
-    return None if head[8:12] in _STILL_BRANDS else MP4
+    major, size = head[8:12], int.from_bytes(head[:4], "big")
+    if major not in _OPEN_BRANDS:
+        return _STILL_BRANDS.get(major, MP4)
+    compatible = (head[at : at + 4] for at in range(16, min(size, len(head)), 4))
+    return next((_STILL_BRANDS[one] for one in compatible if one in _STILL_BRANDS), None)
+
+
+def _is_bmp(head: bytes) -> bool:
+    return head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADERS
+
+
+def _is_mxf(head: bytes) -> bool:
+    return _MXF_PARTITION in head
 
 
 def _is_transport_stream(head: bytes) -> bool:

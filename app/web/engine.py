@@ -20,7 +20,7 @@ from app.logs import configure_logging, redact
 from app.pipeline import FaceBlur, load_parts, share_one_heap
 from app.pipeline.engine_people import decode_gallery, encode_gallery, with_people
 from app.storage import S3Uri, parse_prefixes
-from app.web.media_job import JobContext, MediaJob
+from app.web.media_job import JobContext, MediaJob, Results
 from app.web.metrics import RequestStats
 from app.web.requests import MediaRequest, TicketRequest, parse_request
 from app.web.ticket_job import TicketJob
@@ -42,7 +42,7 @@ class Engine:
         self._face_blur, self._limits, self._tickets = face_blur, limits, tickets
 
     def __call__(self, request: Message, work: Work) -> Message:
-        """Do the work of one request; return the path of the result.
+        """Do the work of one request; return the path of the result, and of a plan beside it.
 
         Raises:
             FaceBlurError: the work failed; the message of a ticket has no names.
@@ -55,11 +55,14 @@ class Engine:
             if isinstance(parsed, MediaRequest):
                 result = MediaJob(context).run(parsed)
             else:
-                result = self._run_ticket(parsed, context)
+                result = Results(self._run_ticket(parsed, context))
         finally:
             with suppress(ChannelClosed):  # the supervisor has gone
                 work.tell(seconds=stats.seconds, counts=stats.counts)
-        return {"path": str(result)}
+        return {
+            "path": str(result.path),
+            "plan": None if result.plan is None else str(result.plan),
+        }
 
     def _run_ticket(self, request: TicketRequest, context: JobContext) -> Path:
         ticket = parse_ticket(request.ticket, self._tickets)

@@ -15,7 +15,8 @@ from app.identity.gallery import Gallery
 from app.isolation import Work
 from app.pipeline import FaceBlur, Parts, default_output, give_back_memory, load_people
 from app.pipeline.face_looker import FaceLooker
-from app.plan import Plan, write_plan
+from app.plan import Plan, read_plan, write_plan
+from app.plan.settings import rendering_settings
 from app.types import Embeddings, Faces, Frame, Image, MediaInfo, Progress
 from app.video import Media, open_source
 from app.web.metrics import RequestStats
@@ -43,6 +44,14 @@ class JobContext:
     work: Work
 
 
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The files of a response; ``plan`` is set if it accompanies another one."""
+
+    path: Path
+    plan: Path | None = None
+
+
 class MediaJob:
     """Processes one file within the limits of the service."""
 
@@ -50,34 +59,45 @@ class MediaJob:
         self._face_blur, self._limits = context.face_blur, context.limits
         self._stats, self._work = context.stats, context.work
 
-    def run(self, request: MediaRequest) -> Path:
-        """Write the requested file to the folder of the request, and return its path.
+    def run(self, request: MediaRequest) -> Results:
+        """Write the requested files to the folder of the request, and return their paths.
 
         Raises:
-            FaceBlurError: the work failed, and there is no file.
+            FaceBlurError: the work failed, and there is no result.
         """
         limits, folder = self._limits, request.folder
+        given, settings = self._given_plan(request)
         media = Media(request.media, max_seconds=limits.max_seconds, max_pixels=limits.max_pixels)
-        info = self.check_media(media, request.settings)
+        info = self.check_media(media, settings)
         if request.response == "faces":
             with self._stats.stage("analyse"):
                 target = folder / "faces.json"
                 self._stats.counts |= write_faces(media, info, self._face_blur.parts, target)
-            return target
-        drop = request.settings.drop_stream
-        output = None if request.response == "plan" else default_output(media, folder, drop=drop)
-        session = self._face_blur.changed(request.settings, self._gallery(request))
-        plan = self.analyse(session, media, info)
+            return Results(target)
+        output = None
+        if request.response != "plan":
+            output = default_output(media, folder, drop=settings.drop_stream)
+        session = self._face_blur.changed(settings, self._gallery(request))
+        plan = self.analyse(session, media, info) if given is None else given
         give_back_memory()
-        if output is None:
-            target = folder / "plan.json"
-            write_plan(plan, target)
-            return target
-        self.render(session, media, plan, output, info)
-        return output
+        if output is not None:
+            self.render(session, media, plan, output, info)
+        if request.response == "media" and output is not None:
+            return Results(output)
+        target = folder / "plan.json"
+        write_plan(plan, target)
+        return Results(target) if output is None else Results(output, target)
+
+    def _given_plan(self, request: MediaRequest) -> tuple[Plan | None, Settings]:
+        """Return the plan that the request brings, if any, and the settings of the work."""
+        if request.plan is None:
+            return None, request.settings
+        plan = read_plan(request.plan)
+        self._stats.counts |= plan.counts
+        return plan, rendering_settings(plan, request.settings, request.plan)
 
     def _gallery(self, request: MediaRequest) -> Gallery:
-        if request.settings.choice == "everyone":
+        if request.settings.choice == "everyone" or request.plan is not None:
             return Gallery(())
         if request.people is None:
             return self._face_blur.gallery

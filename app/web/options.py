@@ -1,14 +1,15 @@
 """The options of a request: some of the settings, and the kind of response."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_options_header
 
 from app.config import Settings
-from app.errors import ConfigError
+from app.errors import ConfigError, UsageError
+from app.plan.settings import PLAN_SETTINGS
 
 HEADER = "X-Amzn-SageMaker-Custom-Attributes"
 OPTIONS = (
@@ -26,7 +27,9 @@ OPTIONS = (
     ),
 )
 """Settings that a request may change; only the operator of the service can change the others."""
-ResponseKind = Literal["media", "plan", "faces"]
+ResponseKind = Literal["media", "plan", "faces", "multipart", "zip"]
+PACKAGES: Mapping[str, ResponseKind] = {"multipart/mixed": "multipart", "application/zip": "zip"}
+"""Responses that hold the media and the plan, by content type."""
 
 _SEPARATOR = re.compile(r"[\s,;&]+(?=[^\s,;&=]+=)")
 """Separates pairs. Values may contain commas and semicolons, as in ``select=1,2,3;4,5,6``."""
@@ -86,13 +89,33 @@ def apply_options(settings: Settings, options: Mapping[str, Any]) -> Settings:
         raise ConfigError(f"{error}; {_valid_options()}") from error
 
 
+def check_with_plan(given: Collection[str], kind: ResponseKind) -> None:
+    """Check that a request which brings a plan asks for nothing that the plan has decided.
+
+    Args:
+        given: names of the options of the request, and ``people`` if it brings photos.
+        kind: the requested response.
+
+    Raises:
+        UsageError: something belongs to the analysis, which is not done.
+    """
+    if wrong := sorted(set(given) - set(PLAN_SETTINGS)):
+        raise UsageError(
+            f"{', '.join(wrong)}: not possible together with a plan, which says already which faces"
+            " are hidden; leave it out, or leave the plan out"
+        )
+    if kind in {"plan", "faces"}:
+        raise UsageError("the request brings a plan already; ask for the media, not for JSON")
+
+
 def response_kind(accept: MIMEAccept) -> ResponseKind:
-    """Return the kind of response that an ``Accept`` header prefers: media unless it is JSON."""
+    """Return the kind of response that an ``Accept`` header prefers; media unless it is known."""
     if accept.best is None:
         return "media"
     content_type, parameters = parse_options_header(accept.best)
+    content_type = content_type.lower()
     if content_type != _JSON:
-        return "media"
+        return PACKAGES.get(content_type, "media")
     return "faces" if parameters.get("embeddings") == "1" else "plan"
 
 

@@ -14,6 +14,7 @@ class MediaRequest:
     """Work on a file in ``folder``.
 
     ``people`` is a folder of photos in numbered folders; ``names`` are the people of these folders.
+    ``plan`` is a plan to render, instead of an analysis.
     """
 
     folder: Path
@@ -22,6 +23,7 @@ class MediaRequest:
     response: ResponseKind = "media"
     people: Path | None = None
     names: dict[str, str] = field(default_factory=dict)
+    plan: Path | None = None
 
     def message(self) -> Message:
         """Return the message of this request."""
@@ -32,6 +34,7 @@ class MediaRequest:
             "response": self.response,
             "people": None if self.people is None else str(self.people),
             "names": self.names,
+            "plan": None if self.plan is None else str(self.plan),
         }
 
 
@@ -54,14 +57,17 @@ def parse_request(message: Message) -> MediaRequest | TicketRequest:
     folder, settings = Path(message["folder"]), Settings(**message["settings"])
     if "ticket" in message:
         return TicketRequest(folder, message["ticket"], settings)
-    people = message["people"]
+    people, plan = (
+        None if message[key] is None else Path(message[key]) for key in ("people", "plan")
+    )
     return MediaRequest(
         folder,
         Path(message["media"]),
         settings,
         message["response"],
-        None if people is None else Path(people),
+        people,
         message["names"],
+        plan,
     )
 
 

@@ -3,10 +3,9 @@
 import logging
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import IO
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
@@ -17,8 +16,8 @@ from app.isolation import ChildFault, Reports
 from app.isolation.limits import reading_seconds
 from app.isolation.messages import Message
 from app.logs import LOGGER, describe_exception, redact
-from app.video.kinds import CONTENT_TYPES
 from app.web import options
+from app.web.bodies import open_body
 from app.web.metrics import RequestStats
 from app.web.options import ResponseKind
 from app.web.requests import MediaRequest, TicketRequest
@@ -29,7 +28,6 @@ from app.web.tokens import TokenGuard
 from app.web.uploads import BodyReader, Upload, receive_form, receive_media, request_folder
 
 _FORM = "multipart/form-data"
-_SEND_BYTES = 1 << 20
 _SUMMARY_COUNTS = ("frames", "tracks", "hidden", "uncertain", "unclear", "not_found")
 _EXECUTION_PARAMETERS = {"MaxConcurrentTransforms": 1, "MaxPayloadInMB": 0}
 """Without BatchStrategy: it has no effect if objects are not split, and the local mode of
@@ -87,12 +85,12 @@ def _describe(error: Exception) -> dict[str, object]:
     return error.description if isinstance(error, ChildFault) else describe_exception(error)
 
 
-def _result_in(folder: Path, answer: Message) -> Path:
-    """Return the path of the result, which must be a file in the folder of the request."""
-    path = Path(answer["path"])
-    if path.parent != folder or path.is_symlink():
+def _results_in(folder: Path, answer: Message) -> list[Path]:
+    """Return the paths of the results, which must be files in the folder of the request."""
+    paths = [Path(answer[key]) for key in ("path", "plan") if answer[key] is not None]
+    if any(path.parent != folder or path.is_symlink() for path in paths):
         raise Crashed("the process that reads the media gave a wrong answer")
-    return path
+    return paths
 
 
 class _Reports(Reports):
@@ -109,24 +107,6 @@ class _Reports(Reports):
     def check(self) -> None:
         """Raise if the request should stop."""
         self._check()
-
-
-class FileIterator:
-    """Yields the blocks of a file, and closes it.
-
-    gunicorn sends each block within the time limit of the connection: this is also the least rate
-    at which a client must read.
-    """
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(lambda: self._file.read(_SEND_BYTES), b"")
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
 
 class Invocation:
@@ -175,6 +155,8 @@ class Invocation:
                 content = self._receive(folder, client)
             for key, value in content.options.items():
                 options.add_option(attributes, key, value)
+            if isinstance(content, Upload) and content.plan is not None:
+                options.check_with_plan({*attributes, *content.given}, kind)
             # The settings only need to know that there are people; those of a ticket load later.
             people = {} if content.people is None else {"people": folder / "people"}
             settings = options.apply_options(service.settings, attributes | people)
@@ -184,8 +166,8 @@ class Invocation:
                 service.metrics.working.track_inprogress(),
             ):
                 self._stats.seconds["wait"] = round(time.monotonic() - began, 3)
-                result = self._run_job(content, settings, kind, folder, check)
-            return self._send(result)
+                results = self._run_job(content, settings, kind, folder, check)
+            return self._send(results, kind)
 
     def _response_kind(self) -> ResponseKind:
         kind = options.response_kind(request.accept_mimetypes)
@@ -220,29 +202,34 @@ class Invocation:
         kind: ResponseKind,
         folder: Path,
         check: Check,
-    ) -> Path:
-        """Let the child do the work, and return the path of the result."""
+    ) -> list[Path]:
+        """Let the child do the work, and return the paths of the results."""
         if isinstance(content, Ticket):
             size = self._service.limits.max_bytes
             message = TicketRequest(folder, content.as_json(), settings).message()
         else:
             size = content.media.stat().st_size
-            people, names = content.people, content.names
-            message = MediaRequest(folder, content.media, settings, kind, people, names).message()
+            message = MediaRequest(
+                folder,
+                content.media,
+                settings,
+                kind,
+                content.people,
+                content.names,
+                content.plan,
+            ).message()
         reports = _Reports(self._stats, check)
         answer = self._service.engine.run(message, reports, allowance=reading_seconds(size))
-        return _result_in(folder, answer)
+        return _results_in(folder, answer)
 
-    def _send(self, result: Path) -> Response:
-        """Make the response. The open file stays readable when its folder is removed."""
-        file: IO[bytes] = result.open("rb")
-        size = result.stat().st_size
-        self._stats.counts["sent_bytes"] = size
+    def _send(self, results: Sequence[Path], kind: ResponseKind) -> Response:
+        """Make the response. The open files stay readable when their folder is removed."""
+        body = open_body(results, kind)
+        self._stats.counts["sent_bytes"] = body.content_bytes
         # Not as a file of gunicorn: a block has a time limit, a file has none.
-        response = Response(
-            FileIterator(file), content_type=CONTENT_TYPES[result.suffix], direct_passthrough=True
-        )
-        response.content_length = size
+        response = Response(body, content_type=body.content_type, direct_passthrough=True)
+        if body.size is not None:
+            response.content_length = body.size
         counts = self._stats.counts
         summary = (f"{key}={counts[key]}" for key in _SUMMARY_COUNTS if key in counts)
         response.headers["X-Face-Blur-Summary"] = " ".join(summary)

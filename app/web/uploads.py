@@ -1,15 +1,15 @@
 """Request bodies: written to disk block by block, with limits that are checked on the way.
 
 A body is the media itself or ``multipart/form-data``, so that curl alone is a client. A form has
-one file ``media``, files ``people`` named NAME.jpg or NAME/x.jpg, and options as fields. Photos are
-stored under numbers: no name from a client becomes a file name.
+one file ``media``, files ``people`` named NAME.jpg or NAME/x.jpg or a file ``plan``, and options as
+fields. Photos are stored under numbers: no name from a client becomes a file name.
 """
 
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -32,7 +32,11 @@ _RESULT_FACTOR = 2
 """Space for the results, as a multiple of the request: a plan, and a video that may be larger."""
 _MAX_PARTS = 500
 _MAX_PHOTO_BYTES = 32 * 2**20
+_MAX_PLAN_BYTES = 256 * 2**20
+"""Six million boxes of about 42 bytes: ten faces in each frame of seven hours of film."""
 _MAX_OPTION_BYTES = 4096
+_FILES = frozenset({"media", "people", "plan"})
+"""Parts of a form that are files; all others are options."""
 _MAX_SUFFIX = 10
 """Longest suffix of a photo; the suffix of the client becomes part of a file name."""
 _NAME = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,99}")
@@ -110,7 +114,7 @@ class Upload:
     """The content of a request.
 
     ``people`` is a folder of photos, in numbered folders; ``names`` are the people of these
-    folders. ``labels`` are replacements for paths in messages.
+    folders. ``plan`` is a plan to render. ``labels`` are replacements for paths in messages.
     """
 
     media: Path
@@ -118,6 +122,12 @@ class Upload:
     names: dict[str, str] = field(default_factory=dict)
     options: dict[str, str] = field(default_factory=dict)
     labels: dict[Path, str] = field(default_factory=dict)
+    plan: Path | None = None
+
+    @property
+    def given(self) -> set[str]:
+        """Names of the options, and ``people`` if there are photos."""
+        return {*self.options, *(() if self.people is None else ("people",))}
 
 
 def receive_media(blocks: Iterable[bytes], folder: Path) -> Upload:
@@ -139,25 +149,37 @@ def receive_form(blocks: Iterable[bytes], boundary: str, folder: Path) -> Upload
         FaceBlurError: as ``save_media``.
     """
     events = _FormEvents(blocks, boundary)
-    upload = Upload(folder / "media", folder / "people", labels={folder / "media": "media"})
+    media, plan = folder / "media", folder / "given.json"
+    upload = Upload(media, folder / "people", labels={media: "media"})
     for event in events:
-        if isinstance(event, File) and event.name == "media":
-            if upload.media.exists():
-                raise UsageError("the form has several parts called media; send one")
-            save_media(events.data(), upload.media)
+        if isinstance(event, File) and event.name in {"media", "plan"}:
+            path, save = (media, save_media) if event.name == "media" else (plan, _save_plan)
+            if path.exists():
+                raise UsageError(f"the form has several parts called {event.name}; send one")
+            save(events.data(), path)
         elif isinstance(event, File) and event.name == "people":
             _save_photo(events.data(), event.filename, folder / "people", upload)
+        elif isinstance(event, Field) and event.name in _FILES:
+            raise UsageError(f"{event.name} must be a file; add -F {event.name}=@FILE")
         elif isinstance(event, Field):
             value = b"".join(_limit(_MAX_OPTION_BYTES, events.data()))
             text = value.decode(errors="replace").strip()
             add_option(upload.options, str(event.name), text)
         else:
-            raise UsageError("a file in the form must be called media or people")
+            raise UsageError("a file in the form must be called media, people or plan")
     if not upload.media.exists():
         raise UsageError("the form has no file called media; add -F media=@FILE")
-    if upload.names:
-        return upload
-    return Upload(upload.media, options=upload.options, labels=upload.labels)
+    people = upload.people if upload.names else None
+    if not plan.exists():
+        return replace(upload, people=people)
+    return replace(upload, people=people, plan=plan, labels=upload.labels | {plan: "the plan"})
+
+
+def _save_plan(blocks: Iterable[bytes], path: Path) -> None:
+    """Write a plan to a file; only the child process reads it."""
+    with new_file(path) as file:
+        for block in _limit(_MAX_PLAN_BYTES, blocks):
+            file.write(block)
 
 
 def _save_photo(blocks: Iterable[bytes], filename: str, people: Path, upload: Upload) -> None:
@@ -197,7 +219,7 @@ def _limit(size: int, blocks: Iterable[bytes]) -> Iterator[bytes]:
     for block in blocks:
         size -= len(block)
         if size < 0:
-            raise MediaTooLarge("a photo or an option of the form is too large; make it smaller")
+            raise MediaTooLarge("a photo, plan or option of the form is too large; make it smaller")
         yield block
 
 

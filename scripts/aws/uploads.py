@@ -19,6 +19,7 @@ from boto3.s3.transfer import TransferConfig
 
 from app.errors import MediaError, OutputError, UsageError
 from app.pipeline.people import find_photos
+from app.system_files import is_system_path
 from app.video.kinds import kind_of
 from scripts.aws.cloud import PROJECT_TAG, Cloud, CloudError, translate_errors
 
@@ -43,7 +44,7 @@ def find_media(paths: Iterable[Path], prefix: str) -> tuple[list[Upload], list[P
     """Find the videos and images in ``paths``; return them, and the other files of folders.
 
     A file becomes ``<prefix><name>``, a file in a folder ``<prefix><path in the folder>``. Folders
-    are searched recursively, without hidden files.
+    are searched recursively, without hidden files and files of the system.
 
     Raises:
         MediaError: a path names a file of an unsupported format.
@@ -72,8 +73,9 @@ def _media(path: Path, key: str) -> Upload:
 
 def _files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and not hidden:
+        name = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in name.parts)
+        if path.is_file() and not hidden and not is_system_path(name.as_posix()):
             yield path
 
 

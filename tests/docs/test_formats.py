@@ -30,6 +30,15 @@ def test_every_container_is_listed_with_its_suffixes_and_codecs() -> None:
         assert result == [kind.suffix]
 
 
+def test_every_format_of_images_is_listed_with_its_suffixes() -> None:
+    images = [kind for kind in KINDS if kind.is_image]
+    found = {name: cells for _, (name,), *cells in rows("Images")}
+    assert list(found) == [kind.name for kind in images]
+    for kind in images:
+        expected = [list(kind.suffixes), list(kind.only_read), [kind.suffix]]
+        assert found[kind.name] == expected
+
+
 def test_sound_is_copied_or_converted_as_listed() -> None:
     found = {muxer: (copied, target) for (muxer,), copied, (target,) in rows("Sound")}
     assert {muxer: set(copied) for muxer, (copied, _) in found.items()} == AUDIO

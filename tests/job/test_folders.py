@@ -66,12 +66,15 @@ def test_people_come_from_the_first_folder_with_photos(mounts: Mounts) -> None:
 
 
 def test_all_files_are_listed_in_order(mounts: Mounts) -> None:
-    for name in ("b/z", "a", "b.c", ".hidden", "b/.x/y", "empty folder/", "b/a"):
+    system = ("@eaDir/a/thumb.jpg", "Desktop.ini", "__MACOSX/b/z", "b/THUMBS.DB")
+    names = ("b/z", "a", "b.c", ".hidden", "b/.x/y", "empty folder/", "b/a", "b/._a", "b/thumbs")
+    for name in (*names, *system):
         path = mounts.input / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir() if name.endswith("/") else path.touch()
     (mounts.input / "loop").symlink_to(mounts.input)
     found = find_files(mounts.input)
-    assert tuple(found.files) == ("a", "b.c", "b/a", "b/z", "loop")
-    assert found.hidden == (".hidden", "b/.x/y")
+    assert tuple(found.files) == ("a", "b.c", "b/a", "b/thumbs", "b/z", "loop")
+    assert found.hidden == (".hidden", "b/._a", "b/.x/y")
+    assert found.system == system
     assert found.unreadable == ()

@@ -59,6 +59,8 @@ def add_various_inputs(mounts: Mounts, calm: Clip, people: Path) -> None:
     write_program_stream(mounts.input / "old.mpg")
     mounts.add_input(fetch("carphone.mp4"), ".trash/private.mp4")
     mounts.add_input(fetch("carphone.mp4"), ".private.mp4")
+    mounts.add_input(fetch("obama.jpg"), "photos/@eaDir/b.jpeg/SYNOFILE_THUMB_M.jpg")
+    (mounts.input / "Thumbs.db").write_bytes(b"no media")
     (mounts.input / "notes.txt").write_text("of alice")
     (mounts.input / "empty.mp4").touch()
     (mounts.input / "cut.mp4").write_bytes(calm.path.read_bytes()[:20_000])
@@ -100,8 +102,11 @@ def test_every_valid_file_is_processed(mounts: Mounts, clip: Clips, people: Path
     failed = {name: line["code"] for name, line in lines.items() if line["status"] == "failed"}
     broken = dict.fromkeys(("empty.mp4", "cut.mp4", "gone.mp4", "pipe.mp4"), "broken_media")
     assert failed == broken | {"notes.txt": "unsupported_media"}
-    skipped = {name for name, line in lines.items() if line["status"] == "skipped"}
-    assert skipped == {".trash/private.mp4", ".private.mp4"}
+    skipped = {name: line["code"] for name, line in lines.items() if line["status"] == "skipped"}
+    assert skipped == {
+        **dict.fromkeys((".trash/private.mp4", ".private.mp4"), "hidden"),
+        **dict.fromkeys(("photos/@eaDir/b.jpeg/SYNOFILE_THUMB_M.jpg", "Thumbs.db"), "system"),
+    }
     assert lines["empty.mp4"]["message"].startswith("the file is empty")
     assert not any(str(mounts.root) in json.dumps(line) for line in lines.values())
 

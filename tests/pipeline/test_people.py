@@ -6,13 +6,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from app.config import Settings
 from app.errors import PeopleError
 from app.pipeline import Parts, load_parts, load_people
 from app.pipeline.people import find_photos
 from app.types import Image
+from app.video.kinds import BY_SUFFIX, HEIC, PHOTO_SUFFIXES
 from testmedia.fetch import fetch
+from testmedia.heic import heic
 from tests.faces_media import photograph, scaled
 
 
@@ -47,11 +50,22 @@ class TestFindPhotos:
             "alice.jpg",
             ".hidden",
             "alice/.DS_Store",
+            "alice/Thumbs.db",
+            "DESKTOP.INI",
+            "__MACOSX/alice/._a.png",
+            "@eaDir/a.png",
+            "dan/1.HEIC",
+            "dan/2.jfif",
+            "dan/3.JPE",
+            "dan/4.tif",
+            "dan/5.avif",
+            "dan/6.BMP",
         )
         for name in names:
-            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
             (tmp_path / name).touch()
         assert find_photos(tmp_path) == {
+            "dan": [tmp_path / "dan" / name.split("/")[1] for name in names if name[:3] == "dan"],
             "alice": [tmp_path / "alice/a.png", tmp_path / "alice/b.JPG", tmp_path / "alice.jpg"],
             "bob": [tmp_path / "bob.jpeg"],
             "carol": [tmp_path / "carol.webp"],
@@ -70,10 +84,10 @@ class TestFindPhotos:
         with pytest.raises(PeopleError, match=r"alice\.jpg: no such folder"):
             find_photos(tmp_path / "alice.jpg")
 
-    @pytest.mark.parametrize("hidden", [False, True])
-    def test_an_empty_folder_is_refused(self, tmp_path: Path, hidden: bool) -> None:
-        if hidden:
-            (tmp_path / ".gitignore").touch()
+    @pytest.mark.parametrize("name", ["", ".gitignore", "Thumbs.db"])
+    def test_an_empty_folder_is_refused(self, tmp_path: Path, name: str) -> None:
+        if name:
+            (tmp_path / name).touch()
         with pytest.raises(PeopleError, match=f"{tmp_path.name}: is empty"):
             find_photos(tmp_path)
 
@@ -132,15 +146,35 @@ class TestLoadPeople:
         (obama,) = load_people(tmp_path, parts).people
         assert float(obama.embeddings[0] @ obama.embeddings[1]) > sure_of(parts)
 
-    @pytest.mark.parametrize("name", ["photo.png", "photo.webp"])
+    @pytest.mark.parametrize("suffix", sorted(PHOTO_SUFFIXES - {".jpg"}))
     def test_other_formats_give_the_same_person(
-        self, tmp_path: Path, parts: Parts, name: str
+        self, tmp_path: Path, parts: Parts, suffix: str
     ) -> None:
         image = scaled(photograph("obama.jpg"), 400)
         write(image, tmp_path / "obama/a.jpg")
-        write(image, tmp_path / "obama" / name)
+        path = tmp_path / "obama" / f"photo{suffix}"
+        if suffix in HEIC.only_read:
+            path.write_bytes(heic(image[: len(image) // 2 * 2]))
+        else:
+            Pillow.fromarray(image).save(path, BY_SUFFIX[suffix].name)
         (obama,) = load_people(tmp_path, parts).people
         assert float(obama.embeddings[0] @ obama.embeddings[1]) > 0.98
+
+    def test_files_of_the_system_are_passed_over_with_a_sentence(
+        self, tmp_path: Path, parts: Parts
+    ) -> None:
+        copy("obama.jpg", tmp_path / "obama/1.jpg")
+        copy("obama.jpg", tmp_path / "@eaDir/1.jpg")
+        for number in range(5):
+            (tmp_path / f"obama/._{number}.jpg").touch()
+        (tmp_path / "Thumbs.db").touch()
+        gallery = load_people(tmp_path, parts)
+        assert gallery.names == ("obama",)
+        (sentence,) = gallery.doubts
+        assert sentence == (
+            f"{tmp_path}: passed over files of the system: @eaDir, Thumbs.db, obama/._0.jpg,"
+            " obama/._1.jpg, obama/._2.jpg and 2 more"
+        )
 
     @pytest.mark.parametrize("where", ["empty.png", "alice/empty.png"])
     def test_a_photo_without_a_face_is_refused(

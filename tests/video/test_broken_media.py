@@ -10,8 +10,8 @@ import av
 import numpy as np
 import pytest
 
-from app.errors import MediaError, UnsupportedMedia
-from app.video import check_output, open_source, read_photo
+from app.errors import MediaError, OutputError, UnsupportedMedia
+from app.video import Media, check_output, open_source, read_photo
 from testmedia.faces import seed
 from testmedia.structures import join, split
 from testmedia.videos import ROTATED, VideoSpec, copy_video
@@ -183,9 +183,21 @@ def test_a_video_is_not_a_photo(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("brand", [b"avif", b"heic"])
-def test_images_in_iso_files_are_refused(brand: bytes, tmp_path: Path) -> None:
+def test_images_in_iso_files_are_never_read_as_videos(brand: bytes, tmp_path: Path) -> None:
+    """They look like MP4, whose demuxer would read their tiles as frames."""
     path = tmp_path / "a.mp4"
     path.write_bytes(b"\0\0\0\x14ftyp" + brand + bytes(8))
+    assert Media(path).is_image
+    with pytest.raises(OutputError, match="the input is an image"):
+        check_output(path, tmp_path / "b.mp4")
+    with pytest.raises(MediaError, match="damaged image"):
+        check_output(path, tmp_path / "b.jpg")
+
+
+@pytest.mark.parametrize("brand", [b"mif1", b"msf1", b"miaf"])
+def test_images_in_iso_files_of_an_unknown_codec_are_refused(brand: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"\0\0\0\x18ftyp" + brand + bytes(4) + brand + b"jpeg")
     with pytest.raises(UnsupportedMedia):
         check_output(path, tmp_path / "b.mp4")
 

@@ -5,8 +5,16 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from app.config import Settings
-from app.errors import ConfigError
-from app.web.options import OPTIONS, apply_options, parse_attributes, response_kind
+from app.errors import ConfigError, UsageError
+from app.plan.settings import PLAN_SETTINGS
+from app.web.options import (
+    OPTIONS,
+    ResponseKind,
+    apply_options,
+    check_with_plan,
+    parse_attributes,
+    response_kind,
+)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +64,19 @@ def test_options_override_the_settings_of_the_service() -> None:
         apply_options(settings, {"cells": "9"})
 
 
+def test_a_plan_comes_with_options_of_the_rendering_only() -> None:
+    check_with_plan(set(PLAN_SETTINGS), "media")
+    analysis = {"people", *OPTIONS} - set(PLAN_SETTINGS)
+    assert {"blur", "select", "rotate", "pad"} < analysis
+    for name in analysis:
+        with pytest.raises(UsageError, match=rf"^{name}: not possible together with a plan"):
+            check_with_plan({"effect", name}, "zip")
+    kinds: tuple[ResponseKind, ...] = ("plan", "faces")
+    for kind in kinds:
+        with pytest.raises(UsageError, match="brings a plan already"):
+            check_with_plan((), kind)
+
+
 @pytest.mark.parametrize(
     ("accept", "expected"),
     [
@@ -67,6 +88,11 @@ def test_options_override_the_settings_of_the_service() -> None:
         ("application/json, */*;q=0.1", "plan"),
         ("application/json; embeddings=1", "faces"),
         ("application/json;embeddings=0", "plan"),
+        ("APPLICATION/JSON", "plan"),
+        ("multipart/mixed", "multipart"),
+        ("Multipart/Mixed; boundary=mine", "multipart"),
+        ("application/zip, video/mp4;q=0.9", "zip"),
+        ("multipart/form-data", "media"),
     ],
 )
 def test_the_accept_header_chooses_the_response(accept: str, expected: str) -> None:

@@ -17,6 +17,7 @@ from PIL import Image
 
 from testmedia.clip import Clip
 from testmedia.fetch import fetch
+from testmedia.heic import heic
 from tests.processes import wait_until
 from tests.web.service_process import (
     FORM,
@@ -118,6 +119,28 @@ def test_an_image_is_returned_in_its_format(
     with Image.open(path) as image, Image.open(fetch("obama.jpg")) as before:
         assert image.size == before.size
         assert max(image.getpixel((490, 250))) < 10, "in the middle of the face"  # type: ignore[arg-type]
+
+
+def test_a_photo_of_a_phone_is_hidden_by_a_photo_of_a_phone(
+    service: RunningService, tmp_path: Path
+) -> None:
+    """HEIC is read by the child process, and returned as JPEG."""
+    photos = []
+    for medium in ("obama.jpg", "obama2.jpg"):
+        with Image.open(fetch(medium)) as image:
+            half = np.array(image.convert("RGB").reduce(2))
+        photos.append(heic(half[: len(half) // 2 * 2, : half.shape[1] // 2 * 2]))
+    media, person = photos
+    body = form(
+        ("media", "x.heic", media), ("people", "alice.HEIC", person), ("effect", None, b"solid")
+    )
+    response = service.invoke(body, Content_Type=FORM)
+    assert (response.status, response.headers["Content-Type"]) == (200, "image/jpeg")
+    (tmp_path / "answer.jpg").write_bytes(response.body)
+    with Image.open(tmp_path / "answer.jpg") as image:
+        assert max(image.getpixel((245, 125))) < 10, "in the middle of the face"  # type: ignore[arg-type]
+    with Path(f"/proc/{service.worker}/maps").open() as maps:
+        assert "libheif" not in maps.read(), "the parent opens no media"
 
 
 def test_accepting_json_returns_the_plan(service: RunningService, portrait: bytes) -> None:

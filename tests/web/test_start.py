@@ -174,6 +174,7 @@ def test_people_in_s3_are_loaded_and_their_photos_removed(
     bucket["cast/biden.jpg"] = fetch("biden.jpg").read_bytes()
     bucket["cast/"] = b""
     bucket["castle/other.jpg"] = b"no photo"
+    bucket["cast/obama/Thumbs.db"] = bucket["cast/__MACOSX/obama/._1.jpg"] = b"of the system"
     portrait = fetch("obama.jpg").read_bytes()
     with RunningService(
         tmp_path, people="s3://bucket/cast", embeddings="true", min_free=0
@@ -181,6 +182,8 @@ def test_people_in_s3_are_loaded_and_their_photos_removed(
         assert service.spooled() == []
         ready = service.wait_for_log(lambda line: line["event"] == "ready")
         assert ready["people"] == 2
+        passed_over = [line for line in service.log if "passed over" in line["event"]]
+        assert [line["files"] for line in passed_over] == [2]
         plan = service.invoke(portrait, Accept="application/json").json
         assert [person["name"] for person in plan["people"]] == ["biden", "obama"]
         assert [(t["person"], t["decision"]) for t in plan["tracks"]] == [("obama", "blur")]

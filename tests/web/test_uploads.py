@@ -43,6 +43,28 @@ def test_parts_are_complete_for_any_division_into_blocks(
     assert {"photo 1 of the form", "photo 3 of the form"} <= set(upload.labels.values())
 
 
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("size", [61, 2**20])
+def test_a_plan_is_kept_as_it_is(tmp_path: Path, image: bytes, first: bool, size: int) -> None:
+    plan = b'{"not": "read here"}\r\n--xX\r\n' * 100
+    parts = [("media", "x", image), ("plan", "../../p.json", plan)]
+    body = form(*(parts[::-1] if first else parts), ("effect", None, b"solid"))
+    upload = receive_form(_blocks(body, size), "xXx", tmp_path)
+    assert upload.plan is not None
+    assert (upload.plan.parent, upload.plan.read_bytes()) == (tmp_path, plan)
+    assert upload.labels[upload.plan] == "the plan"
+    assert (upload.people, upload.given) == (None, {"effect"})
+
+
+def test_the_size_of_a_plan_is_limited(
+    tmp_path: Path, image: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.web.uploads._MAX_PLAN_BYTES", 1000)
+    body = form(("media", "x", image), ("plan", "p.json", b" " * 1001))
+    with pytest.raises(MediaTooLarge, match="plan"):
+        receive_form(_blocks(body, 100), "xXx", tmp_path)
+
+
 def test_without_photos_there_are_no_people(tmp_path: Path, image: bytes) -> None:
     assert receive_form([form(("media", "x", image))], "xXx", tmp_path).people is None
 

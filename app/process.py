@@ -10,11 +10,13 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 from app.errors import UsageError
 
+_THREADS = Path("/proc/self/task")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _CLEANUP_SECONDS = 5.0
 """Time after a signal in which further signals are ignored, so that cleanup can finish."""
@@ -146,6 +148,19 @@ def stoppable() -> Iterator[StopSignal]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def run_at_ordinary_priority() -> None:
+    """Give up a real-time priority of all threads of this process.
+
+    SVT-AV1 takes the highest one for itself and its caller when it runs as root. Then other
+    processes, also the one that answers pings, get no time on a busy machine.
+    """
+    if not hasattr(os, "sched_setscheduler"):
+        return
+    for thread in _THREADS.iterdir():
+        with suppress(OSError):  # it has ended, or the system does not allow it
+            os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
 
 
 def exit_now(code: int) -> NoReturn:

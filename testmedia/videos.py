@@ -11,6 +11,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from app.process import run_at_ordinary_priority
 from app.types import Image, Size
 from app.video import Writing, open_sink, open_source
 from app.video.container import demux
@@ -105,6 +106,7 @@ class VideoSpec:
             output.metadata.update(self.metadata)
             output.set_chapters([self._chapter(i, *c) for i, c in enumerate(self.chapters)])
             output.start_encoding()
+            run_at_ordinary_priority()
             for packet in self._packets(others, sounds, texts):
                 output.mux(packet)
         return path

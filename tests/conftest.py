@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -76,3 +76,10 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the shared material beside the checkout")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _ordinary_priority() -> Iterator[None]:
+    """SVT-AV1 may take a real-time priority, which starves all other processes."""
+    yield
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER

@@ -15,9 +15,9 @@ from app.isolation.limits import (
     apply_limits,
     end_with_parent,
     prefer_for_oom,
-    run_at_ordinary_priority,
 )
 from app.isolation.messages import Channel, ChannelClosed, Message
+from app.process import run_at_ordinary_priority
 
 _BEAT_SECONDS = 0.2
 """Least time between two messages about progress."""

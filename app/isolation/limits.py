@@ -6,7 +6,6 @@ import re
 import resource
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,13 +111,6 @@ def prefer_for_oom() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
     except OSError:  # not Linux, or /proc is read-only: the kernel chooses by size
         return
-
-
-def run_at_ordinary_priority() -> None:
-    """Give up a real-time priority: a child that hangs must not starve its supervisor."""
-    if hasattr(os, "sched_setscheduler"):
-        with suppress(OSError):  # a system that does not allow it
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def used_memory(process: int) -> int:

@@ -17,6 +17,7 @@ from av.container import OutputContainer
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from app.process import run_at_ordinary_priority
 from app.video.encodings import NVENC, Encoding
 from app.video.pixel_formats import FULL_RANGE, layout
 from app.video.sidedata import ContentLight, Mastering, Point, content_light, mastering
@@ -97,6 +98,9 @@ def add_encoder(
     if picture.interlaced_frame:
         context.flags |= Flags.interlaced_dct | Flags.interlaced_me
         context.field_order = video.codec_context.field_order
+    if encoding.encoder == "libsvtav1":
+        context.open()  # starts its threads
+        run_at_ordinary_priority()
     return stream
 
 

@@ -1,5 +1,6 @@
 """The choice between encoders of a GPU and software, with and without a GPU."""
 
+import os
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -12,9 +13,11 @@ from av.video.codeccontext import VideoCodecContext
 
 from app.cli import main
 from app.errors import DeviceError
-from app.video import Writing, check_encoder, encodings, open_sink, open_source
-from app.video.encoder import encoder_options
+from app.video import Media, Writing, check_encoder, encodings, open_sink, open_source
+from app.video.container import main_video
+from app.video.encoder import add_encoder, encoder_options
 from app.video.encodings import NVENC, Encoder, Encoding, can_encode, with_hardware
+from app.video.header import first_frame
 from testmedia.videos import NO_BOXES, VideoSpec, numbers
 
 VIDEO = VideoSpec(size=(320, 180), count=8)
@@ -127,3 +130,27 @@ def test_without_a_gpu_nvenc_is_refused_before_any_work(
         "face-blur: error: no NVIDIA encoder works here; use encoder=auto or software\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_av1_takes_no_real_time_priority(tmp_path: Path) -> None:
+    """As root, SVT-AV1 gives its caller the highest priority, so that nothing else runs."""
+    source = VideoSpec(size=(128, 96), count=10).write(tmp_path / "in.mp4")
+    media = Media(source)
+    encoding = Encoding("libsvtav1", "yuv420p")
+    with media.open_container() as container, av.open(str(tmp_path / "o.mkv"), "w") as output:
+        picture = first_frame(media)
+        stream = add_encoder(
+            output,
+            main_video(container, media),
+            picture,
+            encoding,
+            rate=Fraction(25),
+            quality=60,
+            threads=2,
+        )
+        output.mux(stream.encode(picture))
+        policies = {
+            os.sched_getscheduler(int(thread.name)) for thread in Path("/proc/self/task").iterdir()
+        }
+        output.mux(stream.encode(None))
+    assert policies == {os.SCHED_OTHER}

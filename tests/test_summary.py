@@ -39,8 +39,8 @@ def test_each_person_has_a_line_with_times() -> None:
     assert found.not_found == ("bob",)
     assert list(found.lines()) == [
         "hidden: alice, 2 tracks, 0:00.2 to 1:01.0",
-        "hidden: people who were not recognised, 1 track, 0:00.1 to 0:00.2",
-        "visible: people who were not recognised, 1 track, 0:00.0 to 0:00.1",
+        "hidden: faces that cannot be told, 1 track, 0:00.1 to 0:00.2",
+        "visible: faces that cannot be told, 1 track, 0:00.0 to 0:00.1",
         "cannot tell: 1 track in which nobody can be recognised",
     ]
 

@@ -30,7 +30,7 @@ from app.errors import (
 from app.files import check_destination
 from app.packs.catalogue import find_packs
 from app.pipeline import FaceBlur, load_parts, share_one_heap
-from app.plan import read_plan, write_plan
+from app.plan import decided, read_plan, write_plan
 from app.plan.settings import rendering_settings
 from app.process import StopSignal
 from app.types import Window
@@ -120,7 +120,7 @@ def _analyse(args: Namespace, _: StopSignal) -> int:
 
 
 def _render(args: Namespace, _: StopSignal) -> int:
-    plan = read_plan(_check_regular(args.plan))
+    plan = decided(read_plan(_check_regular(args.plan)), hide=args.hide, keep=args.keep)
     settings = rendering_settings(plan, _settings(args, blur=None), args.plan)
     with naming_help(args.command):
         check_together(args, given_settings(args), settings)

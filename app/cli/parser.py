@@ -146,6 +146,14 @@ def _add_render(commands: _Commands) -> None:
     parser.add_argument("input", type=Path, help="video or image for which the plan was made")
     parser.add_argument("plan", type=Path, help="plan written by analyse, edited or not")
     _add_output(parser, "video or image to write, in the format of the input")
+    for name in ("hide", "keep"):
+        parser.add_argument(
+            f"--{name}",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help=f"{name} all faces of a person of the plan, for example 'Person 2' (repeatable)",
+        )
     _add_sheet(parser)
     _add_settings(parser, *RENDER_SETTINGS)
 

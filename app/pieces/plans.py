@@ -1,13 +1,15 @@
 """Join the plans of pieces into one plan of the whole video, for a review of the whole."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 
 from app.errors import PlanError
 from app.pieces.manifest import MANIFEST, Manifest
-from app.plan import Plan, PlanTrack, SourceRecord, read_plan
+from app.plan import Plan, PlanTrack, SourceRecord, cards_of, read_plan
 
 _PLAN_ENDINGS = frozenset({".json", ".out"})
 
@@ -35,10 +37,11 @@ def join_plans(manifest: Manifest, folder: Path) -> Plan:
         for name in ("settings", "models", "people"):
             if getattr(plan, name) != getattr(plans[0], name):
                 raise PlanError(f"{folder}: the plan of {piece.file} was made with other {name}")
+        cards = _renamed(plan, tracks)
         begin = float((piece.first_pts - start) * manifest.source.time_base)
         for track in plan.tracks:
             moved = _move(track, len(tracks), len(shots), piece.first)
-            tracks.append(_later(moved, begin))
+            tracks.append(replace(_later(moved, begin), card=cards.get(track.card)))
         shots += [(first + piece.first, end + piece.first) for first, end in plan.shots]
     source = _source_record(manifest, plans[0].source)
     return replace(plans[0], source=source, shots=tuple(shots), tracks=tuple(tracks))
@@ -84,6 +87,17 @@ def _move(track: PlanTrack, number: int, shots: int, frames: int) -> PlanTrack:
         last=track.last + frames,
         boxes=boxes.astype(np.float32),
     )
+
+
+def _renamed(plan: Plan, before: Sequence[PlanTrack]) -> dict[str | None, str]:
+    """Return new names for the cards of a piece: only listed people have the same ones in all.
+
+    ``before`` are the tracks of the pieces before it, with their new names.
+    """
+    listed = {person.name for person in plan.people}
+    taken = listed | {track.card for track in before}
+    free = (name for n in count(1) if (name := f"Person {n}") not in taken)
+    return {card: card if card in listed else next(free) for card in cards_of(plan)}
 
 
 def _later(track: PlanTrack, seconds: float) -> PlanTrack:

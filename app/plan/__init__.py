@@ -5,6 +5,7 @@ the upright frame and may extend beyond it. A plan never contains embeddings, wh
 data.
 """
 
+from app.plan.cards import cards_of, decided
 from app.plan.files import read_plan, write_plan
 from app.plan.records import (
     NO_FACE_FOUND,
@@ -33,7 +34,9 @@ __all__ = [
     "Rows",
     "SourceRecord",
     "Summary",
+    "cards_of",
     "clock",
+    "decided",
     "read_plan",
     "summarise",
     "write_plan",

@@ -115,7 +115,8 @@ class PlanTrack:
 
     ``unclear`` is the reason why nobody can be recognised in the track, or None.
     ``times`` are the seconds at which the face appears and disappears, after the first frame; None
-    in plans that do not have them.
+    in plans that do not have them. ``card`` names the person, listed or ``Person N``, whose tracks
+    these are; None if that cannot be told.
     ``boxes`` (n, 5) has a row for each frame from ``first`` to ``last``, both inclusive. It is
     rounded to 0.01 pixel, as in the file: a plan in memory hides exactly what its file hides.
 
@@ -135,6 +136,7 @@ class PlanTrack:
     boxes: Annotated[Rows, WrapValidator(_array)] = field(repr=False)
     unclear: _Text | None = None
     times: tuple[_Seconds, _Seconds] | None = None
+    card: _Text | None = None
 
     def __post_init__(self) -> None:
         _check(self.first <= self.last, "first: must not be after last")

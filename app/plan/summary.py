@@ -6,7 +6,7 @@ from typing import Any
 
 from app.plan.records import Plan, PlanTrack
 
-_UNNAMED = "people who were not recognised"
+_UNNAMED = "faces that cannot be told"
 _EVERYONE = "faces"
 """The name of faces that no gallery was compared with."""
 
@@ -15,8 +15,9 @@ _EVERYONE = "faces"
 class Appearance:
     """All tracks of one person with the same decision.
 
-    ``person`` is None for faces that belong to nobody on the list. ``begin`` and ``end`` are in
-    seconds after the first frame. ``frames`` counts those with at least one of the tracks.
+    ``person`` is the name of a listed person, ``Person N`` for one who is not listed, or None for
+    faces that cannot be told. ``begin`` and ``end`` are in seconds after the first frame.
+    ``frames`` counts those with at least one of the tracks.
     """
 
     person: str | None
@@ -70,8 +71,10 @@ def summarise(plan: Plan) -> Summary:
     """Summarise a plan, also one that was edited."""
     counts = plan.counts
     groups: dict[tuple[str | None, bool], list[PlanTrack]] = {}
+    has_cards = any(track.card for track in plan.tracks)
     for track in plan.tracks:
-        groups.setdefault((track.person, track.decision == "blur"), []).append(track)
+        name = track.card if has_cards else track.person
+        groups.setdefault((name, track.decision == "blur"), []).append(track)
     found = [_appearance(plan, *key, tracks) for key, tracks in groups.items()]
     # Hidden before visible ones, named before unnamed ones.
     found.sort(key=lambda one: (not one.hidden, one.person is None, one.person or ""))

@@ -16,8 +16,8 @@ from app.identity.scale import Scale, Values
 SAME_PERSON = 1.0
 """Mean strength from which two groups are one person: see ``docs/decisions/cast.md``."""
 LEAST_QUALITY = 0.35
-"""Quality from which a track is clear enough to be grouped. In ``bench/cast.py`` soft, dark and half
-hidden faces stay below it, and clear ones of 32 pixels and more do not."""
+"""Quality from which a track is clear enough to be grouped. In ``bench/cast.py`` soft, dark and
+half hidden faces stay below it, and clear ones of 32 pixels and more do not."""
 _CHIPS = 4
 """Best chips of each track that are compared: more see the same views again."""
 _BLOCK = 512

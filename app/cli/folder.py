@@ -79,7 +79,9 @@ def blur_folder(args: Namespace, settings: Settings, stop: StopSignal) -> int:
 def _check_options(args: Namespace, settings: Settings) -> None:
     for name, option in _SINGLE_OPTIONS.items():
         if getattr(args, name):
-            raise UsageError(f"{option} is for one file; a folder of results has all plans")
+            raise UsageError(
+                f"{option} is for one file; {args.output} is a folder, which has plans of its own"
+            )
     if settings.select:
         raise UsageError("--select is for one file; use --people for several")
 

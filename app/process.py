@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -126,9 +127,12 @@ class StopSignal:
 
 
 def _is_called_by_library(frame: FrameType | None) -> bool:
-    """Whether a frame, or one of its callers, is code of a module with ``CALLED_BY_LIBRARY``."""
+    """Whether a frame or one of its callers belongs to a reader of ours, or to a finalizer.
+
+    Readers are in modules with ``CALLED_BY_LIBRARY``. Python drops the exceptions of finalizers.
+    """
     while frame is not None:
-        if frame.f_globals.get("CALLED_BY_LIBRARY"):
+        if frame.f_globals.get("CALLED_BY_LIBRARY") or frame.f_globals is vars(weakref):
             return True
         frame = frame.f_back
     return False

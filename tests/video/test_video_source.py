@@ -189,11 +189,13 @@ def test_ctrl_c_stops_within_a_second(tmp_path: Path) -> None:
     code = (
         "import sys, time\n"
         "from pathlib import Path\n"
+        "from app.process import stoppable\n"
         "from app.video import open_source\n"
-        "print('ready', flush=True)\n"
-        "while True:\n"
-        "    for frame in open_source(Path(sys.argv[1])):\n"
-        "        pass\n"
+        "with stoppable():\n"
+        "    print('ready', flush=True)\n"
+        "    while True:\n"
+        "        for frame in open_source(Path(sys.argv[1])):\n"
+        "            pass\n"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", code, path],
@@ -206,7 +208,10 @@ def test_ctrl_c_stops_within_a_second(tmp_path: Path) -> None:
     assert child.stdout.readline() == "ready\n"
     child.send_signal(signal.SIGINT)
     started = time.monotonic()
-    _, errors = child.communicate(timeout=20)
+    try:
+        _, errors = child.communicate(timeout=20)
+    finally:
+        child.kill()
     assert time.monotonic() - started < 2
     assert errors.rstrip().endswith("KeyboardInterrupt")
 

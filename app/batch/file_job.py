@@ -143,7 +143,7 @@ class FileJob:
 
         Raises:
             OutputError: the name of the result is taken.
-            RepeatedCrash: the process crashed each time at this file.
+            Crashed: the process crashed each time at this file.
             DiskFull: too little space is free.
         """
         owner = self._history.owners.get(result)

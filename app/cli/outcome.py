@@ -51,7 +51,7 @@ def headline(summary: Summary) -> str:
 
 
 def print_json(output: Path | None, summary: Mapping[str, Any]) -> None:
-    """Print a result (None: there is none) and its summary as one line of JSON on stdout."""
+    """Print one line of JSON on stdout: the summary of a run, and its result or None."""
     # ASCII, so that names that are not valid Unicode become escapes.
     print(json.dumps({"output": None if output is None else str(output), **summary}), flush=True)
 

@@ -94,6 +94,19 @@ class PlanError(UsageError):
     code = "bad_plan"
 
 
+class EditsError(PlanError):
+    """The edits of a plan are damaged, incomplete, impossible, or belong to another plan."""
+
+    code = "bad_edits"
+
+
+class EditConflict(EditsError):
+    """Somebody else has edited the plan in the meantime."""
+
+    http_status = 409
+    code = "edit_conflict"
+
+
 class OutputError(UsageError):
     """The output already exists, cannot be written, or cannot hold the streams of the input."""
 

@@ -139,6 +139,7 @@ def test_the_file_is_the_documented_json(tmp_path: Path) -> None:
         "unclear": None,
         "times": None,
         "card": None,
+        "drawn": False,
         "boxes": [[frame, 100.5, 40.0, 150.25, 99.8] for frame in (10, 11, 12)],
     }
     header = next(line for line in path.read_text().splitlines() if '"id": 1' in line)

@@ -116,7 +116,7 @@ class PlanTrack:
     ``unclear`` is the reason why nobody can be recognised in the track, or None.
     ``times`` are the seconds at which the face appears and disappears, after the first frame; None
     in plans that do not have them. ``card`` names the person, listed or ``Person N``, whose tracks
-    these are; None if that cannot be told.
+    these are; None if that cannot be told. ``drawn`` tracks are regions that a reviewer has drawn.
     ``boxes`` (n, 5) has a row for each frame from ``first`` to ``last``, both inclusive. It is
     rounded to 0.01 pixel, as in the file: a plan in memory hides exactly what its file hides.
 
@@ -137,6 +137,7 @@ class PlanTrack:
     unclear: _Text | None = None
     times: tuple[_Seconds, _Seconds] | None = None
     card: _Text | None = None
+    drawn: _Flag = False
 
     def __post_init__(self) -> None:
         _check(self.first <= self.last, "first: must not be after last")
@@ -224,7 +225,7 @@ class Plan:
             "tracks": len(self.tracks),
             "hidden": sum(track.decision == "blur" for track in self.tracks),
             "uncertain": sum(track.uncertain for track in self.tracks),
-            "unclear": sum(track.unclear is not None for track in self.tracks),
+            "unclear": sum(track.uncertain and track.unclear is not None for track in self.tracks),
             "not_found": len(self.not_found),
         }
 

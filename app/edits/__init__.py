@@ -1,0 +1,27 @@
+"""The edits of a reviewer: a journal beside the plan. The result is the plan with its edits.
+
+The plan stays as it was analysed. Each edit is one line of the journal, with the reviewer, the
+time, and the values before and after.
+"""
+
+from app.edits.doubts import Doubt, doubts_of, open_doubts
+from app.edits.editor import Editor
+from app.edits.journal import Journal, edits_path, is_edited
+from app.edits.records import VIDEO, Edit, Operation, Region, Target
+from app.edits.review import Review
+
+__all__ = [
+    "VIDEO",
+    "Doubt",
+    "Edit",
+    "Editor",
+    "Journal",
+    "Operation",
+    "Region",
+    "Review",
+    "Target",
+    "doubts_of",
+    "edits_path",
+    "is_edited",
+    "open_doubts",
+]

@@ -54,7 +54,7 @@ def render_plan(
     Raises:
         MediaError, OutputError, DiskFull: as ``FaceBlur.render``.
     """
-    hiding = _Hiding(effect or effect_of(settings, settings.effect), effect_of(settings, "solid"))
+    hiding = hiding_of(settings, effect)
     run = _Rendering(media, plan, hiding, progress, settings.threads)
     writing = writing_of(settings, overwrite=overwrite)
     if not (writing.copy_untouched and run.copy_untouched(output, writing)):
@@ -62,7 +62,7 @@ def render_plan(
 
 
 @dataclass(frozen=True, slots=True)
-class _Hiding:
+class Hiding:
     """Hides boxes in all planes of a frame.
 
     ``opaque`` makes them opaque: reduced to cells, opacity would let a background through.
@@ -76,11 +76,16 @@ class _Hiding:
         self.opaque.hide([plane for plane in planes if plane.is_alpha], boxes)
 
 
+def hiding_of(settings: Settings, effect: Effect | None = None) -> Hiding:
+    """Return the way of hiding that the settings choose; ``effect`` replaces their effect."""
+    return Hiding(effect or effect_of(settings, settings.effect), effect_of(settings, "solid"))
+
+
 class _Rendering:
     """The rendering of one plan to a file."""
 
     def __init__(
-        self, media: Media, plan: Plan, hiding: _Hiding, progress: Progress, threads: int | None
+        self, media: Media, plan: Plan, hiding: Hiding, progress: Progress, threads: int | None
     ) -> None:
         self._media, self._plan = media, plan
         self._hiding, self._progress, self._threads = hiding, progress, threads

@@ -72,6 +72,7 @@ class Hiding:
     opaque: Effect
 
     def hide(self, planes: Sequence[Plane], boxes: Boxes) -> None:
+        """Hide (N, 4) boxes in the planes of a frame."""
         self.effect.hide([plane for plane in planes if not plane.is_alpha], boxes)
         self.opaque.hide([plane for plane in planes if plane.is_alpha], boxes)
 

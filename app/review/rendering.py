@@ -149,6 +149,6 @@ class Renderer:
             "seconds": progress.seconds,
             "error": progress.error,
             "output": self.output.name,
-            "path": str(self.output),
+            "path": str(self.output.absolute()),
             "review_required": bool(open_doubts(self._video.editor.review)),
         }

@@ -9,6 +9,10 @@ import { hour } from "./times.js";
 /** Milliseconds between two questions whether the server is there. */
 const PULSE = 4000;
 const PULSE_GONE = 1500;
+/** Milliseconds between two questions whether the frames are counted. */
+const COUNTING = 400;
+
+const RESTARTED = "The review was started again: open the address that it printed.";
 
 let tail = Promise.resolve();
 
@@ -36,21 +40,31 @@ export async function openReview(id) {
   const isOther = store.id !== null && store.id !== id;
   if (isOther) store.set({ review: null, times: null, boxes: null, selection: null, doubt: null });
   store.set({ id, isStart: false, side: "after", isClear: false, shown: null, frame: 0, view: null });
-  const [review, { times }] = await Promise.all([
-    get(address(id, "")),
-    get(address(id, "/times")),
-    post(address(id, "/clear"), { clear: false }),
-  ]);
+  await post(address(id, "/clear"), { clear: false });
+  const times = await timesOf(id);
+  const review = await get(address(id, ""));
+  if (store.id !== id) return;
   await takeWithBoxes(review);
   store.takeTimes(times);
   store.set({ savedAt: review.saved ? Date.parse(review.saved) : null });
 }
 
-/** Get the state again: somebody else may have changed it. */
-export async function refresh() {
-  const answer = await send(address(store.id, ""), {
-    headers: { "If-None-Match": `"${store.review.number}"` },
-  });
+/** The times of the frames; the server may have to count the frames of a long file first. */
+async function timesOf(id) {
+  for (;;) {
+    const { times } = await get(address(id, "/times"));
+    if (times) return times;
+    await new Promise((resolve) => setTimeout(resolve, COUNTING));
+  }
+}
+
+/**
+ * Get the state again: somebody else may have changed it.
+ * @param {{always?: boolean}} [options] `always`: also if nobody has made an edit
+ */
+export async function refresh({ always = false } = {}) {
+  const seen = always ? {} : { "If-None-Match": `"${store.review.number}"` };
+  const answer = await send(address(store.id, ""), { headers: seen });
   if (answer.status !== 304) await takeWithBoxes(await answer.json());
 }
 
@@ -205,6 +219,8 @@ export async function pulse() {
     }
   } catch (error) {
     if (error instanceof ServerGone) store.set({ isGone: true });
+    else if (error.status === 403) return tell(RESTARTED, "warning");
+    else throw error;
   }
-  setTimeout(pulse, store.isGone ? PULSE_GONE : PULSE);
+  return setTimeout(pulse, store.isGone ? PULSE_GONE : PULSE);
 }

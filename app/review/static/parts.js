@@ -20,7 +20,7 @@ export function face(track, frame, size = 96) {
 
 /** The reference photos of a listed person. */
 export function photos(name, most = 4) {
-  const count = store.review.photos?.find((one) => one.name === name)?.count ?? 0;
+  const count = store.review.photos?.[name] ?? 0;
   return Array.from({ length: Math.min(count, most) }, (_, number) =>
     h("img", {
       class: "face",

@@ -6,7 +6,7 @@
 import { address } from "./api.js";
 import { canPlay, SegmentBuffer } from "./buffer.js";
 import { h } from "./dom.js";
-import { segmentOf } from "./targets.js";
+import { pictureKey, segmentOf } from "./targets.js";
 
 /**
  * What a picture tells its player.
@@ -22,7 +22,8 @@ import { segmentOf } from "./targets.js";
  * @param {Ears} ears
  */
 export function pictureOf(side, store, ears) {
-  const Kind = canPlay(store.review.segments.mime) ? VideoPicture : StillPicture;
+  const { segments, source } = store.review;
+  const Kind = !source.is_image && canPlay(segments.mime) ? VideoPicture : StillPicture;
   return new Kind(side, store, ears);
 }
 
@@ -162,8 +163,8 @@ class StillPicture {
     this.element.remove();
   }
 
-  #keyOf({ segments }) {
-    return segments[this.side][segmentOf(segments.bounds, this.frame)];
+  #keyOf(review) {
+    return pictureKey(review, this.side, this.frame);
   }
 
   #loaded() {

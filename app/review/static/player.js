@@ -153,7 +153,8 @@ export class Player extends View {
   /** Give the stage the form of the video, as large as the pane allows. */
   #fit() {
     if (store.review === null) return;
-    const { width, height } = store.review.source;
+    const { width: stored, height, pixel_aspect: aspect } = store.review.source;
+    const width = stored * (aspect || 1);
     const room = this.pane.getBoundingClientRect();
     const narrow = matchMedia("(max-width: 900px)").matches;
     const most = narrow ? innerHeight * 0.55 : room.height;

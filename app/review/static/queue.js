@@ -8,12 +8,18 @@ import { keyOf, nameOf, parts } from "./targets.js";
 export const SORTS = ["unsure", "cannot tell", "lost", "not found", "hides nobody"];
 
 const QUESTIONS = {
-  unsure: (doubt) => `Is the decision about ${nameOf(doubt.target)} right?`,
-  "cannot tell": (doubt) => `Nobody can be recognised in ${nameOf(doubt.target)}. Hide or keep?`,
+  unsure: (doubt) => `${decided(doubt)} Is that right?`,
+  "cannot tell": (doubt) => `Nobody can be recognised. ${decided(doubt)} Is that right?`,
   lost: (doubt) => `Does the face go on after ${nameOf(doubt.target)}?`,
   "not found": (doubt) => `No track shows ${nameOf(doubt.target)}. Is that right?`,
   "hides nobody": () => "The result hides nobody. Is that right?",
 };
+
+function decided(doubt) {
+  const track = store.review.byId.get(parts(doubt.target)[1]);
+  const person = track.card === null ? "" : ` (${track.card})`;
+  return `Track ${track.id}${person} is ${track.decision === "blur" ? "hidden" : "kept visible"}.`;
+}
 
 /** The question that a doubt asks. */
 export function question(doubt) {

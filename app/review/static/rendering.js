@@ -43,7 +43,7 @@ export async function watchRender() {
 }
 
 async function ended({ state, output, seconds, review_required: isRequired, error }) {
-  await refresh();
+  await refresh({ always: true });
   if (state === "failed") return tell(`Rendering failed: ${error}`, "warning");
   const time = seconds ? ` in ${seconds.toFixed(1)} s` : "";
   const state_ = isRequired ? " Review required: doubts are open." : "";

@@ -62,13 +62,13 @@ export class Selected extends View {
       "section",
       { key: `track ${track.id}` },
       h("h3", {}, `Track ${track.id}: ${person}`),
-      this.#faces(track),
       h(
         "div",
         { class: "row" },
         decisions(track.decision, (to) => decide(target, to), `track ${track.id}`),
         track.card !== null && this.#whole(track.card),
       ),
+      this.#faces(track),
       this.#why(track),
       this.#same(track),
       h(

@@ -53,8 +53,12 @@ export function personOf(track) {
 
 /** The mark of the state in which the picture of a face was made. */
 export function stateOf(review, frame, isClear) {
-  const { bounds, after } = review.segments;
-  return `${after[segmentOf(bounds, frame)]}${isClear ? "c" : ""}`;
+  return `${pictureKey(review, "after", frame)}${isClear ? "c" : ""}`;
+}
+
+/** A text that changes when the picture of a frame does. A photo has no segments, only edits. */
+export function pictureKey({ number, segments }, side, frame) {
+  return segments[side][segmentOf(segments.bounds, frame)] ?? String(number);
 }
 
 /** The segment that a frame belongs to. */

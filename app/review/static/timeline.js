@@ -211,7 +211,9 @@ export class Timeline extends View {
     const d = gapsOf(store.review).map(({ id, first, end, settled }) => {
       const i = this.rows.findIndex((row) => row.bars.some((bar) => bar.target.track === id));
       const [x, y] = [round(this.#x(first)), RULER + i * ROW + ROW / 2];
-      return settled ? "" : `M${x + 1} ${y - 4}l8 8m0 -8l-8 8M${x + 10} ${y}H${round(this.#x(end))}`;
+      const after = this.rows[i].bars.map((bar) => bar.first).filter((one) => one >= first);
+      const stop = round(this.#x(Math.min(end, ...after)));
+      return settled ? "" : `M${x + 1} ${y - 4}l8 8m0 -8l-8 8M${x + 10} ${y}H${Math.max(stop, x + 10)}`;
     });
     return s("path", { key: "gaps", class: "gap", d: d.join("") });
   }

@@ -131,7 +131,7 @@ def reviewing(folder: Path, video: Path | None = None) -> Iterator[Client]:
     plan = folder / "clip.plan.json"
     if not plan.exists():
         plan_of(clip).write(plan)
-    desk = Desk("Ann", Settings(blur="everyone"))
+    desk = Desk("Ann", Settings(blur="everyone", effect="solid"))
     desk.add(Case(clip, plan, folder / "clip.hidden.mp4"))
     with serving(desk) as client:
         wait_until(lambda: client.get()["times_ready"])

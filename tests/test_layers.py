@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = (
     {"types", "errors", "geometry", "logs", "files", "validation", "memory", "temporary"}
-    | {"system_files"}
+    | {"system_files", "version"}
     | {"process", "isolation"},
     {"networks"},
     {"packs"},

@@ -11,6 +11,7 @@ from app.types import Window
 from app.video import Media, Uncopyable, Writing, open_mixing_sink, open_source
 from app.video.bitstream.parameter_sets import ParameterSets
 from app.video.container import main_video
+from app.video.smart.division import divided, split_before
 from app.video.smart.gops import find_gops, find_gops_of_result
 from testmedia.videos import NO_BOXES, VideoSpec, number_of, times
 from tests.video.smart_videos import Hidden, decoded, encode, frames_hidden, render
@@ -64,9 +65,27 @@ def test_encoded_groups_are_divided(source: Path) -> None:
     gops = find_gops(Media(source))
     assert gops.starts.tolist() == [0, 12, 24, 32, 44, 48]
     encoded = frames_hidden(COUNT, (12, 24), (44, 48))
-    assert gops.divided(encoded, 5).starts.tolist() == [0, 12, 16, 20, 24, 32, 44, 48]
-    assert gops.divided(encoded, 12).starts.tolist() == gops.starts.tolist()
+    assert divided(gops, encoded, 5).starts.tolist() == [0, 12, 16, 20, 24, 32, 44, 48]
+    assert divided(gops, encoded, 12).starts.tolist() == gops.starts.tolist()
     assert gops.whole(frames_hidden(COUNT, (23, 25))).nonzero()[0].tolist() == [*range(12, 32)]
+
+
+@pytest.mark.parametrize("bf", ["0", "3"])
+def test_groups_are_split_before_their_first_touched_frame(bf: str, tmp_path: Path) -> None:
+    spec = replace(VIDEO, options={"x264-params": f"keyint=30:scenecut=0:bframes={bf}"})
+    gops = find_gops(Media(spec.write(tmp_path / "in.mp4")))
+    assert gops.starts.tolist() == [0, 30]
+    for frame in range(COUNT):
+        split = split_before(gops, frames_hidden(COUNT, (frame, COUNT))).starts.tolist()
+        (new,) = set(split) - {0, 30} or {None}
+        if new is not None:
+            first = new // 30 * 30
+            assert 12 <= new - first <= min(frame - first, 18)
+            assert sorted(gops.pts[:new]) == gops.frame_pts[:new].tolist(), "whole"
+        if bf == "0":
+            first = frame // 30 * 30
+            assert new == (min(frame, first + 18) if frame - first >= 12 else None)
+    assert split_before(gops, NOBODY).starts.tolist() == [0, 30]
 
 
 @pytest.mark.parametrize("seconds", [None, 1])

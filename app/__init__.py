@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         UnsupportedMedia,
         UsageError,
     )
-    from app.pipeline import FaceBlur
+    from app.pipeline import FaceBlur, LastResult, Rendered
     from app.plan import Plan
     from app.video import Media
 
@@ -55,6 +55,7 @@ __all__ = [
     "FaceBlurError",
     "IncompleteUpload",
     "Interrupted",
+    "LastResult",
     "Media",
     "MediaError",
     "MediaTooLarge",
@@ -65,6 +66,7 @@ __all__ = [
     "PlaceError",
     "Plan",
     "PlanError",
+    "Rendered",
     "Settings",
     "StorageError",
     "TicketError",
@@ -75,8 +77,10 @@ __all__ = [
 
 _MODULES = {
     "FaceBlur": "app.pipeline",
+    "LastResult": "app.pipeline",
     "Media": "app.video",
     "Plan": "app.plan",
+    "Rendered": "app.pipeline",
     "Settings": "app.config",
 }
 """The modules of the classes; all other names are errors."""

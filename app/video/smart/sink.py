@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import av
@@ -84,16 +84,18 @@ class MixingSink(VideoSink):
         So the sets do not increase with each result that is copied from another one.
         """
         for number in gops.sets.shared_ids():
-            stream, sets = self._open_with(number, picture, gops)
-            if gops.sets.includes(sets):
-                return stream, sets
-        return self._open_with(gops.sets.free_id(), picture, gops)
+            with ExitStack() as attempt:
+                stream, sets = self._open_with(number, picture, gops, attempt)
+                if gops.sets.includes(sets):
+                    self._stack.enter_context(attempt.pop_all())
+                    return stream, sets
+        return self._open_with(gops.sets.free_id(), picture, gops, self._stack)
 
     def _open_with(
-        self, number: int, picture: av.VideoFrame, gops: Gops
+        self, number: int, picture: av.VideoFrame, gops: Gops, stack: ExitStack
     ) -> tuple[VideoStream, ParameterSets]:
         # Nothing is written to this container: it only holds the encoder.
-        holder = self._stack.enter_context(av.open(os.devnull, "w", format="null"))
+        holder = stack.enter_context(av.open(os.devnull, "w", format="null"))
         stream = self._add_encoder(holder, picture)
         return stream, open_encoder(stream, gops, number)
 

@@ -84,5 +84,5 @@ def _bearer() -> str | None:
 
 def _with_headers(response: Response) -> Response:
     for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
+        response.headers[name] = value
     return response

@@ -50,9 +50,14 @@ class ReviewServer:
         self._server.app = make_app(desk, Guard(self._token, self._server.port))
 
     @property
+    def port(self) -> int:
+        """The port."""
+        return int(self._server.port)
+
+    @property
     def url(self) -> str:
         """The address to open; it contains the token."""
-        return f"http://{HOST}:{self._server.port}/?token={self._token}"
+        return f"http://{HOST}:{self.port}/?token={self._token}"
 
     def run(self, *, browse: bool) -> None:
         """Serve until ``KeyboardInterrupt`` or ``stop``; ``browse`` opens the page."""

@@ -49,6 +49,8 @@ class Video:
         plan = self.editor.review.plan
         self.settings = rendering_settings(plan, self.given, self.plan_path)
         self.media.accept_truncated = self.settings.accept_truncated
+        # A handle is for one thread; from here on, frames are read from files of their own.
+        self._is_image = self.media.is_image
         self._hiding = hiding_of(self.settings)
         self._pictures = Cache()
         self._reader: FrameReader | None = None
@@ -131,13 +133,13 @@ class Video:
             source = self.editor.review.plan.source
             ready = self.is_ready
             state = state_of(self.editor) | {"times_ready": ready, "clear": self.clear}
-            facts = {"is_image": self.media.is_image, "pixel_aspect": self._aspect}
+            facts = {"is_image": self._is_image, "pixel_aspect": self._aspect}
             state["source"] = {name: getattr(source, name) for name in _SOURCE} | facts
             state["segments"] = self._segments() if ready else None
             return state
 
     def _segments(self) -> Json:
-        keys = [] if self.media.is_image else self._current()[2]
+        keys = [] if self._is_image else self._current()[2]
         return {
             "bounds": self.bounds,
             "mime": MIME,

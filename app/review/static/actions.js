@@ -40,9 +40,9 @@ export async function openReview(id) {
   const isOther = store.id !== null && store.id !== id;
   if (isOther) store.set({ review: null, times: null, boxes: null, selection: null, doubt: null });
   store.set({ id, isStart: false, side: "after", isClear: false, shown: null, frame: 0, view: null });
-  await post(address(id, "/clear"), { clear: false });
-  const times = await timesOf(id);
-  const review = await get(address(id, ""));
+  const asked = post(address(id, "/clear"), { clear: false });
+  const [early, times] = await Promise.all([asked, timesOf(id)]);
+  const review = early.segments ? early : await get(address(id, ""));
   if (store.id !== id) return;
   await takeWithBoxes(review);
   store.takeTimes(times);

@@ -33,8 +33,10 @@ function filled(element, props, children) {
   element[HANDLERS] = {};
   for (const [name, value] of Object.entries(props ?? {})) {
     if (name.startsWith("on")) {
-      element[name] = value;
-      element[HANDLERS][name] = value;
+      // What a handler returns is dropped: false would stop the browser's own action.
+      const handler = (event) => void value(event);
+      element[name] = handler;
+      element[HANDLERS][name] = handler;
     } else if (name === "key") {
       element.dataset.key = value;
     } else if (value === true) {

@@ -39,6 +39,7 @@ function layout() {
     document.body.dataset.tab = store.tab;
     const isOpen = store.review !== null && store.times !== null;
     document.title = isOpen ? `${store.review.source.name}: review` : "Face blur: review";
+    document.body.dataset.edits = store.review?.number ?? "";
     if (store.isStart) return show(main, element("review-start"));
     if (!isOpen) return show(main, h("p", { class: "loading", role: "status" }, "Loading ..."));
     return show(
@@ -55,7 +56,7 @@ function layout() {
   draw();
 }
 
-/** When a review was opened, the first doubt is selected. */
+/** When a review was opened, the first doubt is selected, before anything is drawn. */
 function beginWithDoubts() {
   let begun = null;
   store.subscribe(["times", "review"], () => {
@@ -72,9 +73,9 @@ function watchWindow() {
 
 async function start() {
   hideToken();
+  beginWithDoubts();
   layout();
   listen();
-  beginWithDoubts();
   watchWindow();
   try {
     const reviews = await loadReviews();

@@ -10,7 +10,7 @@ import { clock } from "./times.js";
 /** Heights in pixels: of a row, of a bar in it, and of the ruler. */
 const ROW = 22;
 const BAR = 14;
-const RULER = 26;
+const RULER = 32;
 /** Least width of a bar in pixels. */
 const LEAST = 2.5;
 /** Distance of two marks of the ruler in pixels, and their possible steps in seconds. */

@@ -14,7 +14,7 @@ LAYERS = (
     {"networks"},
     {"packs"},
     {"video", "shots", "faces", "tracking", "identity", "effects", "storage", "config"},
-    {"edits", "pipeline", "plan", "report", "pieces"},
+    {"edits", "pipeline", "plan", "report", "pieces", "verification"},
     {"batch"},
     {"cli", "web", "job"},
 )

@@ -9,12 +9,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = (
     {"types", "errors", "geometry", "logs", "files", "validation", "memory", "temporary"}
-    | {"system_files"}
+    | {"system_files", "version"}
     | {"process", "isolation"},
     {"networks"},
     {"packs"},
     {"video", "shots", "faces", "tracking", "identity", "effects", "storage", "config"},
-    {"edits", "pipeline", "plan", "report", "pieces", "verification"},
+    {"edits", "pipeline", "plan", "report", "reporting", "pieces", "verification"},
     {"batch"},
     {"cli", "web", "job"},
 )

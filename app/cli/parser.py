@@ -9,11 +9,11 @@ from pydantic.fields import FieldInfo
 
 from app.cli.service import add_serve
 from app.cli.shell import add_completion
-from app.cli.version import VERSION
 from app.config import Settings
 from app.config.points import parse_time
 from app.packs.description import PartName
 from app.process import ArgumentParser
+from app.version import VERSION
 
 ANALYSIS_SETTINGS = (
     "people",

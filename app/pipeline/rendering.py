@@ -54,7 +54,7 @@ def render_plan(
     Raises:
         MediaError, OutputError, DiskFull: as ``FaceBlur.render``.
     """
-    hiding = _Hiding(effect or effect_of(settings, settings.effect), effect_of(settings, "solid"))
+    hiding = Hiding.of(settings, effect)
     run = _Rendering(media, plan, hiding, progress, settings.threads)
     writing = writing_of(settings, overwrite=overwrite)
     if not (writing.copy_untouched and run.copy_untouched(output, writing)):
@@ -62,7 +62,7 @@ def render_plan(
 
 
 @dataclass(frozen=True, slots=True)
-class _Hiding:
+class Hiding:
     """Hides boxes in all planes of a frame.
 
     ``opaque`` makes them opaque: reduced to cells, opacity would let a background through.
@@ -71,7 +71,13 @@ class _Hiding:
     effect: Effect
     opaque: Effect
 
+    @classmethod
+    def of(cls, settings: Settings, effect: Effect | None = None) -> "Hiding":
+        """Return the hiding that the settings say, or that by an ``effect`` of one's own."""
+        return cls(effect or effect_of(settings, settings.effect), effect_of(settings, "solid"))
+
     def hide(self, planes: Sequence[Plane], boxes: Boxes) -> None:
+        """Hide the (N, 4) boxes in the planes of one frame."""
         self.effect.hide([plane for plane in planes if not plane.is_alpha], boxes)
         self.opaque.hide([plane for plane in planes if plane.is_alpha], boxes)
 
@@ -80,7 +86,7 @@ class _Rendering:
     """The rendering of one plan to a file."""
 
     def __init__(
-        self, media: Media, plan: Plan, hiding: _Hiding, progress: Progress, threads: int | None
+        self, media: Media, plan: Plan, hiding: Hiding, progress: Progress, threads: int | None
     ) -> None:
         self._media, self._plan = media, plan
         self._hiding, self._progress, self._threads = hiding, progress, threads

@@ -1,0 +1,8 @@
+"""The report of a review: for the person who answers for the publication, and for an auditor.
+
+It is one HTML file without scripts that loads nothing. No picture in it shows a hidden face.
+"""
+
+from app.reporting.page import Report, make_report, report_page, write_report
+
+__all__ = ["Report", "make_report", "report_page", "write_report"]

@@ -37,6 +37,7 @@ USED: Mapping[str, frozenset[str]] = {
     "render": _RENDERING,
     "people": _RECOGNITION,
     "models": _MODELS,
+    "report": _RENDERING | _RECOGNITION,
 }
 """The settings that each command uses."""
 _VIDEO_ONLY = (

@@ -19,6 +19,8 @@ MOST_FRAMES = 6
 _EDGE = 0.1
 """Part of a track at each of its ends that is not shown: there the face turns away, or the track
 was padded."""
+_APART = 12
+"""Frames of a track for each of its views: half a second, so that views differ."""
 _LARGE = 0.8
 """A view of a track is good from this part of its largest side."""
 _CLEAR = 0.6
@@ -55,10 +57,15 @@ def choose_faces(people: Sequence[Sequence[PlanTrack]], entries: Sequence[int]) 
 def choose_frames(plan: Plan, entries: Sequence[int]) -> list[int]:
     """Return the frames to show before and after, in order: views of the tracks to look at first.
 
-    Without any track the frames are spread evenly over the video.
+    A track that a chosen frame shows already needs no other one. Without any track the frames are
+    spread evenly over the video.
     """
-    looks = [next(_looks(one, 1, entries)) for one in ranked_tracks(plan)[:MOST_FRAMES]]
-    frames = {look.frame for look in looks}
+    frames: set[int] = set()
+    for track in ranked_tracks(plan):
+        if not any(track.first <= frame <= track.last for frame in frames):
+            frames.add(next(_looks(track, 1, entries)).frame)
+        if len(frames) == MOST_FRAMES:
+            break
     if not frames:
         spread = np.linspace(0, plan.source.frames - 1, MOST_FRAMES)
         frames = set(np.rint(spread).astype(int).tolist())
@@ -79,7 +86,8 @@ def _looks(track: PlanTrack, parts: int, entries: Sequence[int]) -> Iterator[Loo
     count = len(track.boxes)
     edge = int(count * _EDGE)
     sides = _sides(track)
-    for inside in np.array_split(np.arange(edge, count - edge), min(parts, count - 2 * edge)):
+    views = min(parts, max(1, count // _APART))
+    for inside in np.array_split(np.arange(edge, count - edge), views):
         large = inside[sides[inside] >= _LARGE * sides[inside].max()]
         waits = [_wait(track.first + int(at), entries) for at in large]
         at = int(large[int(np.argmin(waits))])

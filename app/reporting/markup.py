@@ -64,10 +64,10 @@ def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[Markup]]) 
     return tag("div", content, class_="wide", role="region", aria_label=caption, tabindex="0")
 
 
-def facts(rows: Iterable[tuple[str, Markup]]) -> Markup:
+def facts(rows: Iterable[tuple[str, Markup]], class_: str = "large") -> Markup:
     """Return a list of names and values."""
     pairs = (tag("div", tag("dt", text(name)), tag("dd", value)) for name, value in rows)
-    return tag("dl", *pairs)
+    return tag("dl", *pairs, class_=class_)
 
 
 def section(identity: str, title: str, *content: Markup) -> Markup:

@@ -108,7 +108,7 @@ def make_report(
     still_open = [doubt for doubt in doubts if not doubt.settled]
     faults = tuple(_faults(written, rendered_sha256, pictures.pairs))
     content = [
-        sections.summary(plan, persons, editor.review.notes.get(VIDEO)),
+        sections.summary(plan, persons, editor.review.notes.get(VIDEO), _reviewers(editor)),
         sections.open_doubts(still_open, plan),
         sections.people(persons, looks, pictures, editor.review, plan),
         sections.frames(pictures.pairs, plan, has_result=written is not None),
@@ -150,6 +150,11 @@ def write_report(report: Report, path: Path, *, overwrite: bool = False) -> None
         file.write(report.html.encode("utf-8"))
 
 
+def _reviewers(editor: Editor) -> list[str]:
+    """Return the people who have made edits, in the order of their first one."""
+    return list(dict.fromkeys(edit.reviewer for edit in editor.journal.edits))
+
+
 def _faults(result: Media | None, rendered: str | None, pairs: Sequence[Pair]) -> list[str]:
     faults = []
     if result is not None and rendered is not None and result.sha256 != rendered:
@@ -167,7 +172,7 @@ def _page(plan: Plan, open_doubts: int, faults: Sequence[str], content: Markup) 
     state = tag(
         "p",
         tag("strong", text(name)),
-        text(rest),
+        text(rest[:1].upper() + rest[1:]),
         class_="state done" if is_done else "state open",
     )
     links = (

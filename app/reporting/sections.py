@@ -21,6 +21,7 @@ LEGEND: Mapping[str, str] = {
 """The class of each kind of outline."""
 _MOST_ROWS = 5_000
 """Appearances of a report: a megabyte. The plan has them all."""
+_HASHES = "SHA-256 of all files; that of the edits is of their last line"
 _MOST_DOUBTS = 200
 """Open doubts at the top: more are not read there."""
 
@@ -33,8 +34,10 @@ def when(track: PlanTrack, plan: Plan) -> str:
     return f"{clock(begin)} to {clock(end)}"
 
 
-def summary(plan: Plan, people: Sequence[Person], note: str | None) -> Markup:
-    """Return the numbers of the report."""
+def summary(
+    plan: Plan, people: Sequence[Person], note: str | None, reviewers: Sequence[str]
+) -> Markup:
+    """Return the numbers of the report, and the people who have edited the plan."""
     hidden, partly, visible = hidden_and_visible(people)
     tracks = sum(track.decision == "blur" for track in plan.tracks)
     frames = int(plan.hidden_frames.sum())
@@ -43,14 +46,14 @@ def summary(plan: Plan, people: Sequence[Person], note: str | None) -> Markup:
         ("People partly hidden", str(partly)),
         ("People visible", str(visible)),
         ("Tracks hidden", f"{tracks} of {len(plan.tracks)}"),
-        ("Frames with a hidden face", f"{frames} of {plan.source.frames}"),
+        ("Frames hiding a face", f"{frames} of {plan.source.frames}"),
         ("Duration", clock(plan.source.duration)),
     ]
     if not partly:
         del rows[1]
-    return section(
-        "summary", "Summary", facts((name, text(value)) for name, value in rows), _note(note)
-    )
+    numbers = facts((name, text(value)) for name, value in rows)
+    by = ", ".join(reviewers) or "nobody: the plan is as it was analysed"
+    return section("summary", "Summary", numbers, tag("p", text(f"Reviewed by {by}.")), _note(note))
 
 
 def _note(note: str | None) -> Markup:
@@ -202,8 +205,7 @@ def _figure(pair: Pair, side: str, caption: str) -> Markup:
 
 def _labelled(track: PlanTrack) -> str:
     name = track.card or track.person or ("drawn region" if track.drawn else "cannot be told")
-    kind = kind_of(track)
-    doubt = f", {kind}" if kind in {"unsure", "cannot tell"} else ""
+    doubt = ", unsure" if kind_of(track) == "unsure" else ""
     return f"{track.id}: {name}, {decision_of([track])}{doubt}"
 
 
@@ -241,9 +243,8 @@ def technical(
     return section(
         "technical",
         "Technical facts",
-        facts((name, text(value)) for name, value in circumstances),
-        table("SHA-256 of all files; that of the edits is of their last line",
-              ("File", "SHA-256"), sums),
-        table("Settings of the analysis, and of the rendering", ("Setting", "Value"),
-              ([text(name), text(value)] for name, value in settings)),
-    )  # fmt: skip
+        table(_HASHES, ("File", "SHA-256"), sums),
+        facts(((name, text(value)) for name, value in circumstances), "small"),
+        tag("h3", text("Settings of the analysis and the rendering")),
+        facts(((name, text(value)) for name, value in settings), "small"),
+    )

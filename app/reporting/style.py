@@ -17,7 +17,7 @@ color:var(--text);font:1rem/1.5 system-ui,-apple-system,"Segoe UI","Liberation S
 h1{font-size:1.75rem;line-height:1.2;margin:0}
 h2{font-size:1.25rem;margin:2.5rem 0 .75rem;padding-top:1rem;border-top:1px solid var(--line)}
 h3{font-size:1.05rem;margin:0}
-h1,h2,h3,td,th,dd,p,li,figcaption,caption{overflow-wrap:anywhere}
+h1,h2,h3,dd,p,li,figcaption,caption{overflow-wrap:anywhere}
 p{margin:.5rem 0;max-width:46rem}
 a{color:var(--link)}
 nav ul{display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;list-style:none;margin:1rem 0 0;padding:0}
@@ -28,7 +28,7 @@ max-width:none}
 .state strong{font-size:1.25rem;display:block}
 .done{color:var(--done);background:var(--done-page)}
 .open{color:var(--open);background:var(--open-page)}
-dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(9rem,1fr));gap:.75rem;margin:1rem 0}
+dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(8.5rem,1fr));gap:.75rem;margin:1rem 0}
 dl div{background:var(--panel);border:1px solid var(--line);border-radius:.4rem;
 padding:.5rem .75rem}
 dt{color:var(--soft);font-size:.85rem}
@@ -45,11 +45,15 @@ border:1px solid var(--line);border-radius:.3rem;display:block}
 table{border-collapse:collapse;width:100%;font-size:.9rem;font-variant-numeric:tabular-nums}
 caption{text-align:left;color:var(--soft);padding:0 0 .25rem}
 th,td{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;
-border-bottom:1px solid var(--line);min-width:3rem}
+border-bottom:1px solid var(--line);overflow-wrap:break-word}
 thead th{color:var(--soft);font-weight:600}
 tbody th{font-weight:600}
-.back td,.back th{color:var(--soft);text-decoration:line-through}
-.back td:last-child{text-decoration:none}
+tbody tr:last-child>*{border-bottom:0}
+s{color:var(--soft)}
+.small{grid-template-columns:repeat(auto-fill,minmax(12rem,1fr));gap:0 1.5rem;font-size:.9rem}
+.small div{display:flex;justify-content:space-between;gap:1rem;background:none;border:0;
+border-bottom:1px solid var(--line);border-radius:0;padding:.2rem 0}
+.small dd{font-size:.9rem;text-align:right}
 code{font:.85em/1.4 ui-monospace,"Liberation Mono",Menlo,monospace;overflow-wrap:anywhere}
 .pair{display:grid;grid-template-columns:1fr 1fr;gap:.5rem;margin:0 0 1.25rem}
 .pair h3{grid-column:1/-1}
@@ -61,17 +65,22 @@ figcaption{font-size:.85rem;color:var(--soft)}
 margin:.5rem 0 1rem}
 .legend span{display:inline-block;width:.9rem;height:.9rem;border-radius:.2rem;
 margin-right:.4rem;vertical-align:-.1rem}
-@media (max-width:40rem){body{padding:1rem}.pair{grid-template-columns:1fr}h1{font-size:1.4rem}}
+@media (max-width:40rem){body{padding:1rem}table{min-width:38rem}.hashes{min-width:0}
+.pair{grid-template-columns:1fr}h1{font-size:1.4rem}}
 """
 _PRINT: Final = """
 @page{size:A4;margin:18mm 15mm 20mm}
 @page{@bottom-right{content:counter(page) " / " counter(pages);font:8pt sans-serif;color:#545d68}}
 @media print{:root{color-scheme:light}body{max-width:none;padding:0;font-size:9.5pt}
-nav{display:none}.wide{overflow:visible}a{color:inherit;text-decoration:none}
+nav{display:none}.wide{overflow:visible}td,th{overflow-wrap:anywhere}a{color:inherit;text-decoration:none}
 h1,h2,h3,caption{break-after:avoid}.person,.pair,tr,dl div,.state{break-inside:avoid}
 thead{display:table-header-group}table{font-size:8.5pt}.pair{grid-template-columns:1fr 1fr}
 .state,.mark,dl div,.legend span{print-color-adjust:exact;-webkit-print-color-adjust:exact}
-.faces li,.faces img{width:27mm}.faces img{height:27mm}}
+.faces{gap:2mm}.faces li,.faces img{width:25mm}.faces img{height:25mm}
+.faces li{font-size:7.5pt}.person{padding:3mm;margin-bottom:4mm}h2{margin-top:7mm;padding-top:3mm}
+dl{grid-template-columns:repeat(6,1fr);gap:2mm}dl div{padding:1.5mm 2mm}dt{font-size:7.5pt}
+dd{font-size:10pt}.small{grid-template-columns:repeat(3,1fr);gap:0 6mm}.small div{padding:.6mm 0}
+.small dd{font-size:8pt}}
 """
 
 

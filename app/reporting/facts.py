@@ -96,4 +96,6 @@ def _about_photos(plan: Plan, people: Path, settings: Settings) -> Iterator[str]
                 f"{name}: {now.get(name, 0)} photos now, {then.get(name, 0)} at the analysis;"
                 " analyse the video again"
             )
-    yield from load_people(people, load_parts(settings)).doubts
+    # Without people the settings may say that nobody is recognised.
+    recognising = settings.model_copy(update={"people": people, "blur": "listed"})
+    yield from load_people(people, load_parts(recognising)).doubts

@@ -15,10 +15,24 @@ from app.reporting import make_report
 from app.types import Image
 from app.verification.detail import READABLE, readable
 from app.video import Media
-from testmedia.clip import Clip
+from testmedia.clip import Clip, write_clip
+from testmedia.photos import OBAMA
+from testmedia.scene import Actor, Scene, Shot, keys
 from testmedia.truth import Seen
 from testmedia.videos import copy_video
-from tests.reporting.reports import HIDDEN, SHOWN, Shown, cut, images, opened, originals, two_people
+from tests.reporting.reports import (
+    HIDDEN,
+    SHOWN,
+    Shown,
+    cut,
+    faces_of,
+    images,
+    opened,
+    originals,
+    plan_of,
+    track_of,
+    two_people,
+)
 
 CLEAR = 0.5
 """Correlation from which a face counts as shown clearly: well above that of any hidden one."""
@@ -64,6 +78,33 @@ def test_the_hidden_one_is_hidden_and_the_other_is_visible(
     hidden, visible = check(made.html, calm, {max(calm.truth.people)})
     assert hidden >= 4 + 2
     assert visible >= 4 + 2
+
+
+def test_a_face_that_moves_fast_is_hidden_where_it_is(tmp_path: Path) -> None:
+    path = keys({0: (60, 180), 59: (580, 180)})
+    scene = Scene((640, 360), shots=(Shot(60, actors=(Actor(OBAMA, path, 60),)),))
+    clip = write_clip(scene, tmp_path / "moves.mp4")
+    [person] = clip.truth.people
+    track = track_of(faces_of(clip, person), 0, card=HIDDEN)
+    made = make_report(opened(plan_of(clip, track), tmp_path), Media(clip.path), Settings())
+    hidden, visible = check(made.html, clip, {person})
+    assert (hidden >= 4 + 2, visible) == (True, 0)
+
+
+def test_the_frame_before_has_a_black_box_over_the_hidden_face(clip: Make, tmp_path: Path) -> None:
+    calm = clip("calm")
+    person = max(calm.truth.people)
+    made = make_report(opened(two_people(calm), tmp_path), Media(calm.path), Settings())
+    before = [shown for shown in images(made.html) if " before" in shown.alternative]
+    assert before
+    for shown in before:
+        for face in calm.truth.at(shown.frame):
+            x1, y1, x2, y2 = map(round, face.box)
+            # Without the outline, and the number in its corner.
+            inside = shown.pixels[y1 + 25 : y2 - 5, x1 + 25 : x2 - 5]
+            assert (inside.mean() < 5) == (face.person == person)
+            outline = shown.pixels[y2 - 1 : y2 + 1, x1 + 5 : x2 - 5].reshape(-1, 3).mean(0)
+            assert outline.argmax() == (0 if face.person == person else 1), "red or green"
 
 
 def test_edits_decide_who_is_hidden(clip: Make, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def changes(folder: Path, made: Clip) -> dict[str, float]:
 
 
 def test_every_program_is_run_here() -> None:
-    assert len(re.findall(r"```python\n", PAGE)) == 4
+    assert len(re.findall(r"```python\n", PAGE)) == 5
 
 
 def test_hiding_listed_people(folder: Path, made: Clip) -> None:
@@ -94,6 +94,11 @@ def test_a_review_between_the_passes(folder: Path, made: Clip) -> None:
     assert min(changes(folder, made).values()) > 0.3
     reasons = {track.reason for track in read_plan(folder / "plan.json").tracks}
     assert "hidden by the review" in reasons
+
+
+def test_a_report(folder: Path) -> None:
+    assert "Done: every doubt is confirmed" in run("A report", folder)
+    assert "<!doctype html>" in (folder / "report.html").read_text("utf-8")
 
 
 def test_one_broken_file_among_many(tmp_path: Path, made: Clip) -> None:

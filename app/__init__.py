@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         UnsupportedMedia,
         UsageError,
     )
-    from app.pipeline import FaceBlur
+    from app.pipeline import FaceBlur, LastResult, Rendered
     from app.plan import Plan
     from app.video import Media
 
@@ -59,6 +59,7 @@ __all__ = [
     "FaceBlurError",
     "IncompleteUpload",
     "Interrupted",
+    "LastResult",
     "Media",
     "MediaError",
     "MediaTooLarge",
@@ -69,6 +70,7 @@ __all__ = [
     "PlaceError",
     "Plan",
     "PlanError",
+    "Rendered",
     "Settings",
     "StorageError",
     "TicketError",
@@ -79,8 +81,10 @@ __all__ = [
 
 _MODULES = {
     "FaceBlur": "app.pipeline",
+    "LastResult": "app.pipeline",
     "Media": "app.video",
     "Plan": "app.plan",
+    "Rendered": "app.pipeline",
     "Settings": "app.config",
 }
 """The modules of the classes; all other names are errors."""

@@ -21,6 +21,7 @@ from app.cli.outcome import draw_sheet, show_plan
 from app.cli.people import show_people
 from app.cli.progress import make_progress, warn
 from app.cli.reporting import report
+from app.cli.reviewing import review
 from app.config import Settings
 from app.errors import (
     Interrupted,
@@ -162,10 +163,15 @@ def _models(args: Namespace, _: StopSignal) -> int:
     return 0
 
 
+def _review(args: Namespace, _: StopSignal) -> int:
+    return review(args, _settings(args))
+
+
 _COMMANDS: dict[str, Callable[[Namespace, StopSignal], int]] = {
     "blur": _blur,
     "analyse": _analyse,
     "render": _render,
+    "review": _review,
     "people": _people,
     "models": _models,
     "report": _report,

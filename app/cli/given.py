@@ -35,6 +35,7 @@ USED: Mapping[str, frozenset[str]] = {
     "blur": _ANALYSIS | _RENDERING,
     "analyse": _ANALYSIS | _RECORDED,
     "render": _RENDERING,
+    "review": _ANALYSIS | _RENDERING,
     "people": _RECOGNITION,
     "models": _MODELS,
     "report": _RENDERING | _RECOGNITION,

@@ -8,6 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from app.cli.reporting import add_report
+from app.cli.reviewing import add_review_options
 from app.cli.service import add_serve
 from app.cli.shell import add_completion
 from app.config import Settings
@@ -74,6 +75,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_blur(commands)
     _add_analyse(commands)
     _add_render(commands)
+    _add_review(commands)
     _add_people(commands)
     _add_models(commands)
     add_report(commands)
@@ -158,6 +160,12 @@ def _add_render(commands: _Commands) -> None:
         )
     _add_sheet(parser)
     _add_settings(parser, *RENDER_SETTINGS)
+
+
+def _add_review(commands: _Commands) -> None:
+    parser = _command(commands, "review", "check and correct in the browser who is hidden")
+    add_review_options(parser)
+    _add_settings(parser, *ANALYSIS_SETTINGS, *RENDER_SETTINGS)
 
 
 def _add_people(commands: _Commands) -> None:

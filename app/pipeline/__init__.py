@@ -4,6 +4,7 @@ Only this package puts the stages together; each stage can be replaced on its ow
 """
 
 from app.memory import give_back_memory, share_one_heap
+from app.pipeline.last_result import LastResult
 from app.pipeline.outputs import default_output, first_possible, result_names
 from app.pipeline.parts import Parts, load_parts, parts_for
 from app.pipeline.people import (
@@ -13,12 +14,15 @@ from app.pipeline.people import (
     load_people,
     photo_labels,
 )
+from app.pipeline.rendering import Rendered
 from app.pipeline.session import FaceBlur
 
 __all__ = [
     "DOUBTFUL_PHOTOS",
     "FaceBlur",
+    "LastResult",
     "Parts",
+    "Rendered",
     "check_people",
     "default_output",
     "find_photos",

@@ -21,9 +21,10 @@ from app.memory import give_back_memory
 from app.pipeline.analysis import Analysis
 from app.pipeline.decisions import decide
 from app.pipeline.frame_times import FrameTimes
+from app.pipeline.last_result import LastResult
 from app.pipeline.parts import Parts, load_parts, parts_for
 from app.pipeline.people import find_photos, load_people
-from app.pipeline.rendering import render_plan
+from app.pipeline.rendering import Rendered, render_plan
 from app.pipeline.selection import check_points
 from app.plan import VERSION, Person, Plan, PlanTrack, SourceRecord
 from app.types import Effect, MediaFile, MediaInfo, Progress, Size
@@ -243,11 +244,26 @@ class FaceBlur:
         *,
         overwrite: bool = False,
         effect: Effect | None = None,
-    ) -> None:
+        last: LastResult | None = None,
+        correctable: bool = False,
+    ) -> Rendered | None:
         """Second pass: write the video with the faces of the plan hidden, or write nothing.
 
-        A ``KeyboardInterrupt`` that arrives when the output is complete is ignored. An ``effect``
-        of your own replaces that of the settings.
+        A ``KeyboardInterrupt`` that arrives when the output is complete is ignored.
+
+        Args:
+            media: the video or image.
+            plan: the faces to hide.
+            output: the result.
+            progress: called for each frame.
+            overwrite: replace an output that exists; it may be the last result.
+            effect: an effect of your own instead of that of the settings.
+            last: the last result for the same video: groups of pictures in which nothing has
+                changed since are copied from it. Where that is not safe, it is not used.
+            correctable: the result is made for quick corrections, and is larger for it.
+
+        Returns:
+            How it was done; None after such a ``KeyboardInterrupt``.
 
         Raises:
             PlanError: the plan belongs to another file.
@@ -259,7 +275,7 @@ class FaceBlur:
         if media.sha256 != plan.source.sha256:
             raise PlanError(f"{media}: the plan was made for another file; analyse it again")
         with keeping_finished(Path(output)):
-            render_plan(
+            return render_plan(
                 media,
                 plan,
                 Path(output),
@@ -267,7 +283,10 @@ class FaceBlur:
                 progress or _ignore_progress,
                 overwrite=overwrite,
                 effect=effect,
+                last=last,
+                correctable=correctable,
             )
+        return None
 
     def blur(
         self,

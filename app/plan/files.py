@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -25,24 +26,42 @@ def read_plan(path: Path) -> Plan:
         PlanError: it cannot be read, has another version, or contains an error; the message names
             the place of the error.
     """
+    with explaining(path, "undo the change, or analyse the video again"):
+        return plan_of(load(path))
+
+
+@contextmanager
+def explaining(path: Path, advice: str) -> Iterator[None]:
+    """Translate errors of reading and checking a file of JSON.
+
+    Raises:
+        PlanError: any of them; the message names the place of the error, and ends with ``advice``.
+    """
     try:
-        with path.open(encoding="utf-8") as file:
-            data = json.load(file, object_pairs_hook=_object, parse_constant=_refuse_constant)
-        return TypeAdapter(Plan).validate_python(_content(data))
+        yield
     except ValidationError as error:
-        raise _wrong(path, explain(error)) from error
+        raise PlanError(f"{path}: {explain(error)}; {advice}") from error
     except OSError as error:
         raise PlanError(f"{path}: cannot be read: {reason_of(error)}") from error
     except OverflowError as error:
-        raise _wrong(path, "a number is too large") from error
+        raise PlanError(f"{path}: a number is too large; {advice}") from error
     except ValueError as error:  # includes errors of JSON and of UTF-8
-        raise _wrong(path, text_fault(error, "JSON")) from error
+        raise PlanError(f"{path}: {text_fault(error, 'JSON')}; {advice}") from error
     except RecursionError as error:
-        raise _wrong(path, "is nested too deeply") from error
+        raise PlanError(f"{path}: is nested too deeply; {advice}") from error
 
 
-def _wrong(path: Path, reason: str) -> PlanError:
-    return PlanError(f"{path}: {reason}; undo the change, or analyse the video again")
+def load(path: Path) -> object:
+    """Parse a file of JSON that is a plan or holds one. Call it in ``explaining``."""
+    with path.open(encoding="utf-8") as file:
+        return json.load(file, object_pairs_hook=_object, parse_constant=_refuse_constant)
+
+
+def plan_of(data: object) -> Plan:
+    """Make a plan of parsed JSON, and check all of it. Call it in ``explaining``."""
+    content = content_of(data, VERSION)
+    content.pop("summary", None)  # for readers; it follows from the tracks
+    return TypeAdapter(Plan).validate_python(content)
 
 
 def _refuse_constant(name: str) -> float:
@@ -64,15 +83,14 @@ def _is_row(row: object) -> bool:
     return isinstance(row, list) and len(row) == 5 and {int, float}.issuperset(map(type, row))
 
 
-def _content(data: object) -> object:
-    """Return the content of a plan after checking its version."""
+def content_of(data: object, known: int) -> dict[str, Any]:
+    """Return the content of a record after checking its version. Call it in ``explaining``."""
     if not isinstance(data, dict):
         raise ValueError("is not an object")  # noqa: TRY004 - worded like other errors of content
     content = dict(data)
-    content.pop("summary", None)  # for readers; it follows from the tracks
     version = content.pop("version", None)
-    if version != VERSION or isinstance(version, bool):
-        raise ValueError(f"version {version!r} is unknown; this program reads {VERSION}")
+    if version != known or isinstance(version, bool):
+        raise ValueError(f"version {version!r} is unknown; this program reads {known}")
     return content
 
 

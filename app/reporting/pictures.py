@@ -14,7 +14,7 @@ import numpy as np
 from app.config import Settings
 from app.errors import MediaError
 from app.geometry import clip_to_pixels
-from app.pipeline.rendering import Hiding
+from app.pipeline.rendering import Hiding, hiding_of
 from app.plan import Plan, PlanTrack
 from app.reporting.choice import Look
 from app.types import Boxes, Frame, Image, Progress, Region, Size
@@ -153,9 +153,9 @@ class _Artist:
 
     def __init__(self, plan: Plan, settings: Settings) -> None:
         self._plan = plan
-        self._hiding = Hiding.of(settings)
+        self._hiding = hiding_of(settings)
         # As wide as the effect, and without its colours: outlines are drawn on it.
-        self._cover = Hiding.of(
+        self._cover = hiding_of(
             settings.model_copy(update={"effect": "solid", "shape": "rectangle"})
         )
 

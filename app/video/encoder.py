@@ -55,6 +55,8 @@ _HDR_KEYS = {
     "libsvtav1": ("mastering-display", "content-light"),
 }
 _MAX_GOP_SECONDS, _MAX_GOP_FRAMES = 10, 250
+_MIN_GOP_FRAMES = 12
+"""Frames of a GOP whose seconds are given: in slide shows, two seconds may be one frame."""
 _LIMITED_ONLY = frozenset({"mpeg4"})
 """Encoders that do not write the range: every player takes their frames for limited range."""
 _BT709, _LIMITED_RANGE = 1, 1
@@ -70,6 +72,7 @@ def add_encoder(
     rate: Fraction,
     quality: int,
     threads: int,
+    gop_frames: int | None = None,
 ) -> VideoStream:
     """Add an encoded video stream to ``output``.
 
@@ -81,6 +84,7 @@ def add_encoder(
         rate: frames per second.
         quality: 1 to 100.
         threads: the number of threads of the encoder.
+        gop_frames: the largest number of frames in a GOP (default: those of ten seconds, or 250).
     """
     _silence(encoding.encoder)
     options = encoder_options(encoding.encoder, quality, picture)
@@ -92,7 +96,7 @@ def add_encoder(
     context.time_base = Fraction(video.time_base or 1)
     stream.time_base = Fraction(video.time_base or 1)
     context.sample_aspect_ratio = video.sample_aspect_ratio or Fraction(0, 1)
-    context.gop_size = min(_MAX_GOP_FRAMES, max(1, math.floor(rate * _MAX_GOP_SECONDS)))
+    context.gop_size = gop_frames or max(1, _frames_of(rate, _MAX_GOP_SECONDS))
     context.thread_count = threads
     _tag_colour(stream, picture, encoding)
     if picture.interlaced_frame:
@@ -102,6 +106,19 @@ def add_encoder(
         context.open()  # starts its threads
         run_at_ordinary_priority()
     return stream
+
+
+def gop_frames(rate: Fraction, seconds: int) -> int:
+    """Return the largest number of frames in a GOP that lasts at most some seconds.
+
+    >>> gop_frames(Fraction(25), 2), gop_frames(Fraction(1), 2), gop_frames(Fraction(240), 2)
+    (50, 12, 250)
+    """
+    return max(_MIN_GOP_FRAMES, _frames_of(rate, seconds))
+
+
+def _frames_of(rate: Fraction, seconds: int) -> int:
+    return min(_MAX_GOP_FRAMES, math.floor(rate * seconds))
 
 
 def _tag_colour(stream: VideoStream, picture: av.VideoFrame, encoding: Encoding) -> None:

@@ -89,12 +89,17 @@ def open_sink(
 
 
 def open_mixing_sink(
-    media: Media | MediaFile | str, output: Path, writing: Writing, hidden: NDArray[np.bool_]
+    media: Media | MediaFile | str,
+    output: Path,
+    writing: Writing,
+    touched: NDArray[np.bool_],
+    last: Media | None = None,
 ) -> MixingSink:
-    """Open a sink that copies the groups of pictures in which nothing is hidden.
+    """Open a sink that copies the groups of pictures that are not touched.
 
-    Only the frames of ``MixingSink.stretches`` are written. ``hidden`` is (frames,): whether
-    something is hidden in each frame of ``media``.
+    Only ``MixingSink.frames`` are written. ``touched`` is (frames,): the frames of ``media`` in
+    which something is hidden; with ``last``, an earlier result of the same source, those that must
+    differ from it.
 
     Raises:
         Uncopyable: copying is not safe here; use ``open_sink``.
@@ -103,4 +108,4 @@ def open_mixing_sink(
     media = Media.of(media)
     if media.is_image:
         raise Uncopyable("it is an image")
-    return MixingSink(media, output, writing, hidden)
+    return MixingSink(media, output, writing, touched, last)

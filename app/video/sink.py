@@ -20,7 +20,7 @@ from app.files import PendingFile, check_destination, remove_leftovers
 from app.types import Boxes, Frame
 from app.video.clocks import clock_shift, move
 from app.video.container import frame_rate, main_video, translated
-from app.video.encoder import FrameConverter, add_encoder
+from app.video.encoder import FrameConverter, add_encoder, gop_frames
 from app.video.file_check import FrameTimes, check_file
 from app.video.frame import DecodedFrame
 from app.video.media import Media
@@ -199,19 +199,30 @@ class VideoSink(VideoWriter):
         return picture
 
     def _add_encoder(self, output: OutputContainer, picture: av.VideoFrame) -> VideoStream:
-        piece = piece_tag_of(self._input.metadata)
         threads = self._writing.threads
         stream = add_encoder(
             output,
             self._video,
             picture,
             self._streams.encoding,
-            rate=piece.rate if piece is not None else frame_rate(self._video),
+            rate=self._rate,
             quality=self._writing.quality,
             threads=threads if threads is not None else len(os.sched_getaffinity(0)),
+            gop_frames=self._gop_frames,
         )
         self._describe(stream, display_matrix(picture))
         return stream
+
+    @property
+    def _rate(self) -> Fraction:
+        piece = piece_tag_of(self._input.metadata)
+        return piece.rate if piece is not None else frame_rate(self._video)
+
+    @property
+    def _gop_frames(self) -> int | None:
+        """The largest number of frames in a GOP, None for that of the encoder."""
+        seconds = self._writing.gop_seconds
+        return None if seconds is None else gop_frames(self._rate, seconds)
 
 
 class EncodingSink(VideoSink):

@@ -22,9 +22,11 @@ class Writing:
         keep_location: keep locations and devices in the metadata.
         copy_untouched: copy groups of pictures in which nothing is hidden, where that is safe.
         drop: streams to leave out, by index or type (see ``streams.Dropped``).
+        gop_seconds: the longest duration of an encoded group of pictures (default: ten seconds, or
+            that of the source where groups are copied).
 
     Raises:
-        ValueError: ``quality`` is out of range.
+        ValueError: ``quality`` or ``gop_seconds`` is out of range.
     """
 
     overwrite: bool = False
@@ -34,10 +36,13 @@ class Writing:
     keep_location: bool = False
     copy_untouched: bool = False
     drop: tuple[str, ...] = ()
+    gop_seconds: int | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= 100:
             raise ValueError(f"quality must be 1..100, got {self.quality}")
+        if self.gop_seconds is not None and self.gop_seconds < 1:
+            raise ValueError(f"gop_seconds must be at least 1, got {self.gop_seconds}")
 
 
 def muxer_options(muxer: str, source: InputContainer, video: VideoStream) -> dict[str, str]:

@@ -13,16 +13,18 @@ NOBODY: dict[str, Any] = {"person": None, "similarity": None}
 FRAMES = 100
 
 
-def rows_at(x: float, first: int, last: int, side: float = 40.0) -> Any:
-    """Return the rows of a box that stays at one place."""
+def rows_at(x: float, first: int, last: int, y: float = 100.0) -> Any:
+    """Return the rows of a box of 40 pixels that stays at one place."""
     frames = np.arange(first, last + 1)
-    row = np.array([x, 100.0, x + side, 100.0 + side])
+    row = np.array([x, y, x + 40, y + 40])
     return np.column_stack([frames, np.tile(row, (len(frames), 1))])
 
 
-def track(number: int, first: int, last: int, x: float = 100.0, **changes: Any) -> PlanTrack:
+def track(
+    number: int, first: int, last: int, x: float = 100.0, y: float = 100.0, **changes: Any
+) -> PlanTrack:
     shot = 0 if first < 50 else 1
-    rows = rows_at(x, first, last)
+    rows = rows_at(x, first, last, y)
     return make_track(number, first, last, shot=shot, boxes=rows, **NOBODY, **changes)
 
 

@@ -35,12 +35,16 @@ _H265_SETS = frozenset({32, 33, 34})
 
 @dataclass(frozen=True, slots=True)
 class SpsFacts:
-    """The facts of a sequence parameter set (7.3.2.1.1) that decide about copying."""
+    """The facts of a sequence parameter set (7.3.2.1.1) that decide about copying.
+
+    ``size`` is the width and height in pixels of a progressive frame, as it is shown.
+    """
 
     id: int
     profile: int
     constraints: int
     level: int
+    size: tuple[int, int]
     progressive: bool
 
     @classmethod
@@ -64,11 +68,11 @@ class SpsFacts:
         _skip_picture_order(bits)
         _max_ref_frames = bits.exp_golomb()
         _gaps_in_frame_num_allowed = bits.flag()
-        _width, _height = bits.exp_golomb(), bits.exp_golomb()
+        width, height = (_MACROBLOCK * (bits.exp_golomb() + 1) for _ in range(2))
         frame_mbs_only = bits.flag()
-        if frame_mbs_only:
-            _check_cropping(bits)
-        return cls(sps_id, profile, constraints, level, progressive=frame_mbs_only)
+        right, bottom = _read_cropping(bits) if frame_mbs_only else (0, 0)
+        size = (width - right, height - bottom)
+        return cls(sps_id, profile, constraints, level, size, progressive=frame_mbs_only)
 
 
 def _check_sample_format(bits: BitReader) -> None:
@@ -89,17 +93,19 @@ def _skip_picture_order(bits: BitReader) -> None:
         raise Uncopyable("it uses a rare type of picture order count")
 
 
-def _check_cropping(bits: BitReader) -> None:
-    """Check that cropping removes no more than the padding of the last macroblocks.
+def _read_cropping(bits: BitReader) -> tuple[int, int]:
+    """Return the pixels that are cropped at the right and at the bottom.
 
-    Decoders do not show what is cropped, so no face is looked for there; but it can be read.
+    They are no more than the padding of the last macroblocks. Decoders do not show what is cropped,
+    so no face is looked for there; but it can be read.
     """
     _direct_8x8_inference, is_cropped = bits.flag(), bits.flag()
     if not is_cropped:
-        return
+        return 0, 0
     left, right, top, bottom = (_CHROMA_STEP * bits.exp_golomb() for _ in range(4))
     if left or top or max(right, bottom) >= _MACROBLOCK:
         raise Uncopyable("a part of its coded pictures is cropped")
+    return right, bottom
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +177,28 @@ class ParameterSets:
             Uncopyable: there are several SPS or none, packets have short lengths, or the profile
                 is not that of the box.
         """
+        if len(self.sps) > 1:
+            raise Uncopyable("it has several sets of parameters")
+        return self.facts()[0]
+
+    def facts(self) -> tuple[SpsFacts, ...]:
+        """Return the facts of each SPS; all must describe frames of one size.
+
+        Raises:
+            Uncopyable: there is none, they differ in their profiles or sizes, a PPS refers to none
+                of them, packets have short lengths, or the profile is not that of the box.
+        """
         if self.length_size != LENGTH_SIZE:
             raise Uncopyable("the lengths of its units are short")
-        if len(self.sps) != 1 or not self.pps:
-            raise Uncopyable("it has several sets of parameters")
-        facts = SpsFacts.parse(self.sps[0])
-        if (self.profile, self.level) != (facts.profile, facts.level):
+        if not self.sps or not self.pps:
+            raise Uncopyable("it has no sets of parameters")
+        facts = tuple(SpsFacts.parse(unit) for unit in self.sps)
+        profiles, level = {one.profile for one in facts}, max(one.level for one in facts)
+        if ({self.profile}, self.level) != (profiles, level):
             raise Uncopyable("the header of the container names another profile")
-        if any(PpsFacts.parse(unit).sps_id != facts.id for unit in self.pps):
+        ids = {one.id for one in facts}
+        strays = {PpsFacts.parse(unit).sps_id for unit in self.pps} - ids
+        if strays or len(ids) != len(facts) or len({one.size for one in facts}) != 1:
             raise Uncopyable("its parameter sets do not belong together")
         return facts
 
@@ -186,13 +206,24 @@ class ParameterSets:
         """Return the ids of the PPS, to which slices refer."""
         return frozenset(PpsFacts.parse(unit).id for unit in self.pps)
 
+    def shared_ids(self) -> tuple[int, ...]:
+        """Return the ids that an SPS and a PPS have, in decreasing order: the newest one first."""
+        return tuple(sorted(self.pps_ids() & self._sps_ids(), reverse=True))
+
+    def _sps_ids(self) -> frozenset[int]:
+        return frozenset(SpsFacts.parse(unit).id for unit in self.sps)
+
+    def includes(self, other: "ParameterSets") -> bool:
+        """Whether all units of ``other`` are here, byte by byte."""
+        return set(other.sps) <= set(self.sps) and set(other.pps) <= set(self.pps)
+
     def free_id(self) -> int:
         """Return the smallest id from 1 on that no SPS and no PPS has.
 
         Raises:
             Uncopyable: all ids are taken.
         """
-        taken = self.pps_ids() | {SpsFacts.parse(unit).id for unit in self.sps}
+        taken = self.pps_ids() | self._sps_ids()
         free = next((number for number in range(1, _MAX_IDS) if number not in taken), None)
         if free is None:
             raise Uncopyable("all ids of its parameter sets are taken")
@@ -206,7 +237,7 @@ class ParameterSets:
         """
         if self.profile != other.profile:
             raise Uncopyable("the encoder made another profile")
-        if self.sps_facts().id == other.sps_facts().id or self.pps_ids() & other.pps_ids():
+        if self._sps_ids() & other._sps_ids() or self.pps_ids() & other.pps_ids():
             raise Uncopyable("the encoder's parameter sets have the same ids")
         both = replace(
             self,

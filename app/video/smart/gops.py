@@ -8,7 +8,7 @@ belongs to the GOP that holds packet number n.
 import bisect
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -64,20 +64,40 @@ class Gops:
         begins[self.starts] = True
         return begins
 
-    def to_encode(self, hidden: Mask) -> Mask:
-        """Return which packets must be encoded, given the frames in which something is hidden.
+    def to_encode(self, touched: Mask) -> Mask:
+        """Return which packets must be encoded, given the frames that cannot be copied.
 
         Raises:
-            Uncopyable: all packets must be encoded, or ``hidden`` belongs to another video.
+            Uncopyable: all packets must be encoded, or ``touched`` belongs to another video.
         """
-        if len(hidden) != len(self.pts):
+        if len(touched) != len(self.pts):
             raise Uncopyable("it has other frames than the plan")
-        ends = [*self.starts[1:], len(self.pts)]
-        any_hidden = [hidden[a:b].any() for a, b in zip(self.starts, ends, strict=True)]
-        encoded = _extend_to_single_frames(np.array(any_hidden, bool), self.sizes == 1)
+        encoded = _extend_to_single_frames(self._holding(touched), self.sizes == 1)
         if encoded.all():
-            raise Uncopyable("something is hidden in each of its groups of pictures")
+            raise Uncopyable("none of its groups of pictures is untouched")
         return np.repeat(encoded, self.sizes)
+
+    def whole(self, frames: Mask) -> Mask:
+        """Return the mask of some frames, extended to whole GOPs."""
+        return np.repeat(self._holding(frames), self.sizes)
+
+    def _holding(self, frames: Mask) -> Mask:
+        """Return which GOPs hold any of some frames, (GOPs,)."""
+        return np.logical_or.reduceat(frames, self.starts)
+
+    def divided(self, encoded: Mask, frames: int) -> "Gops":
+        """Return the same packets with the encoded GOPs divided, into parts of at most ``frames``.
+
+        The decoding times of the source fit these parts too: a frame of a part waits for fewer
+        later frames.
+        """
+        starts = [
+            first + size * part // parts
+            for first, size in zip(self.starts.tolist(), self.sizes.tolist(), strict=True)
+            for parts in [-(-size // frames) if encoded[first] else 1]
+            for part in range(parts)
+        ]
+        return replace(self, starts=np.array(starts, np.int64))
 
     def allowed_reorder(self) -> int:
         """Return how many later packets a frame of an encoded GOP may wait for.
@@ -190,7 +210,7 @@ class GopScan:
         with self._collecting_reason():
             stream = main_video(container, media)
             self._frames = stream.frames
-            self._packets = _begin(media, stream)
+            self._packets = _begin(media, stream, several=False)
 
     def add(self, packet: "Packet[VideoStream]") -> None:
         """Take the next packet of the video that has content."""
@@ -224,18 +244,42 @@ def find_gops(media: Media) -> Gops:
         Uncopyable: its packets cannot be copied safely.
         MediaError: it cannot be read.
     """
-    gops, reason = media.fact(_scan)
+    return _found(media.fact(_scan))
+
+
+def find_gops_of_result(media: Media) -> Gops:
+    """Find the groups of pictures of a result of ours, which may have several parameter sets.
+
+    Raises:
+        Uncopyable, MediaError: as ``find_gops``.
+    """
+    return _found(media.fact(_scan_result))
+
+
+_Findings: TypeAlias = tuple[Gops | None, str]
+"""The groups of pictures, or the reason why there are none."""
+
+
+def _found(findings: _Findings) -> Gops:
+    gops, reason = findings
     if gops is None:
         raise Uncopyable(reason)
     return gops
 
 
-def _scan(media: Media) -> tuple[Gops | None, str]:
-    """Return the groups of pictures, or the reason why there are none."""
+def _scan(media: Media) -> _Findings:
+    return _read(media, several=False)
+
+
+def _scan_result(media: Media) -> _Findings:
+    return _read(media, several=True)
+
+
+def _read(media: Media, *, several: bool) -> _Findings:
     with media.open_facts() as container:
         try:
             stream = main_video(container, media)
-            packets = _begin(media, stream)
+            packets = _begin(media, stream, several=several)
             for packet in video_packets(container, media):
                 packets.add(packet)
             return packets.to_gops(stream.frames), ""
@@ -243,13 +287,15 @@ def _scan(media: Media) -> tuple[Gops | None, str]:
             return None, str(error)
 
 
-def _begin(media: Media, stream: VideoStream) -> _PacketList:
+def _begin(media: Media, stream: VideoStream, *, several: bool) -> _PacketList:
+    """Check the header; ``several``: there may be more than one sequence parameter set."""
     if stream.codec_context.name != "h264" or media.format != "mov":
         raise Uncopyable("it is not H.264 in MP4")
     if media.accept_truncated or media.window is not None:
         raise Uncopyable("not all of it is read")
     sets = ParameterSets.parse(stream.codec_context.extradata or b"")
-    if not sets.sps_facts().progressive:
+    facts = sets.facts() if several else (sets.sps_facts(),)
+    if not all(one.progressive for one in facts):
         raise Uncopyable("it is interlaced")
     if crops_frames(media):
         raise Uncopyable("its container crops the frames")

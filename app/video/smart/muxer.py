@@ -41,8 +41,10 @@ def check_containers(demuxer: str, streams: StreamMap) -> None:
         raise Uncopyable("it is encoded with another codec")
 
 
-def open_encoder(stream: VideoStream, gops: Gops) -> ParameterSets:
+def open_encoder(stream: VideoStream, gops: Gops, set_id: int) -> ParameterSets:
     """Open the encoder of ``stream`` for packets between those of ``gops``.
+
+    ``set_id`` is the id of its parameter sets.
 
     Returns:
         Its parameter sets.
@@ -50,7 +52,7 @@ def open_encoder(stream: VideoStream, gops: Gops) -> ParameterSets:
     Raises:
         Uncopyable: it cannot make packets that fit.
     """
-    context, options = stream.codec_context, encoder_options(gops)
+    context, options = stream.codec_context, encoder_options(gops, set_id)
     params = context.options.get(_X264_PARAMS)
     if params is not None:
         options[_X264_PARAMS] = f"{params}:{options[_X264_PARAMS]}"
@@ -64,7 +66,7 @@ def open_encoder(stream: VideoStream, gops: Gops) -> ParameterSets:
     return ParameterSets.parse(context.extradata or b"")
 
 
-def encoder_options(gops: Gops) -> dict[str, str]:
+def encoder_options(gops: Gops, set_id: int) -> dict[str, str]:
     """Return the options with which x264 makes packets that fit between those of the source.
 
     The encoder begins a GOP exactly where the source does.
@@ -75,13 +77,13 @@ def encoder_options(gops: Gops) -> dict[str, str]:
         "profile": PROFILES[gops.sets.profile],
         "forced-idr": "1",
         "sc_threshold": "0",
-        _X264_PARAMS: f"annexb=0:sps-id={gops.sets.free_id()}",
+        _X264_PARAMS: f"annexb=0:sps-id={set_id}",
     }
 
 
-def stretches_to_encode(gops: Gops, encoded: Mask) -> tuple[Stretch, ...]:
-    """Return the stretches of frames whose packets are encoded; ``encoded`` is (packets,)."""
-    borders = np.flatnonzero(np.diff(encoded, prepend=False, append=False))
+def stretches_of(gops: Gops, chosen: Mask) -> tuple[Stretch, ...]:
+    """Return the stretches of some frames; ``chosen`` (frames,) consists of whole GOPs."""
+    borders = np.flatnonzero(np.diff(chosen, prepend=False, append=False))
     return tuple(
         Stretch(int(first), int(end), int(gops.frame_pts[first]), int(gops.frame_pts[end - 1]))
         for first, end in zip(borders[::2], borders[1::2], strict=True)
@@ -106,9 +108,9 @@ class MixRecord:
     """A record of what was written, to be compared with the finished file.
 
     Attributes:
-        gops: the packets of the source.
+        gops: the packets of the file that is copied from, divided as those of the result.
         encoded: (packets,) whether each packet was encoded.
-        sets: the parameter sets of source and encoder together.
+        sets: the parameter sets of that file and of the encoder together.
         tally: count and checksum of the packets.
         signatures: those of the first frames of encoded stretches, by ``pts``.
     """
@@ -127,21 +129,31 @@ class MixRecord:
         return times
 
 
+def _together(gops: Gops, encoded: Mask, sets: ParameterSets) -> ParameterSets:
+    """Return the parameter sets of the result; those of the encoder may be among the copied ones.
+
+    Raises:
+        Uncopyable: they cannot be together in one file.
+    """
+    is_needed = encoded.any() and not gops.sets.includes(sets)
+    return gops.sets.joined(sets) if is_needed else gops.sets
+
+
 class PacketMixer:
     """Puts the packets that are copied and those that are encoded in order.
 
     Args:
-        gops: the packets of the source.
+        gops: the packets of the file that is copied from, divided as those of the result.
         encoded: (packets,) whether each packet is encoded; the others are copied.
         sets: the parameter sets of the encoder.
 
     Raises:
-        Uncopyable: the encoder made something that does not fit, or the source has changed.
+        Uncopyable: the encoder made something that does not fit, or that file has changed.
     """
 
     def __init__(self, gops: Gops, encoded: Mask, sets: ParameterSets) -> None:
-        self.stretches = stretches_to_encode(gops, encoded)
-        self.record = MixRecord(gops, encoded, gops.sets.joined(sets), PacketTally(), {})
+        self.stretches = stretches_of(gops, encoded)
+        self.record = MixRecord(gops, encoded, _together(gops, encoded, sets), PacketTally(), {})
         self._gops, self._encoded, self._encoder_sets = gops, encoded, sets
         self._source_ids, self._encoder_ids = gops.sets.pps_ids(), sets.pps_ids()
         self._source: Iterator[tuple[int, Packet[VideoStream]]] = iter(())
@@ -151,7 +163,7 @@ class PacketMixer:
         self._next = 0
 
     def connect(self, source: "Iterator[Packet[VideoStream]]", target: VideoStream) -> None:
-        """Set the packets of the source, which are read once more, and the output stream."""
+        """Set the packets to copy from, which are read once more, and the output stream."""
         self._source, self._target = enumerate(source), target
 
     def prepare(self, number: int, picture: av.VideoFrame) -> None:
@@ -179,7 +191,7 @@ class PacketMixer:
                 raise Uncopyable(f"{self._next} of {len(self._encoded)} frames were written")
 
     def _copied(self) -> "Iterator[Packet[VideoStream]]":
-        """Yield the packets of the source up to the next one that is encoded."""
+        """Yield the packets to copy up to the next one that is encoded."""
         while self._next < len(self._encoded) and not self._encoded[self._next]:
             number, packet = next(self._source, (None, None))
             if packet is None or number is None:

@@ -1,0 +1,154 @@
+"""Write the result of a review in the background, and remember what it shows."""
+
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from app.edits import open_doubts
+from app.errors import Busy, FaceBlurError, PlanError
+from app.pipeline import FaceBlur, LastResult
+from app.plan import Plan
+from app.review.segments import keys_of
+from app.review.state import Json
+from app.review.video import Video
+from app.video import Media
+
+Stage: TypeAlias = Literal["idle", "running", "done", "failed"]
+_SUFFIX = ".rendered.json"
+
+
+def record_path(plan: Path) -> Path:
+    """Return the path of the record of the last result of a plan."""
+    return plan.with_name(plan.name.removesuffix(".json") + _SUFFIX)
+
+
+def last_result(plan: Path, output: Path) -> LastResult | None:
+    """Return the record of the last result, None if ``output`` is not that of this plan."""
+    try:
+        last = LastResult.read(record_path(plan))
+    except PlanError:
+        return None
+    is_ours = last.path == output.absolute() and output.exists()
+    return last if is_ours else None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a rendering is; ``seconds`` is the time that it took."""
+
+    stage: Stage = "idle"
+    done: int = 0
+    expected: int = 0
+    seconds: float | None = None
+    error: str | None = None
+
+
+class Renderer:
+    """Renders the result of one video, one rendering at a time.
+
+    Args:
+        video: the video and its edits.
+        output: the path of the result; an older one is replaced when the new one is complete.
+    """
+
+    def __init__(self, video: Video, output: Path) -> None:
+        self._video, self.output = video, output
+        self._record = record_path(video.plan_path)
+        self.progress = Progress()
+        self._lock = threading.Lock()
+        self._last = last_result(video.plan_path, output)
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to write the result with all edits that were made until now.
+
+        Raises:
+            Busy: a rendering is running.
+        """
+        with self._lock:
+            if self.progress.stage == "running":
+                raise Busy("the result is being written already")
+            plan = self._video.plan
+            self.progress = Progress("running", 0, plan.source.frames)
+            self._thread = threading.Thread(target=self._run, args=(plan,), daemon=True)
+            self._thread.start()
+
+    def wait(self) -> None:
+        """Wait for a rendering to end."""
+        thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def _run(self, plan: Plan) -> None:
+        begin = time.monotonic()
+        try:
+            self._render(plan)
+        except FaceBlurError as error:
+            self.progress = replace(self.progress, stage="failed", error=str(error))
+        except BaseException as error:
+            self.progress = replace(self.progress, stage="failed", error="internal error")
+            raise error from None
+        else:
+            seconds = round(time.monotonic() - begin, 1)
+            self.progress = replace(self.progress, stage="done", seconds=seconds)
+
+    def _render(self, plan: Plan) -> None:
+        settings = self._video.settings
+        media = Media(self._video.media_path)
+        FaceBlur(settings).render(
+            media,
+            plan,
+            self.output,
+            self._report,
+            overwrite=True,
+            last=self._last,
+            correctable=True,
+        )
+        self._last = LastResult.of(self.output, plan, settings)
+        self._last.write(self._record)
+
+    def _report(self, _stage: str, done: int, _expected: int | None) -> None:
+        self.progress = replace(self.progress, done=done)
+
+    def summary(self) -> Json | None:
+        """Return how the last result differs from the present plan, None if there is none."""
+        if self._last is None:
+            return None
+        changed = self._changed(self._last)
+        return {
+            "name": self.output.name,
+            "stale": changed > 0,
+            "changed_segments": changed,
+            "changes": self._edits_since() if changed else 0,
+        }
+
+    def _changed(self, last: LastResult) -> int:
+        """Return the number of segments that the last result shows otherwise."""
+        bounds = self._video.bounds
+        if not bounds:
+            return 0
+        pairs = zip(keys_of(last.plan, bounds), keys_of(self._video.plan, bounds), strict=True)
+        return sum(one != other for one, other in pairs)
+
+    def _edits_since(self) -> int:
+        """Return the number of edits since the last result, at least one."""
+        written = self._record.stat().st_mtime
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(written))
+        edits = self._video.editor.journal.edits
+        return max(1, sum(edit.time > moment for edit in edits))
+
+    def state(self) -> Json:
+        """Return the progress for the page."""
+        progress = self.progress
+        return {
+            "state": progress.stage,
+            "done": progress.done,
+            "expected": progress.expected,
+            "seconds": progress.seconds,
+            "error": progress.error,
+            "output": self.output.name,
+            "path": str(self.output.absolute()),
+            "review_required": bool(open_doubts(self._video.editor.review)),
+        }

@@ -2,12 +2,15 @@
 
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.cli.progress import make_progress, print_message
 from app.config import Settings
 from app.errors import OutputError, UsageError
 from app.files import check_destination
+
+if TYPE_CHECKING:
+    from app.pipeline import LastResult
 
 REVIEW_REQUIRED = 3
 """Exit code if a doubt is open, or the result does not fit: the report is complete."""
@@ -86,12 +89,26 @@ def report(args: Namespace, settings: Settings) -> int:
             media,
             settings,
             result=args.result,
+            last=_last_result(args),
             people=settings.people,
             progress=progress,
         )
     write_report(made, args.output, overwrite=args.overwrite)
     print_message(f"{args.output}: {made.sentence}", quiet=args.quiet)
     return 0 if made.is_done else REVIEW_REQUIRED
+
+
+def _last_result(args: Namespace) -> "LastResult | None":
+    """Return the record that a review has made of its last rendering, if there is one.
+
+    Raises:
+        PlanError: it is damaged.
+    """
+    from app.pipeline import LastResult
+    from app.review.rendering import record_path
+
+    record = record_path(args.plan)
+    return LastResult.read(record) if args.result is not None and record.exists() else None
 
 
 def _check_output(args: Namespace, edits: Path) -> None:

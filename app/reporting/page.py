@@ -1,6 +1,6 @@
 """The report: one HTML page about a review, which needs nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,8 @@ from app.config import Settings
 from app.edits import VIDEO, Editor, doubts_of
 from app.errors import PlanError
 from app.files import replacing
+from app.pipeline import LastResult
+from app.pipeline.last_result import changed_frames
 from app.plan import Plan
 from app.reporting import sections
 from app.reporting.choice import choose_faces, choose_frames
@@ -67,7 +69,7 @@ def make_report(
     settings: Settings,
     *,
     result: Path | None = None,
-    rendered_sha256: str | None = None,
+    last: LastResult | None = None,
     people: Path | None = None,
     progress: Progress = _ignore_progress,
 ) -> Report:
@@ -78,8 +80,8 @@ def make_report(
         media: the video or image that the plan was made for.
         settings: those of the rendering; ``people`` needs those of the models too.
         result: the rendered file: its hash is named, and its frames are shown.
-        rendered_sha256: the SHA-256 that the last rendering has recorded; another result is a
-            fault.
+        last: the record of the last rendering. It is a fault if the result is another file, or if
+            other faces have to be hidden since.
         people: folder of reference photos, whose doubts become warnings.
         progress: called for each frame that is drawn.
 
@@ -106,7 +108,7 @@ def make_report(
     )
     doubts = doubts_of(editor.review)
     still_open = [doubt for doubt in doubts if not doubt.settled]
-    faults = tuple(_faults(written, rendered_sha256, pictures.pairs))
+    faults = (*_outdated(plan, written, last), *_readable(pictures.pairs))
     content = [
         sections.summary(plan, persons, editor.review.notes.get(VIDEO), _reviewers(editor)),
         sections.open_doubts(still_open, plan),
@@ -155,14 +157,23 @@ def _reviewers(editor: Editor) -> list[str]:
     return list(dict.fromkeys(edit.reviewer for edit in editor.journal.edits))
 
 
-def _faults(result: Media | None, rendered: str | None, pairs: Sequence[Pair]) -> list[str]:
-    faults = []
-    if result is not None and rendered is not None and result.sha256 != rendered:
-        faults.append("the result is not the file that was rendered last")
+def _outdated(plan: Plan, result: Media | None, last: LastResult | None) -> Iterator[str]:
+    """Yield why a result is not that of the plan as it is now."""
+    if result is None or last is None:
+        return
+    if result.sha256 != last.sha256:
+        yield "the result is not the file that was rendered last"
+    elif last.plan.source != plan.source:
+        yield "the result was rendered from another file"
+    elif count := int(changed_frames(last.plan, plan).sum()):
+        yield f"{count} frames must be hidden in another way since the result was rendered"
+
+
+def _readable(pairs: Sequence[Pair]) -> Iterator[str]:
+    """Yield in which frames a result shows a hidden face."""
     if frames := [str(pair.frame) for pair in pairs if pair.readable]:
         where = f"frame{'' if len(frames) == 1 else 's'} {', '.join(frames)}"
-        faults.append(f"the result shows a face readable that the plan hides, in {where}")
-    return faults
+        yield f"the result shows a face readable that the plan hides, in {where}"
 
 
 def _page(plan: Plan, open_doubts: int, faults: Sequence[str], content: Markup) -> str:

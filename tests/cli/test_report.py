@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
+from app.config import Settings
 from app.edits import Editor, Target
+from app.pipeline import FaceBlur, LastResult
+from app.review.rendering import record_path
 from testmedia.clip import Clip
 from tests.reporting.reports import opened, two_people
 
@@ -91,3 +94,17 @@ def test_an_existing_page_stays_unless_it_may_be_replaced(clip: Make, tmp_path: 
     assert page.read_text() == "old"
     assert run(tmp_path, calm, "--overwrite") == 0
     assert "<!doctype html>" in page.read_text("utf-8")
+
+
+def test_the_record_of_a_review_tells_which_result_is_the_last(
+    clip: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calm, result = clip("calm"), tmp_path / "hidden.mp4"
+    editor = opened(two_people(calm), tmp_path)
+    plan = editor.review.to_plan()
+    FaceBlur(Settings()).render(calm.path, plan, result)
+    LastResult.of(result, plan, Settings()).write(record_path(tmp_path / "plan.json"))
+    assert run(tmp_path, calm, "--result", str(result)) == 0
+    editor.edit("decide", Target("track", 1), "blur", "Ann")
+    assert run(tmp_path, calm, "--result", str(result), "--overwrite") == 3
+    assert "60 frames must be hidden in another way" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import pytest
 from app.config import Settings
 from app.edits import Editor, Target
 from app.errors import MediaError, PlanError
+from app.pipeline import LastResult
 from app.pipeline.rendering import render_plan
 from app.reporting import make_report
 from app.types import Image
@@ -174,12 +175,24 @@ def test_another_file_is_no_result(clip: Make, tmp_path: Path) -> None:
         make_report(editor, Media(clip("sizes").path), Settings())
 
 
-def test_a_result_that_was_not_rendered_last_is_a_fault(clip: Make, tmp_path: Path) -> None:
-    calm = clip("calm")
+def test_a_result_that_is_not_that_of_the_edited_plan_is_a_fault(
+    clip: Make, tmp_path: Path
+) -> None:
+    calm, settings = clip("calm"), Settings()
     editor = opened(two_people(calm), tmp_path)
     result = rendered(editor, calm, tmp_path / "result.mp4")
-    facts = {"result": result, "rendered_sha256": Media(result).sha256}
-    assert make_report(editor, Media(calm.path), Settings(), **facts).is_done  # type: ignore[arg-type]
-    facts["rendered_sha256"] = "0" * 64
-    made = make_report(editor, Media(calm.path), Settings(), **facts)  # type: ignore[arg-type]
-    assert made.faults == ("the result is not the file that was rendered last",)
+    last = LastResult.of(result, editor.review.to_plan(), settings)
+
+    def faults() -> tuple[str, ...]:
+        return make_report(editor, Media(calm.path), settings, result=result, last=last).faults
+
+    assert faults() == ()
+    keys = [[5, 0, 0, 40, 40]]
+    editor.edit("region", Target("region", 2), {"first": 5, "last": 24, "keys": keys}, "Ann")
+    # The corner is readable in the old result, too.
+    assert faults()[0] == "20 frames must be hidden in another way since the result was rendered"
+    editor.undo("Ann")
+    assert faults() == ()
+    mark(result, tmp_path / "marked.mp4")
+    result = tmp_path / "marked.mp4"
+    assert faults() == ("the result is not the file that was rendered last",)

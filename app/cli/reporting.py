@@ -44,6 +44,12 @@ def add_report(commands: Any) -> None:
         help="edits of a reviewer (default: PLAN.edits.jsonl, without .json, beside the plan)",
     )
     parser.add_argument(
+        "--verification",
+        type=Path,
+        metavar="FILE",
+        help="what face-blur verify --json has printed about the result",
+    )
+    parser.add_argument(
         *("-o", "--output"),
         type=Path,
         required=True,
@@ -73,13 +79,14 @@ def report(args: Namespace, settings: Settings) -> int:
     # --help need not wait for the libraries.
     from app.edits import Editor, edits_path
     from app.plan.settings import rendering_settings
-    from app.reporting import make_report, write_report
+    from app.reporting import make_report, read_second_look, write_report
     from app.video import Media
 
     edits = args.edits or edits_path(args.plan)
     if args.edits is not None and not edits.exists():
         raise UsageError(f"{edits}: does not exist; leave out --edits if nothing was edited")
     _check_output(args, edits)
+    second_look = None if args.verification is None else read_second_look(args.verification)
     editor, media = Editor.open(args.plan, edits), Media(args.media)
     settings = rendering_settings(editor.review.plan, settings, args.plan)
     media.accept_truncated = settings.accept_truncated
@@ -90,6 +97,7 @@ def report(args: Namespace, settings: Settings) -> int:
             settings,
             result=args.result,
             last=_last_result(args),
+            second_look=second_look,
             people=settings.people,
             progress=progress,
         )
@@ -117,7 +125,7 @@ def _check_output(args: Namespace, edits: Path) -> None:
     Raises:
         OutputError: it cannot, or is one.
     """
-    given = (args.media, args.plan, edits, args.result)
+    given = (args.media, args.plan, edits, args.result, args.verification)
     inputs = tuple(path for path in given if path is not None)
     check_destination(args.output, overwrite=args.overwrite, inputs=inputs)
     if args.output.suffix.lower() not in {".html", ".htm"}:

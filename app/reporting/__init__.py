@@ -4,5 +4,13 @@ It is one HTML file without scripts that loads nothing. No picture in it shows a
 """
 
 from app.reporting.page import Report, make_report, report_page, write_report
+from app.reporting.second_look import SecondLook, read_second_look
 
-__all__ = ["Report", "make_report", "report_page", "write_report"]
+__all__ = [
+    "Report",
+    "SecondLook",
+    "make_report",
+    "read_second_look",
+    "report_page",
+    "write_report",
+]

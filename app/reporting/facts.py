@@ -10,6 +10,7 @@ from app.config import RENDER_SETTINGS, Settings
 from app.edits import Doubt, Editor
 from app.pipeline import find_photos, load_parts, load_people
 from app.plan import NO_FACE_FOUND, Plan
+from app.reporting.second_look import SecondLook
 from app.version import VERSION
 from app.video import Media
 
@@ -37,12 +38,13 @@ def hashes(editor: Editor, media: Media, result: Media | None) -> Iterator[Row]:
         yield f"Recogniser: {models.recogniser.file}", models.recogniser.sha256
 
 
-def circumstances(plan: Plan) -> Iterator[Row]:
-    """Yield what else a report names: source, models, program and time."""
+def circumstances(plan: Plan, second_look: SecondLook | None) -> Iterator[Row]:
+    """Yield what else a report names: source, models, verification, program and time."""
     source = plan.source
     yield "Frames", str(source.frames)
     yield "Size", f"{source.width} x {source.height} pixels"
     yield "Models", plan.models.pack
+    yield "Verification", "none" if second_look is None else second_look.words
     yield "Program", f"Face blur {VERSION}"
     now = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
     yield "Time of this report", now.replace("+00:00", " UTC")
@@ -65,7 +67,11 @@ def _shown(value: object) -> str:
 
 
 def warnings_of(
-    plan: Plan, doubts: Sequence[Doubt], people: Path | None, settings: Settings
+    plan: Plan,
+    doubts: Sequence[Doubt],
+    second_look: SecondLook | None,
+    people: Path | None,
+    settings: Settings,
 ) -> Iterator[str]:
     """Yield sentences about everything that may be wrong, also about what was confirmed.
 
@@ -73,6 +79,8 @@ def warnings_of(
         PeopleError: a photo in ``people`` cannot be used.
         ModelError: the models, which ``people`` needs, cannot be used.
     """
+    if second_look is not None:
+        yield from second_look.warnings()
     if not plan.tracks:
         yield NO_FACE_FOUND
     counts: Counter[str] = Counter(doubt.sort for doubt in doubts)

@@ -12,12 +12,13 @@ from app.pipeline import LastResult
 from app.pipeline.last_result import changed_frames
 from app.plan import Plan
 from app.reporting import sections
-from app.reporting.choice import choose_faces, choose_frames
+from app.reporting.choice import Look, choose_faces, choose_frames
 from app.reporting.facts import circumstances, hashes, settings_of, warnings_of
 from app.reporting.journal import entries_of
 from app.reporting.markup import Markup, document, joined, tag, text
-from app.reporting.people import people_of
-from app.reporting.pictures import Pair, draw_pictures
+from app.reporting.people import Person, people_of
+from app.reporting.pictures import Pair, Pictures, draw_pictures
+from app.reporting.second_look import SecondLook
 from app.reporting.style import style
 from app.types import Progress
 from app.video import Media
@@ -70,6 +71,7 @@ def make_report(
     *,
     result: Path | None = None,
     last: LastResult | None = None,
+    second_look: SecondLook | None = None,
     people: Path | None = None,
     progress: Progress = _ignore_progress,
 ) -> Report:
@@ -82,6 +84,7 @@ def make_report(
         result: the rendered file: its hash is named, and its frames are shown.
         last: the record of the last rendering. It is a fault if the result is another file, or if
             other faces have to be hidden since.
+        second_look: what a verification of the result has found.
         people: folder of reference photos, whose doubts become warnings.
         progress: called for each frame that is drawn.
 
@@ -95,6 +98,42 @@ def make_report(
         raise PlanError(f"{media}: the plan was made for another file; analyse it again")
     written = None if result is None else Media(result)
     persons = people_of(editor.review, plan)
+    looks, pictures = _drawn(media, plan, settings, persons, result=written, progress=progress)
+    doubts = doubts_of(editor.review)
+    still_open = [doubt for doubt in doubts if not doubt.settled]
+    faults = (
+        *_outdated(plan, written, last),
+        *_readable(pictures.pairs),
+        *_seen(second_look, plan),
+    )
+    warnings = [*faults, *warnings_of(plan, doubts, second_look, people, settings)]
+    content = [
+        sections.summary(plan, persons, editor.review.notes.get(VIDEO), _reviewers(editor)),
+        sections.open_doubts(still_open, plan),
+        sections.people(persons, looks, pictures, editor.review, plan),
+        sections.frames(pictures.pairs, plan, has_result=written is not None),
+        sections.warnings(warnings),
+        sections.journal(entries_of(editor), len(editor.journal.edits)),
+        sections.technical(
+            hashes(editor, media, written),
+            circumstances(plan, second_look),
+            settings_of(plan, settings),
+        ),
+    ]
+    html = _page(plan, len(still_open), faults, joined(content))
+    return Report(html, len(still_open), faults)
+
+
+def _drawn(
+    media: Media,
+    plan: Plan,
+    settings: Settings,
+    persons: Sequence[Person],
+    *,
+    result: Media | None,
+    progress: Progress,
+) -> tuple[list[list[Look]], Pictures]:
+    """Return the views of each person, and all pictures."""
     entries = entry_points(media)
     looks = choose_faces([person.tracks for person in persons], entries)
     pictures = draw_pictures(
@@ -103,26 +142,11 @@ def make_report(
         settings,
         looks=[look for one in looks for look in one],
         frames=choose_frames(plan, entries),
-        result=written,
+        result=result,
         progress=progress,
     )
-    doubts = doubts_of(editor.review)
-    still_open = [doubt for doubt in doubts if not doubt.settled]
-    faults = (*_outdated(plan, written, last), *_readable(pictures.pairs))
-    content = [
-        sections.summary(plan, persons, editor.review.notes.get(VIDEO), _reviewers(editor)),
-        sections.open_doubts(still_open, plan),
-        sections.people(persons, looks, pictures, editor.review, plan),
-        sections.frames(pictures.pairs, plan, has_result=written is not None),
-        sections.warnings([*faults, *warnings_of(plan, doubts, people, settings)]),
-        sections.journal(entries_of(editor), len(editor.journal.edits)),
-        sections.technical(
-            hashes(editor, media, written), circumstances(plan), settings_of(plan, settings)
-        ),
-    ]
     media.check_unchanged()
-    html = _page(plan, len(still_open), faults, joined(content))
-    return Report(html, len(still_open), faults)
+    return looks, pictures
 
 
 def report_page(
@@ -167,6 +191,10 @@ def _outdated(plan: Plan, result: Media | None, last: LastResult | None) -> Iter
         yield "the result was rendered from another file"
     elif count := int(changed_frames(last.plan, plan).sum()):
         yield f"{count} frames must be hidden in another way since the result was rendered"
+
+
+def _seen(second_look: SecondLook | None, plan: Plan) -> Iterator[str]:
+    return iter(()) if second_look is None else second_look.faults(plan.source.frames)
 
 
 def _readable(pairs: Sequence[Pair]) -> Iterator[str]:

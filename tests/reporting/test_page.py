@@ -12,9 +12,9 @@ import pytest
 
 from app.config import Settings
 from app.edits import VIDEO, Editor, Target, open_doubts
-from app.errors import OutputError
+from app.errors import OutputError, UsageError
 from app.plan import Person
-from app.reporting import make_report, report_page, write_report
+from app.reporting import Report, make_report, read_second_look, report_page, write_report
 from app.version import VERSION
 from app.video import Media
 from testmedia.clip import Clip
@@ -185,3 +185,25 @@ def test_the_page_is_written_completely_or_not_at_all(clip: Make, tmp_path: Path
     assert path.read_text("utf-8") == made.html
     with pytest.raises(OutputError, match="already exists"):
         write_report(made, path)
+
+
+def test_the_findings_of_a_verification_are_faults(clip: Make, tmp_path: Path) -> None:
+    calm, path = clip("calm"), tmp_path / "found.json"
+    editor = opened(two_people(calm), tmp_path)
+    clean = {"result": "x.mp4", "frames": 60, "compared": True, "people": 1, "findings": []}
+
+    def made(**changes: object) -> Report:
+        path.write_text(json.dumps(clean | changes))
+        look = read_second_look(path)
+        return make_report(editor, Media(calm.path), Settings(), second_look=look)
+
+    assert made().is_done
+    assert "nothing found in 60 frames" in made().html
+    assert made(frames=59).faults == ("the verification has looked at 59 of 60 frames",)
+    seen = made(findings=[{"kind": "readable", "text": "frame 7 (0:00.2): <b>the face</b>"}])
+    assert (seen.is_done, seen.faults) == (False, ("the verification has 1 finding",))
+    assert "verification: frame 7 (0:00.2): &lt;b&gt;the face&lt;/b&gt;" in seen.html
+    for wrong in ("", "[]", '{"frames": 60}', "{" * 9):
+        path.write_text(wrong)
+        with pytest.raises(UsageError, match=r"found\.json"):
+            read_second_look(path)

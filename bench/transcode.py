@@ -1,6 +1,6 @@
 """A plain transcode: decode and encode every frame, and copy the sound.
 
-    python -m bench.transcode IN OUT [--quality 90] [--preset PRESET]
+    python -m bench.transcode IN OUT [--quality 90] [--preset PRESET] [--gop FRAMES]
 
 Encoder, options and pixel format are those of Face blur for the same file, so that the difference
 is the cost of Face blur.
@@ -75,8 +75,11 @@ def main() -> int:
     parser.add_argument("output", type=Path)
     parser.add_argument("--quality", type=int, default=90)
     parser.add_argument("--preset", help="encoder preset (default: that of Face blur)")
+    parser.add_argument("--gop", type=int, help="most frames of a GOP (default: x264's 250)")
     arguments = parser.parse_args()
     options = {"quality": str(arguments.quality)}
+    if arguments.gop:
+        options["g"] = str(arguments.gop)
     if arguments.preset:
         options["preset"] = arguments.preset
     print(transcode(arguments.source, arguments.output, options))

@@ -43,7 +43,9 @@ class LastResult:
 
     @classmethod
     def of(cls, path: Path | str, plan: Plan, settings: Settings) -> "LastResult":
-        """Make the record of a result that has just been rendered with an effect of the settings.
+        """Make the record of a result of exactly this plan, with the effect of these settings.
+
+        ``Rendered.last_result`` does it for a result that has just been rendered.
 
         Raises:
             MediaError: the result cannot be read.

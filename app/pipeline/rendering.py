@@ -1,7 +1,7 @@
 """The second pass: hide the faces of a plan in every frame and write the result."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -26,18 +26,37 @@ CopiedFrom: TypeAlias = Literal["last result", "source", "nothing"]
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """How a result was rendered.
+    """A result, and how it was rendered.
 
     Attributes:
+        output: the result.
+        plan: the plan.
+        settings: the settings; None if they do not say all: for an effect of the user's own, and
+            for images, which are always encoded.
         copied_from: the file that frames were copied from.
         encoded: the number of frames that were encoded.
         why_not_last: the reason why the last result was not used; None if it was, or if there was
             none.
     """
 
-    copied_from: CopiedFrom
-    encoded: int
+    output: Path
+    plan: Plan
+    settings: Settings | None
+    copied_from: CopiedFrom = "nothing"
+    encoded: int = 0
     why_not_last: str | None = None
+
+    def last_result(self) -> LastResult | None:
+        """Return the record for the next rendering; None if nothing could be copied there.
+
+        Call it before anything else writes to the file, which is read for its hash.
+
+        Raises:
+            MediaError: the result cannot be read.
+        """
+        if self.settings is None:
+            return None
+        return LastResult.of(self.output, self.plan, self.settings)
 
 
 def writing_of(settings: Settings, *, overwrite: bool, correctable: bool = False) -> Writing:
@@ -92,20 +111,22 @@ def render_plan(
     hiding = hiding_of(settings, effect)
     run = _Rendering(media, plan, hiding, progress, settings.threads)
     writing = writing_of(settings, overwrite=overwrite, correctable=correctable)
-    why_not: str | None = None
+    known = settings if effect is None and not media.is_image else None
+    done = Rendered(output, plan, known)
     if last is not None:
         try:
-            if effect is not None:
-                raise Uncopyable("an effect of your own may hide less than that of the last result")
-            return Rendered("last result", run.copy_unchanged(output, writing, last, settings))
+            if known is None:
+                raise Uncopyable("it is an image, or the effect is not that of the settings")
+            encoded = run.copy_unchanged(output, writing, last, known)
+            return replace(done, copied_from="last result", encoded=encoded)
         except MediaError as error:  # of the source, too: then it is raised again below
-            why_not = str(error)
+            done = replace(done, why_not_last=str(error))
     if writing.copy_untouched:
-        encoded = run.copy_untouched(output, writing)
-        if encoded is not None:
-            return Rendered("source", encoded, why_not)
+        copied = run.copy_untouched(output, writing)
+        if copied is not None:
+            return replace(done, copied_from="source", encoded=copied)
     run.encode(output, writing)
-    return Rendered("nothing", plan.source.frames, why_not)
+    return replace(done, encoded=plan.source.frames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +167,6 @@ class _Rendering:
         Raises:
             Uncopyable, MediaError: that is not possible, or not safe.
         """
-        if self._media.is_image:
-            raise Uncopyable("it is an image")
         result = last.unchanged_media(self._plan, settings)
         return self._mix(output, writing, changed_frames(last.plan, self._plan), result)
 

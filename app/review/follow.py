@@ -1,7 +1,7 @@
 """Follow the content of a drawn box through its shot, by correlating its picture.
 
 A reviewer draws where the detector saw no face, so it is not asked again. From frame to frame the
-picture in the box is searched for nearby, at three sizes; where nothing similar is found, following
+picture in the box is searched for nearby, at some sizes; where nothing similar is found, following
 ends and the reviewer goes on.
 """
 
@@ -22,7 +22,7 @@ _SIDE = 32
 """Longer side of the searched picture in pixels: enough detail to tell a face from another."""
 _REACH = 0.75
 """How far a face may move from one frame to the next, in sides of its box."""
-_SCALES = (0.94, 1.0, 1.06)
+_SCALES = (0.94, 0.97, 1.0, 1.03, 1.06)
 """Sizes of the face in the next frame: one that comes closer grows by a few percent a frame."""
 _ALIKE = 0.6
 """Least correlation with the frame before; the linker of tracks uses the same for one frame."""
@@ -43,38 +43,41 @@ class _Patch:
 
     box: Box
     pixels: Patch
-    scale: float
 
     @classmethod
     def of(cls, frame: Frame, box: Box) -> "_Patch":
-        scale = _SIDE / max(float((box[2:] - box[:2]).max()), 1.0)
-        return cls(box, _cut(_luma(frame, scale), box * scale), scale)
+        scale = _scale(box)
+        return cls(box, _cut(_luma(frame, scale), box * scale))
 
     def move(self, frame: Frame) -> bool:
         """Move to the most similar place in the next frame; return whether it is similar enough."""
-        luma = _luma(frame, self.scale)
-        found = max((self._best(luma, size) for size in _SCALES), key=lambda one: one[0])
-        if found[0] < _ALIKE:
+        scale = _scale(self.box)
+        luma = _luma(frame, scale)
+        alike, box = max((self._best(luma, scale, size) for size in _SCALES), key=lambda x: x[0])
+        if alike < _ALIKE:
             return False
-        self.box = found[1]
-        fresh = cv2.resize(_cut(luma, self.box * self.scale), self.pixels.shape[::-1])
-        self.pixels = np.asarray(
-            (1 - _RENEWED) * self.pixels + _RENEWED * np.asarray(fresh), np.float32
-        )
+        self.box = box
+        fresh = cv2.resize(_cut(luma, box * scale), self.pixels.shape[::-1])
+        mixed = (1 - _RENEWED) * self.pixels + _RENEWED * np.asarray(fresh)
+        self.pixels = np.asarray(mixed, np.float32)
         return True
 
-    def _best(self, luma: Patch, size: float) -> tuple[float, Box]:
+    def _best(self, luma: Patch, scale: float, size: float) -> tuple[float, Box]:
         """Return the highest correlation near the last place at one size, and its box."""
-        height, width = (max(4, round(side * size)) for side in self.pixels.shape)
+        sides = (self.box[2:] - self.box[:2]) * scale * size
+        width, height = (max(4, round(float(side))) for side in sides)
         wanted = cv2.resize(self.pixels, (width, height))
-        centre = (self.box[:2] + self.box[2:]) / 2 * self.scale
-        reach = np.array([width, height]) * (0.5 + _REACH)
+        centre = (self.box[:2] + self.box[2:]) / 2 * scale
+        reach = sides * (0.5 + _REACH)
         area = np.concatenate([centre - reach, centre + reach])
         values = cv2.matchTemplate(_cut(luma, area), wanted, cv2.TM_CCOEFF_NORMED)
         _, best, _, (x, y) = cv2.minMaxLoc(values)
-        corner = np.floor(area[:2]) + np.array([x, y])
-        box = np.concatenate([corner, corner + np.array([width, height])])
-        return float(best), box / self.scale
+        middle = np.floor(area[:2]) + np.array([x, y]) + np.array([width, height]) / 2
+        return float(best), np.concatenate([middle - sides / 2, middle + sides / 2]) / scale
+
+
+def _scale(box: Box) -> float:
+    return _SIDE / max(float((box[2:] - box[:2]).max()), 1.0)
 
 
 def _luma(frame: Frame, scale: float) -> Patch:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from importlib.resources import files
 from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from flask import Blueprint, Flask, Response, jsonify, request, send_file
 from werkzeug.exceptions import HTTPException
@@ -12,6 +12,7 @@ from app.errors import Busy, EditConflict, FaceBlurError, UsageError
 from app.logs import LOGGER, describe_exception
 from app.review.desk import Case, Desk
 from app.review.guard import Guard
+from app.review.intake import Intake
 from app.review.pictures import MAX_SIDE
 from app.review.rendering import Renderer
 from app.review.state import Json, boxes_bytes, edit_json
@@ -47,6 +48,8 @@ def make_app(desk: Desk, guard: Guard) -> Flask:
     app.register_blueprint(_facts(desk))
     app.register_blueprint(_pictures(desk))
     app.register_blueprint(_work(desk))
+    if desk.folder is not None:
+        app.register_blueprint(_files(Intake(desk, desk.folder)))
     app.register_error_handler(FaceBlurError, _known_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _internal_error)
@@ -190,6 +193,48 @@ def _work(desk: Desk) -> Blueprint:
         return send_file(renderer.output.absolute(), mimetype=kind, conditional=True, etag=False)
 
     return blueprint
+
+
+def _files(intake: Intake) -> Blueprint:
+    """The files that are chosen in the page."""
+    blueprint = Blueprint("files", __name__, url_prefix="/api")
+
+    @blueprint.post("/files")
+    def files() -> Response:
+        return jsonify({"id": intake.take_video(_word("name"), _upload())})
+
+    @blueprint.post("/people")
+    def add_photo() -> Response:
+        return jsonify(intake.take_photo(_word("name"), _word("file"), _upload()))
+
+    @blueprint.get("/people")
+    def people() -> Response:
+        return jsonify({"people": intake.people()})
+
+    @blueprint.delete("/people/<name>")
+    def remove(name: str) -> Response:
+        intake.remove_person(name)
+        return jsonify({"people": intake.people()})
+
+    @blueprint.post("/analyse")
+    def analyse() -> Response:
+        return jsonify({"id": intake.analyse(_body())})
+
+    return blueprint
+
+
+def _word(name: str) -> str:
+    text = request.args.get(name)
+    if not text:
+        raise UsageError(f"the address needs {name}")
+    return text
+
+
+def _upload() -> BinaryIO:
+    """Return the body of the request: a file."""
+    if not request.content_length:
+        raise UsageError("the file is empty")
+    return cast("BinaryIO", request.stream)
 
 
 def _state(desk: Desk, case: Case) -> Response:

@@ -1,5 +1,6 @@
 """The programs of docs/library.md run as they stand, and its tables match the code."""
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -77,7 +78,7 @@ def changes(folder: Path, made: Clip) -> dict[str, float]:
 
 
 def test_every_program_is_run_here() -> None:
-    assert len(re.findall(r"```python\n", PAGE)) == 5
+    assert len(re.findall(r"```python\n", PAGE)) == 6
 
 
 def test_hiding_listed_people(folder: Path, made: Clip) -> None:
@@ -99,6 +100,17 @@ def test_a_review_between_the_passes(folder: Path, made: Clip) -> None:
 def test_a_report(folder: Path) -> None:
     assert "Done: every doubt is confirmed" in run("A report", folder)
     assert "<!doctype html>" in (folder / "report.html").read_text("utf-8")
+
+
+def test_a_correction_of_the_last_result(folder: Path, made: Clip) -> None:
+    output = run("Correct a decision quickly", folder)
+    assert re.search(r"^\d+ frames encoded, the others copied from: ", output, re.MULTILINE)
+    shares = sorted(changes(folder, made).values())
+    assert shares[0] < 0.05, "the face that is shown again"
+    assert shares[1] > 0.3
+    last = app.LastResult.read(folder / "last.json")
+    assert last.path == folder / "hidden.mp4"
+    assert hashlib.sha256(last.path.read_bytes()).hexdigest() == last.sha256
 
 
 def test_one_broken_file_among_many(tmp_path: Path, made: Clip) -> None:
@@ -148,10 +160,12 @@ def test_every_public_class_is_described() -> None:
 
 
 def test_the_members_in_the_reference_exist() -> None:
-    for name in ("FaceBlur", "Media", "Plan"):
+    for name in ("FaceBlur", "Media", "Plan", "Rendered", "LastResult"):
         section = PAGE.split(f"\n### `app.{name}")[1].split("\n### ")[0]
         cells = re.findall(r"^\| (`.*?) \|", section, flags=re.MULTILINE)
         members = [member for cell in cells for member in re.findall(r"`(\w+)", cell)]
         assert members
         for member in members:
-            assert hasattr(getattr(app, name), member) or member == "settings", member
+            kind = getattr(app, name)
+            fields = getattr(kind, "__dataclass_fields__", {})
+            assert hasattr(kind, member) or member in {*fields, "settings"}, member

@@ -162,7 +162,9 @@ def _access_unit(data: bytes, _folder: Path) -> None:
     sets = ParameterSets.parse(extradata)
     again = ParameterSets.parse(bytes(sets))
     assert (again.sps, again.pps, again.level) == (sets.sps, sets.pps, sets.level)
-    sets.sps_facts()
+    assert sets.sps_facts() == sets.facts()[0]
+    assert set(sets.shared_ids()) <= sets.pps_ids()
+    assert sets.includes(again)
     check_access_unit(packet, sets, sets.pps_ids())
     assert sets.free_id() not in sets.pps_ids()
     with suppress(FaceBlurError):

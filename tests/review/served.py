@@ -65,6 +65,18 @@ class Client:
             with error:
                 return error.code, error.read(), dict(error.headers)
 
+    def upload(self, path: str, content: bytes, method: str = "POST") -> tuple[int, Any]:
+        """Send a file; return status and JSON of the response."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}", content, self.headers, method=method
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return response.status, json.loads(response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read())
+
     def get(self, path: str = "") -> Any:
         """Return the JSON of a part of the first review."""
         status, body, _ = self.send(f"/api/reviews/0{path}")

@@ -8,7 +8,7 @@ belongs to the GOP that holds packet number n.
 import bisect
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -70,12 +70,20 @@ class Gops:
         Raises:
             Uncopyable: all packets must be encoded, or ``touched`` belongs to another video.
         """
-        if len(touched) != len(self.pts):
-            raise Uncopyable("it has other frames than the plan")
+        self.check_frames(touched)
         encoded = _extend_to_single_frames(self._holding(touched), self.sizes == 1)
         if encoded.all():
             raise Uncopyable("none of its groups of pictures is untouched")
         return np.repeat(encoded, self.sizes)
+
+    def check_frames(self, frames: Mask) -> None:
+        """Check that a mask has an entry for each frame.
+
+        Raises:
+            Uncopyable: it is that of another video.
+        """
+        if len(frames) != len(self.pts):
+            raise Uncopyable("it has other frames than the plan")
 
     def whole(self, frames: Mask) -> Mask:
         """Return the mask of some frames, extended to whole GOPs."""
@@ -84,20 +92,6 @@ class Gops:
     def _holding(self, frames: Mask) -> Mask:
         """Return which GOPs hold any of some frames, (GOPs,)."""
         return np.logical_or.reduceat(frames, self.starts)
-
-    def divided(self, encoded: Mask, frames: int) -> "Gops":
-        """Return the same packets with the encoded GOPs divided, into parts of at most ``frames``.
-
-        The decoding times of the source fit these parts too: a frame of a part waits for fewer
-        later frames.
-        """
-        starts = [
-            first + size * part // parts
-            for first, size in zip(self.starts.tolist(), self.sizes.tolist(), strict=True)
-            for parts in [-(-size // frames) if encoded[first] else 1]
-            for part in range(parts)
-        ]
-        return replace(self, starts=np.array(starts, np.int64))
 
     def allowed_reorder(self) -> int:
         """Return how many later packets a frame of an encoded GOP may wait for.

@@ -133,10 +133,13 @@ def _together(gops: Gops, encoded: Mask, sets: ParameterSets) -> ParameterSets:
     """Return the parameter sets of the result; those of the encoder may be among the copied ones.
 
     Raises:
-        Uncopyable: they cannot be together in one file.
+        Uncopyable: they cannot be together in one file, or describe frames of other sizes.
     """
-    is_needed = encoded.any() and not gops.sets.includes(sets)
-    return gops.sets.joined(sets) if is_needed else gops.sets
+    if not encoded.any() or gops.sets.includes(sets):
+        return gops.sets
+    both = gops.sets.joined(sets)
+    both.facts()
+    return both
 
 
 class PacketMixer:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import av
@@ -21,6 +21,7 @@ from app.video.media import Media
 from app.video.metadata import is_piece
 from app.video.sidedata import display_matrix
 from app.video.sink import VideoSink
+from app.video.smart.division import divided, split_before
 from app.video.smart.gops import Gops, Mask, find_gops, find_gops_of_result
 from app.video.smart.muxer import PacketMixer, check_containers, open_encoder, stretches_of
 from app.video.smart.verify import check_mixed
@@ -54,7 +55,7 @@ class MixingSink(VideoSink):
         touched: Mask,
         last: Media | None = None,
     ) -> None:
-        gops = find_gops(media) if last is None else find_gops_of_result(last)
+        gops = find_gops(media) if last is None else _split_gops(last, touched)
         encoded = gops.to_encode(touched)
         self._decoded = (
             stretches_of(gops, encoded) if last is None else _to_decode(media, gops, encoded)
@@ -64,7 +65,7 @@ class MixingSink(VideoSink):
             check_containers((last or media).format, self._streams)
             _check_no_piece(self._input)
             if self._gop_frames is not None:
-                gops = gops.divided(encoded, self._gop_frames)
+                gops = divided(gops, encoded, self._gop_frames)
             picture = first_frame(media)
             self._encoder, sets = self._open_encoder(picture, gops)
             self._mixer = PacketMixer(gops, encoded, sets)
@@ -83,16 +84,18 @@ class MixingSink(VideoSink):
         So the sets do not increase with each result that is copied from another one.
         """
         for number in gops.sets.shared_ids():
-            stream, sets = self._open_with(number, picture, gops)
-            if gops.sets.includes(sets):
-                return stream, sets
-        return self._open_with(gops.sets.free_id(), picture, gops)
+            with ExitStack() as attempt:
+                stream, sets = self._open_with(number, picture, gops, attempt)
+                if gops.sets.includes(sets):
+                    self._stack.enter_context(attempt.pop_all())
+                    return stream, sets
+        return self._open_with(gops.sets.free_id(), picture, gops, self._stack)
 
     def _open_with(
-        self, number: int, picture: av.VideoFrame, gops: Gops
+        self, number: int, picture: av.VideoFrame, gops: Gops, stack: ExitStack
     ) -> tuple[VideoStream, ParameterSets]:
         # Nothing is written to this container: it only holds the encoder.
-        holder = self._stack.enter_context(av.open(os.devnull, "w", format="null"))
+        holder = stack.enter_context(av.open(os.devnull, "w", format="null"))
         stream = self._add_encoder(holder, picture)
         return stream, open_encoder(stream, gops, number)
 
@@ -175,6 +178,13 @@ def _check_no_piece(container: InputContainer) -> None:
     """Refuse a piece of a split video: all pieces need the same parameter sets."""
     if is_piece(container.metadata):
         raise Uncopyable("it is a piece of a split video")
+
+
+def _split_gops(last: Media, touched: Mask) -> Gops:
+    """Return the groups of an earlier result, split where that leaves fewer frames to encode."""
+    gops = find_gops_of_result(last)
+    gops.check_frames(touched)
+    return split_before(gops, touched)
 
 
 def _to_decode(media: Media, gops: Gops, encoded: Mask) -> Sequence[Stretch] | None:

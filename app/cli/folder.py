@@ -119,7 +119,7 @@ def _finish(args: Namespace, totals: Totals) -> int:
     print_message(f"{args.output}: {totals.text}", quiet=args.quiet and not totals.failed)
     if totals.failed:
         return 1
-    return exit_code(args, missing=totals.not_found > 0)
+    return exit_code(args, missing=totals.not_found > 0, unreviewed=totals.review_required > 0)
 
 
 class _Display(Listener):

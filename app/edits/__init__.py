@@ -10,6 +10,7 @@ from app.edits.journal import Journal
 from app.edits.records import VIDEO, Edit, Operation, Region, Target
 from app.edits.results import EditedPlan, edited_plan, with_edits
 from app.edits.review import Review
+from app.edits.words import list_words, words_of, words_of_doubt
 from app.plan.places import edits_path, is_edited
 
 __all__ = [
@@ -27,6 +28,9 @@ __all__ = [
     "edited_plan",
     "edits_path",
     "is_edited",
+    "list_words",
     "open_doubts",
     "with_edits",
+    "words_of",
+    "words_of_doubt",
 ]

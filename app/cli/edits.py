@@ -16,6 +16,7 @@ from app.edits import (
     EditedPlan,
     Editor,
     Target,
+    open_existing,
     words_of,
     words_of_doubt,
 )
@@ -35,7 +36,7 @@ def run_edits(args: Namespace) -> int:
     """
     if args.reviewer is not None and not (args.undo or args.redo or args.old_plan):
         raise UsageError("--reviewer has no effect if nothing is changed; remove it")
-    editor = Editor.open(args.plan, args.edits)
+    editor = open_existing(args.plan, args.edits)
     for name, action in _ACTIONS.items():
         if getattr(args, name):
             action(args, editor)

@@ -8,7 +8,7 @@ from app.edits.doubts import Doubt, doubts_of, open_doubts
 from app.edits.editor import Editor
 from app.edits.journal import Journal
 from app.edits.records import VIDEO, Edit, Operation, Region, Target
-from app.edits.results import EditedPlan, edited_plan, with_edits
+from app.edits.results import EditedPlan, edited_plan, open_existing, with_edits
 from app.edits.review import Review
 from app.edits.words import list_words, words_of, words_of_doubt
 from app.plan.places import edits_path, is_edited
@@ -30,6 +30,7 @@ __all__ = [
     "is_edited",
     "list_words",
     "open_doubts",
+    "open_existing",
     "with_edits",
     "words_of",
     "words_of_doubt",

@@ -48,12 +48,9 @@ class Editor:
 
         Raises:
             PlanError: the plan cannot be read or is wrong.
-            EditsError: the edits are damaged, belong to another plan, or are missing although they
-                are named.
+            EditsError: the edits are damaged, or belong to another plan.
         """
         read = read_plan(plan)
-        if edits is not None and not edits.exists():
-            raise EditsError(f"{edits}: does not exist; name the file with the edits of the plan")
         return Editor(read, Journal(edits or edits_path(plan), sha256_of(Media(plan))))
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 from app.edits.doubts import Doubt, open_doubts
 from app.edits.editor import Editor
 from app.edits.review import Review
+from app.errors import EditsError
 from app.plan.cards import decided
 from app.plan.files import read_plan
 from app.plan.records import Plan
@@ -77,6 +78,25 @@ class EditedPlan:
         return replace(self, review=changed)
 
 
+def open_existing(plan: Path, edits: Path | None = None) -> Editor:
+    """Read a plan and its edits; a journal that is named must have some.
+
+    Args:
+        plan: the plan.
+        edits: its journal; default: the one beside it, if there is one.
+
+    Raises:
+        PlanError: the plan cannot be read or is wrong.
+        EditsError: the edits are damaged or missing, or belong to another plan.
+    """
+    if edits is not None and not edits.exists():
+        raise EditsError(f"{edits}: does not exist; name the file with the edits of the plan")
+    editor = Editor.open(plan, edits)
+    if edits is not None and not editor.journal.edits:
+        raise EditsError(f"{edits}: has no edits; name the file with the edits of the plan")
+    return editor
+
+
 def with_edits(plan: Path, edits: Path | None = None, *, ignore: bool = False) -> EditedPlan:
     """Read a plan and its edits.
 
@@ -91,7 +111,7 @@ def with_edits(plan: Path, edits: Path | None = None, *, ignore: bool = False) -
     """
     if ignore:
         return EditedPlan(Review.of(read_plan(plan)))
-    return EditedPlan.of(Editor.open(plan, edits))
+    return EditedPlan.of(open_existing(plan, edits))
 
 
 def edited_plan(plan: Path | str, edits: Path | str | None = None) -> Plan:

@@ -49,6 +49,9 @@ def test_edits_that_are_named_but_missing_are_an_error(tmp_path: Path) -> None:
     path = edited(tmp_path)
     with pytest.raises(EditsError, match="does not exist"):
         edited_plan(path, tmp_path / "missing.jsonl")
+    (tmp_path / "empty.jsonl").touch()
+    with pytest.raises(EditsError, match="has no edits"):
+        edited_plan(path, tmp_path / "empty.jsonl")
     edits_path(path).rename(tmp_path / "moved.jsonl")
     edits_path(path).symlink_to(tmp_path / "gone.jsonl")
     assert is_edited(path)

@@ -158,7 +158,10 @@ class Invocation:
                 content = self._receive(folder, client)
             for key, value in content.options.items():
                 options.add_option(attributes, key, value)
-            if isinstance(content, Upload) and content.plan is not None:
+            if isinstance(content, Ticket):
+                if content.edits is not None:
+                    options.check_with_plan({*attributes, *content.given}, "media")
+            elif content.plan is not None:
                 options.check_with_plan({*attributes, *content.given}, kind)
             # The settings only need to know that there are people; those of a ticket load later.
             people = {} if content.people is None else {"people": folder / "people"}

@@ -34,7 +34,7 @@ _RESULT_FACTOR = 2
 """Space for the results, as a multiple of the request: a plan, and a video that may be larger."""
 _MAX_PARTS = 500
 _MAX_PHOTO_BYTES = 32 * 2**20
-_MAX_PLAN_BYTES = 256 * 2**20
+MAX_PLAN_BYTES = 256 * 2**20
 """Six million boxes of about 42 bytes: ten faces in each frame of seven hours of film."""
 _MAX_OPTION_BYTES = 4096
 _FILES = frozenset({"media", "people", "plan", "edits"})
@@ -203,7 +203,7 @@ def _complete(upload: Upload, plan: Path, edits: Path) -> Upload:
 def _save_plan(blocks: Iterable[bytes], path: Path) -> None:
     """Write a plan or its edits to a file; only the child process reads it."""
     with new_file(path) as file:
-        for block in _limit(_MAX_PLAN_BYTES, blocks):
+        for block in _limit(MAX_PLAN_BYTES, blocks):
             file.write(block)
 
 

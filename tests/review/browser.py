@@ -140,7 +140,9 @@ def window(browser: Any, **options: Any) -> Iterator[Window]:
     try:
         yield opened
         assert opened.errors == []
-        foreign = [url for url in opened.requests if not url.startswith(("http://127.0.0.1:", "blob:"))]
+        foreign = [
+            url for url in opened.requests if not url.startswith(("http://127.0.0.1:", "blob:"))
+        ]
         assert foreign == []
     finally:
         context.close()
@@ -168,9 +170,7 @@ def number_in(pixels: Any) -> int:
     return sum(int(pixels[height // 4, x].mean() > 125) << bit for bit, x in enumerate(columns))
 
 
-def write_plan_of(
-    video: Path, tracks: Sequence[PlanTrack], size: Size, **changes: Any
-) -> Path:
+def write_plan_of(video: Path, tracks: Sequence[PlanTrack], size: Size, **changes: Any) -> Path:
     """Write the plan of a video with these tracks, beside it."""
     count, last = len(times(video)), float(times(video)[-1])
     record = SourceRecord(sha256_of(Media(video)), video.name, count, *size, last)

@@ -201,9 +201,7 @@ def test_a_decision_about_a_person_is_for_all_tracks(browser: Any, tmp_path: Pat
         assert "mixed" in alice.inner_text()
 
 
-def test_a_drawn_region_is_hidden_between_its_key_frames_only(
-    browser: Any, tmp_path: Path
-) -> None:
+def test_a_drawn_region_is_hidden_between_its_key_frames_only(browser: Any, tmp_path: Path) -> None:
     video, plan = doubtful(tmp_path)
     with served(video, plan, effect="solid") as url, window(browser) as opened:
         opened.open(url)
@@ -318,7 +316,10 @@ def test_the_second_window_learns_who_was_first(browser: Any, tmp_path: Path) ->
         assert "Bob decided to hide Person 1 at" in message.inner_text()
         assert "your change was not made" in message.inner_text()
         assert count(plan) == 1
-        assert opened.page.locator("[aria-label='Hide Person 1']").get_attribute("aria-pressed") == "true"
+        assert (
+            opened.page.locator("[aria-label='Hide Person 1']").get_attribute("aria-pressed")
+            == "true"
+        )
         opened.page.click("[aria-label='Keep alice']")
         opened.saved(2)
         opened.forgive("409")
@@ -346,9 +347,7 @@ def test_names_and_notes_stay_text(browser: Any, tmp_path: Path) -> None:
         assert opened.page.locator("img[src=x]").count() == 0
 
 
-def test_an_old_picture_is_covered_until_the_new_one_is_there(
-    browser: Any, tmp_path: Path
-) -> None:
+def test_an_old_picture_is_covered_until_the_new_one_is_there(browser: Any, tmp_path: Path) -> None:
     video, plan = doubtful(tmp_path)
     with served(video, plan) as url, window(browser) as opened:
         opened.open(url)

@@ -1,63 +1,58 @@
 """The routes of the review: pictures, edits and results of the videos on the desk."""
 
 from collections.abc import Mapping
-from importlib.resources import files
-from io import BytesIO
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from flask import Blueprint, Flask, Response, jsonify, request, send_file
 from werkzeug.exceptions import HTTPException
 
 from app.errors import Busy, EditConflict, FaceBlurError, UsageError
-from app.logs import LOGGER, describe_exception
+from app.review.answers import (
+    MAX_JSON,
+    Forbidden,
+    http_error,
+    internal_error,
+    jpeg_answer,
+    json_body,
+    known_error,
+    number_in,
+    page_file,
+    refusal,
+    seen_number,
+)
 from app.review.desk import Case, Desk
+from app.review.file_routes import file_routes
 from app.review.guard import Guard
 from app.review.intake import Intake
 from app.review.pictures import MAX_SIDE
 from app.review.rendering import Renderer
-from app.review.state import Json, boxes_bytes, edit_json
+from app.review.state import boxes_bytes, edit_json
 from app.review.video import Video
 from app.video.kinds import CONTENT_TYPES
 
 _FACE_SIDES = (32, 640)
 """Sides of a picture of a face in pixels."""
-_MAX_JSON = 2**20
-"""Bytes of a request: a region with thousands of key frames needs less."""
 _REPORT_POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none';"
     " frame-ancestors 'none'; base-uri 'none'"
 )
 """The report has its style in itself, and names the hash of that; it has no script."""
-_STATIC = "static"
-_TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
-
-
-class Forbidden(UsageError):
-    """A clear picture that the reviewer has not asked for."""
-
-    http_status = 403
-    code = "not_clear"
 
 
 def make_app(desk: Desk, guard: Guard) -> Flask:
     """Make the WSGI application of one run."""
     app = Flask("face_blur_review", static_folder=None)
-    app.config["MAX_FORM_MEMORY_SIZE"] = _MAX_JSON
+    app.config["MAX_FORM_MEMORY_SIZE"] = MAX_JSON
     guard.protect(app)
     app.register_blueprint(_page(desk))
     app.register_blueprint(_facts(desk))
     app.register_blueprint(_pictures(desk))
     app.register_blueprint(_work(desk))
     if desk.folder is not None:
-        app.register_blueprint(_files(Intake(desk, desk.folder)))
-    app.register_error_handler(FaceBlurError, _known_error)
-    app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _internal_error)
+        app.register_blueprint(file_routes(Intake(desk, desk.folder)))
+    app.register_error_handler(FaceBlurError, known_error)
+    app.register_error_handler(HTTPException, http_error)
+    app.register_error_handler(Exception, internal_error)
     return app
 
 
@@ -67,11 +62,11 @@ def _page(desk: Desk) -> Blueprint:
 
     @blueprint.get("/")
     def index() -> Response:
-        return _static("index.html")
+        return page_file("index.html")
 
     @blueprint.get("/static/<name>")
     def static(name: str) -> Response:
-        return _static(name)
+        return page_file(name)
 
     @blueprint.get("/api/reviews")
     def reviews() -> Response:
@@ -80,15 +75,6 @@ def _page(desk: Desk) -> Blueprint:
         return jsonify({"reviewer": desk.reviewer, "reviews": cases, "folder": folder})
 
     return blueprint
-
-
-def _static(name: str) -> Response:
-    """Answer with a file of the page, all of which lie in one folder of the package."""
-    known = {file.name: file for file in files(__package__).joinpath(_STATIC).iterdir()}
-    suffix = "." + name.rpartition(".")[2]
-    if name not in known or suffix not in _TYPES:
-        return _error(404, "not_found", "there is no such file")
-    return Response(known[name].read_bytes(), content_type=_TYPES[suffix])
 
 
 def _facts(desk: Desk) -> Blueprint:
@@ -114,7 +100,7 @@ def _facts(desk: Desk) -> Blueprint:
     @blueprint.post("/clear")
     def clear(case: str) -> Response:
         video = _video(desk, case)
-        wanted = _body().get("clear")
+        wanted = json_body().get("clear")
         if not isinstance(wanted, bool):
             raise UsageError("clear is true or false")
         video.clear = wanted
@@ -131,24 +117,26 @@ def _pictures(desk: Desk) -> Blueprint:
     def frame(case: str, number: int) -> Response:
         video = _video(desk, case)
         hidden = _is_hidden(video, request.args.get("side", "after"))
-        height = _number("height", 540, (16, MAX_SIDE))
-        return _jpeg(video.frame(number, hidden=hidden, height=height))
+        height = number_in("height", 540, (16, MAX_SIDE))
+        return jpeg_answer(video.frame(number, hidden=hidden, height=height))
 
     @blueprint.get("/face/<int:track>/<int:number>.jpg")
     def face(case: str, track: int, number: int) -> Response:
-        return _jpeg(_video(desk, case).face(track, number, _number("size", 160, _FACE_SIDES)))
+        return jpeg_answer(
+            _video(desk, case).face(track, number, number_in("size", 160, _FACE_SIDES))
+        )
 
     @blueprint.get("/photo/<name>/<int:number>.jpg")
     def photo(case: str, name: str, number: int) -> Response:
         desk.case(case)
-        return _jpeg(desk.photo(name, number))
+        return jpeg_answer(desk.photo(name, number))
 
     @blueprint.get("/segment/<side>/<int:number>/<key>.mp4")
     def segment(case: str, side: str, number: int, key: str) -> Response:
         video = _video(desk, case)
         content = video.segment(number, key, hidden=_is_hidden(video, side))
         if content is None:
-            return _error(404, "stale", "the picture has changed; read the state again")
+            return refusal(404, "stale", "the picture has changed; read the state again")
         return Response(content, content_type="video/mp4")
 
     return blueprint
@@ -167,17 +155,17 @@ def _work(desk: Desk) -> Blueprint:
     def edits(case: str) -> Response:
         video = _video(desk, case)
         try:
-            video.edit(_seen_number(), _body(), desk.reviewer)
+            video.edit(seen_number(), json_body(), desk.reviewer)
         except EditConflict as error:
             newest = video.newest() or {}
-            return _error(error.http_status, error.code, str(error), **newest)
+            return refusal(error.http_status, error.code, str(error), **newest)
         response = _state(desk, desk.case(case))
         response.status_code = 201
         return response
 
     @blueprint.post("/follow")
     def follow(case: str) -> Response:
-        return jsonify(_video(desk, case).follow(_body()))
+        return jsonify(_video(desk, case).follow(json_body()))
 
     @blueprint.post("/render")
     def render(case: str) -> tuple[Response, int]:
@@ -199,53 +187,11 @@ def _work(desk: Desk) -> Blueprint:
     def result(case: str) -> Response:
         renderer = _renderer(desk, case)
         if renderer.summary() is None:
-            return _error(404, "not_found", "there is no result yet")
+            return refusal(404, "not_found", "there is no result yet")
         kind = CONTENT_TYPES.get(renderer.output.suffix.lower(), "application/octet-stream")
         return send_file(renderer.output.absolute(), mimetype=kind, conditional=True, etag=False)
 
     return blueprint
-
-
-def _files(intake: Intake) -> Blueprint:
-    """The files that are chosen in the page."""
-    blueprint = Blueprint("files", __name__, url_prefix="/api")
-
-    @blueprint.post("/files")
-    def files() -> Response:
-        return jsonify({"id": intake.take_video(_word("name"), _upload())})
-
-    @blueprint.post("/people")
-    def add_photo() -> Response:
-        return jsonify(intake.take_photo(_word("name"), _word("file"), _upload()))
-
-    @blueprint.get("/people")
-    def people() -> Response:
-        return jsonify({"people": intake.people()})
-
-    @blueprint.delete("/people/<name>")
-    def remove(name: str) -> Response:
-        intake.remove_person(name)
-        return jsonify({"people": intake.people()})
-
-    @blueprint.post("/analyse")
-    def analyse() -> Response:
-        return jsonify({"id": intake.analyse(_body())})
-
-    return blueprint
-
-
-def _word(name: str) -> str:
-    text = request.args.get(name)
-    if not text:
-        raise UsageError(f"the address needs {name}")
-    return text
-
-
-def _upload() -> BinaryIO:
-    """Return the body of the request: a file."""
-    if not request.content_length:
-        raise UsageError("the file is empty")
-    return cast("BinaryIO", request.stream)
 
 
 def _state(desk: Desk, case: Case) -> Response:
@@ -292,51 +238,3 @@ def _is_hidden(video: Video, side: str) -> bool:
     if side == "before" and not video.clear:
         raise Forbidden("clear pictures were not asked for")
     return side == "after"
-
-
-def _seen_number() -> int:
-    text = request.headers.get("If-Match", "").strip('"')
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise UsageError('an edit needs the number of edits that were seen, as If-Match: "3"')
-    return int(text)
-
-
-def _number(name: str, default: int, limits: tuple[int, int]) -> int:
-    text = request.args.get(name, str(default))
-    low, high = limits
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and low <= int(text) <= high):
-        raise UsageError(f"{name} is a number from {low} to {high}")
-    return int(text)
-
-
-def _body() -> Mapping[str, Any]:
-    if (request.content_length or 0) > _MAX_JSON:
-        raise UsageError("the request is too long")
-    values = request.get_json(silent=True)
-    if not isinstance(values, dict):
-        raise UsageError("the request must be a JSON object")
-    return values
-
-
-def _jpeg(content: bytes) -> Response:
-    return send_file(BytesIO(content), mimetype="image/jpeg", etag=False)
-
-
-def _error(status: int, code: str, message: str, **facts: Any) -> Response:
-    body: Json = {"error": {"code": code, "message": message, **facts}}
-    response = jsonify(body)
-    response.status_code = status
-    return response
-
-
-def _known_error(error: FaceBlurError) -> Response:
-    return _error(error.http_status, error.code, str(error))
-
-
-def _http_error(error: HTTPException) -> Response:
-    return _error(error.code or 500, error.name.lower().replace(" ", "_"), error.name)
-
-
-def _internal_error(error: Exception) -> Response:
-    LOGGER.error("internal error", extra={"fields": describe_exception(error)})
-    return _error(500, FaceBlurError.code, "internal error of Face blur")

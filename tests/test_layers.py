@@ -14,7 +14,7 @@ LAYERS = (
     {"networks"},
     {"packs"},
     {"video", "shots", "faces", "tracking", "identity", "effects", "storage", "config"},
-    {"pipeline", "plan", "report", "pieces"},
+    {"pipeline", "plan", "report", "pieces", "verification"},
     {"batch"},
     {"cli", "web", "job"},
 )

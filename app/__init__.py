@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Unreachable,
         UnsupportedMedia,
         UsageError,
+        VerificationError,
     )
     from app.pipeline import FaceBlur
     from app.plan import Plan
@@ -71,6 +72,7 @@ __all__ = [
     "Unreachable",
     "UnsupportedMedia",
     "UsageError",
+    "VerificationError",
 ]
 
 _MODULES = {

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from app.cli import verifying
 from app.cli.folder import blur_folder, is_folder_run
 from app.cli.given import (
     check_models_options,
@@ -30,10 +31,11 @@ from app.errors import (
 from app.files import check_destination
 from app.packs.catalogue import find_packs
 from app.pipeline import FaceBlur, load_parts, share_one_heap
-from app.plan import decided, read_plan, write_plan
+from app.plan import Plan, decided, read_plan, write_plan
 from app.plan.settings import rendering_settings
 from app.process import StopSignal
 from app.types import Window
+from app.verification import Checked
 from app.video import Media
 from app.video.window import bounds_of
 
@@ -61,14 +63,23 @@ def _blur(args: Namespace, stop: StopSignal) -> int:
     with make_progress(quiet=args.quiet) as progress:
         _load(args, face_blur)
         plan = face_blur.analyse(media, progress)
-        face_blur.unload()
+        if not settings.verify:  # which needs the models again
+            face_blur.unload()
         if args.plan is not None:
             write_plan(plan, args.plan)
         with _continuable(args):
-            face_blur.render(media, plan, args.output, progress, overwrite=args.overwrite)
+            checked = verifying.render(args, face_blur, media, plan, progress)
+    return _finish(args, media, plan, checked)
+
+
+def _finish(args: Namespace, media: Media, plan: Plan, checked: Checked | None) -> int:
+    """Draw the contact sheet, print the summary, and return the exit code."""
+    if checked is not None:
+        plan = checked.plan
+        verifying.show_checked(args.output, checked, quiet=args.quiet)
     if args.sheet is not None:
         draw_sheet(media, plan, args.output, args.sheet)
-    return show_plan(args, plan)
+    return show_plan(args, plan, {} if checked is None else {"verification": checked.as_json()})
 
 
 def _set_window(args: Namespace, media: Media, settings: Settings) -> None:
@@ -129,10 +140,14 @@ def _render(args: Namespace, _: StopSignal) -> int:
         raise OutputError(f"{args.output}: is the plan; choose another name for the output")
     _check_output(args, face_blur, media)
     with make_progress(quiet=args.quiet) as progress:
-        face_blur.render(media, plan, args.output, progress, overwrite=args.overwrite)
-    if args.sheet is not None:
-        draw_sheet(media, plan, args.output, args.sheet)
-    return show_plan(args, plan)
+        checked = verifying.render(args, face_blur, media, plan, progress)
+    return _finish(args, media, plan, checked)
+
+
+def _verify(args: Namespace, _: StopSignal) -> int:
+    _check_regular(args.plan)
+    # Without people nobody is recognised, and no recogniser is needed.
+    return verifying.show_verification(args, FaceBlur(_settings(args)))
 
 
 def _people(args: Namespace, _: StopSignal) -> int:
@@ -160,6 +175,7 @@ _COMMANDS: dict[str, Callable[[Namespace, StopSignal], int]] = {
     "blur": _blur,
     "analyse": _analyse,
     "render": _render,
+    "verify": _verify,
     "people": _people,
     "models": _models,
 }

@@ -16,12 +16,12 @@ NOT_FOUND = 3
 needs a look."""
 
 
-def show_plan(args: Namespace, plan: Plan) -> int:
-    """Print the summary of a finished run, and return its exit code."""
+def show_plan(args: Namespace, plan: Plan, more: Mapping[str, Any] | None = None) -> int:
+    """Print the summary of a finished run, in JSON with ``more``, and return its exit code."""
     summary = summarise(plan)
     show_summary(args.output, summary, quiet=args.quiet)
     if args.json:
-        print_json(args.output, summary.as_json())
+        print_json(args.output, {**summary.as_json(), **(more or {})})
     return exit_code(args, missing=bool(summary.not_found))
 
 

@@ -28,7 +28,7 @@ from app.web.tokens import TokenGuard
 from app.web.uploads import BodyReader, Upload, receive_form, receive_media, request_folder
 
 _FORM = "multipart/form-data"
-_SUMMARY_COUNTS = ("frames", "tracks", "hidden", "uncertain", "unclear", "not_found")
+_SUMMARY_COUNTS = ("frames", "tracks", "hidden", "uncertain", "unclear", "not_found", "repaired")
 _EXECUTION_PARAMETERS = {"MaxConcurrentTransforms": 1, "MaxPayloadInMB": 0}
 """Without BatchStrategy: it has no effect if objects are not split, and the local mode of
 SageMaker's SDK cannot handle it."""

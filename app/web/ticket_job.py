@@ -145,7 +145,7 @@ class TicketJob:
             # Copying packets needs one more pass over the input, which would be read again.
             whole = settings.changed(copy_untouched="never")
             session = self._face_blur.changed(whole, gallery)
-        job.render(session, media, plan, result, info)
+        plan = job.render(session, media, plan, result, info)
         # A media library may have treated a failed read as the end of the file.
         source.check_read()
         write_plan(plan, self._plan)
@@ -154,8 +154,9 @@ class TicketJob:
     def _report(self, plan: Plan, result: Path, size: int, began: float) -> dict[str, Any]:
         sizes = {"source": size, "result": result.stat().st_size}
         self._stats.counts |= {f"{name}_bytes": number for name, number in sizes.items()}
+        counts = self._stats.counts
         return {
-            **{name: self._stats.counts[name] for name in _COUNTS},
+            **{name: counts[name] for name in (*_COUNTS, "repaired") if name in counts},
             "sha256": {"source": plan.source.sha256, "result": sha256_of(result)},
             "bytes": sizes,
             "seconds": round(time.monotonic() - began, 3),

@@ -51,8 +51,11 @@ class Stretch:
         newest = self.sightings[-1]
         if other.kind != self.kind or not 0 < other.frame - newest.frame <= _MAX_GAP:
             return False
-        if self.track is not None or other.track is not None:
-            return self.track is other.track
+        if self.track is not None and self.track is other.track:
+            return True
+        if self.kind == "readable":
+            return False
+        # In a gap between two tracks, the nearer one changes.
         return bool(iou(newest.stored[None], other.stored[None])[0, 0] >= _MIN_IOU)
 
 

@@ -1,7 +1,8 @@
 """Plans and effects that leak on purpose, in known frames."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from app.plan import Plan, PlanTrack
 from app.types import Boxes, Effect, Plane
@@ -45,6 +46,23 @@ def _moved(track: PlanTrack, first: int, count: int, share: float) -> PlanTrack:
     return replace(track, boxes=boxes)
 
 
+Hide = Callable[..., None]
+"""Hides boxes in planes: the method of an effect."""
+
+
+def at_half_strength(hide: Hide) -> Hide:
+    """Return a method that draws what ``hide`` draws, half transparent."""
+
+    def hide_half(*arguments: Any) -> None:
+        planes: Sequence[Plane] = arguments[-2]
+        before = [plane.pixels.copy() for plane in planes]
+        hide(*arguments)
+        for plane, old in zip(planes, before, strict=True):
+            plane.pixels[...] = plane.pixels // 2 + old // 2
+
+    return hide_half
+
+
 @dataclass(frozen=True, slots=True)
 class HalfTransparent:
     """Draws another effect at half of its strength."""
@@ -53,7 +71,4 @@ class HalfTransparent:
 
     def hide(self, planes: Sequence[Plane], boxes: Boxes) -> None:
         """Hide the boxes, half transparent."""
-        before = [plane.pixels.copy() for plane in planes]
-        self.effect.hide(planes, boxes)
-        for plane, old in zip(planes, before, strict=True):
-            plane.pixels[...] = plane.pixels // 2 + old // 2
+        at_half_strength(self.effect.hide)(planes, boxes)

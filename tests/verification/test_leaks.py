@@ -43,8 +43,10 @@ def rendered(session: FaceBlur, clip: Clip, plan: Plan, folder: Path, suffix: st
     return output
 
 
-@pytest.mark.parametrize("effect", EFFECTS)
-@pytest.mark.parametrize("name", ["calm", "uneven", "crowd"])
+@pytest.mark.parametrize(
+    ("name", "effect"),
+    [*(("calm", effect) for effect in EFFECTS), ("uneven", "pixelate"), ("crowd", "blur")],
+)
 def test_a_good_result_has_no_findings(
     name: str, effect: str, session: FaceBlur, clip: Clips, plan_of: Plans, tmp_path: Path
 ) -> None:
@@ -90,9 +92,10 @@ def person_in(plan: Plan, clip: Clip, person: str) -> int:
     raise AssertionError("there is no track")
 
 
-@pytest.mark.parametrize("effect", EFFECTS)
-@pytest.mark.parametrize("count", [1, 5])
-@pytest.mark.parametrize("name", ["calm", "leans"])
+@pytest.mark.parametrize(
+    ("name", "count", "effect"),
+    [("calm", 1, "blur"), ("calm", 5, "pixelate"), ("leans", 5, "solid")],
+)
 def test_a_gap_in_a_plan_is_found_in_its_frames(
     name: str,
     count: int,
@@ -111,8 +114,9 @@ def test_a_gap_in_a_plan_is_found_in_its_frames(
     assert spans(verify(session, bad, result)) == {("unknown", FIRST, last)}
 
 
-@pytest.mark.parametrize("effect", EFFECTS)
-@pytest.mark.parametrize("name", ["calm", "leans"])
+@pytest.mark.parametrize(
+    ("name", "effect"), [("calm", "blur"), ("calm", "pixelate"), ("leans", "solid")]
+)
 def test_a_box_beside_the_face_is_found_in_its_frames(
     name: str, effect: str, session: FaceBlur, clip: Clips, plan_of: Plans, tmp_path: Path
 ) -> None:
@@ -124,7 +128,7 @@ def test_a_box_beside_the_face_is_found_in_its_frames(
         assert (finding.first, finding.last) == (FIRST, FIRST + 4)
 
 
-@pytest.mark.parametrize("effect", EFFECTS)
+@pytest.mark.parametrize("effect", ["blur", "solid"])
 def test_a_weak_effect_is_found_in_all_frames(
     effect: str, session: FaceBlur, clip: Clips, plan_of: Plans, tmp_path: Path
 ) -> None:

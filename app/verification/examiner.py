@@ -26,12 +26,9 @@ can be chance there: blocks of ``pixelate`` over a plain background reach 0.41."
 MIN_VISIBLE: Final = 0.6
 """Part of a face inside the frame from which it counts as a whole one. Of one cut off by the
 border, ``pixelate`` leaves few and large blocks, whose edges reach 0.25 by chance."""
-SURE_FACE: Final = 0.6
-"""Score of a face inside a hidden region, if there is no source to compare with. What the effects
-draw is taken for a face with up to 0.52."""
-DRAWN: Final = 1.6
-"""Side of the area that an effect changes, divided by that of the box: with the margin of 0.2 and
-the soft edge of 0.1 on both sides. Faces that touch it may be its work."""
+SURE_FACE: Final = 0.7
+"""Score of a face in a frame with hidden regions, if there is no source to compare with. What the
+effects draw is taken for a face with up to 0.68."""
 SEARCH_EVERY: Final = 24
 """Frames between two whole looks at the source, which only find out how the picture lies."""
 
@@ -161,12 +158,13 @@ def _squared_boxes(places: Places, view: Frame) -> Boxes:
 def _seen_in_both(near: _Look, result: Frame, places: Places) -> Iterator[Sighting]:
     """Yield the faces of the source that are not kept and can still be read in the result."""
     for i, box in enumerate(near.stored):
-        owner = owner_of(box, result.index, places)
-        if owner.kept or not _is_credible(owner, float(near.faces.scores[i])):
+        owner, score = owner_of(box, result.index, places), float(near.faces.scores[i])
+        if owner.kept or not _is_credible(owner, score):
             continue
         left = trace_of(near.view, result, near.faces.boxes[i])
-        limit = READABLE if _visible(near.faces.boxes[i], result) >= MIN_VISIBLE else UNCHANGED
-        if left.is_readable and left.alike >= limit:
+        # A box of low score may lie beside the face, and hold what is not hidden there.
+        is_clear = score >= NEW_FACE_SCORE and _visible(near.faces.boxes[i], result) >= MIN_VISIBLE
+        if left.is_readable and left.alike >= (READABLE if is_clear else UNCHANGED):
             yield near.sighting(i, "readable" if owner.inside else "outside", owner, left.alike)
 
 
@@ -200,16 +198,13 @@ def _unchanged(
 
 def _seen_alone(look: _Look, places: Places) -> Iterator[Sighting]:
     """Yield the faces of a result whose source is unknown."""
-    drawn = grow(places.boxes[places.hidden & (places.distance == 0)], DRAWN)
-    touching = np.any(intersections(look.stored, drawn) > 0, axis=1).tolist()
+    is_drawn = bool((places.hidden & (places.distance == 0)).any())
     for i, box in enumerate(look.stored):
         owner, score = owner_of(box, look.view.index, places), float(look.faces.scores[i])
         if owner.kept:
             yield look.sighting(i, "kept", owner, score)
-        elif touching[i] and score >= SURE_FACE:
+        elif score >= SURE_FACE or (not is_drawn and _is_credible(owner, score)):
             yield look.sighting(i, "readable" if owner.inside else "outside", owner, score)
-        elif not touching[i] and _is_credible(owner, score):
-            yield look.sighting(i, "outside", owner, score)
 
 
 def trace_of(source: Frame, result: Frame, box: Boxes) -> Trace:

@@ -90,7 +90,9 @@ def _detail(picture: Image, box: Corners, coarse: float) -> Detail | None:
     if min(part.shape[:2]) < 2:
         return None
     grey = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    # Enlarged with INTER_AREA, the edges of pixels would be detail that both pictures share.
+    how = cv2.INTER_AREA if min(part.shape[:2]) >= SIDE else cv2.INTER_LINEAR
+    small = cv2.resize(grey, (SIDE, SIDE), interpolation=how)
     fine = np.asarray(small - cv2.GaussianBlur(small, (0, 0), coarse), np.float32) * _FACE
     side = SIDE // TILES
     tiles = fine.reshape(TILES, side, TILES, side).swapaxes(1, 2)

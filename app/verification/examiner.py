@@ -20,12 +20,20 @@ from app.verification.belonging import Owner, owner_of
 from app.verification.detail import READABLE, Trace, trace
 from app.verification.places import Places, PlanPlaces
 
+MIN_NEW_SCORE: Final = 0.5
+"""Score of a face that the plan does not have. In a look at every frame, a chair, a dark background
+and faces of 4 pixels reached 0.49 once in a while; faces left out on purpose had 0.8 and more."""
+MIN_NEW_SIDE: Final = 8
+"""The shorter side of such a face in pixels: nobody can be recognised in a smaller one."""
 UNCHANGED: Final = 0.6
 """Correlation of detail from which a hidden region is as before, also where no face was found. Less
 can be chance there: blocks of ``pixelate`` over a plain background reach 0.41."""
 MIN_VISIBLE: Final = 0.6
 """Part of a face inside the frame from which it counts as a whole one. Of one cut off by the
 border, ``pixelate`` leaves few and large blocks, whose edges reach 0.25 by chance."""
+MIN_SIDE: Final = 24
+"""The same for the shorter side in pixels. Cells of 4 pixels leave a small face more than chance:
+up to 0.23 with 11 to 18 pixels, in which nobody can be recognised."""
 SURE_FACE: Final = 0.7
 """Score of a face in a frame with hidden regions, if there is no source to compare with. What the
 effects draw is taken for a face with up to 0.68."""
@@ -159,25 +167,30 @@ def _seen_in_both(near: _Look, result: Frame, places: Places) -> Iterator[Sighti
     """Yield the faces of the source that are not kept and can still be read in the result."""
     for i, box in enumerate(near.stored):
         owner, score = owner_of(box, result.index, places), float(near.faces.scores[i])
-        if owner.kept or not _is_credible(owner, score):
+        if owner.kept or not _is_credible(owner, score, near.faces.boxes[i]):
             continue
         left = trace_of(near.view, result, near.faces.boxes[i])
         # A box of low score may lie beside the face, and hold what is not hidden there.
-        is_clear = score >= NEW_FACE_SCORE and _visible(near.faces.boxes[i], result) >= MIN_VISIBLE
+        is_clear = score >= NEW_FACE_SCORE and _is_clear(near.faces.boxes[i], result)
         if left.is_readable and left.alike >= (READABLE if is_clear else UNCHANGED):
             yield near.sighting(i, "readable" if owner.inside else "outside", owner, left.alike)
 
 
-def _visible(box: Boxes, view: Frame) -> float:
-    """Return the part (0..1) of a (4,) box that lies inside the frame."""
+def _is_clear(box: Boxes, view: Frame) -> bool:
+    """Whether a (4,) box is large enough, and mostly inside the frame."""
     frame = np.asarray([[0, 0, *view.size]], np.float32)
-    return float(intersections(box[None], frame)[0, 0] / max(float(areas(box[None])[0]), 1e-6))
+    visible = float(intersections(box[None], frame)[0, 0])
+    large = float((box[2:] - box[:2]).min()) >= MIN_SIDE
+    return large and visible >= MIN_VISIBLE * float(areas(box[None])[0])
 
 
-def _is_credible(owner: Owner, score: float) -> bool:
-    """Whether a detection is a face to hide; where one is expected, at any score."""
-    expected = (owner.inside or owner.between) and owner.iou >= SAME_FACE_IOU
-    return expected or score >= NEW_FACE_SCORE
+def _is_credible(owner: Owner, score: float, box: Boxes) -> bool:
+    """Whether a detection with this (4,) box is a face to hide; at any score if one is expected."""
+    if (owner.inside or owner.between) and owner.iou >= SAME_FACE_IOU:
+        return True
+    if owner.inside:
+        return score >= NEW_FACE_SCORE
+    return score >= MIN_NEW_SCORE and float((box[2:] - box[:2]).min()) >= MIN_NEW_SIDE
 
 
 def _unchanged(
@@ -203,7 +216,9 @@ def _seen_alone(look: _Look, places: Places) -> Iterator[Sighting]:
         owner, score = owner_of(box, look.view.index, places), float(look.faces.scores[i])
         if owner.kept:
             yield look.sighting(i, "kept", owner, score)
-        elif score >= SURE_FACE or (not is_drawn and _is_credible(owner, score)):
+        elif score >= SURE_FACE or (
+            not is_drawn and _is_credible(owner, score, look.faces.boxes[i])
+        ):
             yield look.sighting(i, "readable" if owner.inside else "outside", owner, score)
 
 

@@ -86,6 +86,22 @@ def test_a_leak_is_hidden(
     assert Plan.read(tmp_path / "plan.json").counts == checked.plan.counts
 
 
+def test_blur_of_the_library_looks_again_too(
+    session: FaceBlur, clip: Clips, plan_of: Plans, tmp_path: Path
+) -> None:
+    bad = with_gap(plan_of("calm"), longest(plan_of("calm")), FIRST, 5)
+
+    class Careless(FaceBlur):
+        def analyse(self, media: Any, progress: Progress | None = None) -> Plan:
+            return bad
+
+    one = Careless(session.settings.changed(verify=True), parts=session.parts)
+    made = one.blur(clip("calm").path, tmp_path / "out.mp4", plan=tmp_path / "plan.json")
+    assert made.tracks[-1].reason == REASON
+    assert Plan.read(tmp_path / "plan.json").counts == made.counts
+    assert leaks(clip("calm"), tmp_path / "out.mp4") == 0
+
+
 def test_padding_stays_in_the_shot(
     session: FaceBlur, clip: Clips, plan_of: Plans, tmp_path: Path
 ) -> None:

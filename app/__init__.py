@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         Unreachable,
         UnsupportedMedia,
         UsageError,
+        VerificationError,
     )
     from app.pipeline import FaceBlur, LastResult, Rendered
     from app.plan import Plan
@@ -78,6 +79,7 @@ __all__ = [
     "Unreachable",
     "UnsupportedMedia",
     "UsageError",
+    "VerificationError",
     "edited_plan",
 ]
 

@@ -15,6 +15,7 @@
     │   ├── Crashed               2   422   crashed
     │   ├── UnsupportedMedia      2   415   unsupported_media
     │   └── MediaTooLarge         2   413   too_large
+    ├── VerificationError         3   422   not_hidden
     ├── ModelError                1   503   not_ready
     │   ├── PackError             1   503   not_ready
     │   │   └── Unreachable       1   503   not_ready
@@ -157,6 +158,14 @@ class MediaTooLarge(MediaError):
 
     http_status = 413
     code = "too_large"
+
+
+class VerificationError(FaceBlurError):
+    """A result was looked at again, and a face that should be hidden can still be seen."""
+
+    exit_code = 3
+    http_status = 422
+    code = "not_hidden"
 
 
 class ModelError(FaceBlurError):

@@ -91,7 +91,7 @@ class Proof:
         return Row(name, choice, found, cost)
 
 
-def _photos(folder: Path, photos: Sequence[Photo]) -> Path:
+def write_photos(folder: Path, photos: Sequence[Photo]) -> Path:
     """Write a folder of people: each photo cropped to head and shoulders."""
     for photo in photos:
         picture = cv2.imread(str(fetch(photo.medium)))
@@ -135,8 +135,8 @@ def run(scenes: Sequence[str], chosen: dict[str, str]) -> list[Row]:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="face-blur-bench-") as name:
         folder = Path(name)
-        listed = _photos(folder / "listed", REFERENCES)
-        everybody = _photos(folder / "everybody", (*REFERENCES, BIDEN, *GUESTS))
+        listed = write_photos(folder / "listed", REFERENCES)
+        everybody = write_photos(folder / "everybody", (*REFERENCES, BIDEN, *GUESTS))
         proof = Proof(folder, LISTED, listed, everybody, **chosen)
         for scene in scenes:
             if scene in SCENES:

@@ -126,7 +126,7 @@ def score(
         seen.setdefault(face.frame, []).append(face)
     leaks: set[tuple[str, int]] = set()
     large, names = 0, []
-    for number, pictures in enumerate(_pairs(before, after)):
+    for number, pictures in enumerate(frame_pairs(before, after)):
         for face in seen.get(number, ()):
             if readable(*pictures, face.box) > READABLE:
                 leaks.add((face.person, number))
@@ -151,7 +151,7 @@ def score(
     )
 
 
-def _pairs(before: Path, after: Path) -> Iterator[tuple[Image, Image]]:
+def frame_pairs(before: Path, after: Path) -> Iterator[tuple[Image, Image]]:
     """Yield each frame of both videos."""
     with av.open(str(before)) as one, av.open(str(after)) as other:
         for frames in zip(one.decode(video=0), other.decode(video=0), strict=True):

@@ -22,7 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 SLOW_FOLDERS = frozenset(
     {"aws", "bench", "docs", "examples", "gpu", "hostile", "image", "job", "local"}
-    | {"parts", "pieces", "scripts", "storage", "web"}
+    | {"parts", "pieces", "scripts", "storage", "verification", "web"}
 )
 """Folders of tests that start processes or servers."""
 SLOW_MODULES = frozenset(

@@ -145,16 +145,8 @@ def test_every_command_and_option_in_the_docs_exists() -> None:
 def _help() -> str:
     """The help texts of all commands that the pages name."""
     names = (
-        "blur",
-        "analyse",
-        "render",
-        "review",
-        "edits",
-        "people",
-        "models",
-        "report",
-        "serve",
-        "completion",
+        *("blur", "analyse", "render", "review", "edits", "verify", "people", "models", "report"),
+        *("serve", "completion"),
     )
     ours: tuple[list[str], ...] = ([], *([name] for name in names))
     commands = [["-m", "app.cli", *command] for command in ours]

@@ -20,6 +20,7 @@ from app.logs import configure_logging, silence_logging
 from app.pipeline import FaceBlur, first_possible, result_names, share_one_heap
 from app.pipeline.engine_people import decode_gallery, encode_gallery, with_people
 from app.plan import Plan, edits_path, read_plan, summarise, write_plan
+from app.verification import Checked, render_checked
 from app.video import Media
 
 
@@ -84,15 +85,34 @@ class Engine:
         if source != target:
             _keep(source, target, has_edits=edited.edits > 0)
         result = Path(request["result"])
-        self._face_blur.render(media, plan, result, work.progress, overwrite=True)
+        checked = self._write(media, plan, result, work)
+        sha256 = request["plan_sha256"]
+        if checked is not None and checked.plan is not plan:
+            plan = checked.plan
+            if not request["edited"]:  # an edited plan is never overwritten
+                write_plan(plan, target)
+                sha256 = sha256_of(target)
         return {
             "result_sha256": sha256_of(result),
             "bytes": result.stat().st_size,
-            "plan_sha256": request["plan_sha256"],
+            "plan_sha256": sha256,
             "summary": summarise(plan).as_json(),
             **plan.counts,
             **edited.facts(),
+            **({} if checked is None else {"verification": checked.as_json()}),
         }
+
+    def _write(self, media: Media, plan: Plan, result: Path, work: Work) -> Checked | None:
+        """Write the result; with the setting ``verify``, look at it again.
+
+        Raises:
+            VerificationError: a hidden face can still be seen in it.
+        """
+        session = self._face_blur
+        if not session.settings.verify:
+            session.render(media, plan, result, work.progress, overwrite=True)
+            return None
+        return render_checked(session, media, plan, result, work.progress, overwrite=True)
 
     @staticmethod
     def _check_unchanged(media: Media, request: Message) -> None:

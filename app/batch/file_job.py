@@ -12,6 +12,7 @@ from app.errors import Crashed, DiskFull, Interrupted, OutputError, reason_of
 from app.files import is_disk_full, remove_leftovers, sha256_of
 from app.plan import NO_FACE_FOUND, is_edited
 from app.types import Progress
+from app.verification import remove_unchecked
 
 _MIN_FREE = 16 * 2**20
 """Bytes that must be free before work on a file begins."""
@@ -137,6 +138,7 @@ class FileJob:
         if self._history.was_interrupted(name):
             for path in (*results, plan_name(name)):
                 remove_leftovers((self._output / path).parent)
+                remove_unchecked((self._output / path).parent)
             _new_plan(plan).unlink(missing_ok=True)
 
     def _check_task(self, task: Task, result: str, size: int) -> None:
@@ -181,6 +183,7 @@ class FileJob:
             # The child may have been killed while it wrote.
             for path in (result, plan):
                 remove_leftovers((self._output / path).parent)
+            remove_unchecked((self._output / result).parent)
             _new_plan(self._output / plan).unlink(missing_ok=True)
             raise
         finally:

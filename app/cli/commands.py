@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from app.cli import verifying
 from app.cli.edits import run_edits
 from app.cli.folder import blur_folder, is_folder_run
 from app.cli.given import (
@@ -39,6 +40,7 @@ from app.plan.places import edited_reason
 from app.plan.settings import rendering_settings
 from app.process import StopSignal
 from app.types import Window
+from app.verification import Checked
 from app.video import Media
 from app.video.window import bounds_of
 
@@ -66,14 +68,24 @@ def _blur(args: Namespace, stop: StopSignal) -> int:
     with make_progress(quiet=args.quiet) as progress:
         _load(args, face_blur)
         plan = face_blur.analyse(media, progress)
-        face_blur.unload()
+        if not settings.verify:  # which needs the models again
+            face_blur.unload()
         if args.plan is not None:
             write_plan(plan, args.plan)
         with _continuable(args):
-            face_blur.render(media, plan, args.output, progress, overwrite=args.overwrite)
+            checked = verifying.render(args, face_blur, media, plan, progress)
+    return _finish(args, media, EditedPlan(Review.of(plan)), checked)
+
+
+def _finish(args: Namespace, media: Media, edited: EditedPlan, checked: Checked | None) -> int:
+    """Draw the contact sheet, print the summary, and return the exit code."""
+    plan = edited.plan
+    if checked is not None:
+        plan = checked.plan
+        verifying.show_checked(args.output, checked, quiet=args.quiet)
     if args.sheet is not None:
         draw_sheet(media, plan, args.output, args.sheet)
-    return show_plan(args, EditedPlan(Review.of(plan)))
+    return show_plan(args, edited, {} if checked is None else {"verification": checked.as_json()})
 
 
 def _set_window(args: Namespace, media: Media, settings: Settings) -> None:
@@ -138,10 +150,8 @@ def _render(args: Namespace, _: StopSignal) -> int:
         _check_plan(args, args.sheet, (args.input, args.output, args.plan, _edits_of(args)))
     _announce_edits(args, edited)
     with make_progress(quiet=args.quiet) as progress:
-        face_blur.render(media, plan, args.output, progress, overwrite=args.overwrite)
-    if args.sheet is not None:
-        draw_sheet(media, plan, args.output, args.sheet)
-    return show_plan(args, edited)
+        checked = verifying.render(args, face_blur, media, plan, progress)
+    return _finish(args, media, edited, checked)
 
 
 def _read_edited(args: Namespace) -> EditedPlan:
@@ -171,6 +181,12 @@ def _announce_edits(args: Namespace, edited: EditedPlan) -> None:
 def _report(args: Namespace, _: StopSignal) -> int:
     _check_regular(args.plan)
     return report(args, _settings(args, blur=None))
+
+
+def _verify(args: Namespace, _: StopSignal) -> int:
+    _check_regular(args.plan)
+    # Without people nobody is recognised, and no recogniser is needed.
+    return verifying.show_verification(args, FaceBlur(_settings(args)))
 
 
 def _people(args: Namespace, _: StopSignal) -> int:
@@ -204,6 +220,7 @@ _COMMANDS: dict[str, Callable[[Namespace, StopSignal], int]] = {
     "render": _render,
     "review": _review,
     "edits": lambda args, _: run_edits(args),
+    "verify": _verify,
     "people": _people,
     "models": _models,
     "report": _report,

@@ -29,13 +29,15 @@ _RECORDED = frozenset(
     | {"keep_location", "drop_stream", "accept_truncated"}
 )
 """Settings of the second pass that a plan records for it."""
-_RENDERING = _RECORDED | {"encoder", "threads"}
-"""All settings of the second pass. The encoder depends on the machine, so no plan records it."""
+_RENDERING = _RECORDED | {"encoder", "threads", "verify"}
+"""All settings of the second pass. The encoder depends on the machine, and the second look is done
+or not, so no plan records them for a rendering."""
 USED: Mapping[str, frozenset[str]] = {
     "blur": _ANALYSIS | _RENDERING,
     "analyse": _ANALYSIS | _RECORDED,
     "render": _RENDERING,
     "review": _ANALYSIS | _RENDERING,
+    "verify": _RECOGNITION,
     "people": _RECOGNITION,
     "models": _MODELS,
     "report": _RENDERING | _RECOGNITION,

@@ -17,14 +17,14 @@ NEEDS_A_LOOK = 3
 ``--require-review`` if doubts are open: the result is complete, and needs a look."""
 
 
-def show_plan(args: Namespace, edited: EditedPlan) -> int:
-    """Print the summary of a finished run, and return its exit code."""
+def show_plan(args: Namespace, edited: EditedPlan, more: Mapping[str, Any] | None = None) -> int:
+    """Print the summary of a finished run, in JSON with ``more``, and return its exit code."""
     summary = summarise(edited.plan)
     show_summary(args.output, summary, quiet=args.quiet)
     if edited.review_required and (args.command == "render" or args.require_review):
         warn(review_words(len(edited.open_doubts)), quiet=args.quiet)
     if args.json:
-        print_json(args.output, summary.as_json() | edited.facts())
+        print_json(args.output, summary.as_json() | edited.facts() | dict(more or {}))
     return exit_code(args, missing=bool(summary.not_found), unreviewed=edited.review_required)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -12,6 +13,7 @@ from app.cli.reporting import add_report
 from app.cli.reviewing import add_review_options
 from app.cli.service import add_serve
 from app.cli.shell import add_completion
+from app.cli.verify_options import add_verify
 from app.config import Settings
 from app.config.points import parse_time
 from app.packs.description import PartName
@@ -33,7 +35,7 @@ ANALYSIS_SETTINGS = (
 """Settings that have their own option in commands that analyse."""
 RENDER_SETTINGS = (
     *("effect", "shape", "quality", "encoder", "copy_untouched", "keep_location"),
-    "drop_stream",
+    *("drop_stream", "verify"),
 )
 """Settings that have their own option in commands that write a video."""
 LISTS = {"select": ";", "drop_stream": ","}
@@ -50,11 +52,11 @@ _MAX_WORKERS = 64
 """Each worker loads the models; more than cores make no sense."""
 
 _EPILOG = """\
-exit codes: 0 done, 1 failed, 2 usage error or bad input, 3 done, but with --require-found a listed
-person was not found, with --require-review a doubt is open, or a review or report says that a
-review is required, 130 interrupted. After a failure no output is left, except for the plan of a
-finished analysis. stdout: the output of people, edits, models and --json. stderr: progress,
-warnings and errors.
+exit codes: 0 done, 1 failed, 2 usage error or bad input, 3 a hidden face can be seen (verify,
+--verify), with --require-found a listed person was not found, with --require-review a doubt is
+open, or a review or report says that a review is required, 130 interrupted. After a failure no
+output is left, except for the plan of a finished analysis. stdout: the output of people, edits,
+models, verify and --json. stderr: progress, warnings and errors.
 
 settings: every setting can be given with --set KEY=VALUE, as FACE_BLUR_KEY in the environment, or
 in a TOML file (--config). Options override the environment, which overrides the file.
@@ -79,6 +81,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_render(commands)
     _add_review(commands)
     add_edits(commands)
+    add_verify(partial(_command, commands), _add_settings)
     _add_people(commands)
     _add_models(commands)
     add_report(commands)
@@ -144,7 +147,7 @@ def _add_analyse(commands: _Commands) -> None:
     )
     parser.add_argument("input", type=Path, help="video or image")
     _add_output(parser, "plan to write (JSON)")
-    recorded = (name for name in RENDER_SETTINGS if name != "encoder")
+    recorded = (name for name in RENDER_SETTINGS if name not in {"encoder", "verify"})
     _add_settings(parser, *ANALYSIS_SETTINGS, *recorded)
 
 

@@ -35,7 +35,7 @@ ENV_PREFIX = "FACE_BLUR_"
 RENDER_SETTINGS = frozenset(
     {
         *("effect", "shape", "margin", "feather", "cells"),
-        *("quality", "encoder", "copy_untouched", "keep_location", "drop_stream"),
+        *("quality", "encoder", "copy_untouched", "keep_location", "drop_stream", "verify"),
     }
 )
 """Settings of the second pass; all others also decide about the plan."""
@@ -159,6 +159,11 @@ class Settings(_Checked):
         (),
         description="streams to leave out of the result, by number in the file or type (audio,"
         " subtitle, data, attachment), separated by commas",
+    )
+    verify: bool = Field(
+        False,
+        description="look at every frame of the result again, hide what can still be seen, and"
+        " write nothing if something stays",
     )
     shots: Literal["content", "transnet", "none"] = Field(
         "content", description="cut detector; transnet is a neural network from the pack transnet"

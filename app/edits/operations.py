@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.edits.records import MAX_TEXT, Edit, Region, Target, Text
 from app.edits.review import Review
-from app.plan.records import PlanTrack
+from app.plan.records import DECIDED, PlanTrack
 from app.validation import explain
 
 _REGION = TypeAdapter(Region)
@@ -88,7 +88,7 @@ def _decision(review: Review, target: Target, after: Any) -> Any:
 def _decide(review: Review, edit: Edit) -> Review:
     """Decide about tracks. A kept card leaves its doubts open: each may show somebody else."""
     tracks = _targets(review, edit.target)
-    reason = f"decided by {edit.reviewer}"
+    reason = f"{DECIDED}{edit.reviewer}"
     review = review.with_tracks([replace(t, decision=edit.after, reason=reason) for t in tracks])
     open_again = set()
     if edit.target.kind == "card" and edit.after == "keep":

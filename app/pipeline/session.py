@@ -299,7 +299,11 @@ class FaceBlur:
     ) -> Plan:
         """Analyse and render; with ``plan`` the plan is written there when the analysis ends.
 
+        With the setting ``verify`` the result is looked at before it gets its name, and the plan is
+        that of what it hides in the end.
+
         Raises:
+            VerificationError: a face that should be hidden can still be seen in the result.
             FaceBlurError: as ``analyse`` and ``render``. There is no output then; a plan that was
                 written stays, and ``render`` can use it.
         """
@@ -308,6 +312,16 @@ class FaceBlur:
         if plan is not None:
             new_plan.write(plan)
         give_back_memory()
+        if self.settings.verify:
+            # It needs this class.
+            from app.verification import render_checked
+
+            checked = render_checked(
+                self, media, new_plan, Path(output), progress, overwrite=overwrite
+            )
+            if plan is not None and checked.repaired:
+                checked.plan.write(plan)
+            return checked.plan
         self.render(media, new_plan, output, progress, overwrite=overwrite)
         give_back_memory()
         return new_plan

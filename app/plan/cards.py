@@ -4,9 +4,9 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from app.errors import UsageError
-from app.plan.records import Decision, Plan, PlanTrack
+from app.plan.records import DECIDED, Decision, Plan, PlanTrack
 
-REASON = "decided by the user"
+REASON = f"{DECIDED}the user"
 
 
 def cards_of(plan: Plan) -> tuple[str, ...]:

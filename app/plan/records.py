@@ -26,6 +26,8 @@ from pydantic.dataclasses import dataclass
 from app.errors import PlanError
 from app.types import Boxes
 
+DECIDED: Final = "decided by "
+"""Beginning of the reason of a decision that a person has made."""
 NO_FACE_FOUND: Final = "no face was found, so nothing is hidden; check that the input shows none"
 """Warning for a plan without tracks."""
 VERSION = 1
@@ -150,6 +152,11 @@ class PlanTrack:
         rows = exact.astype(np.float32)
         rows.setflags(write=False)
         object.__setattr__(self, "boxes", rows)
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether a person has decided about the track."""
+        return self.reason.startswith(DECIDED)
 
 
 @dataclass(frozen=True, eq=False, config=_CONFIG)

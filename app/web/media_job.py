@@ -20,6 +20,7 @@ from app.pipeline.face_looker import FaceLooker
 from app.plan import Plan, read_plan, write_plan
 from app.plan.settings import rendering_settings
 from app.types import Embeddings, Faces, Frame, Image, MediaInfo, Progress
+from app.verification import render_checked
 from app.video import Media, open_source
 from app.web.metrics import RequestStats
 from app.web.requests import MediaRequest
@@ -83,7 +84,7 @@ class MediaJob:
         plan = self.analyse(session, media, info) if given is None else given
         give_back_memory()
         if output is not None:
-            self.render(session, media, plan, output, info)
+            plan = self.render(session, media, plan, output, info)
         if request.response == "media" and output is not None:
             return Results(output)
         target = folder / "plan.json"
@@ -152,14 +153,24 @@ class MediaJob:
 
     def render(
         self, session: FaceBlur, media: Media, plan: Plan, output: Path, info: MediaInfo
-    ) -> None:
-        """Run the second pass: write the result, or nothing.
+    ) -> Plan:
+        """Run the second pass: write the result, or nothing; return the plan of what it hides.
+
+        With the setting ``verify`` the result is looked at again, and the plan may hide more.
 
         Raises:
+            VerificationError: a hidden face can still be seen in the result.
             FaceBlurError: as ``FaceBlur.render``, or ``Interrupted``.
         """
+        progress = self._progress(info)
         with self._stats.stage("render"):
-            session.render(media, plan, output, self._progress(info))
+            if not session.settings.verify:
+                session.render(media, plan, output, progress)
+                return plan
+            checked = render_checked(session, media, plan, output, progress)
+        self._stats.seconds["verify"] = round(checked.seconds, 3)
+        self._stats.counts |= checked.plan.counts | {"repaired": len(checked.repaired)}
+        return checked.plan
 
     def _check_limits(self, info: MediaInfo) -> None:
         width, height = info.size

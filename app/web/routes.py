@@ -29,7 +29,7 @@ from app.web.uploads import BodyReader, Upload, receive_form, receive_media, req
 
 _FORM = "multipart/form-data"
 _SUMMARY_COUNTS = (
-    *("frames", "tracks", "hidden", "uncertain", "unclear", "not_found"),
+    *("frames", "tracks", "hidden", "uncertain", "unclear", "not_found", "repaired"),
     *("edits", "open_doubts", "review_required"),
 )
 _EXECUTION_PARAMETERS = {"MaxConcurrentTransforms": 1, "MaxPayloadInMB": 0}

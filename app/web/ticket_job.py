@@ -175,7 +175,7 @@ class TicketJob:
             # Copying packets needs one more pass over the input, which would be read again.
             whole = settings.changed(copy_untouched="never")
             session = self._face_blur.changed(whole, gallery)
-        job.render(session, media, plan, result, info)
+        plan = job.render(session, media, plan, result, info)
         # A media library may have treated a failed read as the end of the file.
         source.check_read()
         return plan, result
@@ -186,7 +186,9 @@ class TicketJob:
         sizes = {"source": size, "result": result.stat().st_size}
         self._stats.counts |= {f"{name}_bytes": number for name, number in sizes.items()}
         counts: dict[str, int | bool] = {
-            name: self._stats.counts[name] for name in _COUNTS if name in self._stats.counts
+            name: self._stats.counts[name]
+            for name in (*_COUNTS, "repaired")
+            if name in self._stats.counts
         }
         hashes = {}
         if given is not None:

@@ -148,11 +148,13 @@ def test_every_command_refuses_what_it_does_not_use(
         "shots": "none",
         "sampling": "every",
         "rotate": "none",
+        "verify": "true",
     }.get(name, "x")
     none = tmp_path / "none"
     commands = {
         "analyse": ("analyse", none, "-o", none),
         "people": ("people", none),
+        "verify": ("verify", none, none),
         "models": ("models", "list"),
     }
     for command, words in commands.items():

@@ -50,7 +50,7 @@ def test_unprintable_keys_are_not_repeated() -> None:
 
 def test_every_setting_is_either_an_option_or_not() -> None:
     kept = {"people", "models", "models_root", "detector", "recogniser", "precision", "device"}
-    kept |= {"encoder", "threads", "sure", "doubtful"}
+    kept |= {"encoder", "threads", "sure", "doubtful", "verify"}
     assert set(OPTIONS) | kept == Settings.model_fields.keys(), (
         "decide whether requests may change the new setting"
     )

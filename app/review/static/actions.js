@@ -9,6 +9,8 @@ import { hour } from "./times.js";
 /** Milliseconds between two questions whether the server is there. */
 const PULSE = 4000;
 const PULSE_GONE = 1500;
+/** Something small that every server of this page has. */
+const SMALL = "/static/icon.svg";
 /** Milliseconds between two questions whether the frames are counted. */
 const COUNTING = 400;
 
@@ -212,7 +214,9 @@ function firstOf(card) {
 export async function pulse() {
   try {
     const wasGone = store.isGone;
-    await loadReviews();
+    if (store.isStart) await loadReviews();
+    else await send(SMALL);
+    store.set({ isGone: false });
     if (wasGone && store.review) {
       await refresh();
       tell("The server is there again.");

@@ -86,14 +86,27 @@ function leave(event) {
 }
 
 function pressed(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-  if (!store.review || store.isStart || isTyping(event) || document.querySelector("dialog")) return;
+  if (isUndo(event)) return event.shiftKey ? redo() : undo();
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return undefined;
+  if (!isReady(event)) return undefined;
   const name = nameOf(event);
-  if ((name === "Enter" || name === "Space") && isControl(event.target)) return;
+  if ((name === "Enter" || name === "Space") && isControl(event.target)) return undefined;
   const entry = KEYS.find(([names]) => Array.isArray(names) && names.includes(name));
-  if (!entry) return;
+  if (!entry) return undefined;
   event.preventDefault();
-  entry[2](name);
+  return entry[2](name);
+}
+
+/** Control or Command with Z, as everywhere. */
+function isUndo(event) {
+  const isIt = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z";
+  if (!isIt || !isReady(event)) return false;
+  event.preventDefault();
+  return true;
+}
+
+function isReady(event) {
+  return store.review && !store.isStart && !isTyping(event) && !document.querySelector("dialog");
 }
 
 function nameOf({ key: pressed_, shiftKey }) {

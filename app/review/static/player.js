@@ -45,7 +45,7 @@ export function faster() {
 }
 
 export class Player extends View {
-  static needs = ["review", "times", "frame", "shown", "side", "isClear", "isPlaying", "outlines"];
+  static needs = ["review", "times", "frame", "shown", "side", "isClear", "isPlaying", "outlines", "mode"];
 
   connectedCallback() {
     this.pictures = new Map();
@@ -186,7 +186,10 @@ export class Player extends View {
       button("Outlines", () => store.set({ outlines: !store.outlines }), {
         "aria-pressed": String(store.outlines),
       }),
-      button("Draw a box", () => store.set({ mode: "draw", isPlaying: 0 }), { title: "B" }),
+      button("Draw a box", () => store.set({ mode: "draw", isPlaying: 0 }), {
+        "aria-pressed": String(store.mode === "draw"),
+        title: "B",
+      }),
       store.side === "split" && this.#slider(),
       store.isClear && h("span", { class: "grow" }),
       store.isClear &&

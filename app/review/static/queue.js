@@ -2,7 +2,7 @@
 
 import { edit, inTurn, seek, select, tell } from "./actions.js";
 import { store } from "./store.js";
-import { keyOf, nameOf, parts } from "./targets.js";
+import { isSame, keyOf, nameOf, parts } from "./targets.js";
 
 /** Sorts of doubts in the order of the queue, with the words of the head bar. */
 export const SORTS = ["unsure", "cannot tell", "lost", "not found", "hides nobody"];
@@ -76,11 +76,15 @@ export function next(step = 1) {
   return tell("All doubts are settled.");
 }
 
-/** Confirm the present doubt, and go to the next one. */
+/**
+ * Confirm the present doubt, and go to the next one. Something else that is selected meanwhile hides
+ * the question: then go back to it, so that nothing is confirmed unseen.
+ */
 export function confirm() {
   return inTurn(async () => {
     const doubt = present();
     if (doubt === null || doubt.settled) return next();
+    if (!isSame(doubt.target, store.selection)) return go(doubt);
     if (await edit("confirm", doubt.target, true)) next();
   });
 }

@@ -133,6 +133,7 @@ def test_the_keyboard_alone_empties_the_queue(browser: Any, tmp_path: Path) -> N
         for number in range(1, 20):
             if opened.page.locator(".state").inner_text() == "Done":
                 break
+            opened.wait_for_picture()
             opened.keys("Enter")
             opened.saved(number)
         assert opened.page.locator(".state").inner_text() == "Done"
@@ -512,3 +513,54 @@ def test_a_review_begins_with_files_that_are_dropped(
         opened.page.click("li button:text-is('calm.mp4')", timeout=120_000)
         opened.wait_for_picture()
         assert opened.page.locator(".card:has-text('Barack')").count() == 1
+
+
+def test_a_card_that_is_dragged_onto_another_one_is_merged(browser: Any, tmp_path: Path) -> None:
+    video = VideoSpec(size=SIZE, count=FRAMES).write(tmp_path / "clip.mp4")
+    tracks = [
+        still(0, 0, 30, LEFT, card="Person 1"),
+        still(1, 40, 60, LEFT, card="Person 2", decision="keep"),
+        still(2, 70, 90, LEFT),
+    ]
+    plan = write_plan_of(video, tracks, SIZE)
+    with served(video, plan) as url, window(browser) as opened:
+        opened.open(url)
+        first = opened.page.locator(".card:has-text('Person 1')")
+        opened.page.locator(".card:has-text('Person 2')").drag_to(first)
+        opened.saved(1)
+        opened.page.locator(".nobody li").drag_to(first)
+        opened.saved(2)
+    found = Editor.open(plan).review.tracks.values()
+    assert [(track.card, track.decision) for track in found] == [("Person 1", "blur")] * 3
+
+
+def test_without_media_source_single_pictures_are_shown(browser: Any, tmp_path: Path) -> None:
+    video, plan = doubtful(tmp_path)
+    with served(video, plan) as url, window(browser) as opened:
+        opened.page.add_init_script("delete window.MediaSource")
+        opened.open(url)
+        for frame in (0, 77, 119):
+            opened.seek(frame)
+            assert number_in(opened.pixels()) == frame
+        opened.seek(0)
+        opened.keys("Space")
+        opened.page.wait_for_function(
+            "() => Number(document.querySelector('review-overlay svg').dataset.frame) > 5"
+        )
+        opened.keys("k")
+
+
+def test_enter_confirms_nothing_that_was_not_seen(browser: Any, tmp_path: Path) -> None:
+    video, plan = doubtful(tmp_path)
+    with served(video, plan) as url, window(browser) as opened:
+        opened.open(url)
+        opened.page.keyboard.down("Enter")
+        opened.page.keyboard.down("Enter")  # it is held down
+        opened.saved(1)
+        opened.wait_for_picture()
+        opened.page.keyboard.up("Enter")
+        opened.keys("1", "Enter")  # something else hides the question
+        assert "Track 4" in heading(opened)
+        assert count(plan) == 1
+        opened.keys("Enter")
+        opened.saved(2)

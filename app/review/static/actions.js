@@ -17,6 +17,7 @@ const COUNTING = 400;
 const RESTARTED = "The review was started again: open the address that it printed.";
 
 let tail = Promise.resolve();
+let failures = 0;
 
 /**
  * Tell something in the live region.
@@ -81,13 +82,18 @@ async function takeWithBoxes(review) {
 
 /**
  * Do one thing after another, so that each edit knows the state that the one before has made. After
- * a failure the ones that wait are dropped: nothing is saved later without anybody's knowledge.
+ * an edit that failed, those that wait are dropped: they were meant for another state.
  * @param {() => Promise<void>} action
  */
 export function inTurn(action) {
-  const turn = tail.then(action);
-  tail = turn.catch(() => {});
-  return turn.catch(() => {});
+  const asked = failures;
+  tail = tail.then(() => (asked === failures ? action() : undefined)).catch(unexpected);
+  return tail;
+}
+
+function unexpected(error) {
+  console.error(error);
+  tell(`Something went wrong: ${error.message}`, "warning");
 }
 
 /**
@@ -110,6 +116,7 @@ export async function edit(operation, target, after) {
     store.set({ savedAt: Date.now() });
     return true;
   } catch (error) {
+    failures += 1;
     await failed(error);
     return false;
   } finally {

@@ -6,7 +6,7 @@ import { ask } from "./dialogs.js";
 import { button, h, key } from "./dom.js";
 import { decideChosen, mergeChosen, rename, splitChosen, chosenCard } from "./people.js";
 import { faster, play, togglePlay } from "./player.js";
-import { confirm, next } from "./queue.js";
+import { confirmSeen, next } from "./queue.js";
 import { chosenRegion, removeRegion, setBorder } from "./regions.js";
 import { store } from "./store.js";
 import { zoom } from "./timeline.js";
@@ -14,7 +14,7 @@ import { zoom } from "./timeline.js";
 /** Names of keys, the words of the help, and the action. `Shift+` is part of a name. */
 const KEYS = [
   ["Queue"],
-  [["Enter"], "confirm the present doubt, and go on", confirm],
+  [["Enter"], "confirm the present doubt, and go on", confirmSeen],
   [["N"], "next open doubt", () => next(1)],
   [["P"], "previous open doubt", () => next(-1)],
   ["Decisions"],
@@ -94,6 +94,8 @@ function pressed(event) {
   const entry = KEYS.find(([names]) => Array.isArray(names) && names.includes(name));
   if (!entry) return undefined;
   event.preventDefault();
+  // A key that is held down moves on, but edits only once.
+  if (event.repeat && !name.includes("Arrow")) return undefined;
   return entry[2](name);
 }
 

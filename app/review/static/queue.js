@@ -76,15 +76,32 @@ export function next(step = 1) {
   return tell("All doubts are settled.");
 }
 
+/** Confirm with a key: only after a picture of the doubt was on the screen. */
+export function confirmSeen() {
+  return inTurn(() => {
+    const doubt = present();
+    if (doubt && !doubt.settled && !isSeen(doubt)) return tell("The picture is not there yet.");
+    return confirmNow();
+  });
+}
+
+function isSeen(doubt) {
+  if (["listed", "video"].includes(parts(doubt.target)[0])) return true;
+  return store.shown !== null && doubt.first <= store.shown.frame && store.shown.frame <= doubt.last;
+}
+
 /**
  * Confirm the present doubt, and go to the next one. Something else that is selected meanwhile hides
  * the question: then go back to it, so that nothing is confirmed unseen.
  */
 export function confirm() {
-  return inTurn(async () => {
-    const doubt = present();
-    if (doubt === null || doubt.settled) return next();
-    if (!isSame(doubt.target, store.selection)) return go(doubt);
-    if (await edit("confirm", doubt.target, true)) next();
-  });
+  return inTurn(confirmNow);
+}
+
+async function confirmNow() {
+  const doubt = present();
+  if (doubt === null || doubt.settled) return next();
+  if (!isSame(doubt.target, store.selection)) return go(doubt);
+  if (await edit("confirm", doubt.target, true)) next();
+  return undefined;
 }

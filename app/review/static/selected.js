@@ -243,8 +243,12 @@ export class Selected extends View {
       h("h3", {}, `${name} was not found`),
       h("div", { class: "faces" }, photos(name)),
       h("p", {}, "Look for the person yourself. If a face shows them, put it on a card of that name."),
-      noteField({ listed: name }, null),
+      noteField({ listed: name }, this.#person(name)?.note),
     );
+  }
+
+  #person(name) {
+    return store.review.people.find((person) => person.name === name);
   }
 
   #video() {

@@ -66,6 +66,17 @@ export class Timeline extends View {
     if (changed.has("review")) this.rows = rowsOf(store.review);
     if (changed.size > 1 || !changed.has("frame")) this.#all();
     this.#playhead();
+    if (changed.has("selection")) this.#reveal();
+  }
+
+  /** Scroll to the row of the selected thing. */
+  #reveal() {
+    const wanted = keyOf(store.selection);
+    const i = this.rows.findIndex((row) => row.key === wanted || row.bars.some(isChosen()));
+    if (i === -1) return;
+    const [top, room] = [RULER + i * ROW, this.body.clientHeight];
+    if (top < this.body.scrollTop) this.body.scrollTop = top - RULER;
+    if (top + ROW > this.body.scrollTop + room) this.body.scrollTop = top + ROW - room;
   }
 
   get #view() {
@@ -219,9 +230,7 @@ export class Timeline extends View {
   }
 
   #chosen() {
-    const wanted = keyOf(store.selection);
-    const track = trackOf(store.selection);
-    const isIt = ({ target }) => keyOf(target) === wanted || (track ?? NaN) === target.track;
+    const isIt = isChosen();
     const d = this.rows.flatMap((row, i) =>
       row.bars.filter(isIt).map((bar) => this.#path("hide", bar.first, bar.last, i)));
     return s("path", { key: "chosen", class: "bar-chosen", d: d.join("") });
@@ -282,6 +291,13 @@ export class Timeline extends View {
       store.set({ view: inside(from + by, to - from, store.review.source.frames) });
     }
   }
+}
+
+/** A test whether a bar stands for the selected thing. */
+function isChosen() {
+  const wanted = keyOf(store.selection);
+  const track = trackOf(store.selection) ?? NaN;
+  return ({ target }) => keyOf(target) === wanted || target.track === track;
 }
 
 /** The outline of a bar: kept people have low bars, so that colour is not needed to tell them. */

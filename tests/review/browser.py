@@ -151,7 +151,7 @@ def window(browser: Any, **options: Any) -> Iterator[Window]:
     opened.watch()
     try:
         yield opened
-        assert opened.errors == []
+        assert not opened.errors, opened.errors
         foreign = [
             url for url in opened.requests if not url.startswith(("http://127.0.0.1:", "blob:"))
         ]

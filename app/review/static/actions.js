@@ -42,7 +42,8 @@ export async function loadReviews() {
 export async function openReview(id) {
   const isOther = store.id !== null && store.id !== id;
   if (isOther) store.set({ review: null, times: null, boxes: null, selection: null, doubt: null });
-  store.set({ id, isStart: false, side: "after", isClear: false, shown: null, frame: 0, view: null });
+  const view = { side: "after", isClear: false, shown: null, frame: 0, view: null };
+  store.set({ id, isStart: false, isPlaying: 0, mode: null, ...view });
   const asked = post(address(id, "/clear"), { clear: false });
   const [early, times] = await Promise.all([asked, timesOf(id)]);
   const review = early.segments ? early : await get(address(id, ""));

@@ -19,7 +19,11 @@ export function ask(title, content, kind = "") {
     };
     const dialog = h(
       "dialog",
-      { class: kind, "aria-labelledby": "dialog-title", onkeydown: (event) => event.stopPropagation() },
+      {
+        class: kind,
+        "aria-labelledby": "dialog-title",
+        onkeydown: (event) => event.stopPropagation(),
+      },
       h("h2", { id: "dialog-title" }, title),
       content(close),
     );

@@ -93,7 +93,8 @@ export function splitChosen() {
     if (track === null) return tell("Select a face first.");
     const { frame } = store;
     if (await edit("split", { track: track.id }, { frame })) {
-      const late = store.review.tracks.find((one) => one.first === frame && one.last === track.last);
+      const isLate = (one) => one.first === frame && one.last === track.last;
+      const late = store.review.tracks.filter(isLate).pop();
       if (late) select({ track: late.id }, { stay: true });
       tell(`Track ${track.id} is split at frame ${frame}.`);
     }

@@ -81,6 +81,11 @@ class VideoPicture {
     }
   }
 
+  /** Wait with requests while an edit is being saved. */
+  hold(isHeld) {
+    this.buffer.hold(isHeld);
+  }
+
   close() {
     this.isClosed = true;
     this.element.pause();
@@ -156,6 +161,8 @@ class StillPicture {
     this.ears.shown(this.frame, true);
     this.seek(this.frame);
   }
+
+  hold() {}
 
   close() {
     this.speed = 0;

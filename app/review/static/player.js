@@ -45,7 +45,10 @@ export function faster() {
 }
 
 export class Player extends View {
-  static needs = ["review", "times", "frame", "shown", "side", "isClear", "isPlaying", "outlines", "mode"];
+  static needs = [
+    ...["review", "times", "frame", "shown", "side", "isClear"],
+    ...["isPlaying", "outlines", "mode", "isSaving"],
+  ];
 
   connectedCallback() {
     this.pictures = new Map();
@@ -74,6 +77,7 @@ export class Player extends View {
       this.#fit();
       for (const picture of this.pictures.values()) picture.update(store.review);
     }
+    for (const picture of this.pictures.values()) picture.hold(store.isSaving);
     if (changed.has("isPlaying")) this.#play();
     if (changed.has("frame") || changed.has("times")) this.#seek();
     if (changed.has("side")) this.#split(50);

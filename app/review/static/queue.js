@@ -87,12 +87,13 @@ export function confirmSeen() {
 
 function isSeen(doubt) {
   if (["listed", "video"].includes(parts(doubt.target)[0])) return true;
-  return store.shown !== null && doubt.first <= store.shown.frame && store.shown.frame <= doubt.last;
+  const frame = store.shown?.frame ?? -1;
+  return doubt.first <= frame && frame <= doubt.last;
 }
 
 /**
- * Confirm the present doubt, and go to the next one. Something else that is selected meanwhile hides
- * the question: then go back to it, so that nothing is confirmed unseen.
+ * Confirm the present doubt, and go to the next one. Something else that is selected meanwhile
+ * hides the question: then go back to it, so that nothing is confirmed unseen.
  */
 export function confirm() {
   return inTurn(confirmNow);

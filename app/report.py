@@ -33,7 +33,17 @@ def choose_frames(plan: Plan, count: int) -> list[int]:
     before shorter. Then the first and last frame of each track. Then frames spread evenly over the
     video.
     """
-    ranked = sorted(
+    ranked = ranked_tracks(plan)
+    frames = [(track.first + track.last) // 2 for track in ranked]
+    frames += [frame for track in ranked for frame in (track.first, track.last)]
+    last = plan.source.frames - 1
+    frames += [round(last * step / max(1, count - 1)) for step in range(count)]
+    return sorted(list(dict.fromkeys(frames))[:count])
+
+
+def ranked_tracks(plan: Plan) -> list[PlanTrack]:
+    """Return the tracks, those first that are worth a look: uncertain, then hidden, then long."""
+    return sorted(
         plan.tracks,
         key=lambda track: (
             not track.uncertain,
@@ -41,11 +51,6 @@ def choose_frames(plan: Plan, count: int) -> list[int]:
             track.first - track.last,
         ),
     )
-    frames = [(track.first + track.last) // 2 for track in ranked]
-    frames += [frame for track in ranked for frame in (track.first, track.last)]
-    last = plan.source.frames - 1
-    frames += [round(last * step / max(1, count - 1)) for step in range(count)]
-    return sorted(list(dict.fromkeys(frames))[:count])
 
 
 def contact_sheet(

@@ -3,8 +3,8 @@
     python -m bench.glimpses [VIDEO...]
 
 First, 25 faces of 90 pixels appear for one to three frames each. The result is compared with the
-original; see ``bench/readable.py``. Then the cost is measured on ordinary material: how many looks
-are taken because of glimpses, and the CPU time of the analysis with and without them.
+original; see ``app/verification/detail.py``. Then the cost is measured on ordinary material: how
+many looks are taken because of glimpses, and the CPU time of the analysis with and without them.
 """
 
 import argparse

@@ -8,9 +8,9 @@ of a customer.
 
 A file has a good outcome if it is refused with a documented code and one line, or if its result is
 a complete video or image in which the face of the seed cannot be read anywhere. The measure of
-``bench/readable.py`` looks at the place of the face, and a search looks for its detail in all other
-places, upright, turned and mirrored. Pictures that the damage has half destroyed are counted apart:
-decoders of HEVC, JPEG and WebP do not notice such damage.
+``app/verification/detail.py`` looks at the place of the face, and a search looks for its detail in
+all other places, upright, turned and mirrored. Pictures that the damage has half destroyed are
+counted apart: decoders of HEVC, JPEG and WebP do not notice such damage.
 """
 
 import argparse
@@ -35,8 +35,8 @@ from PIL import Image as PillowImage
 from app import errors
 from app.errors import Crashed
 from app.types import Image
+from app.verification.detail import READABLE, readable
 from app.video.kinds import PHOTO_SUFFIXES
-from bench.readable import READABLE, readable
 from bench.report import machine
 from testmedia.faces import Seed
 from testmedia.mutants import MUTATIONS, corpus

@@ -45,7 +45,7 @@ NOTES = {
 Synthetic videos of photographed people whose truth is known in every frame
 (`testmedia/scenes.py`), hidden in three ways, decoded and compared. A leak is a face that is
 visible to at least 60 % in the original, and whose detail is still in the result
-(`bench/readable.py`). *longest* is the longest run of leaking frames. *late, early* are
+(`app/verification/detail.py`). *longest* is the longest run of leaking frames. *late, early* are
 appearances whose first or last frame leaks. *named* is how many of the sampled faces the
 pack's recogniser names before and after, with landmarks from the clear image. *jitter* is the
 root mean square of the mask's second difference, in face widths.""",

@@ -18,7 +18,7 @@ from app.identity.gallery import Gallery
 from app.pipeline import Parts
 from app.plan import Plan
 from app.types import Image
-from bench.readable import READABLE, readable
+from app.verification.detail import READABLE, readable
 from testmedia.truth import Seen, Truth, covered, spilled
 
 EVERY = 6

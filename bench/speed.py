@@ -31,9 +31,9 @@ import numpy as np
 
 from app.packs.download import cache_folder
 from app.types import Image
+from app.verification.detail import READABLE, readable
 from bench.cost import Cost, commands, measure, median
 from bench.long_video import long_scene, make
-from bench.readable import READABLE, readable
 from testmedia.clip import Clip, write_clip
 from testmedia.fetch import fetch
 from testmedia.scene import Shot

@@ -27,7 +27,14 @@ SLOW_FOLDERS = frozenset(
 """Folders of tests that start processes or servers."""
 SLOW_MODULES = frozenset(
     {"test_commands", "test_crowd", "test_extras", "test_fetch", "test_project"}
-    | {"test_smart_browser", "test_transnet", "test_truth", "test_turned", "test_video_sink"}
+    | {
+        "test_report_browser",
+        "test_smart_browser",
+        "test_transnet",
+        "test_truth",
+        "test_turned",
+        "test_video_sink",
+    }
 )
 """Modules of tests that start processes, or follow faces through many clips."""
 

@@ -14,7 +14,7 @@ LAYERS = (
     {"networks"},
     {"packs"},
     {"video", "shots", "faces", "tracking", "identity", "effects", "storage", "config"},
-    {"edits", "pipeline", "plan", "report", "pieces"},
+    {"edits", "pipeline", "plan", "report", "reporting", "pieces", "verification"},
     {"batch", "review"},
     {"cli", "web", "job"},
 )

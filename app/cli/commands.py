@@ -20,6 +20,7 @@ from app.cli.given import (
 from app.cli.outcome import draw_sheet, show_plan
 from app.cli.people import show_people
 from app.cli.progress import make_progress, warn
+from app.cli.reporting import report
 from app.cli.reviewing import review
 from app.config import Settings
 from app.errors import (
@@ -136,6 +137,11 @@ def _render(args: Namespace, _: StopSignal) -> int:
     return show_plan(args, plan)
 
 
+def _report(args: Namespace, _: StopSignal) -> int:
+    _check_regular(args.plan)
+    return report(args, _settings(args, blur=None))
+
+
 def _people(args: Namespace, _: StopSignal) -> int:
     parts = load_parts(_settings(args, blur="listed"))
     show_people(args.people, parts, as_json=args.json)
@@ -168,6 +174,7 @@ _COMMANDS: dict[str, Callable[[Namespace, StopSignal], int]] = {
     "review": _review,
     "people": _people,
     "models": _models,
+    "report": _report,
 }
 
 

@@ -38,6 +38,7 @@ USED: Mapping[str, frozenset[str]] = {
     "review": _ANALYSIS | _RENDERING,
     "people": _RECOGNITION,
     "models": _MODELS,
+    "report": _RENDERING | _RECOGNITION,
 }
 """The settings that each command uses."""
 _VIDEO_ONLY = (

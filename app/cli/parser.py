@@ -7,6 +7,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from app.cli.reporting import add_report
 from app.cli.reviewing import add_review_options
 from app.cli.service import add_serve
 from app.cli.shell import add_completion
@@ -49,9 +50,9 @@ _MAX_WORKERS = 64
 
 _EPILOG = """\
 exit codes: 0 done, 1 failed, 2 usage error or bad input, 3 done, but with --require-found a listed
-person was not found, 130 interrupted. After a failure no output is left, except for the plan of a
-finished analysis. stdout: the output of people, models and --json. stderr: progress, warnings and
-errors.
+person was not found, or a report says that a review is required, 130 interrupted. After a failure
+no output is left, except for the plan of a finished analysis. stdout: the output of people, models
+and --json. stderr: progress, warnings and errors.
 
 settings: every setting can be given with --set KEY=VALUE, as FACE_BLUR_KEY in the environment, or
 in a TOML file (--config). Options override the environment, which overrides the file.
@@ -77,6 +78,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_review(commands)
     _add_people(commands)
     _add_models(commands)
+    add_report(commands)
     add_serve(commands)
     add_completion(commands)
     return parser

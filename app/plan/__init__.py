@@ -19,7 +19,7 @@ from app.plan.records import (
     Rows,
     SourceRecord,
 )
-from app.plan.summary import Appearance, Summary, clock, summarise
+from app.plan.summary import Appearance, Summary, clock, summarise, times_of
 
 __all__ = [
     "NO_FACE_FOUND",
@@ -39,5 +39,6 @@ __all__ = [
     "decided",
     "read_plan",
     "summarise",
+    "times_of",
     "write_plan",
 ]

@@ -92,7 +92,7 @@ def summarise(plan: Plan) -> Summary:
 def _appearance(
     plan: Plan, person: str | None, hidden: bool, tracks: Sequence[PlanTrack]
 ) -> Appearance:
-    times = [_times(track, plan) for track in tracks]
+    times = [times_of(track, plan) for track in tracks]
     return Appearance(
         person,
         hidden,
@@ -103,7 +103,7 @@ def _appearance(
     )
 
 
-def _times(track: PlanTrack, plan: Plan) -> tuple[float, float]:
+def times_of(track: PlanTrack, plan: Plan) -> tuple[float, float]:
     """Return the times of a track; without their own, as if all frames were shown equally long."""
     if track.times is not None:
         return track.times

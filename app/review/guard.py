@@ -20,9 +20,9 @@ POLICY = (
     " frame-ancestors 'none'; base-uri 'none'"
 )
 """The page loads nothing from elsewhere, and no other page shows it in a frame."""
+_POLICY_HEADER = "Content-Security-Policy"
 _HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -83,6 +83,8 @@ def _bearer() -> str | None:
 
 
 def _with_headers(response: Response) -> Response:
-    for name, value in _HEADERS.items():
+    """Set the headers of every answer; the report has a policy of its own, without scripts."""
+    policy = response.headers.get(_POLICY_HEADER, POLICY)
+    for name, value in {**_HEADERS, _POLICY_HEADER: policy}.items():
         response.headers[name] = value
     return response

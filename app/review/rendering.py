@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from app.edits import open_doubts
+from app.edits import Editor, open_doubts
 from app.errors import Busy, FaceBlurError, PlanError
 from app.pipeline import FaceBlur, LastResult
 from app.plan import Plan
+from app.reporting import make_report
 from app.review.segments import keys_of
 from app.review.state import Json
 from app.review.video import Video
@@ -138,6 +139,21 @@ class Renderer:
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(written))
         edits = self._video.editor.journal.edits
         return max(1, sum(edit.time > moment for edit in edits))
+
+    def report(self) -> str:
+        """Return the report of the review as HTML, with the result if there is one.
+
+        Plan and edits are read again: edits that are made meanwhile are for the next report.
+
+        Raises:
+            FaceBlurError: as ``make_report``.
+        """
+        last, video = self._last, self._video
+        media = Media(video.media_path)
+        media.accept_truncated = video.settings.accept_truncated
+        result = self.output if last is not None else None
+        editor = Editor.open(video.plan_path)
+        return make_report(editor, media, video.settings, result=result, last=last).html
 
     def state(self) -> Json:
         """Return the progress for the page."""

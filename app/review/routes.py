@@ -23,6 +23,11 @@ _FACE_SIDES = (32, 640)
 """Sides of a picture of a face in pixels."""
 _MAX_JSON = 2**20
 """Bytes of a request: a region with thousands of key frames needs less."""
+_REPORT_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none';"
+    " frame-ancestors 'none'; base-uri 'none'"
+)
+"""The report has its style in itself, and names the hash of that; it has no script."""
 _STATIC = "static"
 _TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -183,6 +188,12 @@ def _work(desk: Desk) -> Blueprint:
     @blueprint.get("/render")
     def rendering(case: str) -> Response:
         return jsonify(_renderer(desk, case).state())
+
+    @blueprint.get("/report")
+    def report(case: str) -> Response:
+        response = Response(_renderer(desk, case).report(), mimetype="text/html")
+        response.headers["Content-Security-Policy"] = _REPORT_POLICY
+        return response
 
     @blueprint.get("/result")
     def result(case: str) -> Response:

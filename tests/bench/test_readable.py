@@ -8,7 +8,7 @@ import pytest
 
 from app.effects import EFFECTS, make_effect
 from app.types import Image, Plane
-from bench.readable import READABLE, readable
+from app.verification.detail import READABLE, readable
 from testmedia.clip import Clip
 from testmedia.truth import Seen
 

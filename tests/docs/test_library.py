@@ -78,7 +78,7 @@ def changes(folder: Path, made: Clip) -> dict[str, float]:
 
 
 def test_every_program_is_run_here() -> None:
-    assert len(re.findall(r"```python\n", PAGE)) == 5
+    assert len(re.findall(r"```python\n", PAGE)) == 6
 
 
 def test_hiding_listed_people(folder: Path, made: Clip) -> None:
@@ -95,6 +95,11 @@ def test_a_review_between_the_passes(folder: Path, made: Clip) -> None:
     assert min(changes(folder, made).values()) > 0.3
     reasons = {track.reason for track in read_plan(folder / "plan.json").tracks}
     assert "hidden by the review" in reasons
+
+
+def test_a_report(folder: Path) -> None:
+    assert "Done: every doubt is confirmed" in run("A report", folder)
+    assert "<!doctype html>" in (folder / "report.html").read_text("utf-8")
 
 
 def test_a_correction_of_the_last_result(folder: Path, made: Clip) -> None:

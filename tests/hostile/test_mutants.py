@@ -10,8 +10,8 @@ from PIL import Image as PillowImage
 
 from app.effects import make_effect
 from app.types import Image, Plane
+from app.verification.detail import READABLE
 from bench.hostile import FOUND, WHOLE, documented_codes, left, litter, run
-from bench.readable import READABLE
 from testmedia.faces import FRAMES, GOP, NAMES, VIDEOS, Seed, seed
 from testmedia.mutants import MUTATIONS, corpus, mutate
 from testmedia.structures import every_part, join, layout_of, split

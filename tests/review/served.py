@@ -88,6 +88,7 @@ class Client:
         status, body, headers = self.send(f"/api/reviews/0{path}")
         assert (status, headers["Content-Type"]) == (HTTPStatus.OK, "image/jpeg"), body
         pixels = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_COLOR)
+        assert pixels is not None
         return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
 
     def edit(self, number: int, **edit: Any) -> tuple[int, Any]:

@@ -107,7 +107,7 @@ def test_segments_have_the_frames_and_times_of_the_video(client: Client) -> None
     for number, key in enumerate(segments["after"]):
         status, body, _ = client.send(f"/api/reviews/0/segment/after/{number}/{key}.mp4")
         assert status == HTTPStatus.OK
-        with av.open(io.BytesIO(body)) as container:
+        with av.open(io.BytesIO(body), "r") as container:
             stream = container.streams.video[0]
             profile = (stream.codec_context.extradata or b"")[1:4].hex()
             assert f"avc1.{profile}" in segments["mime"]

@@ -1,0 +1,1 @@
+"""Look at a result again: every frame of it, beside its source."""

@@ -242,7 +242,7 @@ export class Selected extends View {
       { key: `listed ${name}` },
       h("h3", {}, `${name} was not found`),
       h("div", { class: "faces" }, photos(name)),
-      h("p", {}, "Look for the person yourself. Put a face that shows them on a card of that name."),
+      h("p", {}, "Look for the person yourself: put faces that show them on a card of that name."),
       noteField({ listed: name }, this.#person(name)?.note),
     );
   }

@@ -534,11 +534,16 @@ def test_a_card_that_is_dragged_onto_another_one_is_merged(browser: Any, tmp_pat
     assert [(track.card, track.decision) for track in found] == [("Person 1", "blur")] * 3
 
 
-def test_without_media_source_single_pictures_are_shown(browser: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", ["no media source", "an error of the video"])
+def test_without_video_single_pictures_are_shown(browser: Any, tmp_path: Path, fault: str) -> None:
     video, plan = doubtful(tmp_path)
     with served(video, plan) as url, window(browser) as opened:
-        opened.page.add_init_script("delete window.MediaSource")
+        if fault == "no media source":
+            opened.page.add_init_script("delete window.MediaSource")
         opened.open(url)
+        if fault == "an error of the video":
+            opened.page.dispatch_event("video", "error")
+        opened.page.wait_for_selector("img.picture")
         for frame in (0, 77, 119):
             opened.seek(frame)
             assert number_in(opened.pixels()) == frame

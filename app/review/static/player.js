@@ -52,6 +52,7 @@ export class Player extends View {
 
   connectedCallback() {
     this.pictures = new Map();
+    this.isStill = false;
     this.stage = h("div", { class: "stage", "data-own": true });
     this.pane = h("div", { class: "pane" }, this.stage);
     this.stage.append(document.createElement("review-overlay"));
@@ -95,14 +96,22 @@ export class Player extends View {
     for (const side of [...this.pictures.keys()]) if (!wanted.includes(side)) this.#close(side);
     for (const side of wanted) {
       if (this.pictures.has(side)) continue;
-      const picture = pictureOf(side, store, {
+      const picture = pictureOf(side, this.isStill, store, {
         shown: (frame, isOld) => this.#shown(side, frame, isOld),
         failed: (error) => this.#failed(error),
+        broken: () => this.#useStills(),
       });
       this.pictures.set(side, picture);
       this.stage.prepend(picture.element);
       picture.seek(store.frame);
     }
+  }
+
+  #useStills() {
+    this.isStill = true;
+    for (const side of [...this.pictures.keys()]) this.#close(side);
+    this.#open();
+    tell("This browser cannot play the video: single pictures are shown.");
   }
 
   #close(side) {

@@ -21,8 +21,8 @@ export function clock(seconds, digits = 1) {
  * @param {number} seconds
  */
 export function span(seconds) {
-  if (seconds < 100) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
-  return `${Math.round(seconds / 60)} min`;
+  if (seconds < 100) return `${seconds.toFixed(seconds < 10 ? 1 : 0)}\u00a0s`;
+  return `${Math.round(seconds / 60)}\u00a0min`;
 }
 
 /**

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from app.config import Settings
+    from app.edits import edited_plan
     from app.errors import (
         Busy,
         ConfigError,
@@ -77,6 +78,7 @@ __all__ = [
     "Unreachable",
     "UnsupportedMedia",
     "UsageError",
+    "edited_plan",
 ]
 
 _MODULES = {
@@ -86,8 +88,9 @@ _MODULES = {
     "Plan": "app.plan",
     "Rendered": "app.pipeline",
     "Settings": "app.config",
+    "edited_plan": "app.edits",
 }
-"""The modules of the classes; all other names are errors."""
+"""The modules of the classes and functions; all other names are errors."""
 
 
 def __getattr__(name: str) -> Any:

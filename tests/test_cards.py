@@ -30,8 +30,19 @@ def test_decisions_are_about_all_tracks_of_a_person() -> None:
     assert cards_of(plan()) == ("Person 1", "alice")
     changed = decided(plan(), hide=["Person 1"], keep=["alice"])
     assert [track.decision for track in changed.tracks] == ["blur", "keep", "blur", "blur"]
-    assert [track.uncertain for track in changed.tracks] == [False, False, False, True]
     assert plan().tracks[3].reason == changed.tracks[3].reason
+
+
+def test_only_a_hidden_person_settles_doubts() -> None:
+    """A track that is not surely one of them may show somebody else, who must not be shown."""
+    uncertain = {
+        name: [track.uncertain for track in decided(plan(), **{name: ["alice"]}).tracks]
+        for name in ("hide", "keep")
+    }
+    assert uncertain == {
+        "hide": [False, False, False, True],
+        "keep": [False, True, False, True],
+    }
 
 
 @pytest.mark.parametrize(

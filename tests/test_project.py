@@ -144,7 +144,18 @@ def test_every_command_and_option_in_the_docs_exists() -> None:
 
 def _help() -> str:
     """The help texts of all commands that the pages name."""
-    names = ("blur", "analyse", "render", "people", "models", "report", "serve", "completion")
+    names = (
+        "blur",
+        "analyse",
+        "render",
+        "review",
+        "edits",
+        "people",
+        "models",
+        "report",
+        "serve",
+        "completion",
+    )
     ours: tuple[list[str], ...] = ([], *([name] for name in names))
     commands = [["-m", "app.cli", *command] for command in ours]
     scripts = sorted(set(re.findall(r"\bscripts\.[a-z_]+", COMMAND_PAGES)))

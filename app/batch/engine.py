@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from app.config import Settings
+from app.edits import EditedPlan, Review, with_edits
 from app.errors import DiskFull, MediaError, OutputError, PlanError, reason_of
 from app.files import is_disk_full, sha256_of, write_file
 from app.identity.gallery import Gallery
@@ -18,7 +19,7 @@ from app.isolation.messages import Message
 from app.logs import configure_logging, silence_logging
 from app.pipeline import FaceBlur, first_possible, result_names, share_one_heap
 from app.pipeline.engine_people import decode_gallery, encode_gallery, with_people
-from app.plan import Plan, read_plan, summarise, write_plan
+from app.plan import Plan, edits_path, read_plan, summarise, write_plan
 from app.video import Media
 
 
@@ -76,11 +77,12 @@ class Engine:
         self._check_unchanged(media, request)
         self._media = None
         source, target = Path(request["plan"]), Path(request["keep_plan"])
-        plan = self._take_plan(source, request["plan_sha256"])
+        edited = self._take_plan(source, request["plan_sha256"], request["edits_sha256"])
+        plan = edited.plan
         if request["edited"]:
             self._check_edited(plan, media)
         if source != target:
-            write_file(target, source.read_bytes())
+            _keep(source, target, has_edits=edited.edits > 0)
         result = Path(request["result"])
         self._face_blur.render(media, plan, result, work.progress, overwrite=True)
         return {
@@ -89,6 +91,7 @@ class Engine:
             "plan_sha256": request["plan_sha256"],
             "summary": summarise(plan).as_json(),
             **plan.counts,
+            **edited.facts(),
         }
 
     @staticmethod
@@ -96,14 +99,17 @@ class Engine:
         if media.sha256 != request["sha256"]:
             raise MediaError(f"{media}: changed while it was read; run the job again")
 
-    def _take_plan(self, path: Path, sha256: str) -> Plan:
-        """Return the plan at a path, which must have this hash."""
+    def _take_plan(self, path: Path, sha256: str, edits: str | None) -> EditedPlan:
+        """Return the plan at a path with its edits; both must have these hashes."""
         known, self._plan = self._plan, None
-        if sha256_of(path) != sha256:
-            raise PlanError(f"{path}: changed while it was read; run the job again")
-        if known is not None and known[0] == sha256:
-            return known[1]
-        return read_plan(path)
+        _check_hash(path, sha256)
+        if edits is not None:
+            _check_hash(edits_path(path), edits)
+            edited = with_edits(path)
+            _check_hash(edits_path(path), edits)  # not even while it was read
+            return edited
+        plan = known[1] if known is not None and known[0] == sha256 else read_plan(path)
+        return EditedPlan(Review.of(plan))
 
     def _check_edited(self, plan: Plan, media: Media) -> None:
         """Check that an edited plan was made for this file, these settings and these people.
@@ -124,10 +130,23 @@ class Engine:
             raise _refused("was made with other reference photos")
 
 
+def _check_hash(path: Path, sha256: str) -> None:
+    if sha256_of(path) != sha256:
+        raise PlanError(f"{path}: changed while it was read; run the job again")
+
+
+def _keep(source: Path, target: Path, *, has_edits: bool) -> None:
+    """Copy the plan of an earlier output, and its edits, to this one."""
+    if has_edits:
+        # First the edits: a plan without them would be rendered without them.
+        write_file(edits_path(target), edits_path(source).read_bytes())
+    write_file(target, source.read_bytes())
+
+
 def _refused(reason: str) -> PlanError:
     return PlanError(
-        f"its plan was edited, but {reason}; use those again, or move the plan away to analyse the "
-        "file anew"
+        f"its plan was edited, but {reason}; use those again, or move the plan and its edits "
+        "away to analyse the file anew"
     )
 
 

@@ -2,30 +2,21 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.batch.given import GivenPlan, check_edited, find_edits, plan_name
 from app.batch.records import History, Records, Task
 from app.batch.session import Session
-from app.errors import Crashed, DiskFull, Interrupted, OutputError, PlanError, reason_of
+from app.errors import Crashed, DiskFull, Interrupted, OutputError, reason_of
 from app.files import is_disk_full, remove_leftovers, sha256_of
-from app.plan import NO_FACE_FOUND
+from app.plan import NO_FACE_FOUND, is_edited
 from app.types import Progress
 
 _MIN_FREE = 16 * 2**20
 """Bytes that must be free before work on a file begins."""
 _MAX_CRASHES = 2
 """Crashes of the process after which a file is not tried again."""
-
-
-@dataclass(frozen=True, slots=True)
-class _GivenPlan:
-    """A plan that exists before the work: ``edited``, or left by an earlier run of this task."""
-
-    path: Path
-    sha256: str
-    edited: bool
 
 
 class FileJob:
@@ -88,10 +79,15 @@ class FileJob:
             size,
         )
         task = Task(name, looked["sha256"], self._session.fingerprint)
-        earlier = self._history.find_done(task, self._output)
+        given = find_edits([folder / plan_name(name) for folder in self._folders])
+        edits = None if given is None else given.edits
+        earlier = self._history.find_done(task, self._output, edits)
         if earlier is not None:
             return {**earlier, "earlier": True}
-        given = self._find_plan(task)
+        if given is not None:
+            check_edited(self._history, task)
+        else:
+            given = self._find_plan(task)
         self._remove_earlier_result(name, keep=given)
         self._check_task(task, looked["result"], size)
         fields = self._process(task, looked["result"], size, progress, given)
@@ -102,25 +98,30 @@ class FileJob:
         """Return the other inputs that have a name which this one's result could get."""
         return [other for other in self._files if other != name and other.startswith(name)]
 
-    def _find_plan(self, task: Task) -> _GivenPlan | None:
+    @property
+    def _folders(self) -> tuple[Path, ...]:
+        """The folders that may have plans, the most important one first."""
+        return tuple(dict.fromkeys((self._output, self._done)))
+
+    def _find_plan(self, task: Task) -> GivenPlan | None:
         """Return the plan that the result must follow, or None if the file must be analysed.
 
         Raises:
-            PlanError: a plan was edited, but its file or the settings have changed since.
+            PlanError: a plan was changed, but its file or the settings have changed since.
         """
-        for folder in dict.fromkeys((self._output, self._done)):
+        for folder in self._folders:
             path = folder / plan_name(task.file)
             if not path.is_file():
                 continue
             sha256, written = sha256_of(path), self._history.written.get(task.file, {})
             if sha256 not in written:
-                _check_edited(self._history, task)
-                return _GivenPlan(path, sha256, edited=True)
+                check_edited(self._history, task)
+                return GivenPlan(path, sha256, edited=True)
             if written[sha256] == task:
-                return _GivenPlan(path, sha256, edited=False)
+                return GivenPlan(path, sha256, edited=False)
         return None
 
-    def _remove_earlier_result(self, name: str, keep: _GivenPlan | None = None) -> None:
+    def _remove_earlier_result(self, name: str, keep: GivenPlan | None = None) -> None:
         """Remove the result of an earlier run, in which other people may be hidden.
 
         Its plan is removed too, unless it was edited, or ``keep`` is in use.
@@ -131,7 +132,7 @@ class FileJob:
         plan = self._output / plan_name(name)
         is_kept = keep is not None and keep.path == plan
         written = self._history.written.get(name, {})
-        if not is_kept and plan.is_file() and sha256_of(plan) in written:
+        if not is_kept and plan.is_file() and sha256_of(plan) in written and not is_edited(plan):
             plan.unlink()
         if self._history.was_interrupted(name):
             for path in (*results, plan_name(name)):
@@ -156,7 +157,7 @@ class FileJob:
             raise DiskFull("no space left for the result; free some space")
 
     def _process(
-        self, task: Task, result: str, size: int, progress: Progress, given: _GivenPlan | None
+        self, task: Task, result: str, size: int, progress: Progress, given: GivenPlan | None
     ) -> dict[str, Any]:
         self._records.begin(task, result)
         self._history.owners[result] = task.file
@@ -173,6 +174,7 @@ class FileJob:
                 "plan_sha256": given.sha256,
                 "keep_plan": str(self._output / plan),
                 "edited": given.edited,
+                "edits_sha256": given.edits,
             }
             fields = self._session.ask(request | rendering, size, progress)
         except BaseException:
@@ -189,12 +191,13 @@ class FileJob:
             "output": result,
             "plan": plan,
             "edited": given.edited,
+            "edits_sha256": given.edits,
             **fields,
         }
 
     def _analyse(
         self, task: Task, request: Mapping[str, Any], size: int, progress: Progress
-    ) -> _GivenPlan:
+    ) -> GivenPlan:
         """Write the plan, and record its hash: from now on any other hash means an edited plan."""
         path = self._output / plan_name(task.file)
         # It gets its name when its hash is recorded: the process may be killed in between.
@@ -203,34 +206,9 @@ class FileJob:
         self._records.analysed(task, done["plan_sha256"])
         self._history.add_plan(task, done["plan_sha256"])
         new.replace(path)
-        return _GivenPlan(path, done["plan_sha256"], edited=False)
-
-
-def _check_edited(history: History, task: Task) -> None:
-    """Check that an edited plan comes from this task, if the reports know its analysis.
-
-    Raises:
-        PlanError: it does not.
-    """
-    _, analysed = history.newest.get(task.file, ("", task))
-    if analysed == task:
-        return
-    changed = "file" if analysed.sha256 != task.sha256 else "settings or photos"
-    raise PlanError(
-        f"its plan was edited, but the {changed} changed; use those again, or move the plan away"
-        " to analyse the file anew"
-    )
+        return GivenPlan(path, done["plan_sha256"], edited=False)
 
 
 def _new_plan(plan: Path) -> Path:
     """Return the name of a plan whose hash is not recorded yet."""
     return plan.with_name(f".{plan.name}.new")
-
-
-def plan_name(name: str) -> str:
-    """Return the name of a file's plan, relative to the output.
-
-    >>> plan_name("day 1/a.mp4")
-    'plans/day 1/a.mp4.plan.json'
-    """
-    return f"plans/{name}.plan.json"

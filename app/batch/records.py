@@ -3,7 +3,7 @@
 ``reports/HOST.jsonl`` has a line of JSON for each processed file; the latest line about a file
 counts. ``reports/HOST.begun`` records when work on a file began and ended, and the hash of its plan
 as soon as that is written. A file that began more often than it ended was in progress when the
-process was killed. A plan whose hash is in no report was edited.
+process was killed. A plan whose hash is in no report was changed by a person.
 """
 
 import errno
@@ -104,15 +104,18 @@ class History:
         if time >= self.newest.get(task.file, ("", task))[0]:
             self.newest[task.file] = time, task
 
-    def find_done(self, task: Task, current: Path) -> Line | None:
+    def find_done(self, task: Task, current: Path, edits: str | None) -> Line | None:
         """Return the line about a task if it is done, and its result and plan are unchanged.
+
+        ``edits`` is the hash of the journal that its plan has now, or None if it has none.
 
         Results of another output than ``current`` may be absent: only its plans and reports need
         to be mounted.
         """
         line, output = self.latest.get(task.file, ({}, current))
-        expected = ("done", task.sha256, task.settings)
-        if tuple(line.get(key) for key in ("status", "source_sha256", "settings")) != expected:
+        expected = ("done", task.sha256, task.settings, edits)
+        keys = ("status", "source_sha256", "settings", "edits_sha256")
+        if tuple(line.get(key) for key in keys) != expected:
             return None
         result = output / str(line["output"])
         absent_elsewhere = output != current and not result.exists()

@@ -46,6 +46,8 @@ class Totals:
     statuses: Counter[str] = field(default_factory=Counter)
     not_found: int = 0
     """Files in which a listed person was not found."""
+    review_required: int = 0
+    """Files with open doubts."""
 
     @property
     def failed(self) -> int:
@@ -65,6 +67,7 @@ class Totals:
         """Count a line of the report."""
         self.statuses[line["status"]] += 1
         self.not_found += bool(line.get("not_found"))
+        self.review_required += bool(line.get("review_required"))
         if line["status"] == "failed":
             self.codes[line["code"]] += 1
 

@@ -1,8 +1,9 @@
 """The command line: parse the arguments, run the command, and turn errors into exit codes.
 
 Exit codes: 0 done, 1 failed, 2 usage error or bad input, 3 done but with --require-found a listed
-person was not found, or a report says that a review is required, 130 interrupted. Only the output
-of a command goes to stdout. Progress, warnings and errors go to stderr; an error is one line.
+person was not found or with --require-review a doubt is open, or a review or report says that a
+review is required, 130 interrupted. Only the output of a command goes to stdout. Progress, warnings
+and errors go to stderr; an error is one line.
 """
 
 import sys

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from app.cli.edits import run_edits
 from app.cli.folder import blur_folder, is_folder_run
 from app.cli.given import (
     check_models_options,
@@ -17,12 +18,13 @@ from app.cli.given import (
     naming_help,
     unused_by_media,
 )
-from app.cli.outcome import draw_sheet, show_plan
+from app.cli.outcome import draw_sheet, edits_words, show_plan
 from app.cli.people import show_people
-from app.cli.progress import make_progress, warn
+from app.cli.progress import make_progress, print_message, warn
 from app.cli.reporting import report
 from app.cli.reviewing import review
 from app.config import Settings
+from app.edits import EditedPlan, Review, edits_path, is_edited, with_edits
 from app.errors import (
     Interrupted,
     OutputError,
@@ -32,7 +34,8 @@ from app.errors import (
 from app.files import check_destination
 from app.packs.catalogue import find_packs
 from app.pipeline import FaceBlur, load_parts, share_one_heap
-from app.plan import decided, read_plan, write_plan
+from app.plan import write_plan
+from app.plan.places import edited_reason
 from app.plan.settings import rendering_settings
 from app.process import StopSignal
 from app.types import Window
@@ -70,7 +73,7 @@ def _blur(args: Namespace, stop: StopSignal) -> int:
             face_blur.render(media, plan, args.output, progress, overwrite=args.overwrite)
     if args.sheet is not None:
         draw_sheet(media, plan, args.output, args.sheet)
-    return show_plan(args, plan)
+    return show_plan(args, EditedPlan(Review.of(plan)))
 
 
 def _set_window(args: Namespace, media: Media, settings: Settings) -> None:
@@ -118,11 +121,12 @@ def _analyse(args: Namespace, _: StopSignal) -> int:
         _load(args, face_blur)
         plan = face_blur.analyse(media, progress)
     write_plan(plan, args.output)
-    return show_plan(args, plan)
+    return show_plan(args, EditedPlan(Review.of(plan)))
 
 
 def _render(args: Namespace, _: StopSignal) -> int:
-    plan = decided(read_plan(_check_regular(args.plan)), hide=args.hide, keep=args.keep)
+    edited = _read_edited(args).decided(hide=args.hide, keep=args.keep)
+    plan = edited.plan
     settings = rendering_settings(plan, _settings(args, blur=None), args.plan)
     with naming_help(args.command):
         check_together(args, given_settings(args), settings)
@@ -130,11 +134,38 @@ def _render(args: Namespace, _: StopSignal) -> int:
     if args.plan.resolve() == args.output.resolve():
         raise OutputError(f"{args.output}: is the plan; choose another name for the output")
     _check_output(args, face_blur, media)
+    if args.sheet is not None:
+        _check_plan(args, args.sheet, (args.input, args.output, args.plan, _edits_of(args)))
+    _announce_edits(args, edited)
     with make_progress(quiet=args.quiet) as progress:
         face_blur.render(media, plan, args.output, progress, overwrite=args.overwrite)
     if args.sheet is not None:
         draw_sheet(media, plan, args.output, args.sheet)
-    return show_plan(args, plan)
+    return show_plan(args, edited)
+
+
+def _read_edited(args: Namespace) -> EditedPlan:
+    """Read the plan with its edits.
+
+    Raises:
+        PlanError: the plan cannot be read or is wrong.
+        EditsError: the edits are damaged or missing, or belong to another plan.
+    """
+    plan = _check_regular(args.plan)
+    _check_regular(_edits_of(args))
+    return with_edits(plan, args.edits, ignore=args.without_edits)
+
+
+def _edits_of(args: Namespace) -> Path:
+    return edits_path(args.plan) if args.edits is None else Path(args.edits)
+
+
+def _announce_edits(args: Namespace, edited: EditedPlan) -> None:
+    """Say whether the edits are applied."""
+    if edited.edits:
+        print_message(f"{args.plan}: {edits_words(edited)} applied", quiet=args.quiet)
+    elif args.without_edits and is_edited(args.plan):
+        warn(f"{_edits_of(args)}: the edits of the plan are left out", quiet=args.quiet)
 
 
 def _report(args: Namespace, _: StopSignal) -> int:
@@ -172,6 +203,7 @@ _COMMANDS: dict[str, Callable[[Namespace, StopSignal], int]] = {
     "analyse": _analyse,
     "render": _render,
     "review": _review,
+    "edits": lambda args, _: run_edits(args),
     "people": _people,
     "models": _models,
     "report": _report,
@@ -238,7 +270,7 @@ def _check_plan(args: Namespace, plan: Path, others: tuple[Path, ...]) -> None:
     """Check before any work that the plan can be written.
 
     Raises:
-        OutputError: it is one of ``others``, or cannot be written.
+        OutputError: it is one of ``others``, has edits, or cannot be written.
     """
     try:
         clash = any(plan.resolve() == other.resolve() for other in others)
@@ -249,3 +281,5 @@ def _check_plan(args: Namespace, plan: Path, others: tuple[Path, ...]) -> None:
     if clash:
         raise OutputError(f"{plan}: is another file of this command; choose another name")
     check_destination(plan, overwrite=args.overwrite)
+    if is_edited(plan):
+        raise OutputError(f"{plan}: {edited_reason(plan)}")

@@ -14,14 +14,15 @@ from app.batch.inputs import Inputs, gather
 from app.batch.records import Line
 from app.batch.run import Batch, Listener, Totals, run
 from app.batch.session import Session, Start
-from app.cli.outcome import exit_code, print_json
+from app.cli.outcome import exit_code, print_json, review_words
 from app.cli.progress import StatusLine, print_message, warn
 from app.config import ServiceSettings, Settings
+from app.edits import edited_plan
 from app.errors import Interrupted, UsageError
 from app.isolation import Limits
 from app.isolation.limits import default_memory
 from app.logs import silence_logging
-from app.plan import Appearance, Summary, read_plan, summarise
+from app.plan import Appearance, Summary, summarise
 from app.process import StopSignal
 from app.types import Progress
 from app.video.kinds import BY_SUFFIX
@@ -36,6 +37,8 @@ _SINGLE_OPTIONS = {
     "end": "--to",
 }
 """Options of ``blur`` that have no meaning for a folder."""
+_FACTS = ("earlier", "edited", "edits", "reviewers", "open_doubts", "review_required")
+"""Fields of a report that are also printed as JSON; reports of earlier versions lack some."""
 
 
 def is_folder_run(args: Namespace) -> bool:
@@ -119,7 +122,7 @@ def _finish(args: Namespace, totals: Totals) -> int:
     print_message(f"{args.output}: {totals.text}", quiet=args.quiet and not totals.failed)
     if totals.failed:
         return 1
-    return exit_code(args, missing=totals.not_found > 0)
+    return exit_code(args, missing=totals.not_found > 0, unreviewed=totals.review_required > 0)
 
 
 class _Display(Listener):
@@ -153,6 +156,8 @@ class _Display(Listener):
             warn(f"{line['file']}: {text}", quiet=self._args.quiet)
         if summary is not None:
             self._show_people(_summary(summary))
+            if line["review_required"] and (line["edits"] or self._args.require_review):
+                warn(f"{line['file']}: {review_words(line['open_doubts'])}", quiet=self._args.quiet)
         if self._args.json and line["status"] != "skipped":
             self._print_json(line, summary)
 
@@ -160,8 +165,8 @@ class _Display(Listener):
         facts = {name: line[name] for name in ("file", "status", "code", "message")}
         if line["status"] == "done":
             if summary is None:  # of an earlier run
-                summary = summarise(read_plan(self._args.output / line["plan"])).as_json()
-            facts |= {"earlier": line["earlier"], "edited": line["edited"], **summary}
+                summary = summarise(edited_plan(self._args.output / line["plan"])).as_json()
+            facts |= {name: line[name] for name in _FACTS if name in line} | dict(summary)
         print_json(self._args.output / line["output"] if "output" in line else None, facts)
 
     def bug(self, number: int, description: Mapping[str, Any]) -> None:

@@ -7,22 +7,44 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.progress import print_message, warn
+from app.edits import EditedPlan, list_words
 from app.plan import NO_FACE_FOUND, Plan, Summary, summarise
 from app.report import contact_sheet, save_png
 from app.video import Media, open_source
 
-NOT_FOUND = 3
-"""Exit code with ``--require-found`` if a listed person was not found: the result is complete, and
-needs a look."""
+NEEDS_A_LOOK = 3
+"""Exit code with ``--require-found`` if a listed person was not found, and with
+``--require-review`` if doubts are open: the result is complete, and needs a look."""
 
 
-def show_plan(args: Namespace, plan: Plan) -> int:
+def show_plan(args: Namespace, edited: EditedPlan) -> int:
     """Print the summary of a finished run, and return its exit code."""
-    summary = summarise(plan)
+    summary = summarise(edited.plan)
     show_summary(args.output, summary, quiet=args.quiet)
+    if edited.review_required and (args.command == "render" or args.require_review):
+        warn(review_words(len(edited.open_doubts)), quiet=args.quiet)
     if args.json:
-        print_json(args.output, summary.as_json())
-    return exit_code(args, missing=bool(summary.not_found))
+        print_json(args.output, summary.as_json() | edited.facts())
+    return exit_code(args, missing=bool(summary.not_found), unreviewed=edited.review_required)
+
+
+def edits_words(edited: EditedPlan) -> str:
+    """Return the number of edits, and the names of the reviewers."""
+    return f"{counted(edited.edits, 'edit')} by {list_words(edited.reviewers)}"
+
+
+def review_words(doubts: int) -> str:
+    """Return the warning that a result must not be published yet."""
+    return f"review required: {counted(doubts, 'doubt')} open"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "edit"), counted(2, "edit")
+    ('1 edit', '2 edits')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def draw_sheet(media: Media, plan: Plan, output: Path, sheet: Path) -> None:
@@ -56,6 +78,10 @@ def print_json(output: Path | None, summary: Mapping[str, Any]) -> None:
     print(json.dumps({"output": None if output is None else str(output), **summary}), flush=True)
 
 
-def exit_code(args: Namespace, *, missing: bool) -> int:
-    """Return the exit code of a run without failures."""
-    return NOT_FOUND if args.require_found and missing else 0
+def exit_code(args: Namespace, *, missing: bool, unreviewed: bool) -> int:
+    """Return the exit code of a run without failures.
+
+    ``missing``: a listed person was not found; ``unreviewed``: doubts are open.
+    """
+    needs_a_look = (args.require_found and missing) or (args.require_review and unreviewed)
+    return NEEDS_A_LOOK if needs_a_look else 0

@@ -7,6 +7,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from app.cli.edits_options import add_edits
 from app.cli.reporting import add_report
 from app.cli.reviewing import add_review_options
 from app.cli.service import add_serve
@@ -50,9 +51,10 @@ _MAX_WORKERS = 64
 
 _EPILOG = """\
 exit codes: 0 done, 1 failed, 2 usage error or bad input, 3 done, but with --require-found a listed
-person was not found, or a report says that a review is required, 130 interrupted. After a failure
-no output is left, except for the plan of a finished analysis. stdout: the output of people, models
-and --json. stderr: progress, warnings and errors.
+person was not found, with --require-review a doubt is open, or a review or report says that a
+review is required, 130 interrupted. After a failure no output is left, except for the plan of a
+finished analysis. stdout: the output of people, edits, models and --json. stderr: progress,
+warnings and errors.
 
 settings: every setting can be given with --set KEY=VALUE, as FACE_BLUR_KEY in the environment, or
 in a TOML file (--config). Options override the environment, which overrides the file.
@@ -76,6 +78,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_analyse(commands)
     _add_render(commands)
     _add_review(commands)
+    add_edits(commands)
     _add_people(commands)
     _add_models(commands)
     add_report(commands)
@@ -150,6 +153,14 @@ def _add_render(commands: _Commands) -> None:
     parser.add_argument("input", type=Path, help="video or image for which the plan was made")
     parser.add_argument("plan", type=Path, help="plan written by analyse, edited or not")
     _add_output(parser, "video or image to write, in the format of the input")
+    edits = parser.add_mutually_exclusive_group()
+    edits.add_argument(
+        "--edits",
+        type=Path,
+        metavar="FILE",
+        help="edits of the plan (default: PLAN.edits.jsonl beside it, if there are any)",
+    )
+    edits.add_argument("--without-edits", action="store_true", help="leave out all edits")
     for name in ("hide", "keep"):
         parser.add_argument(
             f"--{name}",
@@ -217,6 +228,11 @@ def _add_output(parser: argparse.ArgumentParser, description: str) -> None:
         "--require-found",
         action="store_true",
         help="exit with 3 if a listed person was not found; the result is written anyway",
+    )
+    parser.add_argument(
+        "--require-review",
+        action="store_true",
+        help="exit with 3 if a doubt is not settled; the result is written anyway",
     )
 
 

@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from app.edits.journal import Journal, edits_path
+from app.edits.journal import Journal
 from app.edits.operations import applied, prepared
 from app.edits.records import Edit, Operation, Target
 from app.edits.review import Review
 from app.errors import EditsError, UsageError
 from app.files import sha256_of
 from app.plan.files import read_plan
+from app.plan.places import edits_path
 from app.plan.records import Plan
 from app.video import Media
 
@@ -35,7 +36,11 @@ class Editor:
             try:
                 self._apply(edit)
             except ValueError as error:
-                raise EditsError(f"{journal.path}: line {edit.number}: {error}") from error
+                # Without the reason, which may name people: the service must not.
+                raise EditsError(
+                    f"{journal.path}: line {edit.number}: the edit does not fit the plan; restore"
+                    " the file"
+                ) from error
 
     @staticmethod
     def open(plan: Path, edits: Path | None = None) -> "Editor":

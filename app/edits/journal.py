@@ -22,28 +22,9 @@ from app.errors import EditConflict, EditsError, reason_of
 from app.files import writing
 from app.validation import explain, parse_json
 
-SUFFIX = ".edits.jsonl"
 _EDIT = TypeAdapter(Edit)
 _MAX_BYTES = 256 * 2**20
 """Size of a journal: a million edits. A larger file is something else."""
-
-
-def edits_path(plan: Path) -> Path:
-    """Return the path of the edits of a plan.
-
-    >>> edits_path(Path("a/clip.json")).name, edits_path(Path("clip.plan")).name
-    ('clip.edits.jsonl', 'clip.plan.edits.jsonl')
-    """
-    name = plan.name.removesuffix(".json")
-    return plan.with_name(name + SUFFIX)
-
-
-def is_edited(plan: Path) -> bool:
-    """Return whether there are edits beside a plan."""
-    try:
-        return edits_path(plan).stat().st_size > 0
-    except OSError:
-        return False
 
 
 class Journal:
@@ -160,7 +141,9 @@ def _content(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if path.is_symlink():
+            raise EditsError(f"{path}: is a link to a file that is missing; restore it") from error
         return b""
     except OSError as error:
         raise EditsError(f"{path}: cannot be read: {reason_of(error)}") from error

@@ -23,6 +23,7 @@ _PROGRESS_SECONDS = 30.0
 _LOGGED_FIELDS = (
     *("status", "code", "seconds", "frames", "tracks", "hidden"),
     *("uncertain", "unclear", "not_found", "bytes", "earlier", "edited"),
+    *("edits", "open_doubts", "review_required"),
 )
 """Fields of the report that are also logged: none of them contains names."""
 

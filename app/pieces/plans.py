@@ -7,15 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+from app.edits import edited_plan
 from app.errors import PlanError
 from app.pieces.manifest import MANIFEST, Manifest
-from app.plan import Plan, PlanTrack, SourceRecord, cards_of, read_plan
+from app.plan import Plan, PlanTrack, SourceRecord, cards_of
 
 _PLAN_ENDINGS = frozenset({".json", ".out"})
 
 
 def join_plans(manifest: Manifest, folder: Path) -> Plan:
-    """Return the plan of the whole video.
+    """Return the plan of the whole video, with the edits beside the plans of the pieces.
 
     The hash in a plan identifies its piece; file names do not matter. Frames are counted from the
     start of the video, tracks are renumbered, and a shot ends where a piece ends.
@@ -26,6 +27,7 @@ def join_plans(manifest: Manifest, folder: Path) -> Plan:
 
     Raises:
         PlanError: a plan is missing, exists twice, is wrong, or was made with other settings.
+        EditsError: the edits of a plan are damaged.
     """
     plans = _read_plans(manifest, folder)
     shots: list[tuple[int, int]] = []
@@ -48,7 +50,7 @@ def join_plans(manifest: Manifest, folder: Path) -> Plan:
 
 
 def _read_plans(manifest: Manifest, folder: Path) -> list[Plan]:
-    """Read the plan of each piece, in the order of the pieces."""
+    """Read the plan of each piece with its edits, in the order of the pieces."""
     if not folder.is_dir():
         raise PlanError(f"{folder}: no such folder; name the one with the plans of the pieces")
     file_of = {piece.sha256: piece.file for piece in manifest.pieces}
@@ -56,7 +58,7 @@ def _read_plans(manifest: Manifest, folder: Path) -> list[Plan]:
     for path in sorted(folder.iterdir()):
         if path.suffix not in _PLAN_ENDINGS or path.name == MANIFEST or not _is_json_object(path):
             continue
-        plan = read_plan(path)
+        plan = edited_plan(path)
         sha256 = plan.source.sha256
         if sha256 not in file_of:
             continue

@@ -7,6 +7,7 @@ data.
 
 from app.plan.cards import cards_of, decided
 from app.plan.files import read_plan, write_plan
+from app.plan.places import edits_path, is_edited
 from app.plan.records import (
     NO_FACE_FOUND,
     VERSION,
@@ -37,6 +38,8 @@ __all__ = [
     "cards_of",
     "clock",
     "decided",
+    "edits_path",
+    "is_edited",
     "read_plan",
     "summarise",
     "times_of",

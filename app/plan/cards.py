@@ -18,6 +18,8 @@ def cards_of(plan: Plan) -> tuple[str, ...]:
 def decided(plan: Plan, *, hide: Collection[str] = (), keep: Collection[str] = ()) -> Plan:
     """Return the plan with all tracks of some people hidden or kept.
 
+    A kept person leaves doubts open: an uncertain track may show somebody else.
+
     Raises:
         UsageError: a name is not that of a card, or is in both lists.
     """
@@ -35,4 +37,5 @@ def decided(plan: Plan, *, hide: Collection[str] = (), keep: Collection[str] = (
 def _decide(track: PlanTrack, names: Collection[str], decision: Decision) -> PlanTrack:
     if track.card not in names:
         return track
-    return replace(track, decision=decision, uncertain=False, reason=REASON)
+    uncertain = track.uncertain and decision == "keep"
+    return replace(track, decision=decision, uncertain=uncertain, reason=REASON)

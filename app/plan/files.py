@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from app.errors import PlanError, reason_of
+from app.errors import OutputError, PlanError, reason_of
 from app.files import replacing
+from app.plan.places import edited_reason, is_edited
 from app.plan.records import DECIMALS, VERSION, Plan, PlanTrack
 from app.plan.summary import summarise
 from app.validation import explain, text_fault
@@ -98,9 +99,11 @@ def write_plan(plan: Plan, path: Path) -> None:
     """Write a plan as JSON, and move it to ``path`` when it is complete.
 
     Raises:
-        OutputError: the file cannot be written there.
+        OutputError: the file cannot be written there, or there are edits of a plan at this path.
         DiskFull: there is no space for it.
     """
+    if is_edited(path):
+        raise OutputError(f"{path}: {edited_reason(path)}")
     with replacing(path) as file:
         file.writelines(plan_text(plan))
 

@@ -199,7 +199,8 @@ class Plan:
         """Write the plan as JSON, and move it to ``path`` when it is complete.
 
         Raises:
-            OutputError: the file cannot be written there.
+            OutputError: the file cannot be written there, or there are edits of a plan at this
+                path.
             DiskFull: there is no space for it.
         """
         from app.plan.files import write_plan

@@ -46,14 +46,14 @@ table{border-collapse:collapse;width:100%;font-size:.9rem;font-variant-numeric:t
 caption{text-align:left;color:var(--soft);padding:0 0 .25rem}
 th,td{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;
 border-bottom:1px solid var(--line);overflow-wrap:break-word}
-thead th{color:var(--soft);font-weight:600}
+thead th{color:var(--soft);font-weight:600;white-space:nowrap}
 tbody th{font-weight:600}
 tbody tr:last-child>*{border-bottom:0}
 s{color:var(--soft)}
 .small{grid-template-columns:repeat(auto-fill,minmax(12rem,1fr));gap:0 1.5rem;font-size:.9rem}
 .small div{display:flex;justify-content:space-between;gap:1rem;background:none;border:0;
 border-bottom:1px solid var(--line);border-radius:0;padding:.2rem 0}
-.small dd{font-size:.9rem;text-align:right}
+.small dt{white-space:nowrap}.small dd{font-size:.9rem;text-align:right}
 code{font:.85em/1.4 ui-monospace,"Liberation Mono",Menlo,monospace;overflow-wrap:anywhere}
 .pair{display:grid;grid-template-columns:1fr 1fr;gap:.5rem;margin:0 0 1.25rem}
 .pair h3{grid-column:1/-1}
@@ -72,7 +72,8 @@ _PRINT: Final = """
 @page{size:A4;margin:18mm 15mm 20mm}
 @page{@bottom-right{content:counter(page) " / " counter(pages);font:8pt sans-serif;color:#545d68}}
 @media print{:root{color-scheme:light}body{max-width:none;padding:0;font-size:9.5pt}
-nav{display:none}.wide{overflow:visible}td,th{overflow-wrap:anywhere}a{color:inherit;text-decoration:none}
+nav{display:none}.wide{overflow:visible}td,th{overflow-wrap:anywhere}
+code{font-size:6.5pt}a{color:inherit;text-decoration:none}
 h1,h2,h3,caption{break-after:avoid}.person,.pair,tr,dl div,.state{break-inside:avoid}
 thead{display:table-header-group}table{font-size:8.5pt}.pair{grid-template-columns:1fr 1fr}
 .state,.mark,dl div,.legend span{print-color-adjust:exact;-webkit-print-color-adjust:exact}

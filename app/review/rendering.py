@@ -98,7 +98,7 @@ class Renderer:
     def _render(self, plan: Plan) -> None:
         settings = self._video.settings
         media = Media(self._video.media_path)
-        FaceBlur(settings).render(
+        rendered = FaceBlur(settings).render(
             media,
             plan,
             self.output,
@@ -107,7 +107,9 @@ class Renderer:
             last=self._last,
             correctable=True,
         )
-        self._last = LastResult.of(self.output, plan, settings)
+        last = None if rendered is None else rendered.last_result()
+        # That of an image is never copied from, but it tells which edits the result has.
+        self._last = last or LastResult.of(self.output, plan, settings)
         self._last.write(self._record)
 
     def _report(self, _stage: str, done: int, _expected: int | None) -> None:

@@ -4,7 +4,7 @@ boto3 is imported only when the first client is made. Buckets and keys may conta
 so no message contains them: each object has a label.
 """
 
-from app.storage.reading import RemoteFile
+from app.storage.reading import RemoteFile, fetch_object
 from app.storage.s3 import WRITE_SECONDS, S3Uri, make_client, parse_prefixes, people_folder
 from app.storage.writing import StoredObject, find_object, upload_object
 
@@ -13,6 +13,7 @@ __all__ = [
     "RemoteFile",
     "S3Uri",
     "StoredObject",
+    "fetch_object",
     "find_object",
     "make_client",
     "parse_prefixes",

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
-from app.errors import FaceBlurError, StorageError
+from app.errors import FaceBlurError, PlaceError, StorageError
 from app.storage.block_file import BlockFile
 from app.storage.s3 import S3Uri, translate_errors
 
@@ -233,6 +233,43 @@ class RemoteFile:
         self._blocks.clear()
         if self._disk is not None:
             self._disk.close()
+
+
+def fetch_object(
+    client: "S3Client",
+    uri: S3Uri,
+    label: str,
+    path: Path,
+    *,
+    most: int,
+    check: Callable[[], None],
+) -> None:
+    """Write a small object to a file.
+
+    Args:
+        client: the client of S3.
+        uri: the object.
+        label: its name in messages.
+        path: the file, which must not exist.
+        most: the number of bytes that it may have.
+        check: called for each block; raises to stop the work.
+
+    Raises:
+        PlaceError: it does not exist, is too large, or access is denied.
+        StorageError: S3 fails.
+        DiskFull: there is no space for it.
+    """
+    with translate_errors(label):
+        response = client.get_object(Bucket=uri.bucket, Key=uri.key)
+        size = int(response["ContentLength"])
+        if size > most:
+            raise PlaceError(f"{label}: is larger than the {most} bytes that are allowed")
+        with closing(response["Body"]) as body, path.open("xb") as file:
+            for block in body.iter_chunks(_BUFFER):
+                check()
+                file.write(block)
+    if path.stat().st_size != size:
+        raise StorageError(f"{label}: S3 returned less than requested; try again")
 
 
 class _IncompleteBody(StorageError):

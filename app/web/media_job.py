@@ -1,6 +1,7 @@
 """The work on one upload, in the child process."""
 
 import json
+import shutil
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from app.config import ServiceSettings, Settings
+from app.edits import EditedPlan, with_edits
 from app.errors import MediaTooLarge, UsageError
 from app.faces.chips import align, brighten_dark
 from app.identity.gallery import Gallery
@@ -85,16 +87,33 @@ class MediaJob:
         if request.response == "media" and output is not None:
             return Results(output)
         target = folder / "plan.json"
-        write_plan(plan, target)
+        if request.edits is not None and request.plan is not None:
+            shutil.copyfile(request.plan, target)  # byte by byte, so that the edits belong to it
+        else:
+            write_plan(plan, target)
         return Results(target) if output is None else Results(output, target)
 
     def _given_plan(self, request: MediaRequest) -> tuple[Plan | None, Settings]:
         """Return the plan that the request brings, if any, and the settings of the work."""
         if request.plan is None:
             return None, request.settings
-        plan = read_plan(request.plan)
-        self._stats.counts |= plan.counts
+        plan = self.read_edited(request.plan, request.edits)
         return plan, rendering_settings(plan, request.settings, request.plan)
+
+    def read_edited(self, path: Path, edits: Path | None) -> Plan:
+        """Read a plan with its edits, if there are any, and count them.
+
+        Raises:
+            PlanError: the plan is wrong.
+            EditsError: the edits are damaged, or belong to another plan.
+        """
+        if edits is None:
+            plan = read_plan(path)
+            self._stats.counts |= plan.counts
+            return plan
+        edited = with_edits(path, edits)
+        self._stats.counts |= {**edited.plan.counts, **review_counts(edited)}
+        return edited.plan
 
     def _gallery(self, request: MediaRequest) -> Gallery:
         if request.settings.choice == "everyone" or request.plan is not None:
@@ -166,6 +185,15 @@ class MediaJob:
             self._check_length(info, done)
 
         return progress
+
+
+def review_counts(edited: EditedPlan) -> dict[str, int]:
+    """Return numbers about the edits of a plan, without names; ``review_required`` is 0 or 1."""
+    return {
+        "edits": edited.edits,
+        "open_doubts": len(edited.open_doubts),
+        "review_required": int(edited.review_required),
+    }
 
 
 def write_faces(media: Media, info: MediaInfo, parts: Parts, target: Path) -> dict[str, int]:

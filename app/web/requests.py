@@ -14,7 +14,7 @@ class MediaRequest:
     """Work on a file in ``folder``.
 
     ``people`` is a folder of photos in numbered folders; ``names`` are the people of these folders.
-    ``plan`` is a plan to render, instead of an analysis.
+    ``plan`` is a plan to render, instead of an analysis, and ``edits`` are those of the plan.
     """
 
     folder: Path
@@ -24,6 +24,7 @@ class MediaRequest:
     people: Path | None = None
     names: dict[str, str] = field(default_factory=dict)
     plan: Path | None = None
+    edits: Path | None = None
 
     def message(self) -> Message:
         """Return the message of this request."""
@@ -35,6 +36,7 @@ class MediaRequest:
             "people": None if self.people is None else str(self.people),
             "names": self.names,
             "plan": None if self.plan is None else str(self.plan),
+            "edits": None if self.edits is None else str(self.edits),
         }
 
 
@@ -57,8 +59,8 @@ def parse_request(message: Message) -> MediaRequest | TicketRequest:
     folder, settings = Path(message["folder"]), Settings(**message["settings"])
     if "ticket" in message:
         return TicketRequest(folder, message["ticket"], settings)
-    people, plan = (
-        None if message[key] is None else Path(message[key]) for key in ("people", "plan")
+    people, plan, edits = (
+        None if message[key] is None else Path(message[key]) for key in ("people", "plan", "edits")
     )
     return MediaRequest(
         folder,
@@ -68,6 +70,7 @@ def parse_request(message: Message) -> MediaRequest | TicketRequest:
         people,
         message["names"],
         plan,
+        edits,
     )
 
 

@@ -28,7 +28,10 @@ from app.web.tokens import TokenGuard
 from app.web.uploads import BodyReader, Upload, receive_form, receive_media, request_folder
 
 _FORM = "multipart/form-data"
-_SUMMARY_COUNTS = ("frames", "tracks", "hidden", "uncertain", "unclear", "not_found")
+_SUMMARY_COUNTS = (
+    *("frames", "tracks", "hidden", "uncertain", "unclear", "not_found"),
+    *("edits", "open_doubts", "review_required"),
+)
 _EXECUTION_PARAMETERS = {"MaxConcurrentTransforms": 1, "MaxPayloadInMB": 0}
 """Without BatchStrategy: it has no effect if objects are not split, and the local mode of
 SageMaker's SDK cannot handle it."""
@@ -155,7 +158,10 @@ class Invocation:
                 content = self._receive(folder, client)
             for key, value in content.options.items():
                 options.add_option(attributes, key, value)
-            if isinstance(content, Upload) and content.plan is not None:
+            if isinstance(content, Ticket):
+                if content.edits is not None:
+                    options.check_with_plan({*attributes, *content.given}, "media")
+            elif content.plan is not None:
                 options.check_with_plan({*attributes, *content.given}, kind)
             # The settings only need to know that there are people; those of a ticket load later.
             people = {} if content.people is None else {"people": folder / "people"}
@@ -217,6 +223,7 @@ class Invocation:
                 content.people,
                 content.names,
                 content.plan,
+                content.edits,
             ).message()
         reports = _Reports(self._stats, check)
         answer = self._service.engine.run(message, reports, allowance=reading_seconds(size))

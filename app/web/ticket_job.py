@@ -16,6 +16,7 @@ from app.files import sha256_of
 from app.identity.gallery import Gallery
 from app.pipeline import give_back_memory, load_people, parts_for, photo_labels
 from app.plan import Plan, write_plan
+from app.plan.settings import rendering_settings
 from app.storage import (
     WRITE_SECONDS,
     RemoteFile,
@@ -28,10 +29,14 @@ from app.storage import (
 )
 from app.video import CONTENT_TYPES, Media
 from app.web.media_job import JobContext, MediaJob
+from app.web.ticket_plan import GivenPlan, check_not_edited, fetch_plan
 from app.web.tickets import Ticket
 from app.web.uploads import new_file
 
-_COUNTS = ("frames", "tracks", "hidden", "uncertain", "unclear", "not_found")
+_COUNTS = (
+    *("frames", "tracks", "hidden", "uncertain", "unclear", "not_found"),
+    *("edits", "open_doubts", "review_required"),
+)
 _FINGERPRINT_KEY = "face-blur"
 """Metadata key of a result: hash of the source, settings, models and people."""
 _REPORT_KEY = "face-blur-report"
@@ -75,17 +80,18 @@ class TicketJob:
             ) as source,
         ):
             self._check_size(source.size)
-            gallery = self._gallery(ticket, settings)
-            fingerprint = self._fingerprint(source, ticket, settings, gallery)
+            given = self._given_plan(ticket)
+            gallery = Gallery(()) if given else self._gallery(ticket, settings)
+            fingerprint = self._fingerprint(source, ticket, settings, gallery, given)
             result = TicketResult(ticket, fingerprint, self._work.check)
             report = result.find_earlier_report()
             repeated = report is not None
             if report is None:
-                plan, path = self._process(ticket, settings, gallery, source)
-                report = self._report(plan, path, source.size, began)
+                plan, path = self._process(ticket, settings, gallery, source, given)
+                report = self._report(plan, path, source.size, began, given)
                 with self._stats.stage("send"):
                     result.upload(path, self._plan, report)
-        self._stats.counts |= {name: report[name] for name in _COUNTS}
+        self._stats.counts |= {name: int(report[name]) for name in _COUNTS if name in report}
         return self._write_report({**report, "output": str(ticket.output), "repeated": repeated})
 
     def _check_size(self, size: int) -> None:
@@ -97,6 +103,13 @@ class TicketJob:
                 "no space on the disk for a result as large as the input; use a processing job "
                 "with a larger volume, or split the video"
             )
+
+    def _given_plan(self, ticket: Ticket) -> GivenPlan | None:
+        """Fetch the plan and the edits of the ticket, if it has edits."""
+        given = fetch_plan(make_client(), ticket, self._folder, self._work.check)
+        if given is not None:
+            self._labels |= {given.plan: "the plan", given.edits: "the edits"}
+        return given
 
     def _gallery(self, ticket: Ticket, settings: Settings) -> Gallery:
         if settings.choice == "everyone":
@@ -111,7 +124,12 @@ class TicketJob:
             return load_people(folder, self._face_blur.parts)
 
     def _fingerprint(
-        self, source: RemoteFile, ticket: Ticket, settings: Settings, gallery: Gallery
+        self,
+        source: RemoteFile,
+        ticket: Ticket,
+        settings: Settings,
+        gallery: Gallery,
+        given: GivenPlan | None,
     ) -> str:
         """Return a hash of everything that determines the result."""
         people = hashlib.sha256()
@@ -125,21 +143,33 @@ class TicketJob:
             "people": people.hexdigest(),
             "output": [ticket.suffix, str(ticket.plan)],
         }
+        if given is not None:
+            facts |= given.hashes
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def _process(
-        self, ticket: Ticket, settings: Settings, gallery: Gallery, source: RemoteFile
+        self,
+        ticket: Ticket,
+        settings: Settings,
+        gallery: Gallery,
+        source: RemoteFile,
+        given: GivenPlan | None,
     ) -> tuple[Plan, Path]:
-        """Write the result and its plan to the folder."""
+        """Write the result to the folder, and its plan if that is new."""
         limits = self._limits
         media = Media(source, max_seconds=limits.max_seconds, max_pixels=limits.max_pixels)
         job = MediaJob(self._context)
+        plan = None if given is None else job.read_edited(given.plan, given.edits)
+        if plan is not None:
+            settings = rendering_settings(plan, settings, "the plan")
         session = self._face_blur.changed(settings, gallery)
         result = self._folder / f"result{ticket.suffix}"
         self._labels |= {result: "the output"}
         info = job.check_media(media, settings)
         session.check_output(media, result)
-        plan = job.analyse(session, media, info)
+        if plan is None:
+            plan = job.analyse(session, media, info)
+            write_plan(plan, self._plan)
         give_back_memory()
         if not source.is_on_disk:
             # Copying packets needs one more pass over the input, which would be read again.
@@ -148,15 +178,23 @@ class TicketJob:
         job.render(session, media, plan, result, info)
         # A media library may have treated a failed read as the end of the file.
         source.check_read()
-        write_plan(plan, self._plan)
         return plan, result
 
-    def _report(self, plan: Plan, result: Path, size: int, began: float) -> dict[str, Any]:
+    def _report(
+        self, plan: Plan, result: Path, size: int, began: float, given: GivenPlan | None
+    ) -> dict[str, Any]:
         sizes = {"source": size, "result": result.stat().st_size}
         self._stats.counts |= {f"{name}_bytes": number for name, number in sizes.items()}
+        counts: dict[str, int | bool] = {
+            name: self._stats.counts[name] for name in _COUNTS if name in self._stats.counts
+        }
+        hashes = {}
+        if given is not None:
+            hashes = given.hashes
+            counts["review_required"] = bool(counts["review_required"])
         return {
-            **{name: self._stats.counts[name] for name in _COUNTS},
-            "sha256": {"source": plan.source.sha256, "result": sha256_of(result)},
+            **counts,
+            "sha256": {"source": plan.source.sha256, "result": sha256_of(result), **hashes},
             "bytes": sizes,
             "seconds": round(time.monotonic() - began, 3),
         }
@@ -195,22 +233,25 @@ class TicketResult:
         self._client = make_client(WRITE_SECONDS)
         self._ticket, self._fingerprint, self._check = ticket, fingerprint, check
         self._output = find_object(self._client, ticket.output, "the output")
-        plan = ticket.plan
+        plan = ticket.written_plan
         self._plan = None if plan is None else find_object(self._client, plan, "the plan")
 
     def find_earlier_report(self) -> dict[str, Any] | None:
         """Return the report of an earlier ticket for the same work, or None.
 
         Raises:
-            TicketError: other objects exist that may not be replaced.
+            TicketError: other objects exist that may not be replaced, or the plan has edits.
         """
-        has_plan = self._ticket.plan is None or self._is_own(self._plan)
+        written = self._ticket.written_plan
+        has_plan = written is None or self._is_own(self._plan)
         if self._output is not None and self._is_own(self._output) and has_plan:
             report: dict[str, Any] = json.loads(self._output.metadata[_REPORT_KEY])
             return report
         for label, stored in (("the output", self._output), ("the plan", self._plan)):
             if stored is not None and not self._may_replace(stored):
                 raise TicketError(f"{label}: already exists; choose another name or overwrite it")
+        if written is not None:
+            check_not_edited(self._client, written)
         return None
 
     def upload(self, result: Path, plan: Path, report: Mapping[str, Any]) -> None:
@@ -220,8 +261,8 @@ class TicketResult:
             PlaceError: S3 refuses a request, or another object took the name during the work.
             StorageError: S3 fails.
         """
-        if self._ticket.plan is not None:
-            self._upload(plan, self._ticket.plan, "the plan", {}, self._plan)
+        if self._ticket.written_plan is not None:
+            self._upload(plan, self._ticket.written_plan, "the plan", {}, self._plan)
         metadata = {_REPORT_KEY: json.dumps(report)}
         self._upload(result, self._ticket.output, "the output", metadata, self._output)
 

@@ -6,8 +6,9 @@
      "plan": "s3://videos/out/a.json", "overwrite": false,
      "options": {"effect": "solid", "people": "s3://videos/people/"}}
 
-``plan``, ``overwrite`` and ``options`` are optional. The service reads and writes with its own
-credentials, so a ticket may only use the prefixes that the operator allows.
+``plan``, ``overwrite`` and ``options`` are optional. With ``edits``, the place of the edits of a
+plan, ``plan`` is not written but read, and nothing is analysed. The service reads and writes with
+its own credentials, so a ticket may only use the prefixes that the operator allows.
 """
 
 import json
@@ -84,6 +85,7 @@ class Ticket(StrictModel):
     input: Annotated[S3Uri, BeforeValidator(_parse_object)]
     output: Annotated[S3Uri, BeforeValidator(_parse_object)]
     plan: Annotated[S3Uri | None, BeforeValidator(_parse_object)] = None
+    edits: Annotated[S3Uri | None, BeforeValidator(_parse_object)] = None
     all_options: TicketOptions = Field(TicketOptions(), alias="options")
     overwrite: bool = False
 
@@ -97,13 +99,23 @@ class Ticket(StrictModel):
         """The prefix of the photos of people."""
         return self.all_options.people
 
+    @property
+    def written_plan(self) -> S3Uri | None:
+        """The place of the plan if it is written, which it is not if it is rendered with edits."""
+        return self.plan if self.edits is None else None
+
+    @property
+    def given(self) -> set[str]:
+        """Names of the options, and ``people`` if there are photos."""
+        return {*self.options, *(() if self.people is None else ("people",))}
+
     def as_json(self) -> str:
         """Return the ticket as JSON."""
         options = (
             self.options if self.people is None else {**self.options, "people": str(self.people)}
         )
         values = {"input": str(self.input), "output": str(self.output), "options": options}
-        plan = {} if self.plan is None else {"plan": str(self.plan)}
+        plan = {name: str(uri) for name, uri in (("plan", self.plan), ("edits", self.edits)) if uri}
         return json.dumps({**values, **plan, "overwrite": self.overwrite})
 
     @property
@@ -126,9 +138,12 @@ class Ticket(StrictModel):
 
     @model_validator(mode="after")
     def _check_uris(self) -> Self:
-        written = [self.output] if self.plan is None else [self.output, self.plan]
-        if len({self.input, *written}) != 1 + len(written):
-            raise ValueError("input, output and plan must be different objects")
+        if self.edits is not None and self.plan is None:
+            raise ValueError("edits: need the plan that they belong to; name it as plan")
+        named = [uri for uri in (self.input, self.output, self.plan, self.edits) if uri is not None]
+        if len(set(named)) != len(named):
+            raise ValueError("input, output, plan and edits must be different objects")
+        written = [uri for uri in (self.output, self.written_plan) if uri is not None]
         if self.people is not None and any(uri.is_below([self.people]) for uri in written):
             raise ValueError("output and plan must not be among the photos of people")
         return self
@@ -165,8 +180,8 @@ def parse_ticket(content: str | bytes, allowed: Sequence[S3Uri]) -> Ticket:
         ticket = Ticket.model_validate(_parse_json(content), context={"allowed": allowed})
     except ValidationError as error:
         raise TicketError(
-            f"the ticket is invalid: {explain(error)}; its keys are input, output, plan, options "
-            "and overwrite"
+            f"the ticket is invalid: {explain(error)}; its keys are input, output, plan, edits, "
+            "options and overwrite"
         ) from error
     for key in ticket.options:
         check_option(key)

@@ -1,8 +1,9 @@
 """Request bodies: written to disk block by block, with limits that are checked on the way.
 
 A body is the media itself or ``multipart/form-data``, so that curl alone is a client. A form has
-one file ``media``, files ``people`` named NAME.jpg or NAME/x.jpg or a file ``plan``, and options as
-fields. Photos are stored under numbers: no name from a client becomes a file name.
+one file ``media``, files ``people`` named NAME.jpg or NAME/x.jpg or a file ``plan`` with or without
+its ``edits``, and options as fields. Photos are stored under numbers: no name from a client becomes
+a file name.
 """
 
 import re
@@ -22,6 +23,7 @@ from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, Multip
 from app.config import ServiceSettings
 from app.errors import DiskFull, IncompleteUpload, MediaTooLarge, PeopleError, UsageError
 from app.files import is_disk_full
+from app.plan import edits_path
 from app.video.kinds import kind_of
 from app.web.options import add_option
 
@@ -32,10 +34,10 @@ _RESULT_FACTOR = 2
 """Space for the results, as a multiple of the request: a plan, and a video that may be larger."""
 _MAX_PARTS = 500
 _MAX_PHOTO_BYTES = 32 * 2**20
-_MAX_PLAN_BYTES = 256 * 2**20
+MAX_PLAN_BYTES = 256 * 2**20
 """Six million boxes of about 42 bytes: ten faces in each frame of seven hours of film."""
 _MAX_OPTION_BYTES = 4096
-_FILES = frozenset({"media", "people", "plan"})
+_FILES = frozenset({"media", "people", "plan", "edits"})
 """Parts of a form that are files; all others are options."""
 _MAX_SUFFIX = 10
 """Longest suffix of a photo; the suffix of the client becomes part of a file name."""
@@ -114,7 +116,8 @@ class Upload:
     """The content of a request.
 
     ``people`` is a folder of photos, in numbered folders; ``names`` are the people of these
-    folders. ``plan`` is a plan to render. ``labels`` are replacements for paths in messages.
+    folders. ``plan`` is a plan to render, and ``edits`` is its journal. ``labels`` are replacements
+    for paths in messages.
     """
 
     media: Path
@@ -123,6 +126,7 @@ class Upload:
     options: dict[str, str] = field(default_factory=dict)
     labels: dict[Path, str] = field(default_factory=dict)
     plan: Path | None = None
+    edits: Path | None = None
 
     @property
     def given(self) -> set[str]:
@@ -149,14 +153,12 @@ def receive_form(blocks: Iterable[bytes], boundary: str, folder: Path) -> Upload
         FaceBlurError: as ``save_media``.
     """
     events = _FormEvents(blocks, boundary)
-    media, plan = folder / "media", folder / "given.json"
-    upload = Upload(media, folder / "people", labels={media: "media"})
+    single = {"media": folder / "media", "plan": folder / "given.json"}
+    single["edits"] = edits_path(single["plan"])
+    upload = Upload(single["media"], folder / "people", labels={single["media"]: "media"})
     for event in events:
-        if isinstance(event, File) and event.name in {"media", "plan"}:
-            path, save = (media, save_media) if event.name == "media" else (plan, _save_plan)
-            if path.exists():
-                raise UsageError(f"the form has several parts called {event.name}; send one")
-            save(events.data(), path)
+        if isinstance(event, File) and event.name in single:
+            _save_single(events.data(), event.name, single[event.name])
         elif isinstance(event, File) and event.name == "people":
             _save_photo(events.data(), event.filename, folder / "people", upload)
         elif isinstance(event, Field) and event.name in _FILES:
@@ -166,19 +168,42 @@ def receive_form(blocks: Iterable[bytes], boundary: str, folder: Path) -> Upload
             text = value.decode(errors="replace").strip()
             add_option(upload.options, str(event.name), text)
         else:
-            raise UsageError("a file in the form must be called media, people or plan")
+            raise UsageError("a file in the form must be called media, people, plan or edits")
+    return _complete(upload, single["plan"], single["edits"])
+
+
+def _save_single(blocks: Iterable[bytes], name: str, path: Path) -> None:
+    """Write a part that a form has once."""
+    if path.exists():
+        raise UsageError(f"the form has several parts called {name}; send one")
+    save = save_media if name == "media" else _save_plan
+    save(blocks, path)
+
+
+def _complete(upload: Upload, plan: Path, edits: Path) -> Upload:
+    """Return the upload with the parts that arrived.
+
+    Raises:
+        UsageError: one is missing.
+    """
     if not upload.media.exists():
         raise UsageError("the form has no file called media; add -F media=@FILE")
-    people = upload.people if upload.names else None
-    if not plan.exists():
-        return replace(upload, people=people)
-    return replace(upload, people=people, plan=plan, labels=upload.labels | {plan: "the plan"})
+    if edits.exists() and not plan.exists():
+        raise UsageError("the edits need the plan that they belong to; add -F plan=@FILE")
+    given = {path: f"the {name}" for name, path in (("plan", plan), ("edits", edits))}
+    return replace(
+        upload,
+        people=upload.people if upload.names else None,
+        plan=plan if plan.exists() else None,
+        edits=edits if edits.exists() else None,
+        labels=upload.labels | given,
+    )
 
 
 def _save_plan(blocks: Iterable[bytes], path: Path) -> None:
-    """Write a plan to a file; only the child process reads it."""
+    """Write a plan or its edits to a file; only the child process reads it."""
     with new_file(path) as file:
-        for block in _limit(_MAX_PLAN_BYTES, blocks):
+        for block in _limit(MAX_PLAN_BYTES, blocks):
             file.write(block)
 
 
@@ -219,7 +244,9 @@ def _limit(size: int, blocks: Iterable[bytes]) -> Iterator[bytes]:
     for block in blocks:
         size -= len(block)
         if size < 0:
-            raise MediaTooLarge("a photo, plan or option of the form is too large; make it smaller")
+            raise MediaTooLarge(
+                "a photo, plan, journal or option of the form is too large; make it smaller"
+            )
         yield block
 
 

@@ -97,6 +97,10 @@ def test_clear_pictures_are_sent_only_when_they_were_asked_for(client: Client) -
     assert client.send("/api/reviews/0/frame/10.jpg?side=before")[0] == HTTPStatus.FORBIDDEN
 
 
+def rgb(frame: av.VideoFrame) -> Any:
+    return frame.to_ndarray(format="rgb24")
+
+
 def before_path(client: Client) -> Path:
     return Path(client.get("/render")["path"]).with_name("clip.mp4")
 
@@ -115,9 +119,7 @@ def test_segments_have_the_frames_and_times_of_the_video(client: Client) -> None
             times = [float((frame.pts or 0) * (stream.time_base or 1)) for frame in frames]
         assert times == pytest.approx([n * 0.04 for n in range(50)])
         first = segments["bounds"][number]
-        assert [number_of(f.to_ndarray(format="rgb24")) for f in frames] == list(
-            range(first, first + 50)
-        )
+        assert [number_of(rgb(f)) for f in frames] == list(range(first, first + 50))
 
 
 def test_an_edit_changes_the_keys_of_its_segments_only(client: Client) -> None:

@@ -59,7 +59,7 @@ def test_a_plan_is_kept_as_it_is(tmp_path: Path, image: bytes, first: bool, size
 def test_the_size_of_a_plan_is_limited(
     tmp_path: Path, image: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.web.uploads._MAX_PLAN_BYTES", 1000)
+    monkeypatch.setattr("app.web.uploads.MAX_PLAN_BYTES", 1000)
     body = form(("media", "x", image), ("plan", "p.json", b" " * 1001))
     with pytest.raises(MediaTooLarge, match="plan"):
         receive_form(_blocks(body, 100), "xXx", tmp_path)

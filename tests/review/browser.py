@@ -15,6 +15,8 @@ import av
 import cv2
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import sync_playwright
 
 from app.config import Settings
 from app.edits import Editor
@@ -48,8 +50,7 @@ def chromium() -> Iterator[Any]:
     program = next((found for name in PROGRAMS if (found := which(name))), None)
     if program is None:
         pytest.skip("needs Chromium")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         try:
             yield browser
@@ -69,9 +70,13 @@ class Window:
         """Record errors and the addresses of requests."""
         page = self.page
         page.set_default_timeout(WAIT)
-        page.on("console", lambda one: one.type == "error" and self.errors.append(one.text))
+        page.on("console", self._heard)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", lambda one: self.requests.append(one.url))
+
+    def _heard(self, message: Any) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
 
     def open(self, url: str) -> None:
         """Open a review, and wait until a picture is on the screen."""
@@ -90,6 +95,11 @@ class Window:
         left = [error for error in self.errors if text not in error]
         assert len(left) < len(self.errors)
         self.errors[:] = left
+
+    def barriers(self) -> list[str]:
+        """Return the serious faults that axe finds: those that bar people from using the page."""
+        found = Axe().run(self.page).response["violations"]
+        return [one["id"] for one in found if one["impact"] in {"serious", "critical"}]
 
     def seek(self, frame: int) -> None:
         """Go to a frame."""
@@ -122,7 +132,9 @@ class Window:
     def pixels(self) -> Any:
         """Return the picture on the screen, (h, w, 3)."""
         data = base64.b64decode(self.page.evaluate(_PICTURE))
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        assert decoded is not None
+        return decoded[..., ::-1]
 
     def saved(self, number: int) -> None:
         """Wait until so many edits are saved."""
@@ -139,7 +151,7 @@ def window(browser: Any, **options: Any) -> Iterator[Window]:
     opened.watch()
     try:
         yield opened
-        assert opened.errors == []
+        assert not opened.errors, opened.errors
         foreign = [
             url for url in opened.requests if not url.startswith(("http://127.0.0.1:", "blob:"))
         ]
@@ -153,6 +165,13 @@ def served(video: Path, plan: Path, reviewer: str = "Ann", **settings: Any) -> I
     """Serve a review in this process, and return its address."""
     desk = Desk(reviewer, Settings(**settings))
     desk.add(Case(video, plan, video.with_name("result" + video.suffix)))
+    with serving_desk(desk) as url:
+        yield url
+
+
+@contextmanager
+def serving_desk(desk: Desk) -> Iterator[str]:
+    """Serve the videos of a desk, and return the address."""
     server = ReviewServer(desk)
     thread = threading.Thread(target=server.run, kwargs={"browse": False})
     thread.start()
@@ -208,7 +227,7 @@ def hour(folder: Path, tracks: int = 2_000) -> tuple[Path, Path]:
         for turn in range(3600 * rate // group):
             for data, pts, is_key in packets:
                 packet = av.Packet(data)
-                packet.stream, packet.time_base = copy, stream.time_base
+                packet.stream, packet.time_base = copy, spec.base
                 packet.pts = packet.dts = pts + turn * length
                 packet.is_keyframe = is_key
                 output.mux(packet)

@@ -9,12 +9,15 @@ import { hour } from "./times.js";
 /** Milliseconds between two questions whether the server is there. */
 const PULSE = 4000;
 const PULSE_GONE = 1500;
+/** Something small that every server of this page has. */
+const SMALL = "/static/icon.svg";
 /** Milliseconds between two questions whether the frames are counted. */
 const COUNTING = 400;
 
 const RESTARTED = "The review was started again: open the address that it printed.";
 
 let tail = Promise.resolve();
+let failures = 0;
 
 /**
  * Tell something in the live region.
@@ -39,7 +42,8 @@ export async function loadReviews() {
 export async function openReview(id) {
   const isOther = store.id !== null && store.id !== id;
   if (isOther) store.set({ review: null, times: null, boxes: null, selection: null, doubt: null });
-  store.set({ id, isStart: false, side: "after", isClear: false, shown: null, frame: 0, view: null });
+  const view = { side: "after", isClear: false, shown: null, frame: 0, view: null };
+  store.set({ id, isStart: false, isPlaying: 0, mode: null, ...view });
   const asked = post(address(id, "/clear"), { clear: false });
   const [early, times] = await Promise.all([asked, timesOf(id)]);
   const review = early.segments ? early : await get(address(id, ""));
@@ -79,13 +83,18 @@ async function takeWithBoxes(review) {
 
 /**
  * Do one thing after another, so that each edit knows the state that the one before has made. After
- * a failure the ones that wait are dropped: nothing is saved later without anybody's knowledge.
+ * an edit that failed, those that wait are dropped: they were meant for another state.
  * @param {() => Promise<void>} action
  */
 export function inTurn(action) {
-  const turn = tail.then(action);
-  tail = turn.catch(() => {});
-  return turn.catch(() => {});
+  const asked = failures;
+  tail = tail.then(() => (asked === failures ? action() : undefined)).catch(unexpected);
+  return tail;
+}
+
+function unexpected(error) {
+  console.error(error);
+  tell(`Something went wrong: ${error.message}`, "warning");
 }
 
 /**
@@ -108,6 +117,7 @@ export async function edit(operation, target, after) {
     store.set({ savedAt: Date.now() });
     return true;
   } catch (error) {
+    failures += 1;
     await failed(error);
     return false;
   } finally {
@@ -212,7 +222,9 @@ function firstOf(card) {
 export async function pulse() {
   try {
     const wasGone = store.isGone;
-    await loadReviews();
+    if (store.isStart) await loadReviews();
+    else await send(SMALL);
+    store.set({ isGone: false });
     if (wasGone && store.review) {
       await refresh();
       tell("The server is there again.");

@@ -104,7 +104,15 @@ export class SegmentBuffer {
     }
   }
 
+  /** Ask for nothing while an edit is being saved: the keys may be old a moment later. */
+  hold(isHeld) {
+    this.isHeld = isHeld;
+    if (isHeld) this.loading?.cancel.abort();
+    this.#pump();
+  }
+
   #missing() {
+    if (this.isHeld) return undefined;
     return this.wanted.find((number) => !this.held.has(number));
   }
 

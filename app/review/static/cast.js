@@ -21,7 +21,7 @@ export function cardOfKey(digit) {
 export class Cast extends View {
   static needs = ["review", "selection", "isClear"];
 
-  draw() {
+  draw(changed = new Set()) {
     const { review } = store;
     if (!review) return;
     show(
@@ -35,6 +35,11 @@ export class Cast extends View {
       ),
       review.tracks.length === 0 && h("p", { class: "muted" }, "No face was found."),
     );
+    if (changed.has("selection")) {
+      this.querySelector(".chosen, .holds, [aria-pressed=true].thumb")?.scrollIntoView({
+        block: "nearest",
+      });
+    }
   }
 
   #card(card, i) {

@@ -19,7 +19,11 @@ export function ask(title, content, kind = "") {
     };
     const dialog = h(
       "dialog",
-      { class: kind, "aria-labelledby": "dialog-title", onkeydown: (event) => event.stopPropagation() },
+      {
+        class: kind,
+        "aria-labelledby": "dialog-title",
+        onkeydown: (event) => event.stopPropagation(),
+      },
       h("h2", { id: "dialog-title" }, title),
       content(close),
     );
@@ -86,7 +90,7 @@ export function askText(title, label, value) {
 /**
  * Ask for one of several things.
  * @param {string} title
- * @param {Array<[string, any]>} options labels and values
+ * @param {Array<[string, any, string?]>} options labels, values, and why one is impossible
  */
 export function askOne(title, options) {
   return ask(
@@ -95,7 +99,13 @@ export function askOne(title, options) {
       h(
         "ul",
         { class: "options" },
-        options.map(([label, value]) => h("li", {}, button(label, () => answer(value)))),
+        options.map(([label, value, why]) =>
+          h(
+            "li",
+            {},
+            button(why ? `${label} (${why})` : label, () => answer(value), { disabled: !!why }),
+          ),
+        ),
       ),
       h("div", { class: "choices" }, button("Cancel", () => answer(null))),
     ],

@@ -30,7 +30,8 @@ export class Head extends View {
 
   draw() {
     if (store.review === null) return show(this, h("span", { class: "title" }, "Face blur"));
-    show(this, this.#name(), this.#queue(), h("span", { class: "grow" }), this.#edits(), this.#end());
+    const space = h("span", { class: "grow" });
+    show(this, this.#name(), this.#queue(), space, this.#edits(), this.#end());
     this.#time();
   }
 

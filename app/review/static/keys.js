@@ -6,7 +6,7 @@ import { ask } from "./dialogs.js";
 import { button, h, key } from "./dom.js";
 import { decideChosen, mergeChosen, rename, splitChosen, chosenCard } from "./people.js";
 import { faster, play, togglePlay } from "./player.js";
-import { confirm, next } from "./queue.js";
+import { confirmSeen, next } from "./queue.js";
 import { chosenRegion, removeRegion, setBorder } from "./regions.js";
 import { store } from "./store.js";
 import { zoom } from "./timeline.js";
@@ -14,7 +14,7 @@ import { zoom } from "./timeline.js";
 /** Names of keys, the words of the help, and the action. `Shift+` is part of a name. */
 const KEYS = [
   ["Queue"],
-  [["Enter"], "confirm the present doubt, and go on", confirm],
+  [["Enter"], "confirm the present doubt, and go on", confirmSeen],
   [["N"], "next open doubt", () => next(1)],
   [["P"], "previous open doubt", () => next(-1)],
   ["Decisions"],
@@ -86,14 +86,29 @@ function leave(event) {
 }
 
 function pressed(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-  if (!store.review || store.isStart || isTyping(event) || document.querySelector("dialog")) return;
+  if (isUndo(event)) return event.shiftKey ? redo() : undo();
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return undefined;
+  if (!isReady(event)) return undefined;
   const name = nameOf(event);
-  if ((name === "Enter" || name === "Space") && isControl(event.target)) return;
+  if ((name === "Enter" || name === "Space") && isControl(event.target)) return undefined;
   const entry = KEYS.find(([names]) => Array.isArray(names) && names.includes(name));
-  if (!entry) return;
+  if (!entry) return undefined;
   event.preventDefault();
-  entry[2](name);
+  // A key that is held down moves on, but edits only once.
+  if (event.repeat && !name.includes("Arrow")) return undefined;
+  return entry[2](name);
+}
+
+/** Control or Command with Z, as everywhere. */
+function isUndo(event) {
+  const isIt = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z";
+  if (!isIt || !isReady(event)) return false;
+  event.preventDefault();
+  return true;
+}
+
+function isReady(event) {
+  return store.review && !store.isStart && !isTyping(event) && !document.querySelector("dialog");
 }
 
 function nameOf({ key: pressed_, shiftKey }) {

@@ -39,6 +39,7 @@ function layout() {
     document.body.dataset.tab = store.tab;
     const isOpen = store.review !== null && store.times !== null;
     document.title = isOpen ? `${store.review.source.name}: review` : "Face blur: review";
+    document.body.dataset.kind = store.review?.source.is_image ? "image" : "video";
     document.body.dataset.edits = store.review?.number ?? "";
     if (store.isStart) return show(main, element("review-start"));
     if (!isOpen) return show(main, h("p", { class: "loading", role: "status" }, "Loading ..."));

@@ -6,12 +6,17 @@ import { note } from "./people.js";
 import { store } from "./store.js";
 import { keyOf, stateOf } from "./targets.js";
 
-/** A face of a track; hidden people are shown hidden. */
+/**
+ * A face of a track; hidden people are shown hidden. Another state is another element: while a
+ * picture loads, browsers go on showing the one before, which may be clear.
+ */
 export function face(track, frame, size = 96) {
   const state = stateOf(store.review, frame, store.isClear) + track.decision;
+  const src = faceAddress(store.id, track.id, frame, size, state);
   return h("img", {
     class: "face",
-    src: faceAddress(store.id, track.id, frame, size, state),
+    key: src,
+    src,
     alt: "",
     loading: "lazy",
     draggable: "false",

@@ -51,10 +51,19 @@ export async function mergeChosen() {
   const from = card ? card.name : `track ${track.id}`;
   const others = store.review.cards.filter((one) => one !== card);
   if (!others.length) return tell("There is no other person.");
-  const options = others.map((one) => [one.name, one.name]);
+  const ids = card ? card.tracks : [track.id];
+  const why = (one) => (shareFrames(ids, one.tracks) ? "seen at the same time" : "");
+  const options = others.map((one) => [one.name, one.name, why(one)]);
   const other = await askOne(`${from} is the same person as`, options);
   if (other === null) return undefined;
   return card ? join(card.name, other) : assign(track.id, other);
+}
+
+/** Whether two tracks are in one frame: then they show two people. */
+function shareFrames(ids, others) {
+  const of = (id) => store.review.byId.get(id);
+  const meet = (one, other) => one.first <= other.last && other.first <= one.last;
+  return ids.some((id) => others.some((other) => meet(of(id), of(other))));
 }
 
 /** Put a track on a card; null: it cannot be told. */
@@ -84,7 +93,8 @@ export function splitChosen() {
     if (track === null) return tell("Select a face first.");
     const { frame } = store;
     if (await edit("split", { track: track.id }, { frame })) {
-      const late = store.review.tracks.find((one) => one.first === frame && one.last === track.last);
+      const isLate = (one) => one.first === frame && one.last === track.last;
+      const late = store.review.tracks.filter(isLate).pop();
       if (late) select({ track: late.id }, { stay: true });
       tell(`Track ${track.id} is split at frame ${frame}.`);
     }

@@ -13,17 +13,20 @@ import { pictureKey, segmentOf } from "./targets.js";
  * @typedef {object} Ears
  * @property {(frame: number, isStale: boolean) => void} shown a picture is on the screen
  * @property {(error: Error) => void} failed the server did not give a picture
+ * @property {() => void} broken the browser cannot play the video
  */
 
 /**
  * Make the picture of a side.
  * @param {"after"|"before"} side
+ * @param {boolean} isStill whether the browser could not play the video before
  * @param {import("./store.js").store} store
  * @param {Ears} ears
  */
-export function pictureOf(side, store, ears) {
+export function pictureOf(side, isStill, store, ears) {
   const { segments, source } = store.review;
-  const Kind = !source.is_image && canPlay(segments.mime) ? VideoPicture : StillPicture;
+  const isVideo = !isStill && !source.is_image && canPlay(segments.mime);
+  const Kind = isVideo ? VideoPicture : StillPicture;
   return new Kind(side, store, ears);
 }
 
@@ -36,6 +39,7 @@ class VideoPicture {
     this.element.muted = true;
     this.element.disablePictureInPicture = true;
     this.element.addEventListener("seeked", () => this.#seeked());
+    this.element.addEventListener("error", () => this.isClosed || ears.broken());
     const { mime, bounds } = review.segments;
     this.buffer = new SegmentBuffer(this.element, {
       mime,
@@ -79,6 +83,11 @@ class VideoPicture {
     if (this.shown !== null && !this.buffer.isFresh(this.shown)) {
       this.ears.shown(this.shown, true);
     }
+  }
+
+  /** Wait with requests while an edit is being saved. */
+  hold(isHeld) {
+    this.buffer.hold(isHeld);
   }
 
   close() {
@@ -156,6 +165,8 @@ class StillPicture {
     this.ears.shown(this.frame, true);
     this.seek(this.frame);
   }
+
+  hold() {}
 
   close() {
     this.speed = 0;

@@ -45,10 +45,14 @@ export function faster() {
 }
 
 export class Player extends View {
-  static needs = ["review", "times", "frame", "shown", "side", "isClear", "isPlaying", "outlines"];
+  static needs = [
+    ...["review", "times", "frame", "shown", "side", "isClear"],
+    ...["isPlaying", "outlines", "mode", "isSaving"],
+  ];
 
   connectedCallback() {
     this.pictures = new Map();
+    this.isStill = false;
     this.stage = h("div", { class: "stage", "data-own": true });
     this.pane = h("div", { class: "pane" }, this.stage);
     this.stage.append(document.createElement("review-overlay"));
@@ -74,6 +78,7 @@ export class Player extends View {
       this.#fit();
       for (const picture of this.pictures.values()) picture.update(store.review);
     }
+    for (const picture of this.pictures.values()) picture.hold(store.isSaving);
     if (changed.has("isPlaying")) this.#play();
     if (changed.has("frame") || changed.has("times")) this.#seek();
     if (changed.has("side")) this.#split(50);
@@ -91,14 +96,22 @@ export class Player extends View {
     for (const side of [...this.pictures.keys()]) if (!wanted.includes(side)) this.#close(side);
     for (const side of wanted) {
       if (this.pictures.has(side)) continue;
-      const picture = pictureOf(side, store, {
+      const picture = pictureOf(side, this.isStill, store, {
         shown: (frame, isOld) => this.#shown(side, frame, isOld),
         failed: (error) => this.#failed(error),
+        broken: () => this.#useStills(),
       });
       this.pictures.set(side, picture);
       this.stage.prepend(picture.element);
       picture.seek(store.frame);
     }
+  }
+
+  #useStills() {
+    this.isStill = true;
+    for (const side of [...this.pictures.keys()]) this.#close(side);
+    this.#open();
+    tell("This browser cannot play the video: single pictures are shown.");
   }
 
   #close(side) {
@@ -186,7 +199,10 @@ export class Player extends View {
       button("Outlines", () => store.set({ outlines: !store.outlines }), {
         "aria-pressed": String(store.outlines),
       }),
-      button("Draw a box", () => store.set({ mode: "draw", isPlaying: 0 }), { title: "B" }),
+      button("Draw a box", () => store.set({ mode: "draw", isPlaying: 0 }), {
+        "aria-pressed": String(store.mode === "draw"),
+        title: "B",
+      }),
       store.side === "split" && this.#slider(),
       store.isClear && h("span", { class: "grow" }),
       store.isClear &&

@@ -2,7 +2,7 @@
 
 import { edit, inTurn, seek, select, tell } from "./actions.js";
 import { store } from "./store.js";
-import { keyOf, nameOf, parts } from "./targets.js";
+import { isSame, keyOf, nameOf, parts } from "./targets.js";
 
 /** Sorts of doubts in the order of the queue, with the words of the head bar. */
 export const SORTS = ["unsure", "cannot tell", "lost", "not found", "hides nobody"];
@@ -76,11 +76,33 @@ export function next(step = 1) {
   return tell("All doubts are settled.");
 }
 
-/** Confirm the present doubt, and go to the next one. */
-export function confirm() {
-  return inTurn(async () => {
+/** Confirm with a key: only after a picture of the doubt was on the screen. */
+export function confirmSeen() {
+  return inTurn(() => {
     const doubt = present();
-    if (doubt === null || doubt.settled) return next();
-    if (await edit("confirm", doubt.target, true)) next();
+    if (doubt && !doubt.settled && !isSeen(doubt)) return tell("The picture is not there yet.");
+    return confirmNow();
   });
+}
+
+function isSeen(doubt) {
+  if (["listed", "video"].includes(parts(doubt.target)[0])) return true;
+  const frame = store.shown?.frame ?? -1;
+  return doubt.first <= frame && frame <= doubt.last;
+}
+
+/**
+ * Confirm the present doubt, and go to the next one. Something else that is selected meanwhile
+ * hides the question: then go back to it, so that nothing is confirmed unseen.
+ */
+export function confirm() {
+  return inTurn(confirmNow);
+}
+
+async function confirmNow() {
+  const doubt = present();
+  if (doubt === null || doubt.settled) return next();
+  if (!isSame(doubt.target, store.selection)) return go(doubt);
+  if (await edit("confirm", doubt.target, true)) next();
+  return undefined;
 }

@@ -92,7 +92,18 @@ function change(id, make) {
   });
 }
 
-/** Let the program follow the face in the region from the playhead on. */
+/**
+ * Join a region with the key frames that were found. Those of one that was just drawn are for all
+ * of the shot; one that was corrected by hand keeps what comes before.
+ */
+function followed({ first, keys }, frame, found) {
+  if (keys.length === 1) return content(found);
+  const before = keys.filter((one) => one[0] < frame);
+  const later = found.keys.filter((one) => one[0] >= frame);
+  return { first: Math.min(first, frame), last: found.last, keys: [...before, ...later] };
+}
+
+/** Let the program follow the face in the region. */
 export function follow(id) {
   return inTurn(async () => {
     const region = find(id);
@@ -101,14 +112,11 @@ export function follow(id) {
     tell("Following the face ...");
     try {
       const body = { frame, box: regionBox(region, frame) };
-      const { keys, last } = await post(address(store.id, "/follow"), body);
-      const kept = region.keys.filter((one) => one[0] < frame);
-      const after = {
-        first: Math.min(region.first, frame),
-        last: Math.max(last, frame),
-        keys: [...kept, ...keys],
-      };
-      if (await edit("region", { region: id }, after)) tell(`Followed up to frame ${last}.`);
+      const found = await post(address(store.id, "/follow"), body);
+      const after = followed(region, frame, found);
+      if (await edit("region", { region: id }, after)) {
+        tell(`Followed from frame ${after.first} to frame ${after.last}.`);
+      }
     } catch (error) {
       tell(`The face cannot be followed: ${error.message}`, "warning");
     }

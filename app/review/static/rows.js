@@ -56,9 +56,9 @@ function lanes(bars) {
 /** The frames in which a hidden face was lost: from the end of its track to that of the shot. */
 export function gapsOf(review) {
   return review.doubts
-    .filter((doubt) => doubt.sort === "lost")
-    .map(({ target, settled }) => {
+    .filter((doubt) => doubt.sort === "lost" && !doubt.settled)
+    .map(({ target }) => {
       const track = review.byId.get(target.lost);
-      return { id: track.id, first: track.last + 1, end: review.shots[track.shot][1], settled };
+      return { id: track.id, first: track.last + 1, end: review.shots[track.shot][1] };
     });
 }

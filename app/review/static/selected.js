@@ -4,10 +4,10 @@ import { decide, edit, inTurn, seek, select } from "./actions.js";
 import { button, h, key, show } from "./dom.js";
 import { decisions, face, facts, noteField, photos } from "./parts.js";
 import { assign, assignNew, mergeChosen, rename, splitChosen } from "./people.js";
-import { confirm, present, question } from "./queue.js";
+import { confirm, go, present, question } from "./queue.js";
 import { follow, removeKey, removeRegion, setBorder } from "./regions.js";
 import { store, View } from "./store.js";
-import { parts, personOf, verb } from "./targets.js";
+import { isSame, nameOf, parts, personOf, verb } from "./targets.js";
 import { clock, span } from "./times.js";
 
 /** The value of the choice "a new person". */
@@ -36,6 +36,14 @@ export class Selected extends View {
   #doubt() {
     const doubt = present();
     if (doubt === null) return null;
+    if (!isSame(doubt.target, store.selection)) {
+      return h(
+        "section",
+        { class: "doubt away row", "aria-label": "Present doubt" },
+        `The present doubt is about ${nameOf(doubt.target)}.`,
+        button("Back to it", () => go(doubt), { title: "Enter" }),
+      );
+    }
     return h(
       "section",
       { class: `doubt ${doubt.settled ? "settled" : ""}`, "aria-label": "Present doubt" },
@@ -234,9 +242,13 @@ export class Selected extends View {
       { key: `listed ${name}` },
       h("h3", {}, `${name} was not found`),
       h("div", { class: "faces" }, photos(name)),
-      h("p", {}, "Look for the person yourself. If a face shows them, put it on a card of that name."),
-      noteField({ listed: name }, null),
+      h("p", {}, "Look for the person yourself: put faces that show them on a card of that name."),
+      noteField({ listed: name }, this.#person(name)?.note),
     );
+  }
+
+  #person(name) {
+    return store.review.people.find((person) => person.name === name);
   }
 
   #video() {

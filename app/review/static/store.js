@@ -14,7 +14,8 @@ const CHOICES = "face-blur-review";
  * - `frame`: where the playhead is; `shown`: `{frame, isStale}` of the picture on the screen
  * - `side`: after, before or split; `outlines`: whether boxes are drawn; `isClear`: whether clear
  *   pictures were asked for; `isPlaying`: speed, or 0
- * - `selection`: the target that is selected, such as `{track: 3}`; `doubt`: key of the present doubt
+ * - `selection`: the target that is selected, such as `{track: 3}`; `doubt`: key of the present
+ *   doubt
  * - `mode`: null or "draw"; `render`: the answer about rendering
  * - `isSaving`, `savedAt`, `isGone`, `message`: how edits fare
  * - `tab`: the part that narrow screens show; `view`: `[from, to]` frames of the timeline

@@ -1,21 +1,18 @@
 /** The timeline: a row for each person, a bar for each track, cuts, gaps, regions and doubts. */
 
 import { seek, select } from "./actions.js";
+import { BAR, hatch, legend, round, shape } from "./bars.js";
 import { button, h, s, show } from "./dom.js";
 import { gapsOf, rowsOf } from "./rows.js";
+import { RULER, ruler } from "./ruler.js";
 import { store, View } from "./store.js";
 import { keyOf, trackOf } from "./targets.js";
 import { clock } from "./times.js";
 
-/** Heights in pixels: of a row, of a bar in it, and of the ruler. */
+/** Height of a row in pixels. */
 const ROW = 22;
-const BAR = 14;
-const RULER = 32;
 /** Least width of a bar in pixels. */
 const LEAST = 2.5;
-/** Distance of two marks of the ruler in pixels, and their possible steps in seconds. */
-const MARK = 90;
-const STEPS = [0.04, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200];
 /** Frames that the timeline shows at least. */
 const FEWEST = 10;
 
@@ -50,6 +47,7 @@ export class Timeline extends View {
     this.svg.addEventListener("pointerup", (event) => this.#up(event));
     this.svg.addEventListener("pointercancel", () => (this.isDown = false));
     this.svg.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
+    this.body.addEventListener("scroll", () => this.#scrolled());
     this.sizes = new ResizeObserver(() => this.draw(new Set(["view"])));
     this.sizes.observe(this.body);
     super.connectedCallback();
@@ -63,8 +61,25 @@ export class Timeline extends View {
   draw(changed) {
     if (!store.review || !store.times) return;
     if (changed.has("frame") && this.#follow()) return;
-    if (changed.has("review")) this.rows = rowsOf(store.review);
+    if (changed.has("review")) this.#sort();
     if (changed.size > 1 || !changed.has("frame")) this.#all();
+    this.#playhead();
+    if (changed.has("selection")) this.#reveal();
+  }
+
+  /** Scroll to the row of the selected thing. */
+  #reveal() {
+    const wanted = keyOf(store.selection);
+    const i = this.rows.findIndex((row) => row.key === wanted || row.bars.some(isChosen()));
+    if (i === -1) return;
+    const [top, bottom] = [i * ROW, RULER + (i + 1) * ROW - this.body.clientHeight];
+    if (top < this.body.scrollTop) this.body.scrollTop = top;
+    if (bottom > this.body.scrollTop) this.body.scrollTop = bottom;
+  }
+
+  #scrolled() {
+    if (!store.review || !store.times) return;
+    this.#stick();
     this.#playhead();
   }
 
@@ -88,6 +103,12 @@ export class Timeline extends View {
     return true;
   }
 
+  #sort() {
+    this.rows = rowsOf(store.review);
+    const places = this.rows.flatMap(({ bars }, i) => bars.map((bar) => [bar.target.track, i]));
+    this.rowOf = new Map(places);
+  }
+
   #all() {
     const room = this.body.clientWidth - this.labels.offsetWidth;
     this.width = Math.max(100, room);
@@ -98,32 +119,37 @@ export class Timeline extends View {
     show(this.labels, this.#names());
     show(
       this.svg,
-      this.#hatch(),
-      this.#ruler(height),
+      hatch(),
+      this.rows.map((row, i) => this.#ground(i)),
+      this.#cuts(height),
       this.rows.map((row, i) => this.#row(row, i)),
       this.#gaps(),
       this.#chosen(),
-      this.#doubts(),
+      s("g", { class: "top", key: "top" }, this.#ruler(), this.#doubts()),
       s("path", { class: "playhead", key: "playhead" }),
     );
+    this.#stick();
     this.svg.setAttribute("aria-valuemin", 0);
     this.svg.setAttribute("aria-valuemax", store.review.source.frames - 1);
+  }
+
+  /** Keep the ruler in sight while the rows scroll. */
+  #stick() {
+    const down = `translate(0 ${this.body.scrollTop})`;
+    this.svg.querySelector(".top")?.setAttribute("transform", down);
   }
 
   #playhead() {
     const line = this.svg.querySelector(".playhead");
     const x = this.#x(store.frame + 0.5);
-    const height = this.svg.getAttribute("height");
-    line?.setAttribute("d", `M${x - 5} 0h10v6l-5 6l-5 -6zM${x} 6V${height}`);
+    const [top, height] = [this.body.scrollTop, this.svg.getAttribute("height")];
+    line?.setAttribute("d", `M${x - 5} ${top}h10v6l-5 6l-5 -6zM${x} ${top + 6}V${height}`);
     const time = clock(store.times.start(store.frame), 2);
     this.svg.setAttribute("aria-valuenow", store.frame);
     this.svg.setAttribute("aria-valuetext", `frame ${store.frame}, ${time}`);
   }
 
   #tools() {
-    const entry = (style, text) =>
-      h("li", {}, s("svg", { class: "swatch", viewBox: "0 0 20 14", "aria-hidden": "true" },
-        s("path", { class: `bar-${style}`, d: shape(style, 1, 0, 18) })), text);
     return [
       h("h2", {}, "Timeline"),
       h(
@@ -133,57 +159,29 @@ export class Timeline extends View {
         button("+", () => zoom(2), { "aria-label": "Show less of the time", title: "+" }),
         button("All", () => zoom(0), { title: "0" }),
       ),
-      h(
-        "ul",
-        { class: "legend" },
-        entry("hide", "hide"),
-        entry("keep", "keep"),
-        entry("unsure", "unsure"),
-        entry("unclear", "cannot tell"),
-        entry("drawn", "drawn"),
-      ),
+      legend(),
     ];
   }
 
   #names() {
-    return [
-      h("div", { class: "ruler-label", key: "ruler" }),
-      this.rows.map((row) =>
-        row.target
-          ? h("button", {
-              type: "button",
-              key: row.key,
-              class: keyOf(store.selection) === row.key ? "label chosen" : "label",
-              onclick: () => select(row.target),
-            }, row.label)
-          : h("div", { key: row.key, class: "label muted" }, row.label),
-      ),
-    ];
+    const look = (row) => (keyOf(store.selection) === row.key ? "label chosen" : "label");
+    const name = (row) =>
+      row.target
+        ? button(row.label, () => select(row.target), { key: row.key, class: look(row) })
+        : h("div", { key: row.key, class: "label muted" }, row.label);
+    return [h("div", { class: "ruler-label", key: "ruler" }), this.rows.map(name)];
   }
 
-  /** The pattern of unsure bars. */
-  #hatch() {
-    return s("defs", { key: "defs" }, s("pattern",
-      { id: "hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse" },
-      s("rect", { class: "hatch-ground", width: 6, height: 6 }),
-      s("path", { class: "hatch-line", d: "M-1 7L7 -1M-1 1L1 -1M5 7L7 5" })));
-  }
-
-  #ruler(height) {
+  #cuts(height) {
     const [from, to] = this.#view;
-    const { times, review } = store;
-    const [begin, end] = [times.start(Math.floor(from)), times.start(Math.ceil(to))];
-    const wide = ((end - begin) * MARK) / this.width;
-    const step = STEPS.find((one) => one >= wide) ?? STEPS[STEPS.length - 1];
-    const marks = [];
-    for (let i = Math.ceil(begin / step - 1e-6); i * step <= end; i++) marks.push(i * step);
-    const place = (time) => this.#x(times.at(time + 1e-6));
-    const cuts = review.shots.slice(1).map(([first]) => first).filter((f) => from < f && f < to);
-    return s("g", { key: "ruler", "aria-hidden": "true" },
-      s("path", { class: "cut", d: cuts.map((f) => `M${round(this.#x(f))} ${RULER - 8}V${height}`).join("") }),
-      s("path", { class: "tick", d: marks.map((t) => `M${round(place(t))} ${RULER - 6}v6`).join("") }),
-      marks.map((t) => s("text", { class: "mark", x: place(t) + 3, y: RULER - 10 },
-        clock(t, step < 1 ? 2 : 0))));
+    const cuts = store.review.shots.slice(1).map(([first]) => first);
+    const seen = cuts.filter((frame) => from < frame && frame < to);
+    const d = seen.map((frame) => `M${round(this.#x(frame))} ${RULER}V${height}`).join("");
+    return s("path", { key: "cuts", class: "cut", d });
+  }
+
+  #ruler() {
+    return ruler(store.times, this.#view, this.width);
   }
 
   #row(row, i) {
@@ -193,11 +191,13 @@ export class Timeline extends View {
       if (last < from || first > to) continue;
       paths[style] = (paths[style] ?? "") + this.#path(style, first, last, i);
     }
-    const top = RULER + i * ROW;
-    return s("g", { key: row.key },
-      s("rect", { class: i % 2 ? "even" : "odd", y: top, width: this.width, height: ROW }),
-      Object.entries(paths).map(([style, d]) =>
-        s("path", { key: style, class: `bar-${style}`, d })));
+    const path = ([style, d]) => s("path", { key: style, class: `bar-${style}`, d });
+    return s("g", { key: row.key }, Object.entries(paths).map(path));
+  }
+
+  #ground(i) {
+    const place = { y: RULER + i * ROW, width: this.width, height: ROW };
+    return s("rect", { key: `ground ${i}`, class: i % 2 ? "even" : "odd", ...place });
   }
 
   #path(style, first, last, i) {
@@ -208,28 +208,27 @@ export class Timeline extends View {
 
   /** Where hidden faces were lost: a dashed line to the end of the shot, with a cross. */
   #gaps() {
-    const d = gapsOf(store.review).map(({ id, first, end, settled }) => {
-      const i = this.rows.findIndex((row) => row.bars.some((bar) => bar.target.track === id));
+    const d = gapsOf(store.review).map(({ id, first, end }) => {
+      const i = this.rowOf.get(id);
       const [x, y] = [round(this.#x(first)), RULER + i * ROW + ROW / 2];
       const after = this.rows[i].bars.map((bar) => bar.first).filter((one) => one >= first);
-      const stop = round(this.#x(Math.min(end, ...after)));
-      return settled ? "" : `M${x + 1} ${y - 4}l8 8m0 -8l-8 8M${x + 10} ${y}H${Math.max(stop, x + 10)}`;
+      const stop = Math.max(round(this.#x(Math.min(end, ...after))), x + 10);
+      return `M${x + 1} ${y - 4}l8 8m0 -8l-8 8M${x + 10} ${y}H${stop}`;
     });
     return s("path", { key: "gaps", class: "gap", d: d.join("") });
   }
 
   #chosen() {
-    const wanted = keyOf(store.selection);
-    const track = trackOf(store.selection);
-    const isIt = ({ target }) => keyOf(target) === wanted || (track ?? NaN) === target.track;
-    const d = this.rows.flatMap((row, i) =>
-      row.bars.filter(isIt).map((bar) => this.#path("hide", bar.first, bar.last, i)));
+    const isIt = isChosen();
+    const outline = (i) => (bar) => this.#path("hide", bar.first, bar.last, i);
+    const d = this.rows.flatMap((row, i) => row.bars.filter(isIt).map(outline(i)));
     return s("path", { key: "chosen", class: "bar-chosen", d: d.join("") });
   }
 
   /** Small flags in the ruler where doubts are open. */
   #doubts() {
-    const flag = ({ first, last }) => `M${round(this.#x((first + last + 1) / 2))} 1l4 4l-4 4l-4 -4z`;
+    const middle = ({ first, last }) => round(this.#x((first + last + 1) / 2));
+    const flag = (doubt) => `M${middle(doubt)} 1l4 4l-4 4l-4 -4z`;
     const open = store.review.doubts.filter((one) => !one.settled && one.weight > 0);
     return s("path", { key: "doubts", class: "flag", d: open.map(flag).join("") });
   }
@@ -284,14 +283,11 @@ export class Timeline extends View {
   }
 }
 
-/** The outline of a bar: kept people have low bars, so that colour is not needed to tell them. */
-function shape(style, x, y, width) {
-  const low = style === "keep" ? BAR / 2 : BAR;
-  return `M${round(x)} ${y + (BAR - low) / 2}h${round(width)}v${low}h${-round(width)}z`;
-}
-
-function round(number) {
-  return Math.round(number * 10) / 10;
+/** A test whether a bar stands for the selected thing. */
+function isChosen() {
+  const wanted = keyOf(store.selection);
+  const track = trackOf(store.selection) ?? NaN;
+  return ({ target }) => keyOf(target) === wanted || target.track === track;
 }
 
 customElements.define("review-timeline", Timeline);

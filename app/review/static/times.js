@@ -10,10 +10,10 @@ export function clock(seconds, digits = 1) {
   const all = Math.round(Math.max(0, seconds) * unit);
   const whole = Math.floor(all / unit);
   const fraction = digits ? "." + String(all % unit).padStart(digits, "0") : "";
-  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
   const two = (number) => String(number).padStart(2, "0");
   const front = hours ? `${hours}:${two(minutes)}` : `${minutes}`;
-  return `${front}:${two(rest)}${fraction}`;
+  return `${front}:${two(whole % 60)}${fraction}`;
 }
 
 /**
@@ -21,8 +21,8 @@ export function clock(seconds, digits = 1) {
  * @param {number} seconds
  */
 export function span(seconds) {
-  if (seconds < 100) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
-  return `${Math.round(seconds / 60)} min`;
+  if (seconds < 100) return `${seconds.toFixed(seconds < 10 ? 1 : 0)}\u00a0s`;
+  return `${Math.round(seconds / 60)}\u00a0min`;
 }
 
 /**

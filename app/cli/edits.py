@@ -17,6 +17,7 @@ from app.edits import (
     Editor,
     Target,
     open_existing,
+    take_over,
     words_of,
     words_of_doubt,
 )
@@ -36,6 +37,9 @@ def run_edits(args: Namespace) -> int:
     """
     if args.reviewer is not None and not (args.undo or args.redo or args.old_plan):
         raise UsageError("--reviewer has no effect if nothing is changed; remove it")
+    if args.old_plan is not None:
+        _take_over(args)
+        return 0
     editor = open_existing(args.plan, args.edits)
     for name, action in _ACTIONS.items():
         if getattr(args, name):
@@ -101,6 +105,20 @@ _ACTIONS: dict[str, Callable[[Namespace, Editor], None]] = {
 """What the command does, by the option that asks for it."""
 
 
+def _take_over(args: Namespace) -> None:
+    """Take over the edits of an older plan, and list those that do not fit."""
+    done = take_over(Editor.open(args.old_plan), args.plan, _reviewer(args), args.edits)
+    if args.json:
+        edits = [_edit_json(edit, in_effect=True) for edit in done.edits]
+        print(json.dumps({"edits": edits, "unfit": list(done.unfit)}))
+        return
+    print(f"{counted(len(done.edits), 'edit')} taken over")
+    for edit in done.edits:
+        print(printable(f"  {_line(edit)}"))
+    for text in done.unfit:
+        print(printable(f"does not fit: {text}"))
+
+
 def _show(args: Namespace, editor: Editor) -> None:
     """Print all edits, and the open doubts."""
     edited = EditedPlan.of(editor)
@@ -131,7 +149,9 @@ def _as_json(args: Namespace, editor: Editor, edited: EditedPlan) -> dict[str, A
     effective = {edit.number for edit in editor.in_effect}
     return {
         "plan": str(args.plan),
-        "edits": [_edit_json(edit, edit.number in effective) for edit in editor.journal.edits],
+        "edits": [
+            _edit_json(edit, in_effect=edit.number in effective) for edit in editor.journal.edits
+        ],
         "reviewers": list(edited.reviewers),
         "head": edited.head,
         "open_doubts": [_doubt_json(doubt) for doubt in edited.open_doubts],
@@ -139,7 +159,7 @@ def _as_json(args: Namespace, editor: Editor, edited: EditedPlan) -> dict[str, A
     }
 
 
-def _edit_json(edit: Edit, in_effect: bool) -> dict[str, Any]:
+def _edit_json(edit: Edit, *, in_effect: bool) -> dict[str, Any]:
     values = asdict(edit) | {"target": _target_json(edit.target)}
     return values | {"words": words_of(edit), "in_effect": in_effect}
 

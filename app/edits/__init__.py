@@ -10,6 +10,7 @@ from app.edits.journal import Journal
 from app.edits.records import VIDEO, Edit, Operation, Region, Target
 from app.edits.results import EditedPlan, edited_plan, open_existing, with_edits
 from app.edits.review import Review
+from app.edits.transfer import Transferred, take_over
 from app.edits.words import list_words, words_of, words_of_doubt
 from app.plan.places import edits_path, is_edited
 
@@ -24,6 +25,7 @@ __all__ = [
     "Region",
     "Review",
     "Target",
+    "Transferred",
     "doubts_of",
     "edited_plan",
     "edits_path",
@@ -31,6 +33,7 @@ __all__ = [
     "list_words",
     "open_doubts",
     "open_existing",
+    "take_over",
     "with_edits",
     "words_of",
     "words_of_doubt",

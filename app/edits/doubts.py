@@ -73,17 +73,13 @@ def _lost(review: Review) -> Iterator[Doubt]:
     by_shot: dict[int, list[PlanTrack]] = {}
     for track in review.tracks.values():
         by_shot.setdefault(track.shot, []).append(track)
+    drawn = [one for one in review.to_plan().tracks if one.drawn] if review.regions else []
     for track in review.tracks.values():
         if track.decision == "blur" and _ends_early(track, review.plan):
-            covers = [*by_shot[track.shot], *_regions(review, track)]
+            covers = [*by_shot[track.shot], *drawn]
             if not _is_continued(track, covers, review.plan):
                 reason = "the face was lost before the end of the shot"
                 yield _doubt(review, "lost", Target("lost", track.id), track, reason)
-
-
-def _regions(review: Review, track: PlanTrack) -> list[PlanTrack]:
-    drawn = review.to_plan().tracks if review.regions else ()
-    return [one for one in drawn if one.drawn and one.last > track.last]
 
 
 def _ends_early(track: PlanTrack, plan: Plan) -> bool:

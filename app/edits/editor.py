@@ -64,6 +64,11 @@ class Editor:
         return tuple(self._done)
 
     @property
+    def history(self) -> Sequence[tuple[Edit, Review, Review]]:
+        """The edits in effect, each with the states before and after it."""
+        return tuple(zip(self._done, self._states, self._states[1:], strict=False))
+
+    @property
     def undoable(self) -> Edit | None:
         """The edit that an undo would take back."""
         return self._done[-1] if self._done else None

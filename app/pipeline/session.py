@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 
 from app.config import Settings
-from app.errors import PlanError, UsageError
+from app.errors import OutputError, PlanError, UsageError
 from app.files import keeping_finished, sha256_of
 from app.geometry import moved_inside
 from app.identity.gallery import Gallery
@@ -26,7 +26,8 @@ from app.pipeline.parts import Parts, load_parts, parts_for
 from app.pipeline.people import find_photos, load_people
 from app.pipeline.rendering import Rendered, render_plan
 from app.pipeline.selection import check_points
-from app.plan import VERSION, Person, Plan, PlanTrack, SourceRecord
+from app.plan import VERSION, Person, Plan, PlanTrack, SourceRecord, is_edited
+from app.plan.places import edited_reason
 from app.types import Effect, MediaFile, MediaInfo, Progress, Size
 from app.video import Media, check_output, open_source
 
@@ -308,6 +309,8 @@ class FaceBlur:
                 written stays, and ``render`` can use it.
         """
         media = self._handle(media)
+        if plan is not None and is_edited(plan):  # before the analysis, which may take hours
+            raise OutputError(f"{plan}: {edited_reason(plan)}")
         new_plan = self.analyse(media, progress)
         if plan is not None:
             new_plan.write(plan)

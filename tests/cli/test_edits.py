@@ -11,6 +11,8 @@ import pytest
 from app.cli import main
 from app.cli.edits import default_reviewer
 from app.edits import Editor, Target, edited_plan, edits_path
+from app.errors import OutputError
+from app.pipeline import FaceBlur
 from app.plan import read_plan
 from app.video import open_source
 from testmedia.clip import Clip
@@ -139,6 +141,16 @@ def test_an_edited_plan_is_not_overwritten(
         )
     assert plan.read_bytes() == before
     assert not output.exists()
+
+
+def test_the_library_refuses_an_edited_plan_before_any_work(video: Path, plan: Path) -> None:
+    keep(plan, 0)
+
+    def working(*_: object) -> None:
+        raise AssertionError("work has begun")
+
+    with pytest.raises(OutputError, match="has edits"):
+        FaceBlur().blur(video, plan.parent / "out.mp4", working, plan=plan)
 
 
 def test_names_are_those_of_the_edited_plan(

@@ -4,12 +4,14 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from testmedia.clip import Clip, write_clip
 from testmedia.fetch import fetch
 from testmedia.scenes import SCENES
+from tests.browsers import chromium
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -83,6 +85,13 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the shared material beside the checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium. There is one: a second one cannot be driven in the same process."""
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture(autouse=True)

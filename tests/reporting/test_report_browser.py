@@ -1,8 +1,7 @@
 """A browser shows and prints a report without any request, and axe finds nothing wrong."""
 
 import hashlib
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +13,8 @@ from app.reporting import make_report, write_report
 from app.video import Media
 from testmedia.clip import Clip
 from tests.reporting.reports import HIDDEN, opened, two_people
-from tests.video.test_smart_browser import BROWSERS
 
 NOTE = "<script>document.title = 'run'</script> asked on Monday"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    program = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if program is None:
-        pytest.skip("Chromium is not installed")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +45,11 @@ def opened_page(browser: Any, report: Path, **options: Any) -> tuple[Any, list[s
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 380])
 def test_it_loads_nothing_and_axe_finds_nothing(
-    scheme: str, width: int, chromium: Any, report: Path
+    scheme: str, width: int, browser: Any, report: Path
 ) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     size = {"width": width, "height": 800}
-    page, noticed = opened_page(chromium, report, viewport=size, color_scheme=scheme)
+    page, noticed = opened_page(browser, report, viewport=size, color_scheme=scheme)
     assert noticed == [report.as_uri()]
     assert page.title() == "Hidden faces: calm.mp4"
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -76,9 +62,9 @@ def test_it_loads_nothing_and_axe_finds_nothing(
 
 
 def test_it_prints_with_everything_that_an_auditor_needs(
-    chromium: Any, report: Path, clip: Callable[[str], Clip]
+    browser: Any, report: Path, clip: Callable[[str], Clip]
 ) -> None:
-    page, noticed = opened_page(chromium, report, color_scheme="dark")
+    page, noticed = opened_page(browser, report, color_scheme="dark")
     page.emulate_media(media="print")
     text = " ".join(page.inner_text("body").split())
     digest = hashlib.sha256(clip("calm").path.read_bytes()).hexdigest()

@@ -8,15 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 import av
 import cv2
 import numpy as np
-import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import sync_playwright
 
 from app.config import Settings
 from app.edits import Editor
@@ -30,7 +27,6 @@ from testmedia.videos import BITS, VideoSpec, times
 from tests.edits.edited_plans import NOBODY
 from tests.test_plan import make_plan, make_track
 
-PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 WAIT = 8_000
 """Milliseconds that a test waits for the page: machines of tests are busy."""
 _PICTURE = """() => {
@@ -42,20 +38,6 @@ _PICTURE = """() => {
   return canvas.toDataURL("image/png").split(",")[1];
 }"""
 """The pixels of the picture that is on the screen."""
-
-
-@contextmanager
-def chromium() -> Iterator[Any]:
-    """Start the browser of this machine; skip the test if there is none."""
-    program = next((found for name in PROGRAMS if (found := which(name))), None)
-    if program is None:
-        pytest.skip("needs Chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 @dataclass

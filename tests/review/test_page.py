@@ -25,7 +25,6 @@ from testmedia.clip import Clip
 from testmedia.fetch import fetch
 from testmedia.videos import ROTATED, VideoSpec
 from tests.review.browser import (
-    chromium,
     hour,
     number_in,
     served,
@@ -51,12 +50,6 @@ SPECS: dict[str, dict[str, Any]] = {
     "variable": {"pts": IRREGULAR, "base": Fraction(1, 12800)},
     "rotated": {"matrix": ROTATED[90]},
 }
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 _TWO_KEYS = """() => ["v", "Enter"].forEach(

@@ -16,10 +16,11 @@ import pytest
 
 from app.video import open_source
 from testmedia.videos import VideoSpec
+from tests.browsers import PROGRAMS
 from tests.video.smart_videos import frames_hidden, render
 
 COUNT = 60
-BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+
 PAGE = """<!doctype html><body><script>
 const bits = 8, wanted = WANTED;
 function read(video, context) {
@@ -120,7 +121,7 @@ def serving(answers: dict[str, bytes]) -> Iterator[_Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> str:
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    found = next((path for name in PROGRAMS if (path := shutil.which(name))), None)
     if found is None:
         pytest.skip("Chromium is not installed")
     return found

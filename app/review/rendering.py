@@ -3,6 +3,7 @@
 import threading
 import time
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -14,10 +15,13 @@ from app.reporting import make_report
 from app.review.segments import keys_of
 from app.review.state import Json
 from app.review.video import Video
+from app.verification import render_checked
 from app.video import Media
 
 Stage: TypeAlias = Literal["idle", "running", "done", "failed"]
 _SUFFIX = ".rendered.json"
+_FEW_FRAMES = 50
+"""Fewer frames take as long as these: opening, checking and moving the file."""
 
 
 def record_path(plan: Path) -> Path:
@@ -61,6 +65,8 @@ class Renderer:
         self._lock = threading.Lock()
         self._last = last_result(video.plan_path, output)
         self._thread: threading.Thread | None = None
+        self._number: int | None = None
+        self._pace: float | None = None
 
     def start(self) -> None:
         """Begin to write the result with all edits that were made until now.
@@ -71,7 +77,8 @@ class Renderer:
         with self._lock:
             if self.progress.stage == "running":
                 raise Busy("the result is being written already")
-            plan = self._video.plan
+            with self._video.lock:
+                plan, self._number = self._video.plan, len(self._video.editor.journal.edits)
             self.progress = Progress("running", 0, plan.source.frames)
             self._thread = threading.Thread(target=self._run, args=(plan,), daemon=True)
             self._thread.start()
@@ -85,20 +92,28 @@ class Renderer:
     def _run(self, plan: Plan) -> None:
         begin = time.monotonic()
         try:
-            self._render(plan)
+            encoded = self._render(plan)
         except FaceBlurError as error:
             self.progress = replace(self.progress, stage="failed", error=str(error))
         except BaseException as error:
             self.progress = replace(self.progress, stage="failed", error="internal error")
             raise error from None
         else:
-            seconds = round(time.monotonic() - begin, 1)
-            self.progress = replace(self.progress, stage="done", seconds=seconds)
+            seconds = time.monotonic() - begin
+            self._pace = seconds / max(encoded, _FEW_FRAMES)
+            self.progress = replace(self.progress, stage="done", seconds=round(seconds, 1))
 
-    def _render(self, plan: Plan) -> None:
+    def _render(self, plan: Plan) -> int:
+        """Write the result and its record, and return the number of frames that were encoded."""
         settings = self._video.settings
-        media = Media(self._video.media_path)
-        rendered = FaceBlur(settings).render(
+        media, session = Media(self._video.media_path), FaceBlur(settings)
+        if settings.verify:  # looks at every frame, so nothing is gained by copying some
+            checked = render_checked(
+                session, media, plan, self.output, self._report, overwrite=True
+            )
+            self._keep(LastResult.of(self.output, checked.plan, settings))
+            return plan.source.frames
+        rendered = session.render(
             media,
             plan,
             self.output,
@@ -109,8 +124,12 @@ class Renderer:
         )
         last = None if rendered is None else rendered.last_result()
         # That of an image is never copied from, but it tells which edits the result has.
-        self._last = last or LastResult.of(self.output, plan, settings)
-        self._last.write(self._record)
+        self._keep(last or LastResult.of(self.output, plan, settings))
+        return plan.source.frames if rendered is None else rendered.encoded
+
+    def _keep(self, last: LastResult) -> None:
+        self._last = last
+        last.write(self._record)
 
     def _report(self, _stage: str, done: int, _expected: int | None) -> None:
         self.progress = replace(self.progress, done=done)
@@ -125,7 +144,16 @@ class Renderer:
             "stale": changed > 0,
             "changed_segments": changed,
             "changes": self._edits_since() if changed else 0,
+            "seconds": self._estimate(changed),
         }
+
+    def _estimate(self, changed: int) -> float | None:
+        """Return the seconds that a rendering will probably take, None before the first one."""
+        if self._pace is None:
+            return None
+        frames = self._video.plan.source.frames
+        share = changed / max(1, len(self._video.bounds) - 1)
+        return round(self._pace * max(frames * share, _FEW_FRAMES), 1)
 
     def _changed(self, last: LastResult) -> int:
         """Return the number of segments that the last result shows otherwise."""
@@ -137,9 +165,11 @@ class Renderer:
 
     def _edits_since(self) -> int:
         """Return the number of edits since the last result, at least one."""
-        written = self._record.stat().st_mtime
-        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(written))
         edits = self._video.editor.journal.edits
+        if self._number is not None:
+            return max(1, len(edits) - self._number)
+        written = datetime.fromtimestamp(self._record.stat().st_mtime, UTC)
+        moment = written.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return max(1, sum(edit.time > moment for edit in edits))
 
     def report(self) -> str:

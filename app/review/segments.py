@@ -7,6 +7,7 @@ asks for it. After an edit only the segments that look different get another key
 
 import hashlib
 import io
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -41,12 +42,12 @@ _OPTIONS = {
 
 def bounds_of(pts: NDArray[np.int64], base: Fraction) -> list[int]:
     """Return the first frame of each segment, and the number of frames."""
-    bounds, length = [0], SECONDS / base
-    for number in range(1, len(pts)):
+    bounds, length = [0], math.ceil(SECONDS / base)
+    while bounds[-1] < len(pts):
         first = bounds[-1]
-        if pts[number] - pts[first] >= length or number - first >= MAX_FRAMES:
-            bounds.append(number)
-    return [*bounds, len(pts)]
+        end = int(np.searchsorted(pts, pts[first] + length))
+        bounds.append(min(max(end, first + 1), first + MAX_FRAMES, len(pts)))
+    return bounds
 
 
 def keys_of(plan: Plan, bounds: Sequence[int]) -> list[str]:

@@ -24,7 +24,10 @@ def state_of(editor: Editor) -> Json:
     doubts = doubts_of(review)
     return {
         "number": len(edits),
-        "people": [asdict(person) for person in review.plan.people],
+        "people": [
+            asdict(person) | {"note": review.notes.get(Target("listed", person.name))}
+            for person in review.plan.people
+        ],
         "settings": review.plan.settings,
         "models": asdict(review.plan.models),
         "shots": review.plan.shots,

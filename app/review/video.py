@@ -106,8 +106,8 @@ class Video:
             Busy: they are not known yet.
         """
         reader = self.reader
-        base = reader.info.time_base
-        return [round(float((int(t) - int(reader.pts[0])) * base), 6) for t in reader.pts]
+        seconds = (reader.pts - reader.pts[0]) * float(reader.info.time_base)
+        return [float(time) for time in seconds.round(6)]
 
     def _current(self) -> tuple[int, Plan, list[str]]:
         """Return the number of edits, the plan with them, and the keys of its segments."""

@@ -28,6 +28,10 @@ from testmedia.scene import Actor, Background, Scene, Shot, keys, ramp
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+_PATIENCE = 120_000
+"""Milliseconds until the pictures are there, on a busy machine."""
+_SHOWN = """() => document.querySelector("video.after")?.readyState >= 2
+  && [...document.images].every((image) => image.complete)"""
 _SIZE: ViewportSize = {"width": 1440, "height": 900}
 
 
@@ -80,7 +84,6 @@ def draw(url: str, folder: Path) -> None:
         chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         page = chromium.new_page(viewport=_SIZE, color_scheme="light")
         page.goto(url)
-        page.wait_for_load_state("networkidle")
         _save(page, folder / "review.jpg")
         _draw_region(page)
         _save(page, folder / "review-region.jpg")
@@ -101,7 +104,7 @@ def _draw_region(page: Page) -> None:
 
 def _save(page: Page, path: Path) -> None:
     """Save what the page shows when all its pictures are there."""
-    page.wait_for_load_state("networkidle")
+    page.wait_for_function(_SHOWN, timeout=_PATIENCE)
     page.wait_for_timeout(1500)
     page.screenshot(path=path, type="jpeg", quality=80)
 

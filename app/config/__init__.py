@@ -22,6 +22,7 @@ from app.validation import explain, parse_toml
 
 __all__ = [
     "ENV_PREFIX",
+    "PLAN_SETTINGS",
     "RENDER_SETTINGS",
     "Choice",
     "Point",
@@ -38,7 +39,10 @@ RENDER_SETTINGS = frozenset(
         *("quality", "encoder", "copy_untouched", "keep_location", "drop_stream"),
     }
 )
-"""Settings of the second pass; all others also decide about the plan."""
+"""Settings of the second pass only; the first pass uses all others."""
+PLAN_SETTINGS = RENDER_SETTINGS - {"encoder"} | {"accept_truncated"}
+"""Settings that the second pass reads from the plan unless others are given. The encoder depends on
+the machine. What else the first pass has used, the plan replaces."""
 
 Choice: TypeAlias = Literal["listed", "others", "everyone"]
 

@@ -35,7 +35,7 @@ USED: Mapping[str, frozenset[str]] = {
 }
 """The settings that each command uses."""
 _VIDEO_ONLY = (
-    *("encoder", "copy_untouched", "drop_stream", "accept_truncated"),
+    *("encoder", "preset", "copy_untouched", "drop_stream", "accept_truncated"),
     *("shots", "sampling", "look_every", "pad"),
 )
 """Settings that have no effect on an image, which is one frame."""
@@ -73,6 +73,11 @@ _USELESS: tuple[_Useless, ...] = (
         ("cells",),
         lambda settings: settings.effect == "solid",
         "with effect=solid; remove it, or choose another effect",
+    ),
+    _Useless(
+        ("preset",),
+        lambda settings: settings.encoder == "nvenc",
+        "with encoder=nvenc; remove one of them",
     ),
     _Useless(
         ("look_every",),

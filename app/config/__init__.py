@@ -36,7 +36,7 @@ ENV_PREFIX = "FACE_BLUR_"
 RENDER_SETTINGS = frozenset(
     {
         *("effect", "shape", "margin", "feather", "cells"),
-        *("quality", "encoder", "copy_untouched", "keep_location", "drop_stream"),
+        *("quality", "preset", "encoder", "copy_untouched", "keep_location", "drop_stream"),
     }
 )
 """Settings of the second pass only; the first pass uses all others."""
@@ -147,6 +147,11 @@ class Settings(_Checked):
         None, ge=1, le=1024, description="number of CPU threads (default: number of cores)"
     )
     quality: int = Field(90, ge=1, le=100, description="quality of re-encoded frames")
+    preset: Literal["veryfast", "faster", "medium"] = Field(
+        "veryfast",
+        description="time that the software encoders of H.264 and H.265 take; slower ones make"
+        " smaller files of the same quality",
+    )
     copy_untouched: Literal["auto", "never"] = Field(
         "auto",
         description="copy groups of frames without hidden faces instead of re-encoding them, where"

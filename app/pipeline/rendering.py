@@ -67,6 +67,7 @@ def writing_of(settings: Settings, *, overwrite: bool, correctable: bool = False
     return Writing(
         overwrite=overwrite,
         quality=settings.quality,
+        preset=settings.preset,
         encoder=settings.encoder,
         threads=settings.threads,
         keep_location=settings.keep_location,

@@ -12,7 +12,18 @@ from app.errors import ConfigError, UsageError
 
 HEADER = "X-Amzn-SageMaker-Custom-Attributes"
 OPTIONS = (
-    *("blur", "unclear", "select", "effect", "shape", "margin", "feather", "cells", "quality"),
+    *(
+        "blur",
+        "unclear",
+        "select",
+        "effect",
+        "shape",
+        "margin",
+        "feather",
+        "cells",
+        "quality",
+        "preset",
+    ),
     *(
         "copy_untouched",
         "keep_location",

@@ -1,6 +1,7 @@
 """Run the face detector for the tracker: on whole frames, at coarse scale, and on crops."""
 
 import math
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from fractions import Fraction
@@ -54,7 +55,8 @@ class FaceLooker:
         *,
         executor: Executor | None = None,
     ) -> None:
-        self._detector = detector
+        is_reentrant = bool(getattr(detector, "is_reentrant", False))
+        self._detector = detector if is_reentrant else _OneAtATime(detector)
         self._frames = frames
         self._time_base = time_base
         self._poses = poses
@@ -145,6 +147,22 @@ class FaceLooker:
         return merge_duplicates(
             [c.to_frame(f) for c, each in zip(crops, results, strict=True) for f in each]
         )
+
+
+class _OneAtATime:
+    """A detector that is called by one thread at a time."""
+
+    def __init__(self, detector: FaceDetector) -> None:
+        self._detector, self._lock = detector, threading.Lock()
+
+    def input_size(self, size: Size) -> Size:
+        """Return the best input size for a frame of ``size``."""
+        return self._detector.input_size(size)
+
+    def detect(self, images: Sequence[Image]) -> list[Faces]:
+        """Return the faces of each image."""
+        with self._lock:
+            return self._detector.detect(images)
 
 
 class Crop:

@@ -348,3 +348,28 @@ def test_an_interruption_ends_all_threads() -> None:
     with pytest.raises(KeyboardInterrupt):
         Analysis(parts(SquareDetector()), Settings(), source.info).run(source, interrupt)
     assert threading.active_count() == before
+
+
+class Counting(SquareDetector):
+    """Notes how many threads are in it at a time."""
+
+    is_reentrant = False
+    inside = most = 0
+
+    def detect(self, images: Sequence[Image]) -> list[Faces]:
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        time.sleep(0.003)
+        try:
+            return super().detect(images)
+        finally:
+            self.inside -= 1
+
+
+def test_only_a_reentrant_detector_is_called_by_two_threads_at_a_time() -> None:
+    script = [{square(20 + 5 * (n % 20)): RED} for n in range(60)]
+    counting, reentrant = Counting(), Counting()
+    reentrant.is_reentrant = True
+    run(video(*script), detector=counting)
+    run(video(*script), detector=reentrant)
+    assert (counting.most, reentrant.most) == (1, 2)

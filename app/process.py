@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -165,6 +165,15 @@ def run_at_ordinary_priority() -> None:
     for thread in _THREADS.iterdir():
         with suppress(OSError):  # it has ended, or the system does not allow it
             os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
+
+
+def use_one_blas_thread(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Let numpy multiply in one thread, unless the user has chosen; call it before numpy is loaded.
+
+    Our matrices are small, a face or a few: threads wait for each other longer than they work, and
+    waiting takes CPU time.
+    """
+    environment.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def exit_now(code: int) -> NoReturn:

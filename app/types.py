@@ -270,7 +270,11 @@ class ShotDetector(Protocol):
 
 
 class FaceDetector(Protocol):
-    """Find faces in images."""
+    """Find faces in images.
+
+    It is called from several threads: by one at a time, unless it has the attribute
+    ``is_reentrant`` and that is True.
+    """
 
     def input_size(self, size: Size) -> Size:
         """Return the best input size for a frame of ``size``, of about the same aspect ratio."""

@@ -51,8 +51,9 @@ pack's recogniser names before and after, with landmarks from the clear image. *
 root mean square of the mask's second difference, in face widths.""",
     "speed": """\
 Each command is a separate process; CPU is that of all threads. The plain transcode uses the
-same encoder, preset and quality. At 360 and 1080 lines with two faces, and with half of the
-video copied, transcode and blur are medians of three alternating runs; all others run once.
+same encoder, preset and quality; *x264 defaults* is one with the encoder's own. At 360 and 1080
+lines with two faces, and with half of the video copied, transcode and blur are medians of three
+alternating runs; all others run once.
 Compare ratios within one table only: shared machines are noisy. Starting takes most of a
 second, which matters most for short videos. A minute of *length* has few frames, because
 there are sixty of them.""",

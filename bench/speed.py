@@ -6,7 +6,7 @@ Measurements are those of ``bench/cost.py``: separate processes, medians of alte
 ones run once. Compare ratios within one table only: machines differ, and have other load.
 
 sizes   the whole command and each pass against a plain transcode, at 360, 1080 and 2160 lines, with
-        two faces, and with eight at 1080
+        two faces, and with eight at 1080; and a transcode with the encoder's own defaults
 rival   hiding everyone, against ``deface`` with its defaults, and what both leave readable
 length  memory and CPU of one video, played once, ten times and sixty times
 faces   CPU of a 1080-line video by its number of faces
@@ -81,6 +81,7 @@ def over_transcode(table: str, name: str, clip: Path, frames: int, runs: int) ->
     base = costs["transcode"].cpu
     if table == "sizes" and "two" in name:
         every = commands(clip, clip.parent, [], stages=True)
+        every["x264 defaults"] = [*every["transcode"], "--defaults"]
         costs |= alternate({k: v for k, v in every.items() if k not in costs}, 1)
     return [
         Line(table, name, command, frames, cost, cost.cpu / base) for command, cost in costs.items()

@@ -1,9 +1,10 @@
 """A plain transcode: decode and encode every frame, and copy the sound.
 
-    python -m bench.transcode IN OUT [--quality 90] [--preset PRESET] [--gop FRAMES]
+    python -m bench.transcode IN OUT [--quality 90] [--preset PRESET] [--gop FRAMES] [--defaults]
 
 Encoder, options and pixel format are those of Face blur for the same file, so that the difference
-is the cost of Face blur.
+is the cost of Face blur. With ``--defaults`` the encoder has its own defaults, as with
+``ffmpeg -i IN OUT``.
 """
 
 import argparse
@@ -28,7 +29,9 @@ def add_video(
     size = (context.width, context.height)
     encoding = choose_encoding(context.name, sink.format.name, str(context.pix_fmt), size)
     rate = source.average_rate or Fraction(25)
-    settings = encoder_options(encoding.encoder, int(options.pop("quality")), frame) | options
+    quality = options.pop("quality", None)
+    ours = {} if quality is None else encoder_options(encoding.encoder, int(quality), frame)
+    settings = ours | options
     coded = sink.add_stream(encoding.encoder, rate, options=settings)
     if not isinstance(coded, VideoStream):
         raise TypeError(f"{encoding.encoder} is not a video encoder")
@@ -76,8 +79,9 @@ def main() -> int:
     parser.add_argument("--quality", type=int, default=90)
     parser.add_argument("--preset", help="encoder preset (default: that of Face blur)")
     parser.add_argument("--gop", type=int, help="most frames of a GOP (default: x264's 250)")
+    parser.add_argument("--defaults", action="store_true", help="the encoder's own defaults")
     arguments = parser.parse_args()
-    options = {"quality": str(arguments.quality)}
+    options = {} if arguments.defaults else {"quality": str(arguments.quality)}
     if arguments.gop:
         options["g"] = str(arguments.gop)
     if arguments.preset:

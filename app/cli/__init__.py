@@ -13,13 +13,14 @@ from typing import NoReturn
 
 from app.errors import FaceBlurError, Interrupted
 from app.logs import printable
-from app.process import exit_now, stoppable
+from app.process import exit_now, stoppable, use_one_blas_thread
 
 __all__ = ["main", "process"]
 
 
 def process() -> NoReturn:
     """Entry point of ``face-blur``: run ``main``, then exit without waiting for encoders."""
+    use_one_blas_thread()
     exit_now(main())
 
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from app.cli.parser import ANALYSIS_SETTINGS, LISTS, RENDER_SETTINGS
-from app.config import Settings
+from app.cli.parser import LISTS
+from app.config import PLAN_SETTINGS, RENDER_SETTINGS, Settings
 from app.errors import UsageError
 
 _MODELS = frozenset({"models", "models_root"})
@@ -20,21 +20,13 @@ _RUNNING = _MODELS | {"detector", "recogniser", "precision", "device", "threads"
 """Settings that load and run the models."""
 _RECOGNITION = _RUNNING | {"people", "sure", "doubtful"}
 """Settings of the gallery. The thresholds also decide which photos are doubtful."""
-_LOOKS = frozenset({"shots", "sampling", "look_every", "rotate", "pad"})
-"""Settings that say where and when faces are looked for."""
-_ANALYSIS = _RECOGNITION | _LOOKS | {"blur", "unclear", "select", "accept_truncated"}
+_ANALYSIS = frozenset(Settings.model_fields) - RENDER_SETTINGS
 """All settings of the first pass."""
-_RECORDED = frozenset(
-    {"effect", "shape", "margin", "feather", "cells", "quality", "copy_untouched"}
-    | {"keep_location", "drop_stream", "accept_truncated"}
-)
-"""Settings of the second pass that a plan records for it."""
-_RENDERING = _RECORDED | {"encoder", "threads", "verify"}
-"""All settings of the second pass. The encoder depends on the machine, and the second look is done
-or not, so no plan records them for a rendering."""
+_RENDERING = RENDER_SETTINGS | PLAN_SETTINGS | {"threads"}
+"""All settings of the second pass."""
 USED: Mapping[str, frozenset[str]] = {
     "blur": _ANALYSIS | _RENDERING,
-    "analyse": _ANALYSIS | _RECORDED,
+    "analyse": _ANALYSIS | PLAN_SETTINGS,
     "render": _RENDERING,
     "review": _ANALYSIS | _RENDERING,
     "verify": _RECOGNITION,
@@ -44,7 +36,7 @@ USED: Mapping[str, frozenset[str]] = {
 }
 """The settings that each command uses."""
 _VIDEO_ONLY = (
-    *("encoder", "copy_untouched", "drop_stream", "accept_truncated"),
+    *("encoder", "preset", "copy_untouched", "drop_stream", "accept_truncated"),
     *("shots", "sampling", "look_every", "pad"),
 )
 """Settings that have no effect on an image, which is one frame."""
@@ -82,6 +74,11 @@ _USELESS: tuple[_Useless, ...] = (
         ("cells",),
         lambda settings: settings.effect == "solid",
         "with effect=solid; remove it, or choose another effect",
+    ),
+    _Useless(
+        ("preset",),
+        lambda settings: settings.encoder == "nvenc",
+        "with encoder=nvenc; remove one of them",
     ),
     _Useless(
         ("look_every",),
@@ -134,7 +131,7 @@ def given_settings(args: Namespace) -> dict[str, Any]:
 
 
 def _options(args: Namespace) -> dict[str, Any]:
-    found = {name: getattr(args, name, None) for name in (*ANALYSIS_SETTINGS, *RENDER_SETTINGS)}
+    found = {name: getattr(args, name, None) for name in Settings.model_fields}
     options = {name: value for name, value in found.items() if value is not None}
     for name in LISTS.keys() & options.keys():
         options[name] = LISTS[name].join(options[name])

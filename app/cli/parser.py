@@ -14,29 +14,21 @@ from app.cli.reviewing import add_review_options
 from app.cli.service import add_serve
 from app.cli.shell import add_completion
 from app.cli.verify_options import add_verify
-from app.config import Settings
+from app.config import PLAN_SETTINGS, RENDER_SETTINGS, Settings
 from app.config.points import parse_time
 from app.packs.description import PartName
 from app.process import ArgumentParser
 from app.version import VERSION
 
-ANALYSIS_SETTINGS = (
-    "people",
-    "blur",
-    "unclear",
-    "select",
-    "models",
-    "detector",
-    "recogniser",
-    "device",
-    "accept_truncated",
-    "rotate",
+_WITHOUT_OPTION = frozenset(
+    {"margin", "feather", "cells", "models_root", "precision", "threads", "shots", "sampling"}
+    | {"look_every", "pad", "sure", "doubtful"}
 )
+"""Settings that are set rarely, so that they have no option of their own."""
+_OPTIONS = tuple(name for name in Settings.model_fields if name not in _WITHOUT_OPTION)
+ANALYSIS_OPTIONS = tuple(name for name in _OPTIONS if name not in RENDER_SETTINGS)
 """Settings that have their own option in commands that analyse."""
-RENDER_SETTINGS = (
-    *("effect", "shape", "quality", "encoder", "copy_untouched", "keep_location"),
-    *("drop_stream", "verify"),
-)
+RENDER_OPTIONS = tuple(name for name in _OPTIONS if name in RENDER_SETTINGS)
 """Settings that have their own option in commands that write a video."""
 LISTS = {"select": ";", "drop_stream": ","}
 """Settings whose option can be repeated, and the separator of their items."""
@@ -136,7 +128,7 @@ def _add_blur(commands: _Commands) -> None:
         help="files of a folder to work on at the same time (default: one for four cores)",
     )
     _add_sheet(parser)
-    _add_settings(parser, *ANALYSIS_SETTINGS, *RENDER_SETTINGS)
+    _add_settings(parser, *ANALYSIS_OPTIONS, *RENDER_OPTIONS)
 
 
 def _add_analyse(commands: _Commands) -> None:
@@ -147,8 +139,8 @@ def _add_analyse(commands: _Commands) -> None:
     )
     parser.add_argument("input", type=Path, help="video or image")
     _add_output(parser, "plan to write (JSON)")
-    recorded = (name for name in RENDER_SETTINGS if name not in {"encoder", "verify"})
-    _add_settings(parser, *ANALYSIS_SETTINGS, *recorded)
+    recorded = (name for name in RENDER_OPTIONS if name in PLAN_SETTINGS)
+    _add_settings(parser, *ANALYSIS_OPTIONS, *recorded)
 
 
 def _add_render(commands: _Commands) -> None:
@@ -173,13 +165,13 @@ def _add_render(commands: _Commands) -> None:
             help=f"{name} all faces of a person of the plan, for example 'Person 2' (repeatable)",
         )
     _add_sheet(parser)
-    _add_settings(parser, *RENDER_SETTINGS)
+    _add_settings(parser, *RENDER_OPTIONS)
 
 
 def _add_review(commands: _Commands) -> None:
     parser = _command(commands, "review", "check and correct in the browser who is hidden")
     add_review_options(parser)
-    _add_settings(parser, *ANALYSIS_SETTINGS, *RENDER_SETTINGS)
+    _add_settings(parser, *ANALYSIS_OPTIONS, *RENDER_OPTIONS)
 
 
 def _add_people(commands: _Commands) -> None:

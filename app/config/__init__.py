@@ -22,6 +22,7 @@ from app.validation import explain, parse_toml
 
 __all__ = [
     "ENV_PREFIX",
+    "PLAN_SETTINGS",
     "RENDER_SETTINGS",
     "Choice",
     "Point",
@@ -35,10 +36,14 @@ ENV_PREFIX = "FACE_BLUR_"
 RENDER_SETTINGS = frozenset(
     {
         *("effect", "shape", "margin", "feather", "cells"),
-        *("quality", "encoder", "copy_untouched", "keep_location", "drop_stream", "verify"),
+        *("quality", "preset", "encoder", "copy_untouched", "keep_location", "drop_stream"),
+        "verify",
     }
 )
-"""Settings of the second pass; all others also decide about the plan."""
+"""Settings of the second pass only; the first pass uses all others."""
+PLAN_SETTINGS = RENDER_SETTINGS - {"encoder", "verify"} | {"accept_truncated"}
+"""Settings that the second pass reads from the plan unless others are given. The encoder depends on
+the machine, and a second look on the run. What else the first pass has used, the plan replaces."""
 
 Choice: TypeAlias = Literal["listed", "others", "everyone"]
 
@@ -143,6 +148,11 @@ class Settings(_Checked):
         None, ge=1, le=1024, description="number of CPU threads (default: number of cores)"
     )
     quality: int = Field(90, ge=1, le=100, description="quality of re-encoded frames")
+    preset: Literal["veryfast", "faster", "medium"] = Field(
+        "veryfast",
+        description="time that the software encoders of H.264 and H.265 take; slower ones make"
+        " smaller files of the same quality",
+    )
     copy_untouched: Literal["auto", "never"] = Field(
         "auto",
         description="copy groups of frames without hidden faces instead of re-encoding them, where"

@@ -35,6 +35,11 @@ _MAX_BAND_ROWS = 256
 """Maximum rows summed in single precision: 16-bit samples then fit into its 24 bits."""
 _PlaneLayout = tuple[int, int, int, int]
 """Shifts (x, y), height and width of a plane. Both chroma planes have the same."""
+_MAX_LAID_OUT = 256
+"""Boxes whose layouts are kept: enough for dozens of faces that grow and shrink."""
+_KEPT_SAMPLES = 16_384
+"""Samples up to which the opacity of a mask is kept, too, so that all take 16 MB at most. Of larger
+faces, laying out is a small part of the cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,7 @@ def make_effect(name: str, *, shape: str, margin: float, feather: float, cells: 
     _check(0.1 <= margin <= 1, f"margin {margin} is not in 0.1 to 1")
     _check(0 <= feather <= 0.5, f"feather {feather} is not in 0 to 0.5")
     _check(cells in {1, 2, 3, 4}, f"cells {cells} is not in 1 to 4")
-    return _MaskedFill(Outline(shape, margin, feather), EFFECTS[name], cells)
+    return _MaskedFill(Outline(shape, margin, feather), EFFECTS[name], cells, {})
 
 
 def _check(condition: bool, message: str) -> None:
@@ -137,11 +142,16 @@ def _check(condition: bool, message: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _MaskedFill:
-    """Hide boxes one after the other: where two overlap, the later one reduces the drawn result."""
+    """Hide boxes one after the other: where two overlap, the later one reduces the drawn result.
+
+    ``laid_out`` has the last layouts, by the size of a box and its place within a sample. Boxes of
+    whole pixels have few of them, and laying one out takes longer than drawing a small face.
+    """
 
     outline: Outline
     drawing: Drawing | None
     cells: int
+    laid_out: dict["_Place", "_LaidOut"]
 
     def hide(self, planes: Sequence[Plane], boxes: Boxes) -> None:
         """Hide each of the (N, 4) boxes, margin included; they may extend beyond the frame.
@@ -171,32 +181,86 @@ class _MaskedFill:
         if region is None:
             return None
         left, top, right, bottom = region
+        column, row = int(box[0]) >> shift_x, int(box[1]) >> shift_y
+        corner = np.array((column << shift_x, row << shift_y), np.float64)
+        moved = box - np.concatenate([corner, corner])
+        local = left - column, top - row, right - column, bottom - row
+        place = moved.tobytes(), local, shift_x, shift_y
+        if (laid_out := self.laid_out.get(place)) is None:
+            if len(self.laid_out) >= _MAX_LAID_OUT:
+                self.laid_out.clear()
+            laid_out = self.laid_out[place] = self._lay_out(moved, local, shift_x, shift_y)
+        return _Target(region, laid_out)
+
+    def _lay_out(self, box: Box, region: Region, shift_x: int, shift_y: int) -> "_LaidOut":
+        """Lay out the mask and the cells of a box over the samples of ``region``."""
+        left, top, right, bottom = region
         mask = self.outline.mask(box, (shift_x, shift_y), region)
+        is_small = (right - left) * (bottom - top) <= _KEPT_SAMPLES
+        whole = _stripe(mask, slice(0, bottom - top)) if is_small else None
         if self.drawing is None:
-            return _Target(region, mask, None)
+            return _LaidOut(mask, None, whole)
         x1, y1, x2, y2 = self.outline.opaque_box(box).tolist()
         y = make_axis((y1, y2), (top, bottom), shift_y, self.cells, self.drawing)
         x = make_axis((x1, x2), (left, right), shift_x, self.cells, self.drawing)
-        return _Target(region, mask, (y, x))
+        return _LaidOut(mask, (y, x), whole)
 
     @staticmethod
     def _draw(plane: Plane, target: "_Target") -> None:
         left, top, right, bottom = target.region
         view = plane.pixels[top:bottom, left:right]
-        if target.axes is None:
+        if target.laid_out.axes is None:
             fill = black_fill(plane, bottom - top, right - left)
         else:
-            fill = reduce_to_cells(_copied_bands(view), *target.axes)
-        _apply(view, fill, target.mask)
+            fill = reduce_to_cells(_copied_bands(view), *target.laid_out.axes)
+        _apply(view, fill, target.laid_out)
+
+
+_Place = tuple[bytes, Region, int, int]
+"""A (4,) float64 box from the sample of its corner on, its samples, and the shifts of the plane."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stripe:
+    """Some rows of a mask: the columns [first, end) are opaque; alpha of those before and after."""
+
+    rows: slice
+    first: int
+    end: int
+    before: Alpha
+    after: Alpha
+
+
+def _stripe(mask: Mask, rows: slice) -> _Stripe:
+    first, end = mask.opaque_columns(rows)
+    before, after = mask.alpha(rows, slice(0, first)), mask.alpha(rows, slice(end, None))
+    return _Stripe(rows, first, end, before, after)
+
+
+@dataclass(frozen=True, slots=True)
+class _LaidOut:
+    """The mask of a box, and the axes (y, x) of its cells, None for black.
+
+    ``whole`` is all of a small mask.
+    """
+
+    mask: Mask
+    axes: tuple[CellAxis, CellAxis] | None
+    whole: _Stripe | None
+
+    def stripes(self, view: NDArray[Any]) -> Iterable[_Stripe]:
+        """Return the mask in stripes of as many rows as a band of ``view``."""
+        if self.whole is not None:
+            return (self.whole,)
+        return (_stripe(self.mask, rows) for rows in _bands(view))
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """One box in planes of one layout; ``axes`` (y, x) are those of its cells, None for black."""
+    """One box in planes of one layout."""
 
     region: Region
-    mask: Mask
-    axes: tuple[CellAxis, CellAxis] | None
+    laid_out: _LaidOut
 
 
 def _bands(view: NDArray[Any]) -> Iterator[slice]:
@@ -212,15 +276,15 @@ def _copied_bands(view: NDArray[Any]) -> Iterator[tuple[slice, NDArray[np.float3
         yield rows, band.reshape(len(band), -1)
 
 
-def _apply(view: NDArray[Any], fill: Fill, mask: Mask) -> None:
+def _apply(view: NDArray[Any], fill: Fill, laid_out: _LaidOut) -> None:
     """Draw the fill exactly where alpha is 1, keep samples where it is 0, blend in between."""
-    for rows in _bands(view):
-        part = view[rows]
-        drawn = fill.draw(rows).reshape(part.shape)
-        first, end = mask.opaque_columns(rows)
+    for stripe in laid_out.stripes(view):
+        part = view[stripe.rows]
+        drawn = fill.draw(stripe.rows).reshape(part.shape)
+        first, end = stripe.first, stripe.end
         np.copyto(part[:, first:end], drawn[:, first:end], casting="unsafe")
-        for columns in (slice(0, first), slice(end, part.shape[1])):
-            _blend(part[:, columns], drawn[:, columns], mask.alpha(rows, columns))
+        _blend(part[:, :first], drawn[:, :first], stripe.before)
+        _blend(part[:, end:], drawn[:, end:], stripe.after)
 
 
 def _blend(view: NDArray[Any], change: NDArray[np.float32], alpha: Alpha) -> None:

@@ -44,7 +44,8 @@ class Mask:
     def alpha(self, rows: slice, columns: slice = slice(None)) -> Alpha:
         """Return how much each sample of a part is hidden: (n, m), 1 fully, 0 not at all."""
         alpha = SHAPES[self.shape](self.x[columns], self.y[rows], self.peak)
-        return np.clip(alpha, 0, 1, out=alpha)
+        np.maximum(alpha, 0, out=alpha)  # np.clip takes twice as long for a small face
+        return np.minimum(alpha, 1, out=alpha)
 
     def opaque_columns(self, rows: slice) -> tuple[int, int]:
         """Return the columns [first, end) that are fully hidden in all of some rows."""

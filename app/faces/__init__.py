@@ -117,6 +117,7 @@ class CommonScoreDetector:
 
     def __init__(self, detector: FaceDetector, own_score: float) -> None:
         self._detector, self._own_score = detector, own_score
+        self.is_reentrant = bool(getattr(detector, "is_reentrant", False))
 
     def input_size(self, size: Size) -> Size:
         """Return the size to which frames of ``size`` should be scaled."""

@@ -44,6 +44,8 @@ class CenterFace:
         input_size: the size to which frames should be scaled.
     """
 
+    is_reentrant = True
+
     def __init__(
         self,
         model: Path | bytes,

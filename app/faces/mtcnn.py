@@ -89,6 +89,8 @@ class Mtcnn:
         DeviceError: a GPU was requested, but cannot be used.
     """
 
+    is_reentrant = True
+
     def __init__(
         self,
         *models: Path | bytes,

@@ -49,6 +49,8 @@ class YuNet:
         DeviceError: a GPU was requested, but cannot be used.
     """
 
+    is_reentrant = True
+
     def __init__(
         self,
         model: Path | bytes,

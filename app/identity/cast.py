@@ -22,6 +22,8 @@ _CHIPS = 4
 """Best chips of each track that are compared: more see the same views again."""
 _BLOCK = 512
 """Chips that are compared with all others at a time, to bound the memory."""
+_FEW = 100
+"""Tracks up to which scipy is not used: importing it takes 0.3 s of CPU, grouping them 5 ms."""
 _APART = 1e9
 """Distance of tracks of two people: a mean that includes it is larger than any other."""
 
@@ -73,17 +75,45 @@ def _linked(tracks: Sequence[Evidence], scale: Scale, same: float) -> list[int]:
     """Return a label for each track: equal for tracks of one person."""
     if len(tracks) < 2:
         return list(range(len(tracks)))
-    # Importing scipy takes as long as the rest of the start-up; many videos have one track.
-    from scipy.cluster.hierarchy import fcluster, linkage
-    from scipy.spatial.distance import squareform
-
     strengths = strengths_between(tracks, scale)
     strongest = max(float(strengths.max()), same)  # distances count from it
     distances = strongest - strengths
     distances[_excluded(tracks)] = _APART
     np.fill_diagonal(distances, 0)
+    return average_linkage(distances, strongest - same)
+
+
+def average_linkage(distances: Values, limit: float) -> list[int]:
+    """Group items whose mean distances are at most ``limit``; return a label for each.
+
+    The nearest two groups are joined as long as there are some so near (of many, by scipy).
+
+    >>> labels = average_linkage(np.array([[0, 1, 9], [1, 0, 9], [9, 9, 0]]), 2)
+    >>> labels[0] == labels[1] != labels[2]
+    True
+    """
+    if len(distances) > _FEW:
+        return _linkage_of_many(distances, limit)
+    mean, sizes = distances.astype(np.float64), np.ones(len(distances))
+    np.fill_diagonal(mean, np.inf)
+    labels = np.arange(len(distances))
+    while True:
+        i, j = divmod(int(mean.argmin()), len(mean))
+        if not mean[i, j] <= limit:
+            return [int(label) for label in labels]
+        mean[i] = (sizes[i] * mean[i] + sizes[j] * mean[j]) / (sizes[i] + sizes[j])
+        mean[:, i], mean[j], mean[:, j] = mean[i], np.inf, np.inf
+        mean[i, i] = np.inf
+        sizes[i] += sizes[j]
+        labels[labels == labels[j]] = labels[i]
+
+
+def _linkage_of_many(distances: Values, limit: float) -> list[int]:
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
     tree = linkage(squareform(distances, checks=False), "average")
-    return [int(label) for label in fcluster(tree, strongest - same, "distance")]
+    return [int(label) for label in fcluster(tree, limit, "distance")]
 
 
 def _excluded(tracks: Sequence[Evidence]) -> NDArray[np.bool_]:

@@ -48,6 +48,8 @@ SELECTED_STRENGTH = 100.0
 MAX_RETURN_DISTANCE = 2.0
 """Distance of centres, in units of the larger face's side, up to which a face may be the lost one.
 Somebody who turns moves by one or two faces in the second for which a lost face is searched."""
+_FEW = 10
+"""Pairs of a group up to which all ways to take them are tried, 1,024 at most."""
 Standing = Literal["sure", "doubtful", "excluded", "unclear"]
 
 
@@ -93,29 +95,45 @@ def _groups(
     """Return the connected groups of pairs, each with its conflicts by position in the group."""
     if not conflicts:
         return [(list(pairs), [])]
-    # Importing scipy takes as long as the rest of the start-up; often there are no conflicts.
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    one, other = np.asarray(conflicts).T
-    graph = coo_array((np.ones(len(one)), (one, other)), (len(pairs), len(pairs)))
-    count, labels = connected_components(graph, directed=False)
-    members: list[list[Pair]] = [[] for _ in range(count)]
+    labels = _connected(len(pairs), conflicts)
+    members: dict[int, list[Pair]] = {}
+    inner: dict[int, list[Conflict]] = {}
     position = []
     for pair, label in zip(pairs, labels, strict=True):
-        position.append(len(members[label]))
-        members[label].append(pair)
-    inner: list[list[Conflict]] = [[] for _ in range(count)]
+        group = members.setdefault(label, [])
+        position.append(len(group))
+        group.append(pair)
     for i, j in conflicts:
-        inner[labels[i]].append((position[i], position[j]))
-    return list(zip(members, inner, strict=True))
+        inner.setdefault(labels[i], []).append((position[i], position[j]))
+    return [(group, inner.get(label, [])) for label, group in members.items()]
+
+
+def _connected(count: int, edges: Sequence[Conflict]) -> list[int]:
+    """Return a label for each of some nodes: equal for those that edges connect."""
+    neighbours: list[list[int]] = [[] for _ in range(count)]
+    for i, j in edges:
+        neighbours[i].append(j)
+        neighbours[j].append(i)
+    labels = [-1] * count
+    for start in range(count):
+        waiting = [start] if labels[start] < 0 else []
+        while waiting:
+            node = waiting.pop()
+            labels[node] = start
+            waiting += [other for other in neighbours[node] if labels[other] < 0]
+    return labels
 
 
 def _solve(gains: NDArray[np.float64], conflicts: Sequence[Conflict]) -> NDArray[np.bool_]:
-    """Return which pairs to take, (n,), by an integer programme (scipy's ``milp``)."""
+    """Return which pairs to take, (n,): of many, by an integer programme (scipy's ``milp``).
+
+    Importing scipy takes 0.3 s of CPU, so all ways are tried if there are few.
+    """
     if len(conflicts) == len(gains) * (len(gains) - 1) // 2:
         # Every pair excludes every other one.
         return np.asarray(np.arange(len(gains)) == gains.argmax())
+    if len(gains) <= _FEW:
+        return _best_of_all(gains, conflicts)
     from scipy.optimize import Bounds, LinearConstraint, milp
 
     rows = np.zeros((len(conflicts), len(gains)))
@@ -130,6 +148,14 @@ def _solve(gains: NDArray[np.float64], conflicts: Sequence[Conflict]) -> NDArray
     if answer.x is None:
         raise FaceBlurError(f"people could not be assigned to tracks: {answer.message}")
     return np.asarray(answer.x > 0.5)
+
+
+def _best_of_all(gains: NDArray[np.float64], conflicts: Sequence[Conflict]) -> NDArray[np.bool_]:
+    """Return which pairs to take, (n,), by trying all ways without conflicts."""
+    sets = np.arange(1 << len(gains))[:, None] >> np.arange(len(gains)) & 1 > 0
+    for i, j in conflicts:
+        sets = sets[~(sets[:, i] & sets[:, j])]
+    return np.asarray(sets[(sets @ gains).argmax()])
 
 
 @dataclass(frozen=True, slots=True)

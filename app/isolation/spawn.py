@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, Protocol
 
+from app.process import use_one_blas_thread
+
 _ROOT = Path(__file__).parents[2]
 """The folder of the package ``app``."""
 _WAIT_SECONDS = 0.02
@@ -59,12 +61,14 @@ def spawn(module: str, descriptors: Sequence[int], *, fork: bool) -> Process:
 
 def _new_interpreter(module: str, descriptors: Sequence[int]) -> Process:
     path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = os.environ | {"PYTHONPATH": path}
+    use_one_blas_thread(environment)
     return subprocess.Popen(  # noqa: S603 - a module of our own
         # -P: nothing is imported from the working folder.
         [sys.executable, "-P", "-m", module, *map(str, descriptors)],
         pass_fds=tuple(descriptors),
         stdin=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": path},
+        env=environment,
         start_new_session=True,
     )
 

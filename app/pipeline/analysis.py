@@ -1,7 +1,14 @@
-"""First pass: follow every face through every shot, with the frames of one interval in memory."""
+"""First pass: follow every face through every shot, with the frames of few intervals in memory.
+
+Three threads share the work. This one reads frames, finds cuts and decides when to look; the second
+follows the faces between the looks; the third one looks at whole frames ahead of it. When to look
+depends on the frames alone, and each thread works in the order of the frames, so the result does
+not depend on their speed.
+"""
 
 from array import array
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -10,6 +17,7 @@ import numpy as np
 from app.config import Settings
 from app.errors import MediaError
 from app.networks import Runtime
+from app.pipeline.beside import work_beside
 from app.pipeline.face_looker import FaceLooker
 from app.pipeline.frame_times import FrameTimes
 from app.pipeline.parts import Parts
@@ -25,6 +33,9 @@ from app.types import Frame, FrameSource, MediaInfo, Progress, Size
 
 INTERVAL_BYTES = 128 * 2**20
 """Memory for the frames between two full looks. Large frames make the interval shorter."""
+_LOOKS_AHEAD = 1
+"""Full looks that may be known before the faces are followed to the previous one: so the frames of
+two intervals are in memory. With more, neither thread waits less (docs/decisions/speed.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,15 @@ class Analysis:
             poses += search.found
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A frame: whether it begins a shot, and whether it gets a full look."""
+
+    index: int
+    begins_shot: bool
+    look: bool
+
+
 class _Pass:
     """Analyse one source once, with the same poses for all frames."""
 
@@ -81,14 +101,18 @@ class _Pass:
         frames: dict[int, Frame] = {}
         longest = Fraction(settings.look_every).limit_denominator(1000)
         self._search, self._info = search, info
+        self._executor = ThreadPoolExecutor(1, "look-ahead")
+        self._schedule = SCHEDULES[settings.sampling](longest, info.time_base)
+        self._max_interval = max(2, INTERVAL_BYTES // (info.size[0] * info.size[1] * 3))
+        self._looker = FaceLooker(
+            parts.detector, frames, poses, search, info.time_base, executor=self._executor
+        )
         self._context = ShotContext(
-            looker=FaceLooker(parts.detector, frames, poses, search, info.time_base),
+            looker=self._looker,
             frames=frames,
             recogniser=parts.recogniser,
             scale=parts.scale,
-            schedule=SCHEDULES[settings.sampling](longest, info.time_base),
             max_gap=max(1, round(MAX_GAP_SECONDS * info.rate)),
-            max_interval=max(2, INTERVAL_BYTES // (info.size[0] * info.size[1] * 3)),
             padding=settings.pad,
         )
         if parts.shots is not None:
@@ -109,28 +133,56 @@ class _Pass:
         Raises:
             MediaError: a frame cannot be decoded, or the video has no frames.
         """
-        frames = self._frames_with_cuts(source, progress)
-        if next(frames, None) is None:
-            raise MediaError("the video has no frames")
-        shot, index = self._first_shot(), 0
-        for index, is_cut in frames:
-            if is_cut:
-                shot = self._next_shot(shot, index)
-            else:
-                shot.advance(index)
-            if self._search.found:
-                return None
-        self._finish(shot, index + 1)
-        if self._search.found:
+        steps = ((step, int(step.look)) for step in self._steps(source, progress))
+        try:
+            frames = work_beside(steps, self._follow, limit=_LOOKS_AHEAD)
+        finally:
+            self._executor.shutdown(cancel_futures=True)
+        if frames is None:
             return None
         return AnalysisResult(
-            frames=index + 1,
+            frames=frames,
             shots=tuple(self._shots),
             tracks=tuple(self._tracks),
             times=FrameTimes(self._pts, self._info.time_base),
             size=self._info.size,
             max_gap=self._context.max_gap,
         )
+
+    def _steps(self, source: FrameSource, progress: Progress) -> Iterator[_Step]:
+        """Yield the steps for all frames, and begin their full looks."""
+        last_look, count = -1, 0
+        for index, is_cut in self._frames_with_cuts(source, progress):
+            frame, count = self._context.frames[index], index + 1
+            begins_shot = is_cut or index == 0
+            if begins_shot and last_look < index - 1:
+                self._looker.prepare(index - 1)  # the last frame of the shot before
+            too_long = index - last_look >= self._max_interval
+            look = begins_shot or self._schedule.due(frame) or too_long
+            if look:
+                self._looker.prepare(index)
+                self._schedule.restart(frame)
+                last_look = index
+            yield _Step(index, begins_shot, look)
+        if not count:
+            raise MediaError("the video has no frames")
+
+    def _follow(self, steps: Iterator[_Step]) -> int | None:
+        """Follow the faces; return the number of frames, None if the search finds another pose."""
+        shot, index = None, 0
+        for step in steps:
+            index = step.index
+            if shot is None:
+                shot = self._first_shot()
+            elif step.begins_shot:
+                shot = self._next_shot(shot, index)
+            else:
+                shot.advance(index, look=step.look)
+            if self._search.found:
+                return None
+        assert shot is not None, "the first step begins a shot"
+        self._finish(shot, index + 1)
+        return None if self._search.found else index + 1
 
     def _frames_with_cuts(
         self, source: FrameSource, progress: Progress

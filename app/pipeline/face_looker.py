@@ -1,7 +1,9 @@
 """Run the face detector for the tracker: on whole frames, at coarse scale, and on crops."""
 
 import math
+import threading
 from collections.abc import Sequence
+from concurrent.futures import Executor, Future
 from fractions import Fraction
 from itertools import pairwise
 
@@ -40,7 +42,7 @@ class FaceLooker:
 
     ``frames`` is shared with the caller, which adds and removes frames. Every look shows the
     picture in all ``poses``; ``search`` may try others at whole looks. ``time_base`` is that of the
-    frames.
+    frames. ``executor`` runs the whole looks that are prepared.
     """
 
     def __init__(
@@ -50,29 +52,41 @@ class FaceLooker:
         poses: Poses = (UPRIGHT,),
         search: PoseSearch | None = None,
         time_base: Fraction = Fraction(1, 1000),
+        *,
+        executor: Executor | None = None,
     ) -> None:
-        self._detector = detector
+        is_reentrant = bool(getattr(detector, "is_reentrant", False))
+        self._detector = detector if is_reentrant else _OneAtATime(detector)
         self._frames = frames
         self._time_base = time_base
         self._poses = poses
         self._search = search
+        self._executor = executor
+        self._prepared: dict[int, Future[tuple[Sequence[Image], Faces]]] = {}
+
+    def prepare(self, index: int) -> None:
+        """Begin the whole look at frame ``index``, which ``detect_all`` will ask for."""
+        if self._executor is not None:
+            self._prepared[index] = self._executor.submit(self._look_at, self._frames[index])
 
     def detect_all(self, index: int) -> Faces:
         """Return every face of frame ``index``, large and small."""
-        frame = self._frames[index]
-        size = self._detector.input_size(frame.size)
-        images = views(frame, size)
-
-        def look(poses: Poses) -> Faces:
-            found = [self._detect_whole(image, poses) for image in images]
-            return found[0] if len(found) == 1 else merge_duplicates(found)
-
-        faces = look(self._poses)
+        frame, prepared = self._frames[index], self._prepared.pop(index, None)
+        images, faces = self._look_at(frame) if prepared is None else prepared.result()
         if self._search is not None:
             stretch = other_stretch(frame)
             others = () if stretch == 1 else (Pose(stretch=stretch),)
-            self._search.examine(faces, lambda pose: look((pose,)), others)
-        return rescale_faces(faces, size, frame.size)
+            self._search.examine(faces, lambda pose: self._detect_in(images, (pose,)), others)
+        return rescale_faces(faces, self._detector.input_size(frame.size), frame.size)
+
+    def _look_at(self, frame: Frame) -> tuple[Sequence[Image], Faces]:
+        """Return the pictures of a whole look, and their faces."""
+        images = views(frame, self._detector.input_size(frame.size))
+        return images, self._detect_in(images, self._poses)
+
+    def _detect_in(self, images: Sequence[Image], poses: Poses) -> Faces:
+        found = [self._detect_whole(image, poses) for image in images]
+        return found[0] if len(found) == 1 else merge_duplicates(found)
 
     def _detect_whole(self, image: Image, poses: Poses) -> Faces:
         """Return the faces of a whole image at its size, and the large ones at coarse scale."""
@@ -133,6 +147,22 @@ class FaceLooker:
         return merge_duplicates(
             [c.to_frame(f) for c, each in zip(crops, results, strict=True) for f in each]
         )
+
+
+class _OneAtATime:
+    """A detector that is called by one thread at a time."""
+
+    def __init__(self, detector: FaceDetector) -> None:
+        self._detector, self._lock = detector, threading.Lock()
+
+    def input_size(self, size: Size) -> Size:
+        """Return the best input size for a frame of ``size``."""
+        return self._detector.input_size(size)
+
+    def detect(self, images: Sequence[Image]) -> list[Faces]:
+        """Return the faces of each image."""
+        with self._lock:
+            return self._detector.detect(images)
 
 
 class Crop:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, Strict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from app.config import RENDER_SETTINGS, Settings
+from app.config import PLAN_SETTINGS, RENDER_SETTINGS, Settings
 from app.files import replacing, sha256_of
 from app.plan import Plan
 from app.plan.files import content_of, explaining, load, plan_of, plan_text
@@ -20,7 +20,7 @@ from app.video import Media, Uncopyable
 
 VERSION: Final = 1
 """Of the file of a record."""
-_DECISIVE: Final = RENDER_SETTINGS | {"accept_truncated"}
+_DECISIVE: Final = RENDER_SETTINGS | PLAN_SETTINGS
 """The settings that decide about a result, together with the plan."""
 
 

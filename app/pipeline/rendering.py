@@ -67,6 +67,7 @@ def writing_of(settings: Settings, *, overwrite: bool, correctable: bool = False
     return Writing(
         overwrite=overwrite,
         quality=settings.quality,
+        preset=settings.preset,
         encoder=settings.encoder,
         threads=settings.threads,
         keep_location=settings.keep_location,
@@ -131,9 +132,10 @@ def render_plan(
 
 @dataclass(frozen=True, slots=True)
 class Hiding:
-    """Hides boxes in all planes of a frame.
+    """Hides boxes in all planes of a frame, extended to whole pixels.
 
-    ``opaque`` makes them opaque: reduced to cells, opacity would let a background through.
+    The boxes of a track then have few different sizes, which an effect can prepare for. ``opaque``
+    makes them opaque: reduced to cells, opacity would let a background through.
     """
 
     effect: Effect
@@ -141,8 +143,9 @@ class Hiding:
 
     def hide(self, planes: Sequence[Plane], boxes: Boxes) -> None:
         """Hide (N, 4) boxes in the planes of a frame."""
-        self.effect.hide([plane for plane in planes if not plane.is_alpha], boxes)
-        self.opaque.hide([plane for plane in planes if plane.is_alpha], boxes)
+        whole = np.concatenate([np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:])], axis=1)
+        self.effect.hide([plane for plane in planes if not plane.is_alpha], whole)
+        self.opaque.hide([plane for plane in planes if plane.is_alpha], whole)
 
 
 def hiding_of(settings: Settings, effect: Effect | None = None) -> Hiding:

@@ -14,7 +14,6 @@ from app.tracking.association import stitch
 from app.tracking.dissolves import DissolveWatcher
 from app.tracking.interpolation import interpolate, pad, padding_limits, smooth, sweep
 from app.tracking.intervals import NEW_FACE_SCORE
-from app.tracking.look_schedule import LookSchedule
 from app.tracking.observations import Tracklet, boxes_of
 from app.tracking.tracker import ShotTracker
 from app.types import Boxes, FaceRecogniser, Frame
@@ -47,23 +46,21 @@ class FaceTrack:
 class ShotContext:
     """Parts and limits that all shots of a run share.
 
-    ``frames`` are the frames in memory by their index, with square pixels. A lost face may return
-    within ``max_gap`` frames. Full looks are at most ``max_interval`` frames apart. Tracks are
-    extended by ``padding`` frames at both ends.
+    ``frames`` are the frames in memory by their index, with square pixels; another thread may add
+    some. A lost face may return within ``max_gap`` frames. Tracks are extended by ``padding``
+    frames at both ends.
     """
 
     looker: FaceLooker
     frames: dict[int, Frame]
     recogniser: FaceRecogniser | None
     scale: Scale
-    schedule: LookSchedule
     max_gap: int
-    max_interval: int
     padding: int
 
     def forget_frames_before(self, index: int) -> None:
         """Remove earlier frames from memory."""
-        for old in [i for i in self.frames if i < index]:
+        for old in [i for i in tuple(self.frames) if i < index]:
             del self.frames[old]
 
 
@@ -87,14 +84,11 @@ class ShotAnalysis:
             self._chips = ChipCollector(context.recogniser, context.frames)
         self._tracker = ShotTracker(context.looker, first, context.max_gap)
         self._collect_chips(self._tracker.tracklets, first - 1)
-        context.schedule.restart(context.frames[first])
 
-    def advance(self, index: int) -> None:
+    def advance(self, index: int, *, look: bool) -> None:
         """Process the next frame; take a full look if one is due."""
-        frame = self._context.frames[index]
-        self._watcher.push(stored(frame))
-        too_long = index - self._last_look >= self._context.max_interval
-        if self._context.schedule.due(frame) or too_long:
+        self._watcher.push(stored(self._context.frames[index]))
+        if look:
             self._look(index)
 
     def finish(self, end: int, first_number: int) -> tuple[list[FaceTrack], DissolveWatcher]:
@@ -129,7 +123,6 @@ class ShotAnalysis:
         """Link faces up to this frame, and forget the frames before it."""
         self._collect_chips(self._tracker.advance(index), self._last_look)
         self._last_look = index
-        self._context.schedule.restart(self._context.frames[index])
         self._context.forget_frames_before(index)
 
     def _collect_chips(self, tracklets: list[Tracklet], since: int) -> None:

@@ -1,16 +1,8 @@
 """The settings of a rendering: those that the plan recorded, and those that are given now."""
 
-from app.config import Settings
+from app.config import PLAN_SETTINGS, Settings
 from app.errors import ConfigError, PlanError
 from app.plan.records import Plan
-
-PLAN_SETTINGS = (
-    *("effect", "shape", "margin", "feather", "cells"),
-    *("quality", "copy_untouched", "keep_location", "drop_stream"),
-    "accept_truncated",
-)
-"""Settings that the second pass reads from the plan unless others are given. The rest either
-belongs to the first pass, which the plan replaces, or to the machine, such as the encoder."""
 
 
 def rendering_settings(plan: Plan, given: Settings, label: object) -> Settings:

@@ -4,18 +4,16 @@ The detectors here need no weights. ``app.shots.transnet`` has the one that is a
 """
 
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from scenedetect.common import FrameTimecode  # type: ignore[import-untyped]
-from scenedetect.detectors.content_detector import ContentDetector  # type: ignore[import-untyped]
 
 from app.networks import CPU, Runtime
 from app.packs.catalogue import load_pack
+from app.shots.pyscenedetect import make_scorer
 from app.shots.transnet import TransNetShots
-from app.types import Frame, Image, ShotDetector, Size
+from app.types import Frame, ShotDetector, Size
 
 __all__ = [
     "SHOT_DETECTORS",
@@ -36,22 +34,8 @@ _MIN_RATIO: Final = 1.25
 dissolve every frame changes much: a burst of cuts would split each track into single frames."""
 _NEIGHBOURS: Final = 2
 """Frames before, and frames after, whose change is compared with that of a cut."""
-_FRAME_RATE: Final = Fraction(25)
-"""PySceneDetect needs a rate for its time codes, but the result does not depend on it."""
 _CERTAIN: Final = float("inf")
 """Score of a frame with another size than the one before."""
-
-
-class _Scorer(ContentDetector):  # type: ignore[misc]
-    """PySceneDetect's measure of change, without its decisions."""
-
-    def __init__(self) -> None:
-        super().__init__(threshold=255.0, min_scene_len=0)
-
-    def score(self, index: int, bgr: Image) -> float:
-        """Return the change since the previous image; 0 for the first one."""
-        self.process_frame(FrameTimecode(index, _FRAME_RATE), bgr)
-        return float(self._frame_score or 0.0)
 
 
 class ContentShots:
@@ -68,7 +52,7 @@ class ContentShots:
         self._start()
 
     def _start(self) -> None:
-        self._scorer = _Scorer()
+        self._score = make_scorer()
         self._size: Size | None = None
         self._scores = [0.0] * _NEIGHBOURS
         self._next = 0
@@ -92,12 +76,12 @@ class ContentShots:
     def _change(self, frame: Frame) -> float:
         if self._size is not None and self._size != frame.size:
             # Images of different sizes cannot be compared, and no shot continues across the change.
-            self._scorer = _Scorer()
+            self._score = make_scorer()
             self._size = None
         changed_size = self._size is None and frame.index > 0
         self._size = frame.size
         bgr = np.ascontiguousarray(frame.rgb(_thumbnail_size(frame.size))[..., ::-1])
-        score = self._scorer.score(frame.index, bgr)
+        score = self._score(frame.index, bgr)
         return _CERTAIN if changed_size else score
 
     def _decided(self) -> list[int]:

@@ -4,13 +4,13 @@ Both use pair costs, gates and an optimal one-to-one assignment.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.geometry import centres
+from app.tracking.assignment import Pair, assign, assign_sparse
 from app.tracking.observations import Tracklet
 from app.types import Boxes
 
@@ -24,8 +24,6 @@ MAX_SIZE_CHANGE = 0.5
 SIZE_CHANGE_PER_FRAME = 0.04
 """Gate on the absolute log ratio of the sides. It widens with time."""
 
-Pair = tuple[int, int]
-"""Row and column."""
 Affinity = Callable[[Tracklet, Tracklet], float | None]
 """How much two tracklets look like one person: above 0 it is likely, below 0 unlikely. None if
 unknown."""
@@ -96,57 +94,6 @@ def associate(a: Boxes, b: Boxes, gap: int) -> list[Pair]:
     []
     """
     return assign(pair_costs(a, b, gap), FORBIDDEN)
-
-
-def assign(cost: NDArray[Any], limit: float) -> list[Pair]:
-    """Return the pairs (row, column) of the cheapest assignment that cost less than ``limit``.
-
-    ``cost`` is (N, M). Pairs at or above ``limit`` are impossible; they must cost so much that no
-    optimal assignment prefers one. Pairs are sorted by row. Optimal (scipy's
-    ``linear_sum_assignment``).
-
-    >>> assign(np.array([[0.1, 9.0], [0.2, 9.0]]), 9.0)
-    [(0, 0)]
-    """
-    possible = cost < limit
-    if (possible.sum(axis=0) <= 1).all() and (possible.sum(axis=1) <= 1).all():
-        return [(int(i), int(j)) for i, j in np.argwhere(possible)]
-    # Importing scipy takes as long as the rest of the start-up; most frames do not need it.
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(cost)
-    pairs = zip(rows.tolist(), columns.tolist(), strict=True)
-    return [(i, j) for i, j in pairs if possible[i, j]]
-
-
-def assign_sparse(costs: Mapping[Pair, float], limit: float) -> list[Pair]:
-    """Return the cheapest assignment when few pairs are possible: those in ``costs``.
-
-    Pairs that cost ``limit`` or more are impossible, and an unmatched row costs ``limit``, so that
-    one good pair can be better than two bad ones. Time grows with the number of pairs, not with
-    rows times columns (scipy's ``min_weight_full_bipartite_matching``, with an extra column per row
-    that stands for "unmatched").
-
-    >>> assign_sparse({(0, 7): 0.3, (5, 7): 0.2, (9, 1): 0.5}, 1e6)
-    [(5, 7), (9, 1)]
-    """
-    pairs = sorted(pair for pair, cost in costs.items() if cost < limit)
-    rows, row = np.unique([i for i, _ in pairs], return_inverse=True)
-    columns, column = np.unique([j for _, j in pairs], return_inverse=True)
-    if len(rows) == len(columns) == len(pairs):
-        return pairs
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
-
-    weight = np.array([costs[pair] for pair in pairs])
-    unmatched = np.arange(len(rows))
-    # Sparse graphs treat a weight of 0 as a missing edge, so shift all weights to 1 and above.
-    weights = np.concatenate([weight, np.full(len(rows), limit)]) - weight.min() + 1
-    edges = np.concatenate([row, unmatched]), np.concatenate([column, len(columns) + unmatched])
-    shape = (len(rows), len(columns) + len(rows))
-    graph = coo_array((weights, edges), shape).tocsr()
-    chosen = zip(*min_weight_full_bipartite_matching(graph), strict=True)
-    return [(int(rows[i]), int(columns[j])) for i, j in chosen if j < len(columns)]
 
 
 def _join_cost(early: Tracklet, late: Tracklet, affinity: Affinity) -> float:

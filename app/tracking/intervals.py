@@ -198,9 +198,10 @@ class IntervalLinker:
     ) -> list[Observation]:
         """Look where unconfirmed faces may be; return observations without confirmed faces.
 
-        If a face is missing, or the interval is too long without a look, take a quick look at the
-        whole frame too: faces come and go between two looks, and fast ones leave the crop. The same
-        goes for a frame with a glimpse, of which small places are searched in crops as well.
+        If the interval is too long without a look, take a quick look at the whole frame too: faces
+        come and go between two looks, and fast ones leave the crop. The same goes for a frame with
+        a glimpse, of which small places are searched in crops as well. An interval that is not too
+        long lies between two looks at the whole frame: a missing face gets no third one.
         """
         confirmed = self._confirmed_boxes(middle)
         candidates = _candidate_boxes(a, b, pairs, middle)
@@ -214,7 +215,7 @@ class IntervalLinker:
                 found = {i for i, _ in associate(candidates, boxes_of(seen), 1)}
                 missed = candidates[[i for i in range(len(candidates)) if i not in found]]
         places = self._glimpses.get(middle)
-        if self._too_long(interval) or len(missed) or places is not None:
+        if self._too_long(interval) or places is not None:
             self._add(seen, confirmed, middle, self._looker.detect_large(middle), candidates)
         if places is not None:
             self._add(seen, confirmed, middle, self._looker.detect_near(middle, places), candidates)

@@ -1,8 +1,8 @@
 """Set up the encoder of an output, and convert frames to its pixel format.
 
-Quality 1 to 100 is mapped to the constant rate factor (CRF) of each encoder by ``_CRF``; 90 is
-visually lossless (x264 CRF 17). Presets were chosen by CPU time at equal size and PSNR: x264
-``faster`` needs 63 % of the time of ``medium`` for 0.1 dB less at the same size.
+Quality 1 to 100 is mapped to the constant rate factor (CRF) of each encoder; 90 is visually
+lossless. With every preset of x264 it means the same PSNR and SSIM, so faster presets have lower
+factors and larger files (docs/decisions/encoding.md).
 """
 
 import math
@@ -18,13 +18,17 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from app.process import run_at_ordinary_priority
-from app.video.encodings import NVENC, Encoding
+from app.video.encodings import NVENC, Encoding, Preset
 from app.video.pixel_formats import FULL_RANGE, layout
 from app.video.sidedata import ContentLight, Mastering, Point, content_light, mastering
 
 _QUALITIES = (1, 50, 90, 100)
+_X264_CRF: dict[Preset, tuple[int, int, int, int]] = {
+    "veryfast": (38, 26, 15, 9),
+    "faster": (42, 28, 17, 10),
+    "medium": (42, 28, 18, 11),
+}
 _CRF: dict[str, tuple[int, int, int, int]] = {
-    "libx264": (42, 28, 17, 10),
     "libx265": (42, 29, 17, 10),
     "libvpx-vp9": (60, 38, 20, 8),
     "libsvtav1": (60, 38, 18, 8),
@@ -33,11 +37,11 @@ _CRF: dict[str, tuple[int, int, int, int]] = {
     "hevc_nvenc": (45, 31, 19, 12),
     "av1_nvenc": (51, 34, 20, 10),
 }
-"""Constant rate factor (of MPEG-4: quantiser) at each of ``_QUALITIES``; linear in between."""
+"""Constant rate factors (of MPEG-4: quantisers) at each of ``_QUALITIES``; linear in between.
+At one factor, the presets of x265 have the same quality; those of x264 do not."""
+_HAVE_PRESETS = frozenset({"libx264", "libx265"})
 _NVENC = {"preset": "p5", "tune": "hq", "rc": "vbr", "b": "0"}
 _OPTIONS: dict[str, dict[str, str]] = {
-    "libx264": {"preset": "faster"},
-    "libx265": {"preset": "faster"},
     "libvpx-vp9": {"deadline": "good", "cpu-used": "5", "row-mt": "1"},
     "libsvtav1": {"preset": "8"},
     "mpeg4": {"flags": "+qscale", "bf": "0"},
@@ -71,6 +75,7 @@ def add_encoder(
     *,
     rate: Fraction,
     quality: int,
+    preset: Preset,
     threads: int,
     gop_frames: int | None = None,
 ) -> VideoStream:
@@ -83,11 +88,12 @@ def add_encoder(
         encoding: the encoder and its pixel format.
         rate: frames per second.
         quality: 1 to 100.
+        preset: the time that the encoder takes, if it is x264 or x265.
         threads: the number of threads of the encoder.
         gop_frames: the largest number of frames in a GOP (default: those of ten seconds, or 250).
     """
     _silence(encoding.encoder)
-    options = encoder_options(encoding.encoder, quality, picture)
+    options = encoder_options(encoding.encoder, quality, picture, preset)
     stream = output.add_stream(encoding.encoder, rate, options)
     assert isinstance(stream, VideoStream)
     context = stream.codec_context
@@ -166,23 +172,27 @@ class FrameConverter:
         return picture
 
 
-def rate_factor(encoder: str, quality: int) -> int:
+def rate_factor(encoder: str, quality: int, preset: Preset) -> int:
     """Return the constant rate factor (of MPEG-4: quantiser) for a quality of 1 to 100.
 
-    >>> rate_factor("libx264", 90), rate_factor("libsvtav1", 1)
-    (17, 60)
+    >>> rate_factor("libx264", 90, "veryfast"), rate_factor("libx264", 90, "faster")
+    (15, 17)
 
     Raises:
         ValueError: ``quality`` is out of range.
     """
     if not 1 <= quality <= 100:
         raise ValueError(f"quality must be 1..100, got {quality}")
-    return round(float(np.interp(quality, _QUALITIES, _CRF[encoder])))
+    factors = _X264_CRF[preset] if encoder == "libx264" else _CRF[encoder]
+    return round(float(np.interp(quality, _QUALITIES, factors)))
 
 
-def encoder_options(encoder: str, quality: int, picture: av.VideoFrame) -> dict[str, str]:
+def encoder_options(
+    encoder: str, quality: int, picture: av.VideoFrame, preset: Preset = "veryfast"
+) -> dict[str, str]:
     """Return the options of an encoder, with the HDR facts of the first frame if it takes them."""
-    options = {**_OPTIONS[encoder], **_quality_option(encoder, rate_factor(encoder, quality))}
+    own = {"preset": preset} if encoder in _HAVE_PRESETS else _OPTIONS[encoder]
+    options = {**own, **_quality_option(encoder, rate_factor(encoder, quality, preset))}
     if encoder in _PARAMS:
         params = _hdr_params(encoder, mastering(picture), content_light(picture))
         if encoder == "libx265":

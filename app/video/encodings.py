@@ -20,6 +20,8 @@ from app.video.pixel_formats import Layout, layout
 
 Encoder = Literal["software", "auto", "nvenc"]
 """The device that encodes: the CPU, a GPU if it can do it, or a GPU only."""
+Preset = Literal["veryfast", "faster", "medium"]
+"""The time that x264 and x265 take; the other encoders have one preset each."""
 
 _ENCODER_OF_CODEC = {
     "h264": "libx264",

@@ -207,6 +207,7 @@ class VideoSink(VideoWriter):
             self._streams.encoding,
             rate=self._rate,
             quality=self._writing.quality,
+            preset=self._writing.preset,
             threads=threads if threads is not None else len(os.sched_getaffinity(0)),
             gop_frames=self._gop_frames,
         )

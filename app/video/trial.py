@@ -179,6 +179,7 @@ class _Trial:
             encoding,
             rate=frame_rate(video),
             quality=Writing().quality,
+            preset=Writing().preset,
             threads=1,
         )
         ready = FrameConverter(encoding).convert(picture, 0)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from app.video.encodings import Encoder
+from app.video.encodings import Encoder, Preset
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,7 @@ class Writing:
     Attributes:
         overwrite: replace an output that exists.
         quality: 1 to 100; 90 is visually lossless.
+        preset: the time that x264 and x265 take; quality means the same with each.
         encoder: ``nvenc`` or ``auto`` for the encoder of a GPU.
         threads: of the encoder; default: the CPUs that this process may use.
         keep_location: keep locations and devices in the metadata.
@@ -31,6 +32,7 @@ class Writing:
 
     overwrite: bool = False
     quality: int = 90
+    preset: Preset = "veryfast"
     encoder: Encoder = "software"
     threads: int | None = None
     keep_location: bool = False

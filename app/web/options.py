@@ -7,13 +7,23 @@ from typing import Any, Literal
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_options_header
 
-from app.config import Settings
+from app.config import PLAN_SETTINGS, Settings
 from app.errors import ConfigError, UsageError
-from app.plan.settings import PLAN_SETTINGS
 
 HEADER = "X-Amzn-SageMaker-Custom-Attributes"
 OPTIONS = (
-    *("blur", "unclear", "select", "effect", "shape", "margin", "feather", "cells", "quality"),
+    *(
+        "blur",
+        "unclear",
+        "select",
+        "effect",
+        "shape",
+        "margin",
+        "feather",
+        "cells",
+        "quality",
+        "preset",
+    ),
     *(
         "copy_untouched",
         "keep_location",
@@ -99,7 +109,7 @@ def check_with_plan(given: Collection[str], kind: ResponseKind) -> None:
     Raises:
         UsageError: something belongs to the analysis, which is not done.
     """
-    if wrong := sorted(set(given) - set(PLAN_SETTINGS)):
+    if wrong := sorted(set(given) - PLAN_SETTINGS):
         raise UsageError(
             f"{', '.join(wrong)}: not possible together with a plan, which says already which faces"
             " are hidden; leave it out, or leave the plan out"

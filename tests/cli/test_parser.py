@@ -4,7 +4,7 @@ import re
 import pytest
 
 from app.cli import main
-from app.cli.parser import ANALYSIS_SETTINGS, RENDER_SETTINGS, make_parser
+from app.cli.parser import ANALYSIS_OPTIONS, RENDER_OPTIONS, make_parser
 from app.config import Settings
 from app.errors import UsageError
 
@@ -22,7 +22,7 @@ def _options(command: str) -> dict[str, argparse.Action]:
 @pytest.mark.parametrize("command", ["blur", "analyse"])
 def test_the_help_of_options_is_that_of_the_settings(command: str) -> None:
     options = _options(command)
-    for name in (*ANALYSIS_SETTINGS, *RENDER_SETTINGS):
+    for name in (*ANALYSIS_OPTIONS, *RENDER_OPTIONS):
         if command == "analyse" and name in {"encoder", "verify"}:
             assert name not in options, "it would have no effect"
             continue
@@ -50,8 +50,8 @@ def test_choices_are_those_of_the_settings() -> None:
 def test_an_absent_option_is_none() -> None:
     """Otherwise it would override the environment and the file."""
     args = make_parser().parse_args(["blur", "in", "-o", "out"])
-    assert [getattr(args, name) for name in (*ANALYSIS_SETTINGS, *RENDER_SETTINGS)] == [None] * len(
-        (*ANALYSIS_SETTINGS, *RENDER_SETTINGS)
+    assert [getattr(args, name) for name in (*ANALYSIS_OPTIONS, *RENDER_OPTIONS)] == [None] * len(
+        (*ANALYSIS_OPTIONS, *RENDER_OPTIONS)
     )
 
 

@@ -2,8 +2,14 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
 
-from app.identity.cast import SAME_PERSON, group_people
+from app.identity.cast import SAME_PERSON, average_linkage, group_people
 from app.identity.evidence import Evidence
 from app.identity.scale import Scale
 
@@ -73,3 +79,29 @@ def test_many_tracks_of_known_people(seed: int) -> None:
     cards = group_people(tracks, SCALE)
     pairs = set(zip(names.tolist(), cards, strict=True))
     assert len(pairs) == 20, "one card for each person, and one person on each card"
+
+
+@given(
+    arrays(np.float64, (9, 9), elements=st.floats(0, 3)),
+    st.integers(1, 9),
+    st.floats(0, 3),
+    st.sets(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=6),
+)
+def test_groups_are_those_of_scipy(
+    drawn: NDArray[np.float64], count: int, limit: float, apart: set[tuple[int, int]]
+) -> None:
+    # No two distances are equal: scipy may join other ones first.
+    unequal = drawn[:count, :count] + np.random.default_rng(7).uniform(0, 1e-3, (count, count))
+    for i, j in apart:
+        if max(i, j) < count:
+            unequal[i, j] = 1e9
+    distances = np.maximum(unequal, unequal.T)
+    np.fill_diagonal(distances, 0)
+    labels = average_linkage(distances, limit)
+    if count == 1:
+        assert labels == [0]
+        return
+    tree = linkage(squareform(distances, checks=False), "average")
+    expected = fcluster(tree, limit, "distance")
+    for i in range(count):
+        assert [label == labels[i] for label in labels] == (expected == expected[i]).tolist()

@@ -148,6 +148,7 @@ def test_each_rendering_setting_decides(record: LastResult) -> None:
         "feather": 0.2,
         "cells": 3,
         "quality": 80,
+        "preset": "faster",
         "encoder": "auto",
         "copy_untouched": "never",
         "keep_location": True,

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from app.tracking.association import assign, assign_sparse
+from app.tracking.assignment import assign, assign_sparse
 
 LIMIT = 1e6
 some_costs = arrays(
@@ -63,7 +63,7 @@ def test_sparse_assignment_of_many_rows_needs_little_memory() -> None:
     """A face that is lost again and again for an hour: all tracklets are connected."""
     number = 5000
     some = {(n, n + step): 1.0 + step for n in range(number) for step in (0, 1, 2)}
-    assign_sparse({(0, 0): 1.0, (0, 1): 1.0}, LIMIT)  # imports scipy
+    assign_sparse({(0, column): 1.0 for column in range(9)}, LIMIT)  # imports scipy
     tracemalloc.start()
     pairs = assign_sparse(some, LIMIT)
     _, peak = tracemalloc.get_traced_memory()

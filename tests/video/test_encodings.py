@@ -146,6 +146,7 @@ def test_av1_takes_no_real_time_priority(tmp_path: Path) -> None:
             encoding,
             rate=Fraction(25),
             quality=60,
+            preset="veryfast",
             threads=2,
         )
         output.mux(stream.encode(picture))

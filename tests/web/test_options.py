@@ -4,9 +4,8 @@ import pytest
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
-from app.config import Settings
+from app.config import PLAN_SETTINGS, Settings
 from app.errors import ConfigError, UsageError
-from app.plan.settings import PLAN_SETTINGS
 from app.web.options import (
     OPTIONS,
     ResponseKind,

@@ -5,10 +5,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 _NEW = "new-"
+_UNCHECKED = ".face-blur-check-"
+"""The beginning of the name of a folder with a result that is not checked yet."""
 
 
 def make_folder(parent: Path, prefix: str) -> Path:
@@ -58,3 +60,17 @@ def remove_abandoned(parent: Path, prefix: str) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
             finally:
                 os.close(lock)
+
+
+def unchecked_folder(parent: Path) -> AbstractContextManager[Path]:
+    """Create a folder for a result that is not checked yet, and remove it after the block.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    return temporary_folder(parent, _UNCHECKED)
+
+
+def remove_unchecked(folder: Path) -> None:
+    """Remove the results in ``folder`` that a killed process has left before they were checked."""
+    remove_abandoned(folder, _UNCHECKED)

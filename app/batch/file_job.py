@@ -11,8 +11,8 @@ from app.batch.session import Session
 from app.errors import Crashed, DiskFull, Interrupted, OutputError, reason_of
 from app.files import is_disk_full, remove_leftovers, sha256_of
 from app.plan import NO_FACE_FOUND, is_edited
+from app.temporary import remove_unchecked
 from app.types import Progress
-from app.verification import remove_unchecked
 
 _MIN_FREE = 16 * 2**20
 """Bytes that must be free before work on a file begins."""

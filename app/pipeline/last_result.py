@@ -20,8 +20,9 @@ from app.video import Media, Uncopyable
 
 VERSION: Final = 1
 """Of the file of a record."""
-_DECISIVE: Final = RENDER_SETTINGS | PLAN_SETTINGS
-"""The settings that decide about a result, together with the plan."""
+_DECISIVE: Final = (RENDER_SETTINGS | PLAN_SETTINGS) - {"verify"}
+"""The settings that decide about a result, together with the plan. A second look changes nothing in
+the plan that is recorded."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, config=ConfigDict(extra="forbid"))

@@ -3,7 +3,7 @@
 The detector alone is not trusted: what is left of the detail of each hidden face is measured.
 """
 
-from app.verification.checked import Checked, remove_unchecked, render_checked
+from app.verification.checked import Checked, render_checked
 from app.verification.records import Finding, Verification
 from app.verification.repair import repair
 from app.verification.verifying import verify
@@ -12,7 +12,6 @@ __all__ = [
     "Checked",
     "Finding",
     "Verification",
-    "remove_unchecked",
     "render_checked",
     "repair",
     "verify",

@@ -6,22 +6,19 @@ It is looked at again, repaired once, and looked at once more.
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from app.errors import VerificationError
 from app.files import PendingFile, check_destination, keeping_finished, writing
 from app.memory import give_back_memory
 from app.pipeline import FaceBlur
 from app.plan import Plan
-from app.temporary import remove_abandoned, temporary_folder
+from app.temporary import unchecked_folder
 from app.types import Progress
 from app.verification.records import Finding, Verification, frames_text
 from app.verification.repair import repair
 from app.verification.verifying import verify
 from app.video import Media
-
-PREFIX: Final = ".face-blur-check-"
-"""The beginning of the name of a folder with a result that is not checked yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,7 @@ def render_checked(
     with (
         keeping_finished(output),
         writing(output),
-        temporary_folder(output.absolute().parent, PREFIX) as folder,
+        unchecked_folder(output.absolute().parent) as folder,
     ):
         checking = _Checking(session, media, folder / output.name, progress)
         checked = checking.run(plan)
@@ -80,11 +77,6 @@ def render_checked(
         finally:
             pending.discard()
     return checked
-
-
-def remove_unchecked(folder: Path) -> None:
-    """Remove the results in ``folder`` that a killed process has left before they were checked."""
-    remove_abandoned(folder, PREFIX)
 
 
 class _Checking:

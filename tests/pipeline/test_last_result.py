@@ -52,7 +52,7 @@ def test_the_record_is_that_of_the_file(record: LastResult, source: Path, tmp_pa
     assert record.path == file
     assert record.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
     assert record.plan.source.sha256 == hashlib.sha256(source.read_bytes()).hexdigest()
-    assert record.settings.keys() == RENDER_SETTINGS | {"accept_truncated", "program"}
+    assert record.settings.keys() == RENDER_SETTINGS - {"verify"} | {"accept_truncated", "program"}
     assert app.LastResult is LastResult
 
 

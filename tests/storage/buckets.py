@@ -44,6 +44,10 @@ class Bucket:
         self.client = boto3.Session("testing", "testing", region_name="us-east-1").client(
             "s3", endpoint_url=moto, config=Config(retries={"total_max_attempts": 1})
         )
+        self.create()
+
+    def create(self) -> None:
+        """Create the bucket, unless it is there: other tests of this process may reset moto."""
         with suppress(self.client.exceptions.BucketAlreadyOwnedByYou):
             self.client.create_bucket(Bucket=NAME)
 
@@ -65,6 +69,7 @@ class Bucket:
 
     def configure(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Make the clients of this process use the proxy."""
+        self.create()
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             monkeypatch.delenv(name)
         for name, value in self.variables.items():

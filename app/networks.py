@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from app.control_groups import kernel_text
 from app.errors import DeviceError, ModelError
+from app.machine import available_cpus
 
 if TYPE_CHECKING:
     import onnxruntime  # type: ignore[import-untyped]
@@ -26,58 +28,14 @@ _CUDA_OPTIONS = {
 _SYSTEM = Path("/")
 
 
-def available_cpus(root: Path = _SYSTEM) -> int:
-    """Return how many CPUs this process may use, given its affinity and its container's quota.
-
-    Args:
-        root: the root of the file system, with ``/proc`` and ``/sys``.
-
-    Sources: https://docs.kernel.org/admin-guide/cgroup-v2.html (``cpu.max``) and
-    https://docs.kernel.org/scheduler/sched-bwc.html (``cpu.cfs_quota_us``).
-    """
-    affinity = getattr(os, "sched_getaffinity", None)
-    count = len(affinity(0)) if affinity else os.cpu_count() or 1
-    quotas = [quota for quota in (_quota_v2(root), _quota_v1(root)) if quota is not None]
-    # A share of a CPU still allows one thread.
-    return max(1, min([count, *(int(quota) for quota in quotas)]))
-
-
-def _quota_v2(root: Path) -> float | None:
-    """Return the smallest ``cpu.max`` from the group of this process up to the root (cgroup v2)."""
-    base = root / "sys/fs/cgroup"
-    group = re.search(r"^0::/(.*)$", _text(root / "proc/self/cgroup"), re.MULTILINE)
-    folder = base / (group.group(1).strip() if group else "")
-    folders = [folder, *(path for path in folder.parents if path.is_relative_to(base))]
-    limits = [_text(path / "cpu.max").split() for path in folders]
-    shares = [int(a) / int(b) for a, b in (pair for pair in limits if len(pair) == 2) if a != "max"]
-    return min(shares, default=None)
-
-
-def _quota_v1(root: Path) -> float | None:
-    """Return the quota of the container in CPUs (cgroup v1)."""
-    for name in ("cpu", "cpu,cpuacct"):
-        folder = root / "sys/fs/cgroup" / name
-        quota, period = _text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us")
-        if quota.strip() and period.strip() and int(quota) > 0:
-            return int(quota) / int(period)
-    return None
-
-
-def _text(path: Path) -> str:
-    """Return the text of a kernel file; empty if this kernel does not have it."""
-    try:
-        return path.read_text(encoding="ascii")
-    except OSError:
-        return ""
-
-
 def prefers_int8(root: Path = _SYSTEM) -> bool:
     """Whether this CPU has instructions for 8-bit dot products.
 
     Without them 8-bit networks are slower and overflow. They are VNNI (AVX-512 or AVX) on x86, and
     ``asimddp`` on ARM.
     """
-    lines = re.findall(r"^(?:flags|Features)\s*:(.*)$", _text(root / "proc/cpuinfo"), re.MULTILINE)
+    text = kernel_text(root / "proc/cpuinfo")
+    lines = re.findall(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
     return bool({"avx512_vnni", "avx_vnni", "asimddp"} & set(" ".join(lines[:1]).split()))
 
 

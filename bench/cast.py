@@ -20,7 +20,7 @@ from pathlib import Path
 from app.config import Settings
 from app.identity.cast import group_people
 from app.identity.evidence import Evidence
-from app.networks import available_cpus
+from app.machine import available_cpus
 from app.pipeline import load_parts
 from bench.identity import ENLARGED, show
 from bench.portraits import (

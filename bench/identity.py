@@ -28,7 +28,7 @@ from app.config import Settings
 from app.errors import PeopleError
 from app.identity.evidence import Evidence, compare_track
 from app.identity.gallery import Person
-from app.networks import available_cpus
+from app.machine import available_cpus
 from app.packs.catalogue import find_packs, load_pack
 from app.packs.fetch import State, state
 from app.pipeline import Parts, load_parts, load_people

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = (
     {"types", "errors", "geometry", "logs", "files", "validation", "memory", "temporary"}
-    | {"system_files", "version"}
+    | {"control_groups", "machine", "system_files", "version", "workers"}
     | {"process", "isolation"},
     {"networks"},
     {"packs"},

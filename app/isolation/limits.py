@@ -5,21 +5,18 @@ import os
 import re
 import resource
 import signal
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.machine import available_memory
+
 _MEMORY_SHARE = 0.75
-"""Part of the memory of the machine that the child may use by default. The rest is for its parent,
-the page cache and the system."""
+"""Part of the memory of the machine that all children together may use by default. The rest is for
+their parent, the page cache and the system."""
 _RESERVED_BYTES = 2**30
 """Memory that is mapped but not used, such as the stacks of threads: 0.3 GB on 2 cores."""
 _OPEN_FILES = 512
 """A run opens about 40 files, and one socket for each of up to 16 connections to S3."""
-_CGROUP_LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
 _SLOWEST_READ = 20e6
 """Bytes per second of the slowest disk."""
 _RESIDENT = re.compile(r"^Rss(?:Anon|Shmem):\s*(\d+) kB$", re.MULTILINE)
@@ -51,23 +48,12 @@ def reading_seconds(size: int) -> float:
 
 
 def default_memory() -> int:
-    """Return the memory in bytes that the child may use by default.
+    """Return the memory in bytes that all children together may use by default.
 
     >>> default_memory() > 2**28
     True
     """
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return int(min([total, *_container_limits()]) * _MEMORY_SHARE)
-
-
-def _container_limits() -> Iterator[int]:
-    for path in _CGROUP_LIMITS:
-        try:
-            text = path.read_text().strip()
-        except OSError:  # another version of control groups, or another system
-            continue
-        if text.isdigit():
-            yield int(text)
+    return int(available_memory() * _MEMORY_SHARE)
 
 
 def end_with_parent(lifeline: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import DeviceError, ModelError
-from app.networks import Runtime, available_cpus, open_session, prefers_int8
+from app.networks import Runtime, open_session, prefers_int8
 from app.packs.catalogue import load_pack, models_folder
 
 MODEL = models_folder() / "open/centerface-int8.onnx"
@@ -44,55 +44,6 @@ def _file(root: Path, name: str, text: str) -> None:
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-
-
-@pytest.fixture
-def eight(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-
-
-@pytest.mark.usefixtures("eight")
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        ({}, 8),
-        ({"sys/fs/cgroup/cpu.max": "max 100000\n"}, 8),
-        ({"sys/fs/cgroup/cpu.max": "300000 100000\n"}, 3),
-        ({"sys/fs/cgroup/cpu.max": "250000 100000\n"}, 2),
-        ({"sys/fs/cgroup/cpu.max": "50000 100000\n"}, 1),
-        (
-            {
-                "proc/self/cgroup": "0::/a/b\n",
-                "sys/fs/cgroup/a/b/cpu.max": "max 100000\n",
-                "sys/fs/cgroup/a/cpu.max": "400000 100000\n",
-            },
-            4,
-        ),
-        ({"proc/self/cgroup": "0::/../outside\n", "sys/fs/cgroup/cpu.max": "200000 100000"}, 2),
-        (
-            {
-                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "200000\n",
-                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
-            },
-            2,
-        ),
-        (
-            {
-                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
-                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
-            },
-            8,
-        ),
-    ],
-)
-def test_cpus_of_a_container(tmp_path: Path, files: dict[str, str], expected: int) -> None:
-    for name, text in files.items():
-        _file(tmp_path, name, text)
-    assert available_cpus(tmp_path) == expected
-
-
-def test_cpus_of_this_process() -> None:
-    assert 1 <= available_cpus() <= (os.cpu_count() or 1)
 
 
 @pytest.mark.parametrize(

@@ -47,13 +47,15 @@ def reading_seconds(size: int) -> float:
     return size / _SLOWEST_READ
 
 
-def default_memory() -> int:
+def default_memory(root: Path = Path("/")) -> int:
     """Return the memory in bytes that all children together may use by default.
+
+    ``root`` is that of the file system, with ``/proc`` and ``/sys``.
 
     >>> default_memory() > 2**28
     True
     """
-    return int(available_memory() * _MEMORY_SHARE)
+    return int(available_memory(root) * _MEMORY_SHARE)
 
 
 def end_with_parent(lifeline: int) -> None:

@@ -16,15 +16,18 @@ from app.isolation.messages import Message
 
 def load(start: Message) -> tuple["Toy", Message]:
     """Load nothing, or fail as the start message says."""
-    if start.get("fail"):
+    if start.get("fail") or (start.get("fail_later") and start.get("loaded")):
         raise PeopleError("no photos")
     if start.get("crash"):
         os.kill(os.getpid(), signal.SIGSEGV)
-    return Toy(), {"given": start.get("loaded"), "pid": os.getpid()}
+    return Toy(start), {"given": start.get("loaded"), "pid": os.getpid()}
 
 
 class Toy:
     """Runs the method that a request names."""
+
+    def __init__(self, start: Message) -> None:
+        self._start = start
 
     def __call__(self, request: Message, work: Work) -> Message:
         """Run it, and return its result as the answer."""
@@ -33,6 +36,9 @@ class Toy:
     def echo(self, work: Work, value: str) -> str:
         work.tell(length=len(value))
         return value
+
+    def loaded(self, work: Work) -> object:
+        return self._start.get("loaded")
 
     def refuse(self, work: Work) -> None:
         raise UnsupportedMedia("not a video")

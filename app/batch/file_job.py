@@ -21,7 +21,7 @@ _MAX_CRASHES = 2
 
 
 class FileJob:
-    """Processes files of a batch, one after the other.
+    """Processes files of a batch, one after the other; others may do so beside it.
 
     Args:
         files: the names of all inputs, and the files.
@@ -127,7 +127,7 @@ class FileJob:
 
         Its plan is removed too, unless it was edited, or ``keep`` is in use.
         """
-        results = [result for result, owner in self._history.owners.items() if owner == name]
+        results = self._history.results_of(name)
         for result in results:
             (self._output / result).unlink(missing_ok=True)
         plan = self._output / plan_name(name)
@@ -162,7 +162,7 @@ class FileJob:
         self, task: Task, result: str, size: int, progress: Progress, given: GivenPlan | None
     ) -> dict[str, Any]:
         self._records.begin(task, result)
-        self._history.owners[result] = task.file
+        self._history.claim(result, task.file)
         plan = plan_name(task.file)
         (self._output / plan).parent.mkdir(parents=True, exist_ok=True)
         request = {"input": str(self._files[task.file]), "sha256": task.sha256}

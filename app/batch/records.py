@@ -10,6 +10,7 @@ import errno
 import fcntl
 import json
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -38,7 +39,10 @@ class Task:
 
 @dataclass(slots=True)
 class History:
-    """The reports of earlier runs: of this output, or of another output."""
+    """The reports of earlier runs: of this output, or of another output.
+
+    Several threads may use it after it has been read, each for other files.
+    """
 
     latest: dict[str, tuple[Line, Path]] = field(default_factory=dict)
     """The latest line about each file, and the output of that run."""
@@ -50,6 +54,8 @@ class History:
     """The plans of each file that analyses wrote: the hash of each, and its task."""
     newest: dict[str, tuple[str, Task]] = field(default_factory=dict)
     """The time and the task of the newest of these plans for each file."""
+    _owning: threading.Lock = field(default_factory=threading.Lock)
+    """Held while ``owners`` is read as a whole or changed."""
 
     @classmethod
     def read(cls, *outputs: Path) -> Self:
@@ -122,6 +128,24 @@ class History:
         if not absent_elsewhere and not _has_sha256(result, line["result_sha256"]):
             return None
         return line if _has_sha256(output / str(line["plan"]), line["plan_sha256"]) else None
+
+    def results_of(self, file: str) -> list[str]:
+        """Return the names of the results that belong to a file."""
+        with self._owning:
+            return [result for result, owner in self.owners.items() if owner == file]
+
+    def claim(self, result: str, file: str) -> None:
+        """Remember that a result belongs to a file."""
+        with self._owning:
+            self.owners[result] = file
+
+    def unfinished_files(self, settings: str) -> frozenset[str]:
+        """Return the files that were in work with a fingerprint when a process ended."""
+        return frozenset(
+            task.file
+            for task, count in self.unfinished.items()
+            if count > 0 and task.settings == settings
+        )
 
     def was_interrupted(self, file: str) -> bool:
         """Whether a process ended during work on the file, and may have left temporary files."""

@@ -4,9 +4,8 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from app.batch.file_job import FileJob
 from app.batch.inputs import Inputs
 from app.batch.records import FOLDER, History, Line, Records
-from app.batch.session import Session, Start
+from app.batch.session import Session, Start, sessions
 from app.errors import FaceBlurError, Interrupted, MediaError
 from app.isolation import ChildFault
 from app.logs import describe_exception, redact
@@ -75,7 +74,7 @@ class Totals:
 class Listener:
     """Is told what happens in a run, from any of its threads."""
 
-    def ready(self, files: int, session: Session) -> None:
+    def ready(self, files: int, workers: Sequence[Session]) -> None:
         """Called before the first file."""
 
     def progress(self, number: int, name: str) -> Progress:  # noqa: ARG002
@@ -89,10 +88,8 @@ class Listener:
         """Called when a file fails because of a bug."""
 
 
-def run(
-    batch: Batch, start: Start, stop: StopSignal, listener: Listener, *, workers: int = 1
-) -> Totals:
-    """Process all files, at most ``workers`` at the same time.
+def run(batch: Batch, start: Start, stop: StopSignal, listener: Listener) -> Totals:
+    """Process all files, at most ``start.workers`` at the same time.
 
     Raises:
         UsageError: the settings, the people or the output are wrong; no file was processed.
@@ -101,55 +98,65 @@ def run(
         KeyboardInterrupt: a signal arrived; the report lists the finished files.
     """
     stopping = threading.Event()
-    with ExitStack() as stack:
-        records = stack.enter_context(Records(batch.output, batch.host))
-        first = stack.enter_context(Session(start, stopping))
-        others = [
-            stack.enter_context(Session(start, stopping, first.facts))
-            for _ in range(min(workers, len(batch.inputs.files)) - 1)
-        ]
+    with (
+        Records(batch.output, batch.host) as records,
+        sessions(start, stopping) as workers,
+    ):
         history = History.read(batch.done, batch.output)
-        work = _Work(batch, records, listener)
-        listener.ready(len(batch.inputs.files), first)
-        for session in (first, *others):
-            work.add_worker(session, history)
-        return work.run(stop, stopping)
+        listener.ready(len(batch.inputs.files), workers)
+        return _Work(batch, records, listener, workers, history).run(stop, stopping)
 
 
 class _Work:
     """The files of a batch, and the workers that are free."""
 
-    def __init__(self, batch: Batch, records: Records, listener: Listener) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        records: Records,
+        listener: Listener,
+        workers: Sequence[Session],
+        history: History,
+    ) -> None:
         self._batch, self._records, self._listener = batch, records, listener
+        self._sessions, self._history = workers, history
         self._free: queue.SimpleQueue[FileJob] = queue.SimpleQueue()
-        self._workers = 0
+        for session in workers:
+            folders = batch.output, batch.done
+            self._free.put(FileJob(batch.inputs.files, folders, session, history, records))
         self._totals = Totals(f"{FOLDER}/{batch.host}.jsonl")
         self._lock = threading.Lock()
-
-    def add_worker(self, session: Session, history: History) -> None:
-        """Add a worker that uses a session."""
-        folders = self._batch.output, self._batch.done
-        job = FileJob(self._batch.inputs.files, folders, session, history, self._records)
-        self._workers += 1
-        self._free.put(job)
 
     def run(self, stop: StopSignal, stopping: threading.Event) -> Totals:
         """Process all files."""
         for line in _unprocessed(self._batch.inputs):
             self._finish(0, line)
-        with ThreadPoolExecutor(self._workers, "file") as pool:
-            files = enumerate(self._batch.inputs.files, 1)
-            futures = [pool.submit(self._process, number, name) for number, name in files]
+        with ThreadPoolExecutor(len(self._sessions), "file") as pool:
             try:
-                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-                for future in done:
-                    future.result()
+                for group in self._groups():
+                    futures = [pool.submit(self._process, *file) for file in group]
+                    done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+                    for future in done:
+                        future.result()
             finally:
                 stopping.set()
                 pool.shutdown(wait=True, cancel_futures=True)
         if stop.received:
             raise KeyboardInterrupt
         return self._totals
+
+    def _groups(self) -> list[list[tuple[int, str]]]:
+        """Return the files with their numbers, in groups that are processed one after the other.
+
+        A file that was in work when an earlier run was killed may be the reason: it is processed
+        alone, so that no other file is blamed if it happens again.
+        """
+        files = list(enumerate(self._batch.inputs.files, 1))
+        if len(self._sessions) == 1:
+            return [files]
+        suspects = self._history.unfinished_files(self._sessions[0].fingerprint)
+        alone = [[file] for file in files if file[1] in suspects]
+        return [*alone, [file for file in files if file[1] not in suspects]]
 
     def _process(self, number: int, name: str) -> None:
         """Process a file with a worker that is free."""

@@ -1,37 +1,64 @@
-"""The session of a batch: a child process with models and people that works on its files."""
+"""The sessions of a batch: child processes with models and people that work on its files."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
-from app.config import Settings
+from app.config import ServiceSettings, Settings
 from app.errors import Interrupted
-from app.isolation import Limits, Reports, Supervisor
+from app.isolation import Limits, Pool, Reports, Supervisor
 from app.isolation.limits import reading_seconds
 from app.isolation.messages import Message
 from app.types import Progress
+from app.workers import Shares
 
 _ENGINE = "app.batch.engine"
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The facts with which a child starts.
+    """The facts with which the children start, and their number.
 
     ``people`` is the folder or ``s3://`` prefix of the photos, or None. With ``names`` messages may
-    contain the names of photos, and the child writes no log.
+    contain the names of photos, and the children write no log.
     """
 
     settings: Settings
     limits: Limits
     people: str | None
     names: bool = False
+    workers: int = 1
 
     def message(self) -> Message:
-        """Return the message for the child."""
+        """Return the message for each child."""
         settings = self.settings.model_dump(mode="json", exclude_unset=True)
         return {"settings": settings, "people": self.people, "names": self.names}
+
+
+def shared_start(
+    settings: Settings,
+    limits: ServiceSettings,
+    people: str | None,
+    *,
+    files: int,
+    names: bool = False,
+) -> Start:
+    """Return the start of workers that share the machine, as many as these settings allow.
+
+    Args:
+        settings: of the work; their ``threads`` apply to each worker.
+        limits: the number of workers, and the limits of each.
+        people: the folder or ``s3://`` prefix of the photos, or None.
+        files: the number of files; there are not more workers.
+        names: messages may contain names.
+    """
+    shares = Shares.of_machine(
+        limits.workers, memory=limits.max_memory, threads=settings.threads, tasks=files
+    )
+    shared = settings if shares.threads is None else settings.changed(threads=shares.threads)
+    bounds = Limits(shares.memory, limits.stall_seconds)
+    return Start(shared, bounds, people, names, shares.workers)
 
 
 class _WorkReports(Reports):
@@ -51,24 +78,13 @@ class Session:
     """A supervised child process with models and people.
 
     Args:
-        start: settings, limits and people.
+        child: the child, which has loaded everything.
+        facts: its answer: see ``app.batch.engine.load``.
         stopping: set to stop the work.
-        loaded: the facts of another session with the same start, which has read the photos.
-
-    Raises:
-        PeopleError: a photo cannot be used.
-        StorageError: S3 does not return the photos.
-        ModelError: a pack is missing or damaged, or the device is not available.
     """
 
-    def __init__(
-        self, start: Start, stopping: threading.Event, loaded: Message | None = None
-    ) -> None:
-        known = {} if loaded is None else {"loaded": loaded}
-        self._stopping = stopping
-        self._child = Supervisor(_ENGINE, start.message() | known, start.limits)
-        self._child.launch(fork=threading.active_count() == 1)
-        self.facts = self._child.load()
+    def __init__(self, child: Supervisor, facts: Message, stopping: threading.Event) -> None:
+        self._child, self.facts, self._stopping = child, facts, stopping
 
     @property
     def fingerprint(self) -> str:
@@ -86,13 +102,21 @@ class Session:
         reports = _WorkReports(progress, self._stopping)
         return self._child.run(request, reports, allowance=reading_seconds(size))
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._child.close()
+@contextmanager
+def sessions(start: Start, stopping: threading.Event) -> Iterator[tuple[Session, ...]]:
+    """Start the children and wait until they have loaded everything; they end with the block.
+
+    Args:
+        start: settings, limits, people, and the number of children.
+        stopping: set to stop the work.
+
+    Raises:
+        PeopleError: a photo cannot be used.
+        StorageError: S3 does not return the photos.
+        ModelError: a pack is missing or damaged, or the device is not available.
+    """
+    with Pool(_ENGINE, start.message(), start.limits, start.workers) as pool:
+        pool.launch(fork=threading.active_count() == 1)
+        facts = pool.load()
+        yield tuple(Session(child, facts, stopping) for child in pool.supervisors)

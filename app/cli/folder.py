@@ -4,31 +4,26 @@ The work is that of the Processing job: a file that fails does not stop the othe
 was interrupted continues where it stopped.
 """
 
-import os
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from app.batch.inputs import Inputs, gather
 from app.batch.records import Line
 from app.batch.run import Batch, Listener, Totals, run
-from app.batch.session import Session, Start
+from app.batch.session import Session, Start, shared_start
 from app.cli.outcome import exit_code, print_json, review_words
 from app.cli.progress import StatusLine, print_message, warn
 from app.config import ServiceSettings, Settings
 from app.edits import edited_plan
 from app.errors import Interrupted, UsageError
-from app.isolation import Limits
-from app.isolation.limits import default_memory
 from app.logs import silence_logging
 from app.plan import Appearance, Summary, summarise
 from app.process import StopSignal
 from app.types import Progress
 from app.video.kinds import BY_SUFFIX
 
-_CORES_PER_WORKER = 4
-"""A video alone keeps about four cores busy; more workers need more memory."""
 _SINGLE_OPTIONS = {
     "plan": "--plan",
     "sheet": "--sheet",
@@ -67,11 +62,11 @@ def blur_folder(args: Namespace, settings: Settings, stop: StopSignal) -> int:
     inputs = gather(args.inputs)
     _check_folders(args, settings)
     silence_logging()
-    workers = args.workers or max(1, len(os.sched_getaffinity(0)) // _CORES_PER_WORKER)
-    display = _Display(args, inputs, workers)
+    start = _start(args, settings, len(inputs.files))
+    display = _Display(args, inputs, start.workers)
     batch = Batch(inputs, args.output, args.output)
     try:
-        totals = run(batch, _start(settings, workers), stop, display, workers=workers)
+        totals = run(batch, start, stop, display)
     except KeyboardInterrupt:
         raise Interrupted("interrupted; the same command continues") from None
     finally:
@@ -109,13 +104,10 @@ def _is_media_name(path: Path) -> bool:
     return path.suffix.lower() in BY_SUFFIX
 
 
-def _start(settings: Settings, workers: int) -> Start:
-    limits = ServiceSettings.load()
-    memory = limits.max_memory or default_memory() // workers
-    threads = settings.threads or max(1, len(os.sched_getaffinity(0)) // workers)
-    shared = settings.model_copy(update={"threads": threads}) if workers > 1 else settings
+def _start(args: Namespace, settings: Settings, files: int) -> Start:
+    given = {} if args.workers is None else {"workers": args.workers}
     people = None if settings.people is None else str(settings.people)
-    return Start(shared, Limits(memory, limits.stall_seconds), people, names=True)
+    return shared_start(settings, ServiceSettings.load(**given), people, files=files, names=True)
 
 
 def _finish(args: Namespace, totals: Totals) -> int:
@@ -133,8 +125,8 @@ class _Display(Listener):
         self._status = StatusLine()
         self._has_status = workers == 1 and not args.quiet
 
-    def ready(self, files: int, session: Session) -> None:  # noqa: ARG002 - known before
-        for doubt in session.facts["doubts"]:
+    def ready(self, files: int, workers: Sequence[Session]) -> None:  # noqa: ARG002 - known before
+        for doubt in workers[0].facts["doubts"]:
             warn(doubt, quiet=self._args.quiet)
 
     def progress(self, number: int, name: str) -> Progress:

@@ -14,7 +14,7 @@ from app.cli.reviewing import add_review_options
 from app.cli.service import add_serve
 from app.cli.shell import add_completion
 from app.cli.verify_options import add_verify
-from app.config import PLAN_SETTINGS, RENDER_SETTINGS, Settings
+from app.config import MAX_WORKERS, PLAN_SETTINGS, RENDER_SETTINGS, Settings
 from app.config.points import parse_time
 from app.packs.description import PartName
 from app.process import ArgumentParser
@@ -40,8 +40,6 @@ _METAVARS = {
     **dict.fromkeys(("models", "detector", "recogniser"), "PACK"),
 }
 
-_MAX_WORKERS = 64
-"""Each worker loads the models; more than cores make no sense."""
 
 _EPILOG = """\
 exit codes: 0 done, 1 failed, 2 usage error or bad input, 3 a hidden face can be seen (verify,
@@ -125,7 +123,8 @@ def _add_blur(commands: _Commands) -> None:
         "--workers",
         type=_count,
         metavar="N",
-        help="files of a folder to work on at the same time (default: one for four cores)",
+        help="files of a folder to work on at the same time (default: FACE_BLUR_WORKERS, or one for"
+        " three cores, if there is memory for them)",
     )
     _add_sheet(parser)
     _add_settings(parser, *ANALYSIS_OPTIONS, *RENDER_OPTIONS)
@@ -263,8 +262,8 @@ def _time(text: str) -> Fraction:
 
 
 def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_WORKERS):
-        raise argparse.ArgumentTypeError(f"must be a number from 1 to {_MAX_WORKERS}")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_WORKERS):
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to {MAX_WORKERS}")
     return int(text)
 
 

@@ -22,6 +22,7 @@ from app.validation import explain, parse_toml
 
 __all__ = [
     "ENV_PREFIX",
+    "MAX_WORKERS",
     "PLAN_SETTINGS",
     "RENDER_SETTINGS",
     "Choice",
@@ -44,6 +45,9 @@ RENDER_SETTINGS = frozenset(
 PLAN_SETTINGS = RENDER_SETTINGS - {"encoder", "verify"} | {"accept_truncated"}
 """Settings that the second pass reads from the plan unless others are given. The encoder depends on
 the machine, and a second look on the run. What else the first pass has used, the plan replaces."""
+
+MAX_WORKERS = 64
+"""Largest number of videos at once. Each loads the models; more than cores make no sense."""
 
 Choice: TypeAlias = Literal["listed", "others", "everyone"]
 
@@ -265,7 +269,9 @@ class Settings(_Checked):
 
 
 class ServiceSettings(_Checked):
-    """The settings that only the HTTP service has: address, spool, limits and optional features.
+    """The settings of the HTTP service: address, spool, limits and optional features.
+
+    The job and the command for folders use ``workers``, ``max_memory`` and ``stall_seconds``, too.
 
     Raises:
         ConfigError: a name is unknown, or a value is invalid.
@@ -287,8 +293,15 @@ class ServiceSettings(_Checked):
     min_free: int = Field(
         256 * 2**20, ge=0, description="bytes that must stay free on the disk of the spool"
     )
+    workers: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_WORKERS,
+        description="number of videos that are processed at the same time (default: one for three"
+        " cores, if there is memory for them)",
+    )
     queue: int = Field(
-        1, ge=0, le=64, description="number of requests that may wait while one is processed"
+        1, ge=0, le=64, description="number of requests that may wait while others are processed"
     )
     queue_seconds: float = Field(
         60, ge=0, le=3600, description="longest time that a request waits for its turn, in seconds"
@@ -315,8 +328,8 @@ class ServiceSettings(_Checked):
     max_memory: int | None = Field(
         None,
         ge=2**29,
-        description="memory of the process that works on the media, in bytes (default: three"
-        " quarters of the machine's or container's)",
+        description="memory of each process that works on media, in bytes (default: three"
+        " quarters of the machine's or container's, shared by all workers)",
     )
     stall_seconds: float = Field(
         180,

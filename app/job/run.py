@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,8 @@ from app.batch.inputs import find_files
 from app.batch.records import Line
 from app.batch.run import Batch, Listener, Totals
 from app.batch.run import run as run_batch
-from app.batch.session import Session, Start
+from app.batch.session import Session, shared_start
 from app.config import ServiceSettings, Settings
-from app.isolation import Limits
 from app.job.folders import Folders
 from app.logs import LOGGER
 from app.process import StopSignal
@@ -36,10 +35,9 @@ def run(folders: Folders, stop: StopSignal) -> Totals:
     """
     people = {} if folders.people is None else {"people": Path(folders.people)}
     settings, limits = Settings.load(**people), ServiceSettings.load()
-    start = Start(settings, Limits(limits.max_memory, limits.stall_seconds), folders.people)
-    batch = Batch(
-        find_files(folders.input), folders.output, folders.done, folders.host, folders.labels
-    )
+    inputs = find_files(folders.input)
+    start = shared_start(settings, limits, folders.people, files=len(inputs.files))
+    batch = Batch(inputs, folders.output, folders.done, folders.host, folders.labels)
     totals = run_batch(batch, start, stop, _LogListener())
     _log("finished", is_error=totals.failed > 0, **totals.statuses, message=totals.text)
     return totals
@@ -48,8 +46,9 @@ def run(folders: Folders, stop: StopSignal) -> Totals:
 class _LogListener(Listener):
     """Writes the events of a run to the log."""
 
-    def ready(self, files: int, session: Session) -> None:
-        _log("ready", files=files, people=len(session.facts["people"]))
+    def ready(self, files: int, workers: Sequence[Session]) -> None:
+        people = len(workers[0].facts["people"])
+        _log("ready", files=files, people=people, workers=len(workers))
 
     def progress(self, number: int, name: str) -> Progress:  # noqa: ARG002 - names are not logged
         return _ProgressLog(number)

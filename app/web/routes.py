@@ -32,9 +32,8 @@ _SUMMARY_COUNTS = (
     *("frames", "tracks", "hidden", "uncertain", "unclear", "not_found", "repaired"),
     *("edits", "open_doubts", "review_required"),
 )
-_EXECUTION_PARAMETERS = {"MaxConcurrentTransforms": 1, "MaxPayloadInMB": 0}
-"""Without BatchStrategy: it has no effect if objects are not split, and the local mode of
-SageMaker's SDK cannot handle it."""
+_MAX_PAYLOAD_MB = 0
+"""Requests of any size."""
 
 
 def make_app(service: Service) -> Flask:
@@ -43,7 +42,7 @@ def make_app(service: Service) -> Flask:
     app.add_url_rule("/ping", view_func=lambda: _ping(service), endpoint="ping")
     app.add_url_rule(
         "/execution-parameters",
-        view_func=lambda: jsonify(_EXECUTION_PARAMETERS),
+        view_func=lambda: _execution_parameters(service),
         endpoint="execution",
     )
     app.add_url_rule(
@@ -64,6 +63,16 @@ def make_app(service: Service) -> Flask:
 
 def _ping(service: Service) -> Response:
     return Response(status=200 if service.ready else 503)
+
+
+def _execution_parameters(service: Service) -> Response:
+    """Answer without BatchStrategy: it has no effect if objects are not split.
+
+    The local mode of SageMaker's SDK cannot handle it.
+    """
+    return jsonify(
+        {"MaxConcurrentTransforms": len(service.engines), "MaxPayloadInMB": _MAX_PAYLOAD_MB}
+    )
 
 
 def _metrics(service: Service) -> Response:
@@ -168,11 +177,14 @@ class Invocation:
             settings = options.apply_options(service.settings, attributes | people)
             began = time.monotonic()
             with (
-                service.runner.use_device(client) as check,
+                service.runner.use_engine(client) as (engine, check),
                 service.metrics.working.track_inprogress(),
             ):
                 self._stats.seconds["wait"] = round(time.monotonic() - began, 3)
-                results = self._run_job(content, settings, kind, folder, check)
+                message, size = self._job(content, settings, kind, folder)
+                reports = _Reports(self._stats, check)
+                answer = engine.run(message, reports, allowance=reading_seconds(size))
+                results = _results_in(folder, answer)
             return self._send(results, kind)
 
     def _response_kind(self) -> ResponseKind:
@@ -201,33 +213,24 @@ class Invocation:
             return receive_ticket(chain([first], blocks), self._service.tickets)
         return receive_media(chain([first], blocks), folder)
 
-    def _run_job(
-        self,
-        content: Upload | Ticket,
-        settings: Settings,
-        kind: ResponseKind,
-        folder: Path,
-        check: Check,
-    ) -> list[Path]:
-        """Let the child do the work, and return the paths of the results."""
+    def _job(
+        self, content: Upload | Ticket, settings: Settings, kind: ResponseKind, folder: Path
+    ) -> tuple[Message, int]:
+        """Return the message for an engine, and the bytes that it may have to read."""
         if isinstance(content, Ticket):
             size = self._service.limits.max_bytes
-            message = TicketRequest(folder, content.as_json(), settings).message()
-        else:
-            size = content.media.stat().st_size
-            message = MediaRequest(
-                folder,
-                content.media,
-                settings,
-                kind,
-                content.people,
-                content.names,
-                content.plan,
-                content.edits,
-            ).message()
-        reports = _Reports(self._stats, check)
-        answer = self._service.engine.run(message, reports, allowance=reading_seconds(size))
-        return _results_in(folder, answer)
+            return TicketRequest(folder, content.as_json(), settings).message(), size
+        request = MediaRequest(
+            folder,
+            content.media,
+            settings,
+            kind,
+            content.people,
+            content.names,
+            content.plan,
+            content.edits,
+        )
+        return request.message(), content.media.stat().st_size
 
     def _send(self, results: Sequence[Path], kind: ResponseKind) -> Response:
         """Make the response. The open files stay readable when their folder is removed."""

@@ -1,8 +1,9 @@
 """The command ``serve``: gunicorn with one worker.
 
-The only worker holds the models once and owns the device; its other threads answer pings during the
-work. The models are loaded in the worker, because the state of CUDA does not survive a fork. Until
-then the socket accepts connections without answering, and SageMaker retries.
+The only worker has a pool of child processes that work on media; ``app.workers`` decides on their
+number. Its other threads answer pings during the work. The models are loaded in the children,
+because the state of CUDA does not survive a fork. Until then the socket accepts connections without
+answering, and SageMaker retries.
 """
 
 import os
@@ -20,10 +21,11 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 from app.config import ServiceSettings, Settings
 from app.errors import ConfigError, FaceBlurError, reason_of
-from app.isolation import Limits, Supervisor
+from app.isolation import Limits, Pool
 from app.logs import LOGGER, LOGGING_CONFIG, configure_logging, redact
 from app.temporary import make_folder
 from app.web.connections import PatientWorker
+from app.workers import Shares
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -33,7 +35,7 @@ _SPARE_THREADS = 4
 _GRACEFUL_SECONDS = 25
 """SageMaker kills the container 30 s after SIGTERM."""
 _ENGINE = "app.web.engine"
-"""The module that the child process runs."""
+"""The module that the child processes run."""
 _BOOT_ERROR = 3
 """gunicorn's exit code of a worker that cannot start; gunicorn then ends and does not retry."""
 _CONNECTIONS = 8192
@@ -81,7 +83,12 @@ class Server(BaseApplication):  # type: ignore[misc]
         self, settings: Settings, limits: ServiceSettings, people: str | None, port: int
     ) -> None:
         self.limits = limits
-        self._settings, self._people, self._port = settings, people, port
+        self._shares = Shares.of_machine(
+            limits.workers, memory=limits.max_memory, threads=settings.threads
+        )
+        threads = self._shares.threads
+        self._settings = settings if threads is None else settings.changed(threads=threads)
+        self._people, self._port = people, port
         self._spool = _make_spool(limits.spool)
         super().__init__()
 
@@ -91,7 +98,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "bind": f"{_in_url(self.limits.host)}:{self._port}",
             "worker_class": f"{__name__}.{Worker.__name__}",
             "workers": 1,
-            "threads": 1 + self.limits.queue + _SPARE_THREADS,
+            "threads": self._shares.workers + self.limits.queue + _SPARE_THREADS,
             "worker_connections": _connections(),
             "timeout": 120,
             "graceful_timeout": _GRACEFUL_SECONDS,
@@ -104,35 +111,36 @@ class Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(key, value)
 
     def load(self) -> "Flask":
-        """Load models and people in the worker; on failure log the reason and exit."""
+        """Load models and people in the children; on failure log the reason and exit."""
         for leftover in self._spool.iterdir():
             shutil.rmtree(leftover, ignore_errors=True)
-        engine = self._launch_engine()
-        # Imported while the child loads, and in the worker only, so that its parent stays small.
+        engines = self._launch_engines()
+        # Imported while a child loads, and in the worker only, so that its parent stays small.
         from app.web.routes import make_app
         from app.web.service import load_service
 
         try:
-            service, people = load_service(engine, self._settings, self.limits, self._spool)
+            service, people = load_service(engines, self._settings, self.limits, self._spool)
         except FaceBlurError as error:
             _log_failed_start(error)
             sys.exit(_BOOT_ERROR)
-        LOGGER.info("ready", extra={"fields": {"people": people}})
+        fields = {"people": people, "workers": len(engines)}
+        LOGGER.info("ready", extra={"fields": fields})
         return make_app(service)
 
-    def _launch_engine(self) -> Supervisor:
-        """Start the child process that works on media."""
+    def _launch_engines(self) -> Pool:
+        """Start the first of the child processes that work on media."""
         start = {
             "settings": self._settings.model_dump(mode="json", exclude_unset=True),
-            # The child answers no requests, so it needs no token.
+            # The children answer no requests, so they need no token.
             "limits": self.limits.model_dump(mode="json", exclude_unset=True, exclude={"token"}),
             "people": self._people,
             "spool": str(self._spool),
         }
-        bounds = Limits(self.limits.max_memory, self.limits.stall_seconds)
-        engine = Supervisor(_ENGINE, start, bounds)
-        engine.launch(fork=threading.active_count() == 1)
-        return engine
+        bounds = Limits(self._shares.memory, self.limits.stall_seconds)
+        engines = Pool(_ENGINE, start, bounds, self._shares.workers)
+        engines.launch(fork=threading.active_count() == 1)
+        return engines
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:

@@ -1,7 +1,7 @@
-"""The state that all requests share, and the queue for the device.
+"""The state that all requests share, and the queue for the engines.
 
-One request at a time uses the device, and a limited number of others wait. Work stops when its
-client disconnects, or when the service ends.
+Each engine works on one request at a time, and a limited number of requests wait. Work stops when
+its client disconnects, or when the service ends.
 """
 
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from app.config import ServiceSettings, Settings
 from app.errors import Busy, Interrupted
-from app.isolation import Supervisor
+from app.isolation import Pool, Supervisor
 from app.storage import S3Uri, parse_prefixes
 from app.web.metrics import Metrics
 
@@ -84,16 +84,17 @@ class Client:
 
 
 class Runner:
-    """Admits requests, gives them the device one after the other, and stops them at the end.
+    """Admits requests, gives each of them an engine, and stops them at the end.
 
     Args:
-        queue: number of requests that may wait.
+        engines: the child processes that work on media; each has one request at a time.
+        queue: number of requests that may wait for an engine.
         queue_seconds: longest time that a request waits.
     """
 
-    def __init__(self, queue: int, queue_seconds: float) -> None:
-        self._admissions = threading.BoundedSemaphore(queue + 1)
-        self._device = threading.Lock()
+    def __init__(self, engines: Pool, queue: int, queue_seconds: float) -> None:
+        self._engines = engines
+        self._admissions = threading.BoundedSemaphore(len(engines) + queue)
         self._queue_seconds = queue_seconds
         self._deadline: float | None = None
         self._receiving: set[Client] = set()
@@ -139,15 +140,15 @@ class Runner:
             self._receiving.discard(client)
 
     @contextmanager
-    def use_device(self, client: Client) -> Iterator[Check]:
-        """Wait for the device and hold it; yields the check for each frame.
+    def use_engine(self, client: Client) -> Iterator[tuple[Supervisor, Check]]:
+        """Wait for an engine and hold it; yields it, and the check for each frame.
 
         Raises:
-            Busy: the device was not free in time.
+            Busy: no engine was free in time.
             Interrupted: the client disconnected, or the service is stopping.
         """
         until = time.monotonic() + self._queue_seconds
-        while not self._device.acquire(timeout=_QUEUE_POLL_SECONDS):
+        while (engine := self._engines.take(_QUEUE_POLL_SECONDS)) is None:
             self._check_open()
             client.check()
             if time.monotonic() >= until:
@@ -159,9 +160,9 @@ class Runner:
             client.check()
 
         try:
-            yield check
+            yield engine, check
         finally:
-            self._device.release()
+            self._engines.put_back(engine)
 
     def _check_open(self) -> None:
         if self.stopping:
@@ -172,25 +173,25 @@ class Runner:
 class Service:
     """The settings, limits and state of one service.
 
-    ``engine`` runs the work in a child process that has the models and the people of the service.
+    ``engines`` work in child processes that have the models and the people of the service.
     ``tickets`` are the S3 prefixes that tickets may use.
     """
 
     settings: Settings
     limits: ServiceSettings
     spool: Path
-    engine: Supervisor
+    engines: Pool
     runner: Runner
     metrics: Metrics
     tickets: tuple[S3Uri, ...] = ()
 
     @property
     def ready(self) -> bool:
-        """Whether a request can succeed: not about to stop, a spool for it, a child to work."""
+        """Whether a request can succeed: not about to stop, a spool for it, an engine to work."""
         return (
             not self.runner.stopping
             and os.access(self.spool, os.W_OK | os.X_OK)
-            and self.engine.revive()
+            and self.engines.revive()
         )
 
     def stop(self, grace: float) -> None:
@@ -199,9 +200,9 @@ class Service:
 
 
 def load_service(
-    engine: Supervisor, settings: Settings, limits: ServiceSettings, spool: Path
+    engines: Pool, settings: Settings, limits: ServiceSettings, spool: Path
 ) -> tuple[Service, int]:
-    """Wait until the child has loaded models and people.
+    """Wait until all engines have loaded models and people.
 
     Returns:
         The service, and the number of its people.
@@ -212,7 +213,7 @@ def load_service(
         PeopleError: a photo cannot be read or used; the message contains no names.
     """
     tickets = parse_prefixes(limits.tickets)
-    runner = Runner(limits.queue, limits.queue_seconds)
-    loaded = engine.load()
-    service = Service(settings, limits, spool, engine, runner, Metrics(), tickets)
+    runner = Runner(engines, limits.queue, limits.queue_seconds)
+    loaded = engines.load()
+    service = Service(settings, limits, spool, engines, runner, Metrics(), tickets)
     return service, len(loaded["people"])

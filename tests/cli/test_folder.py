@@ -25,7 +25,7 @@ def start(*arguments: object) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "app.cli", "blur", *map(str, arguments)],
         cwd=ROOT,
-        env=kept,
+        env=kept | {"FACE_BLUR_WORKERS": "1"},  # files are done in order
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -57,9 +57,10 @@ class Mounts:
         (self.root / "config" / "resourceconfig.json").write_text(json.dumps(config))
 
     def start(self, *arguments: str, **settings: object) -> "subprocess.Popen[str]":
-        """Start the job with these settings only."""
+        """Start the job with these settings only, and one worker unless they say otherwise."""
         kept = {key: text for key, text in os.environ.items() if not key.startswith("FACE_BLUR_")}
-        ours = {f"FACE_BLUR_{key.upper()}": str(value) for key, value in settings.items()}
+        given = {"workers": 1} | settings
+        ours = {f"FACE_BLUR_{key.upper()}": str(value) for key, value in given.items()}
         return subprocess.Popen(
             [sys.executable, "-m", "app.job", "--root", str(self.root), *arguments],
             cwd=ROOT,

@@ -41,9 +41,9 @@ class HttpResponse:
 
 
 def environment(spool: Path, **settings: object) -> dict[str, str]:
-    """Return an environment with these settings of Face blur only."""
+    """Return an environment with these settings of Face blur only: one worker by default."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("FACE_BLUR_")}
-    ours = {"host": "127.0.0.1", "spool": spool} | settings
+    ours = {"host": "127.0.0.1", "spool": spool, "workers": 1} | settings
     named = {f"FACE_BLUR_{key.upper()}": str(value) for key, value in ours.items()}
     return kept | {"SAGEMAKER_BIND_TO_PORT": "0", "PYTHONUNBUFFERED": "1"} | named
 

@@ -11,7 +11,7 @@ import pytest
 
 from app.config import ServiceSettings, Settings
 from app.errors import DiskFull, IncompleteUpload
-from app.isolation import ChildFault, Supervisor
+from app.isolation import ChildFault, Pool
 from app.isolation.messages import Message
 from app.logs import JsonFormatter, redact
 from app.web.metrics import Metrics
@@ -34,7 +34,16 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 class _Broken:
-    """A child that has a bug."""
+    """A pool of one child, which has a bug."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def take(self, timeout: float) -> "_Broken":
+        return self
+
+    def put_back(self, child: object) -> None:
+        assert child is self
 
     def run(self, *arguments: object, **options: object) -> Message:
         raise ChildFault({"error": "AttributeError", "where": ["media_job.py:1 run"]})
@@ -42,8 +51,8 @@ class _Broken:
 
 def test_a_bug_is_a_500_without_details(tmp_path: Path, lines: list[dict[str, Any]]) -> None:
     limits = ServiceSettings(min_free=0)
-    engine = cast(Supervisor, _Broken())
-    service = Service(Settings(), limits, tmp_path, engine, Runner(0, 0), Metrics())
+    engines = cast(Pool, _Broken())
+    service = Service(Settings(), limits, tmp_path, engines, Runner(engines, 0, 0), Metrics())
     client = make_app(service).test_client()
     response = client.post("/invocations", data=fetch("obama.jpg").read_bytes())
     assert response.status_code == 500

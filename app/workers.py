@@ -9,8 +9,8 @@ from app.machine import available_cpus
 
 _SYSTEM = Path("/")
 CORES_EACH = 3
-"""Cores for each video: one keeps 1.5 of 2 cores busy, and no more than about 3 of many. Measured
-in docs/decisions/workers.md."""
+"""Cores for each video: its busiest threads limit it to 3.4, as computed from measured costs in
+docs/decisions/workers.md."""
 MEMORY_EACH = 2 * 2**30
 """Bytes for each video: two faces at 2160 lines take 0.9 GiB (docs/benchmarks.md), the largest
 photo that the service accepts by default 1.4 GiB (docs/decisions/workers.md)."""

@@ -19,6 +19,8 @@ ROLE_ARN = ""
 # The image: its tag in the repository, or its full URI (preferably by digest).
 IMAGE_TAG = "latest"
 IMAGE_URI = ""
+# The user of the image, by number: SageMaker expects 0, root, because its folders belong to root.
+IMAGE_USER = 0
 
 # Prefixes in the bucket; each ends with a slash.
 INPUT_PREFIX = "input/"

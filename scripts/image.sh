@@ -11,6 +11,7 @@
 # Environment:
 #   IMAGE        name of the image (default: face-blur:VARIANT)
 #   MODELS       model pack in the image (default: open, or the pack that `make setup` installed)
+#   USER_ID      user of the program in the image (default: that of the Dockerfile; push: 0, root)
 #   ENGINE       docker or podman (default: the first one that answers)
 #   ENGINE_HOOK  a file to source that replaces start_engine and stop_engine below
 #
@@ -38,6 +39,7 @@ if [ -z "${MODELS:-}" ]; then
         echo 'image.sh: WARNING: the pack open is not installed; the image gets the pack dlib' >&2
     fi
 fi
+user=${USER_ID:-}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/face-blur/container
 container='' media='' server='' registry=''
 
@@ -102,6 +104,7 @@ build_arguments() {
     revision=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
     arguments=("${build_flags[@]}" --build-arg "VARIANT=$variant" --build-arg "MODELS=$MODELS")
     arguments+=(--build-arg "REVISION=$revision")
+    [ -z "$user" ] || arguments+=(--build-arg "USER_ID=$user")
 }
 
 build() {
@@ -201,6 +204,28 @@ smoke_commands() {
     in_image -v "$media/model:/opt/ml/model:ro" "$image" models verify given ||
         die 'a pack given at run time is not found'
     say 'commands: models verify, blur, process'
+}
+
+# As SageMaker runs a Processing job: its folders belong to root, as do the volumes here. The image for
+# users must refuse them; the one for SageMaker must write results there, and the reason of a failure.
+smoke_sagemaker() {
+    local said code=0 mounts=(-v "$media/videos:/opt/ml/processing/input:ro")
+    mounts+=(-v "$media/people:/opt/ml/processing/people:ro")
+    mounts+=(-v /opt/ml/processing/output -v /opt/ml/output)
+    said=$(in_image "${mounts[@]}" "$image" process 2>&1) || code=$?
+    case "$code$said" in
+    2*USER_ID=0*) ;;
+    *) die "folders of root: exit code $code: $said" ;;
+    esac
+    local user=0 image=$image-user-0
+    build
+    in_image "${mounts[@]}" --entrypoint sh "$image" -euc '
+        /opt/scripts/entrypoint.sh process
+        python3 /smoke/smoke.py hidden /opt/ml/processing/output/clip.mp4
+        ! /opt/scripts/entrypoint.sh process --input /opt/none
+        grep -q "input folder is missing" /opt/ml/output/message' ||
+        die 'the image for SageMaker cannot use folders of root'
+    say 'folders of root: refused by the image for users, used by the image for SageMaker'
 }
 
 # Without a GPU, a request for one must stop the service at once, with one line.
@@ -323,6 +348,8 @@ push)
     *) set -- "${1:?NAME:TAG is missing}" "$folder/${2:?DIGEST is missing}" ;;
     esac
     find_engine || die "no image can be built: $no_engine"
+    # SageMaker's folders belong to root. The image for this machine keeps its name.
+    user=${USER_ID:-0} image=$image-user-${USER_ID:-0}
     push "$@"
     ;;
 smoke)
@@ -330,6 +357,7 @@ smoke)
     if find_engine; then
         build
         smoke_commands
+        smoke_sagemaker
         smoke_device
         smoke_service
         sbom "$media/sbom.json"

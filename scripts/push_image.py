@@ -7,6 +7,9 @@
 ``--build`` needs docker or podman. The archive is one of `docker save`; pushing it, or
 an image of the Docker engine, needs skopeo. The printed URI is for IMAGE_URI.
 
+SageMaker runs the image as root, whose folders it mounts: the image is built for IMAGE_USER, which
+is 0 by default, and an archive or an image for another user is refused.
+
 SageMaker accepts only manifests of Docker's image format, version 2, schema 2, and refuses OCI
 manifests, so each push asks for that format, and the result is checked.
 """
@@ -25,6 +28,7 @@ from urllib.parse import urlsplit
 from app.errors import UsageError
 from scripts.aws.cloud import Cloud, CloudError
 from scripts.aws.command import main, make_parser
+from scripts.aws.images import refuse_user, user_of
 from scripts.aws.jobs import describe_image, repository_uri
 
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
@@ -83,6 +87,11 @@ def build_command(variant: str, target: str, digest_file: Path) -> list[str]:
     return [str(IMAGE_SH), "push", variant, target, str(digest_file)]
 
 
+def build_environment(cloud: Cloud) -> dict[str, str]:
+    """Return the variables of that command: the user of the image."""
+    return {"USER_ID": str(cloud.variables.image_user)}
+
+
 def copy_command(archive: Path, target: str, auth_file: Path, digest_file: Path) -> list[str]:
     """Return the command that pushes an archive of ``docker save``."""
     return [
@@ -107,7 +116,8 @@ def push_build(cloud: Cloud, variant: str) -> str:
     password = _password(cloud)
     with TemporaryDirectory() as folder:
         digest_file = Path(folder) / "digest"
-        _run(build_command(variant, _target(cloud), digest_file), password)
+        command = build_command(variant, _target(cloud), digest_file)
+        _run(command, password, given=build_environment(cloud))
         return check_pushed(cloud, _read_digest(digest_file))
 
 
@@ -129,10 +139,11 @@ def push_archive(cloud: Cloud, archive: Path) -> str:
     """Push an archive of ``docker save``; return its URI by digest.
 
     Raises:
-        UsageError: the archive is not an image for Linux on x86-64.
+        UsageError: the archive is not an image for Linux on x86-64, or runs as another user than
+            ``IMAGE_USER``.
         CloudError: the push failed, or SageMaker would refuse the result.
     """
-    _check_platform(archive)
+    _check_config(archive, cloud.variables.image_user)
     with TemporaryDirectory() as name:
         auth_file, digest_file = Path(name) / "auth.json", Path(name) / "digest"
         target = _target(cloud)
@@ -161,7 +172,7 @@ def _auth_json(target: str, token: str) -> str:
     return json.dumps({"auths": {urlsplit(f"//{target}").netloc: {"auth": token}}})
 
 
-def _check_platform(archive: Path) -> None:
+def _check_config(archive: Path, user: int) -> None:
     if not archive.is_file():
         raise UsageError(f"{archive}: no such file")
     command = ["skopeo", "inspect", "--config", f"docker-archive:{archive}"]
@@ -174,6 +185,7 @@ def _check_platform(archive: Path) -> None:
         raise UsageError(
             f"{archive}: the image is for {platform}; build with --platform {_PLATFORM}"
         )
+    refuse_user(str(archive), user_of(config), user)
 
 
 def _read_digest(path: Path) -> str:
@@ -183,12 +195,26 @@ def _read_digest(path: Path) -> str:
         raise CloudError("the push gave no digest; check the image in the repository") from error
 
 
-def _run(command: Sequence[str], stdin: str = "", *, capture: bool = False) -> str:
-    """Run a command; its output goes to stderr, or is returned with ``capture``."""
+def _run(
+    command: Sequence[str],
+    stdin: str = "",
+    *,
+    capture: bool = False,
+    given: Mapping[str, str] | None = None,
+) -> str:
+    """Run a command; its output goes to stderr, or is returned with ``capture``.
+
+    ``given`` are variables of its environment, besides ours.
+    """
     output = subprocess.PIPE if capture else sys.stderr
     try:
         ended = subprocess.run(
-            command, input=stdin, stdout=output, env=_environment(), text=True, check=False
+            command,
+            input=stdin,
+            stdout=output,
+            env={**_environment(), **(given or {})},
+            text=True,
+            check=False,
         )
     except OSError as error:
         raise CloudError(f"{command[0]} cannot be run: {error}") from error
@@ -237,8 +263,9 @@ def _show(cloud: Cloud, args: argparse.Namespace) -> None:
     else:
         commands.append(copy_command(archive, target, _SHOWN / "auth.json", _SHOWN / "digest"))
     place = {"repositoryName": cloud.repository, "imageTag": cloud.variables.image_tag}
+    environment = {"environment": build_environment(cloud)} if args.build else {}
     for command in commands:
-        cloud.show("registry", "push", place | {"command": command})
+        cloud.show("registry", "push", place | {"command": command} | environment)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,13 @@ from typing import Any
 from app.errors import UsageError
 from scripts.aws.cloud import Cloud, JobFailed
 from scripts.aws.command import add_job_options, main, make_parser, settings_given
+from scripts.aws.images import check_user
 from scripts.aws.jobs import (
     KINDS,
     Job,
     check_ended,
     find_job,
+    image_uri,
     stop_on_interrupt,
     unique_name,
     watch,
@@ -107,7 +109,9 @@ def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]
             environment=environment,
         )
 
-    request({"S3DataType": "S3Prefix", "S3Uri": str(place)})  # refuse before anything is created
+    planned = request({"S3DataType": "S3Prefix", "S3Uri": str(place)})
+    # Refused before anything is created.
+    check_user(cloud, planned["AppSpecification"]["ImageUri"])
     return request(data_source(cloud, inputs, _manifest(cloud, job), whole=not args.keys))
 
 
@@ -128,6 +132,7 @@ def _resume(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
     if not remaining.keys:
         raise UsageError(f"{', '.join(args.resume)}: all files are finished")
     people = any(one["InputName"] == "people" for one in description["ProcessingInputs"])
+    check_user(cloud, image_uri(cloud))
     source = data_source(cloud, remaining, _manifest(cloud, job), whole=False)
     return job_request(
         cloud,

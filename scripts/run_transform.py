@@ -15,6 +15,7 @@ from typing import Any
 from app.errors import UsageError
 from scripts.aws.cloud import Cloud, JobFailed
 from scripts.aws.command import add_job_options, main, make_parser, settings_given
+from scripts.aws.images import check_user
 from scripts.aws.jobs import (
     KINDS,
     Job,
@@ -129,6 +130,7 @@ def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]
         )
 
     request({"S3DataType": "S3Prefix", "S3Uri": str(place)})  # refuse before anything is created
+    check_user(cloud, model["PrimaryContainer"]["Image"])
     make_model(cloud, model)
     return request(data_source(cloud, inputs, _manifest(cloud, job), whole=not args.keys))
 

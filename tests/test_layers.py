@@ -15,7 +15,7 @@ LAYERS = (
     {"packs"},
     {"video", "shots", "faces", "tracking", "identity", "effects", "storage", "config"},
     {"edits", "pipeline", "plan", "report", "reporting", "pieces", "verification"},
-    {"batch", "review"},
+    {"batch", "doctor", "review"},
     {"cli", "web", "job"},
 )
 """Parts of ``app`` from the bottom up. A part imports itself and what lies below it."""

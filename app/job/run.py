@@ -1,6 +1,7 @@
 """One run of the job: the batch of the folders that SageMaker mounts, with a log."""
 
 import logging
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from app.batch.run import Batch, Listener, Totals
 from app.batch.run import run as run_batch
 from app.batch.session import Session, shared_start
 from app.config import ServiceSettings, Settings
+from app.doctor import place_facts
 from app.job.folders import Folders
 from app.logs import LOGGER
 from app.process import StopSignal
@@ -48,7 +50,8 @@ class _LogListener(Listener):
 
     def ready(self, files: int, workers: Sequence[Session]) -> None:
         people = len(workers[0].facts["people"])
-        _log("ready", files=files, people=people, workers=len(workers))
+        place = place_facts(Path(tempfile.gettempdir()))
+        _log("ready", files=files, people=people, workers=len(workers), **place)
 
     def progress(self, number: int, name: str) -> Progress:  # noqa: ARG002 - names are not logged
         return _ProgressLog(number)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 from app.config import ServiceSettings, Settings
+from app.doctor import place_facts
 from app.errors import ConfigError, FaceBlurError, reason_of
 from app.isolation import Limits, Pool
 from app.logs import LOGGER, LOGGING_CONFIG, configure_logging, redact
@@ -124,7 +125,9 @@ class Server(BaseApplication):  # type: ignore[misc]
         except FaceBlurError as error:
             _log_failed_start(error)
             sys.exit(_BOOT_ERROR)
-        fields = {"people": people, "workers": len(engines)}
+        # Without the folder's own name: the log shows which disk has the requests.
+        place = place_facts(self._spool.parent)
+        fields = {"people": people, "workers": len(engines), **place}
         LOGGER.info("ready", extra={"fields": fields})
         return make_app(service)
 

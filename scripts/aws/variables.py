@@ -48,6 +48,9 @@ class Variables(BaseModel):
     role_arn: str = Field("", pattern=_ARN, description="execution role (default: the stack's)")
     image_tag: str = Field("latest", pattern=r"^[\w][\w.-]{0,127}$", description="tag of the image")
     image_uri: str = Field("", max_length=255, description="URI of the image, instead of its tag")
+    image_user: int = Field(
+        0, ge=0, le=2**31 - 1, description="user of the image: 0 is root, which SageMaker expects"
+    )
     input_prefix: str = Field("input/", pattern=_PREFIX, description="prefix of videos in S3")
     output_prefix: str = Field("output/", pattern=_PREFIX, description="prefix of results in S3")
     people_prefix: str = Field("people/", pattern=_PREFIX, description="prefix of photos in S3")

@@ -63,7 +63,8 @@ def main() -> int:
             Path(option("--output")).write_text("an archive")
         case ("skopeo", "inspect", _):
             system, machine = os.environ.get("FAKE_PLATFORM", "linux/amd64").split("/")
-            print(json.dumps({"os": system, "architecture": machine}))
+            config = {"User": os.environ.get("FAKE_USER", "0:0")}
+            print(json.dumps({"os": system, "architecture": machine, "config": config}))
         case ("skopeo", "copy", _):
             digest = push(arguments[-1].removeprefix("docker://"))
             Path(option("--digestfile")).write_text(digest)

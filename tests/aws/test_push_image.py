@@ -92,6 +92,7 @@ def test_a_build_is_pushed_as_a_docker_manifest_without_provenance(
     )
     assert "--provenance=false" in build.arguments
     assert value(build, "--platform") == "linux/amd64"
+    assert "USER_ID=0" in build.arguments, "SageMaker's folders belong to root"
     assert "VARIANT=cpu" in build.arguments
 
 
@@ -161,6 +162,25 @@ def test_an_image_for_another_platform_is_refused(
     with pytest.raises(UsageError, match=r"for linux/arm64; build with --platform linux/amd64"):
         push_archive(ours, archive)
     assert [call.arguments[0] for call in calls()] == ["inspect"]
+
+
+def test_an_image_for_another_user_is_built_if_the_variables_say_so(
+    ours: Cloud, calls: Calls
+) -> None:
+    push_build(Cloud(Variables(repository="images", image_tag="one", image_user=10001)), "cpu")
+    (build,) = (call for call in calls() if call.arguments[:2] == ["buildx", "build"])
+    assert "USER_ID=10001" in build.arguments
+
+
+def test_an_archive_that_does_not_run_as_root_is_refused(
+    ours: Cloud, calls: Calls, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_USER", "10001:10001")
+    with pytest.raises(UsageError, match=r"image\.tar: runs as user 10001.+IMAGE_USER=10001"):
+        push_archive(ours, archive)
+    assert [call.arguments[0] for call in calls()] == ["inspect"]
+    allowed = Cloud(Variables(repository="images", image_tag="one", image_user=10001))
+    assert URI.fullmatch(push_archive(allowed, archive))
 
 
 def test_a_file_that_is_not_an_archive_is_refused(
@@ -234,6 +254,7 @@ def test_a_dry_run_prints_the_commands(ours: Cloud, calls: Calls, run_command: A
     request = json.loads(dry.out)["request"]
     assert (request["repositoryName"], request["imageTag"]) == ("images", "one")
     assert request["command"][1:4] == ["push", "cpu", f"{REGISTRY}/images:one"]
+    assert request["environment"] == {"USER_ID": "0"}
     shown = [
         json.loads(line)["request"]["command"][:2]
         for line in run_command(*args, "--image", "face-blur:cpu").out.splitlines()

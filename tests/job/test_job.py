@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import shutil
+import tempfile
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -132,7 +133,10 @@ def test_everyone_is_hidden_without_a_gallery(mounts: Mounts, clip: Clips) -> No
     mounts.people.mkdir()
     (mounts.people / ".DS_Store").touch()
     end = mounts.run()
-    assert (end.code, end.line("ready")["people"]) == (0, 0)
+    ready = end.line("ready")
+    assert (end.code, ready["people"]) == (0, 0)
+    assert (ready["uid"], ready["spool"]) == (os.getuid(), tempfile.gettempdir())
+    assert ready["free_bytes"] > 0
     line = mounts.lines()["calm.mp4"]
     assert (line["hidden"], line["people"]) == (2, 0)
     assert read_plan(mounts.output / line["plan"]).models.recogniser is None

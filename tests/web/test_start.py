@@ -1,6 +1,7 @@
 """Failures at the start, each with one line of log; and people loaded at the start."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -182,6 +183,9 @@ def test_people_in_s3_are_loaded_and_their_photos_removed(
         assert service.spooled() == []
         ready = service.wait_for_log(lambda line: line["event"] == "ready")
         assert ready["people"] == 2
+        # A folder for temporary files that nobody chose, such as /var/tmp, must not go unnoticed.
+        assert (ready["uid"], ready["spool"]) == (os.getuid(), str(tmp_path))
+        assert 0 < ready["free_bytes"] <= shutil.disk_usage(tmp_path).total
         passed_over = [line for line in service.log if "passed over" in line["event"]]
         assert [line["files"] for line in passed_over] == [2]
         plan = service.invoke(portrait, Accept="application/json").json

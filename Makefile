@@ -90,8 +90,9 @@ smoke: setup  ## Build the image for CPUs, and test it
 	scripts/image.sh smoke cpu
 
 gpu-check: setup $(GPU_VENV)/installed  ## On a machine with an NVIDIA GPU: test and measure it
-	FACE_BLUR_GPU_CHECK=1 $(GPU_VENV)/bin/python -m pytest tests/gpu
+	FACE_BLUR_GPU_CHECK=1 $(GPU_VENV)/bin/python -m pytest tests/gpu/test_gpu.py
 	$(GPU_VENV)/bin/python -m bench.gpu
+	FACE_BLUR_GPU_CHECK=1 $(GPU_VENV)/bin/python -m pytest -rs tests/gpu/test_nvenc.py
 
 transform-local: setup  ## Run a transform job without an AWS account, in ./transform-local
 	$(BIN)/python -m scripts.transform_local

@@ -2,8 +2,8 @@
 
     python -m bench.gpu [--runs N]
 
-The exit code is 2 without a GPU. Milliseconds are medians of runs. In the second table each command
-is a separate process, so loading is included.
+The exit code is 2 without a GPU. Without NVENC, its row has the reason. Milliseconds are medians of
+runs. In the second table each command is a separate process, so loading is included.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from app.devices import find_gpus, nvenc_fault
 from app.errors import FaceBlurError
 from app.faces import load_detector, load_recogniser
 from app.networks import Device, Runtime
@@ -59,17 +60,23 @@ def models(device: Device, runs: int) -> list[float]:
     return [*times, milliseconds(lambda: recogniser.embed(chips), runs)]
 
 
-def video_times(runs: int) -> dict[str, float]:
-    """Return wall-clock milliseconds per frame of 1920 x 1080, with everyone hidden, by device."""
+def video_times(runs: int, fault: str) -> dict[str, str]:
+    """Return wall-clock milliseconds per frame of 1920 x 1080, with everyone hidden, by device.
+
+    ``fault`` is why there is no NVENC; it stands for the time then.
+    """
     times = {}
     with tempfile.TemporaryDirectory(prefix="face-blur-bench-") as temporary:
         folder = Path(temporary)
         clip = make(FRAMES, folder / "clip.mp4").path
         for name, (device, encoder) in WAYS.items():
+            if fault and encoder == "nvenc":
+                times[name] = f"not measured: {fault}"
+                continue
             command = [sys.executable, "-m", "app.cli", "blur", str(clip), "--quiet", "--overwrite"]
             command += ["-o", str(folder / "out.mp4"), "--device", device, "--encoder", encoder]
             costs = [measure(command).clock for _ in range(runs)]
-            times[name] = 1000 * statistics.median(costs) / FRAMES
+            times[name] = f"{1000 * statistics.median(costs) / FRAMES:.1f}"
     return times
 
 
@@ -83,13 +90,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FaceBlurError as error:
         print(f"gpu: error: {error}", file=sys.stderr)
         return 2
+    for one in find_gpus():
+        print(f"{one.name}, driver {one.driver}, {one.memory >> 30} GiB\n")
+    fault = nvenc_fault()
     names = [*(f"detection at {w} x {h}" for w, h in SIZES), f"{CHIPS} chips"]
     print("| | CPU ms | GPU ms | speed-up |\n|---|---|---|---|")
     for name, slow, fast in zip(names, models("cpu", runs), gpu, strict=True):
         print(f"| {name} | {slow:.1f} | {fast:.1f} | {slow / fast:.1f} |")
     print("\n| video of 1920 x 1080 | ms/frame |\n|---|---|")
-    for name, duration in video_times(min(runs, 3)).items():
-        print(f"| {name} | {duration:.1f} |")
+    for name, duration in video_times(min(runs, 3), fault).items():
+        print(f"| {name} | {duration} |")
     return 0
 
 

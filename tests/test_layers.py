@@ -14,8 +14,8 @@ LAYERS = (
     {"networks"},
     {"packs"},
     {"video", "shots", "faces", "tracking", "identity", "effects", "storage", "config"},
-    {"edits", "pipeline", "plan", "report", "reporting", "pieces", "verification"},
-    {"batch", "doctor", "review"},
+    {"devices", "doctor", "edits", "pipeline", "plan", "report", "reporting", "pieces", "verification"},
+    {"batch", "review"},
     {"cli", "web", "job"},
 )
 """Parts of ``app`` from the bottom up. A part imports itself and what lies below it."""

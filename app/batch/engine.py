@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from app.config import Settings
+from app.devices import device_facts
 from app.edits import EditedPlan, Review, with_edits
 from app.errors import DiskFull, MediaError, OutputError, PlanError, reason_of
 from app.files import is_disk_full, sha256_of, write_file
@@ -219,6 +220,7 @@ def load(start: Message) -> tuple[Handler, Message]:
     facts = {
         "people": encode_gallery(face_blur.gallery),
         "fingerprint": face_blur.fingerprint,
+        "devices": device_facts(settings),
         "doubts": list(face_blur.gallery.doubts) if names else [],
     }
     return Engine(face_blur), facts

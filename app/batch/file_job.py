@@ -195,6 +195,7 @@ class FileJob:
             "plan": plan,
             "edited": given.edited,
             "edits_sha256": given.edits,
+            **self._session.devices,
             **fields,
         }
 

@@ -91,6 +91,12 @@ class Session:
         """The fingerprint of settings, models and photos: see ``FaceBlur.fingerprint``."""
         return str(self.facts["fingerprint"])
 
+    @property
+    def devices(self) -> dict[str, str | None]:
+        """The devices that the child uses: see ``device_facts``."""
+        names = ("device", "provider", "driver", "encoder")
+        return {name: self.facts["devices"][name] for name in names}
+
     def ask(self, request: Message, size: int, progress: Progress | None = None) -> Message:
         """Let the child handle a request about a file of ``size`` bytes.
 

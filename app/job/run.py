@@ -49,9 +49,9 @@ class _LogListener(Listener):
     """Writes the events of a run to the log."""
 
     def ready(self, files: int, workers: Sequence[Session]) -> None:
-        people = len(workers[0].facts["people"])
-        place = place_facts(Path(tempfile.gettempdir()))
-        _log("ready", files=files, people=people, workers=len(workers), **place)
+        loaded = workers[0].facts
+        facts = loaded["devices"] | place_facts(Path(tempfile.gettempdir()))
+        _log("ready", files=files, people=len(loaded["people"]), workers=len(workers), **facts)
 
     def progress(self, number: int, name: str) -> Progress:  # noqa: ARG002 - names are not logged
         return _ProgressLog(number)

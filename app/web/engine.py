@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from app.config import ServiceSettings, Settings
+from app.devices import device_facts
 from app.errors import FaceBlurError
 from app.identity.gallery import Gallery
 from app.isolation import Handler, Work, run_child
@@ -94,7 +95,9 @@ def load(start: Message) -> tuple[Handler, Message]:
         face_blur = face_blur.changed(settings, decode_gallery(loaded["people"]))
     elif start["people"] is not None:
         face_blur = with_people(face_blur, start["people"], Path(start["spool"]))
-    return Engine(face_blur, limits, tickets), {"people": encode_gallery(face_blur.gallery)}
+    devices = loaded["devices"] if loaded else device_facts(settings)
+    facts = {"people": encode_gallery(face_blur.gallery), "devices": devices}
+    return Engine(face_blur, limits, tickets), facts
 
 
 def main(channel: int, lifeline: int) -> NoReturn:

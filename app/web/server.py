@@ -121,13 +121,12 @@ class Server(BaseApplication):  # type: ignore[misc]
         from app.web.service import load_service
 
         try:
-            service, people = load_service(engines, self._settings, self.limits, self._spool)
+            service, facts = load_service(engines, self._settings, self.limits, self._spool)
         except FaceBlurError as error:
             _log_failed_start(error)
             sys.exit(_BOOT_ERROR)
         # Without the folder's own name: the log shows which disk has the requests.
-        place = place_facts(self._spool.parent)
-        fields = {"people": people, "workers": len(engines), **place}
+        fields = facts | {"workers": len(engines)} | place_facts(self._spool.parent)
         LOGGER.info("ready", extra={"fields": fields})
         return make_app(service)
 

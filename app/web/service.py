@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from app.config import ServiceSettings, Settings
 from app.errors import Busy, Interrupted
@@ -201,11 +202,11 @@ class Service:
 
 def load_service(
     engines: Pool, settings: Settings, limits: ServiceSettings, spool: Path
-) -> tuple[Service, int]:
+) -> tuple[Service, dict[str, Any]]:
     """Wait until all engines have loaded models and people.
 
     Returns:
-        The service, and the number of its people.
+        The service, and facts for the log: the number of its people, and its devices.
 
     Raises:
         ModelError: a pack is missing or damaged, or the device is not available.
@@ -216,4 +217,4 @@ def load_service(
     runner = Runner(engines, limits.queue, limits.queue_seconds)
     loaded = engines.load()
     service = Service(settings, limits, spool, engines, runner, Metrics(), tickets)
-    return service, len(loaded["people"])
+    return service, {"people": len(loaded["people"]), **loaded["devices"]}

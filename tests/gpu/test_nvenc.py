@@ -1,4 +1,8 @@
-"""Videos that a GPU encodes keep their frames and their times."""
+"""Videos that a GPU encodes keep their frames and their times.
+
+Skipped, also by ``make gpu-check``, on a GPU without an encoder, such as A100 and H100, and with a
+driver that is too old for it. A GPU whose encoder fails in another way fails these tests.
+"""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -7,6 +11,7 @@ from pathlib import Path
 import av
 import pytest
 
+from app.devices import lacks_nvenc, nvenc_fault
 from app.video import Writing, open_sink, open_source
 from testmedia.videos import NO_BOXES, VideoSpec, numbers, times
 
@@ -23,6 +28,13 @@ VIDEOS = {
     ),
     "video.ts": replace(VIDEO, base=Fraction(1, 90000)),
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _nvenc(_gpu: None) -> None:
+    fault = nvenc_fault()
+    if lacks_nvenc(fault):
+        pytest.skip(f"no NVENC here: {fault}")
 
 
 @pytest.mark.parametrize("name", VIDEOS)

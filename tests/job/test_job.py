@@ -139,6 +139,10 @@ def test_everyone_is_hidden_without_a_gallery(mounts: Mounts, clip: Clips) -> No
     assert ready["free_bytes"] > 0
     line = mounts.lines()["calm.mp4"]
     assert (line["hidden"], line["people"]) == (2, 0)
+    devices = ("device", "provider", "driver", "encoder")
+    assert {name: line[name] for name in devices} == {name: ready[name] for name in devices}
+    assert (line["device"] == "cpu") == (line["provider"] == "CPUExecutionProvider")
+    assert line["encoder"] == "software"
     assert read_plan(mounts.output / line["plan"]).models.recogniser is None
     assert not mounts.message.exists()
 

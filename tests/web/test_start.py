@@ -185,6 +185,8 @@ def test_people_in_s3_are_loaded_and_their_photos_removed(
         assert ready["people"] == 2
         # A folder for temporary files that nobody chose, such as /var/tmp, must not go unnoticed.
         assert (ready["uid"], ready["spool"]) == (os.getuid(), str(tmp_path))
+        assert ready["encoder"] == "software"
+        assert (ready["device"] == "cpu") == (ready["provider"] == "CPUExecutionProvider")
         assert 0 < ready["free_bytes"] <= shutil.disk_usage(tmp_path).total
         passed_over = [line for line in service.log if "passed over" in line["event"]]
         assert [line["files"] for line in passed_over] == [2]

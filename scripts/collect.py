@@ -19,7 +19,7 @@ from app.errors import UsageError
 from app.logs import printable
 from scripts.aws.cloud import Cloud
 from scripts.aws.command import main, make_parser
-from scripts.aws.jobs import KINDS, check_ended, find_job
+from scripts.aws.jobs import KINDS, check_ended, find_job, how_it_ended
 from scripts.aws.objects import S3Uri, list_inputs, read_data_source
 from scripts.aws.processing import output_of_job, source_of_job
 from scripts.aws.results import Collector, ResultRow, check_all, format_table, read_failure_reasons
@@ -71,6 +71,8 @@ def _rows(cloud: Cloud, args: argparse.Namespace) -> Iterator[ResultRow]:
     for name in args.jobs:
         job, description = find_job(cloud, name)
         check_ended(job, description)
+        if how := how_it_ended(job, description):
+            cloud.say(how)
         if job.kind == KINDS["processing"]:
             inputs = read_data_source(cloud, source_of_job(description))
             yield from Collector(

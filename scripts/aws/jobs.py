@@ -261,7 +261,7 @@ def watch(
                 raise CloudError(f"{job.name} continues, but cannot be watched: {error}") from error
         else:
             if job.status(description) in ENDED:
-                return _ended(job, job.status(description), description)
+                return _ended(job, description)
         time.sleep(poll)
 
 
@@ -285,15 +285,28 @@ class _Progress:
             self.shown = line
 
 
-def _ended(job: Job, status: str, description: dict[str, Any]) -> dict[str, Any]:
-    if status == "Completed":
+def _ended(job: Job, description: dict[str, Any]) -> dict[str, Any]:
+    if job.status(description) == "Completed":
         return description
+    raise JobFailed(how_it_ended(job, description))
+
+
+def how_it_ended(job: Job, description: dict[str, Any]) -> str:
+    """Return how a job ended, with the reasons that AWS and its container give; empty for success.
+
+    >>> job = Job(KINDS["transform"], "one")
+    >>> how_it_ended(job, {"TransformJobStatus": "Failed", "FailureReason": "AlgorithmError: 1"})
+    'one failed: AlgorithmError: 1'
+    """
+    status = job.status(description)
+    if status == "Completed":
+        return ""
     # ExitMessage is the message of a processing job's container.
     reasons = [
         str(description[key]) for key in ("FailureReason", "ExitMessage") if description.get(key)
     ]
     how = "failed" if status == "Failed" else "was stopped"
-    raise JobFailed(": ".join([f"{job.name} {how}", *reasons]))
+    return ": ".join([f"{job.name} {how}", *reasons])
 
 
 def _clock(seconds: float) -> str:

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlencode
@@ -294,9 +295,9 @@ def _unquoted(etag: str) -> str:
 def read_failure_reasons(cloud: Cloud, job: str) -> Callable[[str], str]:
     """Return a function that returns the log about a key of a transform job.
 
-    Raises:
-        CloudError: the log cannot be read.
+    A log that does not exist or cannot be read is a reason too: the results count without it.
     """
+    nothing = "there is no result, and the log gives no reason"
     try:
         events = list(
             cloud.pages(
@@ -309,7 +310,7 @@ def read_failure_reasons(cloud: Cloud, job: str) -> Callable[[str], str]:
         )
     except CloudError as error:
         if error.reason != "ResourceNotFoundException":
-            raise
+            nothing = f"there is no result, and the log cannot be read: {error}"
         events = []
     lines = [one["message"].strip() for one in events if "data-log" in one["logStreamName"]]
 
@@ -317,22 +318,26 @@ def read_failure_reasons(cloud: Cloud, job: str) -> Callable[[str], str]:
         # The line after a container's error may be its message, which does not name the key.
         matching = [
             line + (f" ({after})" if after.startswith("Message") else "")
-            for line, after in zip(lines, [*lines[1:], ""], strict=True)
+            for line, after in pairwise([*lines, ""])
             if f"{key}:" in line
         ]
-        return "; ".join(matching[:_MAX_LINES]) or "there is no result, and the log gives no reason"
+        return "; ".join(matching[:_MAX_LINES]) or nothing
 
     return why
 
 
 def format_table(rows: Sequence[ResultRow]) -> str:
     """Format the rows as a table, with a count below."""
-    widths = [max(len(row.file) for row in rows), max(len(row.status) for row in rows)]
+    widths = [max((len(text) for text in column), default=0) for column in _columns(rows)]
     lines = [
         f"{row.file:{widths[0]}}  {row.status:{widths[1]}}  {row.result or row.message}"
         for row in rows
     ]
     return "\n".join([*lines, f"{sum(row.done for row in rows)} of {len(rows)} done"])
+
+
+def _columns(rows: Sequence[ResultRow]) -> tuple[list[str], list[str]]:
+    return [row.file for row in rows], [row.status for row in rows]
 
 
 def check_all(rows: Sequence[ResultRow]) -> None:

@@ -12,7 +12,7 @@ from app.plan import Plan, SourceRecord, write_plan
 from app.plan.records import ModelRecord, ModelsRecord
 from app.video import Writing, open_sink, open_source
 from scripts import collect, run_processing, run_transform
-from scripts.aws.cloud import Cloud
+from scripts.aws.cloud import Cloud, CloudError
 from tests.aws_jobs import (
     BUCKET,
     CPU,
@@ -160,6 +160,48 @@ def test_an_invalid_result_is_not_moved(cloud: Cloud, run: Commands, samples: Sa
     assert found["cut.mp4"][0] == "failed"
 
 
+@pytest.mark.parametrize("lines", [[], ["MaxPayloadInMB=0"]])
+def test_without_a_line_about_a_file_the_job_has_the_reason(
+    cloud: Cloud, run: Commands, samples: Samples, lines: list[str]
+) -> None:
+    """A container that never answered leaves no result and nothing in the log of the data."""
+    begin(cloud, run, {"a.mp4": samples.video.read_bytes(), "b.mp4": samples.image.read_bytes()})
+    fill(cloud, {"output/one/a.mp4.out": samples.hidden})
+    job = transform_job("one")
+    job.transform_job_status = "Failed"
+    job.failure_reason = "AlgorithmError: the model container could not be pinged"
+    log(cloud, GROUP, "one/i-1", "loading")
+    if lines:
+        log(cloud, GROUP, "one/i-1/data-log", *lines)
+    ran = run(collect, "one", *WHERE, "--json")
+    assert ran.code == 1
+    assert rows(ran.out) == {
+        "a.mp4": ("done", "output/one/a.mp4"),
+        "b.mp4": ("missing", "there is no result, and the log gives no reason"),
+    }
+    assert "one failed: AlgorithmError: the model container could not be pinged\n" in ran.err
+
+
+def test_a_log_that_cannot_be_read_does_not_hide_the_results(
+    cloud: Cloud, run: Commands, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(cloud, run, {"a.mp4": samples.video.read_bytes(), "b.mp4": samples.image.read_bytes()})
+    fill(cloud, {"output/one/a.mp4.out": samples.hidden})
+    pages = Cloud.pages
+
+    def denied(self: Cloud, service: str, operation: str, key: str, **request: Any) -> Any:
+        if service == "logs":
+            raise CloudError("logs filter_log_events: AccessDenied: no", "AccessDeniedException")
+        return pages(self, service, operation, key, **request)
+
+    monkeypatch.setattr(Cloud, "pages", denied)
+    found = rows(run(collect, "one", *WHERE, "--json").out)
+    assert found["a.mp4"][0] == "done"
+    assert found["b.mp4"][1].endswith(
+        "the log cannot be read: logs filter_log_events: AccessDenied: no"
+    )
+
+
 def test_results_are_checked_against_plans(
     cloud: Cloud, run: Commands, samples: Samples, tmp_path: Path
 ) -> None:
@@ -293,8 +335,10 @@ def test_results_of_processing_jobs(
         },
     )
     processing_job("one").processing_job_status = "Failed"
+    processing_job("one").__dict__["exit_message"] = "1 of 4 files failed: broken_media 1"
     ran = run(collect, "one", *WHERE, "--json")
     assert ran.code == 1
+    assert "one failed: 1 of 4 files failed: broken_media 1\n" in ran.err
     assert rows(ran.out) == {
         "a.mp4": ("done", "output/one/a.mp4"),
         "bad.mp4": ("missing", "broken_media: cut"),

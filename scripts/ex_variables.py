@@ -27,8 +27,11 @@ INPUT_PREFIX = "input/"
 OUTPUT_PREFIX = "output/"
 PEOPLE_PREFIX = "people/"
 
-# Transform jobs. Instances without a GPU work too: ml.c6i.2xlarge, with an image for CPUs.
-INSTANCE_TYPE = "ml.g4dn.xlarge"
+# "gpu": the image for GPUs, on a GPU. "cpu": the image for CPUs, whose tag ends in -cpu, on CPUs.
+COMPUTE = "gpu"
+
+# Transform jobs. An empty type is ml.g4dn.xlarge, or ml.c6i.2xlarge with COMPUTE = "cpu".
+INSTANCE_TYPE = ""
 INSTANCE_COUNT = 1
 # Seconds for one file, at most 3600. For longer ones use a processing job, or split the video.
 TIMEOUT_SECONDS = 3600
@@ -46,6 +49,10 @@ KMS_KEY = ""
 # Private subnets and security groups; empty for the network of SageMaker.
 SUBNETS: list[str] = []
 SECURITY_GROUPS: list[str] = []
+
+# Prices of an hour in your region, for the worst case that is shown before each job, such as
+# {"ml.g4dn.xlarge": 0.75}.
+PRICES: dict[str, float] = {}
 
 # Settings of Face blur for every job.
 OPTIONS: dict[str, str] = {"FACE_BLUR_EFFECT": "blur"}

@@ -1,6 +1,6 @@
 """Push the image to the repository on AWS (ECR), in the format that SageMaker accepts.
 
-    python -m scripts.push_image --build cuda|cpu --image-tag TAG [--dry-run]
+    python -m scripts.push_image --build --image-tag TAG [--compute cpu] [--dry-run]
     python -m scripts.push_image --archive FILE --image-tag TAG
     python -m scripts.push_image --image NAME --image-tag TAG
 
@@ -33,6 +33,8 @@ from scripts.aws.jobs import describe_image, repository_uri
 
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 IMAGE_SH = Path(__file__).resolve().parent / "image.sh"
+VARIANTS = {"gpu": "cuda", "cpu": "cpu"}
+"""The variant of the image for each value of ``COMPUTE``."""
 _PLATFORM = "linux/amd64"
 _NO_IMAGE = "ImageNotFoundException"
 _SHOWN = Path("TEMPORARY")
@@ -46,7 +48,7 @@ def check_tag_is_free(cloud: Cloud) -> None:
         UsageError: an image has the tag.
         CloudError: the repository cannot be read.
     """
-    tag = cloud.variables.image_tag
+    tag = cloud.variables.tag
     if cloud.blind:
         return
     try:
@@ -71,7 +73,7 @@ def check_pushed(cloud: Cloud, digest: str) -> str:
     Raises:
         CloudError: the tag names another image, or SageMaker would refuse the manifest.
     """
-    tag, found = cloud.variables.image_tag, describe_image(cloud)
+    tag, found = cloud.variables.tag, describe_image(cloud)
     if found["imageDigest"] != digest:
         raise CloudError(f"the tag {tag} names {found['imageDigest']}, not the pushed {digest}")
     if found.get("imageManifestMediaType") != MANIFEST_TYPE:
@@ -154,7 +156,7 @@ def push_archive(cloud: Cloud, archive: Path) -> str:
 
 
 def _target(cloud: Cloud) -> str:
-    return f"{repository_uri(cloud)}:{cloud.variables.image_tag}"
+    return f"{repository_uri(cloud)}:{cloud.variables.tag}"
 
 
 def _token(cloud: Cloud) -> str:
@@ -234,7 +236,13 @@ def parser() -> argparse.ArgumentParser:
     """Return the options of the command."""
     out = make_parser("Push the image to the repository.")
     source = out.add_mutually_exclusive_group(required=True)
-    source.add_argument("--build", choices=("cpu", "cuda"), help="build the image first")
+    source.add_argument(
+        "--build",
+        nargs="?",
+        const="",
+        choices=("", *VARIANTS.values()),
+        help="build the image first, for COMPUTE",
+    )
     source.add_argument("--image", metavar="NAME", help="an image of the Docker engine")
     source.add_argument("--archive", type=Path, metavar="FILE", help="an image of `docker save`")
     return out
@@ -242,11 +250,17 @@ def parser() -> argparse.ArgumentParser:
 
 def run(cloud: Cloud, args: argparse.Namespace) -> None:
     """Push an image under a free tag, and print its URI by digest."""
+    variant = VARIANTS[cloud.variables.compute]
+    if args.build not in {None, "", variant}:
+        raise UsageError(
+            f"--build {args.build} contradicts COMPUTE, which is {cloud.variables.compute}: "
+            "for CPUs use --compute cpu, here and for the jobs"
+        )
     check_tag_is_free(cloud)
     if cloud.dry_run:
         _show(cloud, args)
-    elif args.build:
-        print(push_build(cloud, args.build))
+    elif args.build is not None:
+        print(push_build(cloud, variant))
     elif args.image:
         print(push_image(cloud, args.image))
     else:
@@ -255,15 +269,16 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
 
 def _show(cloud: Cloud, args: argparse.Namespace) -> None:
     """Print the commands instead of running them."""
-    target = f"{repository_uri(cloud)}:{cloud.variables.image_tag}"
+    target = f"{repository_uri(cloud)}:{cloud.variables.tag}"
     archive = args.archive or _SHOWN / "image.tar"
     commands = [save_command(args.image, archive)] if args.image else []
-    if args.build:
-        commands.append(build_command(args.build, target, _SHOWN / "digest"))
+    if args.build is not None:
+        variant = VARIANTS[cloud.variables.compute]
+        commands.append(build_command(variant, target, _SHOWN / "digest"))
     else:
         commands.append(copy_command(archive, target, _SHOWN / "auth.json", _SHOWN / "digest"))
-    place = {"repositoryName": cloud.repository, "imageTag": cloud.variables.image_tag}
-    environment = {"environment": build_environment(cloud)} if args.build else {}
+    place = {"repositoryName": cloud.repository, "imageTag": cloud.variables.tag}
+    environment = {"environment": build_environment(cloud)} if args.build is not None else {}
     for command in commands:
         cloud.show("registry", "push", place | {"command": command} | environment)
 

@@ -13,9 +13,10 @@ import sys
 from typing import Any
 
 from app.errors import UsageError
+from scripts.aws.bill import processing_bill
 from scripts.aws.cloud import Cloud, JobFailed
 from scripts.aws.command import add_job_options, main, make_parser, settings_given
-from scripts.aws.images import check_user
+from scripts.aws.images import check_image
 from scripts.aws.jobs import (
     KINDS,
     Job,
@@ -78,6 +79,7 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
         return
     job = Job(KINDS["processing"], args.name or unique_name(cloud.variables.project))
     request = _resume(cloud, args, job) if args.resume else _prepare(cloud, args, job)
+    cloud.say(processing_bill(cloud.variables, request))
     with stop_on_interrupt(cloud, job):
         cloud.change("sagemaker", "create_processing_job", **request)
         if cloud.dry_run:
@@ -111,7 +113,8 @@ def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]
 
     planned = request({"S3DataType": "S3Prefix", "S3Uri": str(place)})
     # Refused before anything is created.
-    check_user(cloud, planned["AppSpecification"]["ImageUri"])
+    image = planned["AppSpecification"]["ImageUri"]
+    check_image(cloud, image, variables.processing_instance_type)
     return request(data_source(cloud, inputs, _manifest(cloud, job), whole=not args.keys))
 
 
@@ -132,7 +135,7 @@ def _resume(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
     if not remaining.keys:
         raise UsageError(f"{', '.join(args.resume)}: all files are finished")
     people = any(one["InputName"] == "people" for one in description["ProcessingInputs"])
-    check_user(cloud, image_uri(cloud))
+    check_image(cloud, image_uri(cloud), cloud.variables.processing_instance_type)
     source = data_source(cloud, remaining, _manifest(cloud, job), whole=False)
     return job_request(
         cloud,

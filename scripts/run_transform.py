@@ -13,9 +13,10 @@ import sys
 from typing import Any
 
 from app.errors import UsageError
+from scripts.aws.bill import transform_bill
 from scripts.aws.cloud import Cloud, JobFailed
 from scripts.aws.command import add_job_options, main, make_parser, settings_given
-from scripts.aws.images import check_user
+from scripts.aws.images import check_image
 from scripts.aws.jobs import (
     KINDS,
     Job,
@@ -93,7 +94,8 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
         _watch(cloud, job, description, args.poll)
         return
     job = Job(KINDS["transform"], args.name or unique_name(cloud.variables.project))
-    request = _resume(cloud, args, job) if args.resume else _prepare(cloud, args, job)
+    request, files = _resume(cloud, args, job) if args.resume else _prepare(cloud, args, job)
+    cloud.say(transform_bill(cloud.variables, request, files))
     with stop_on_interrupt(cloud, job):
         cloud.change("sagemaker", "create_transform_job", **request)
         if cloud.dry_run:
@@ -105,7 +107,8 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
             cloud.say(f"watch it with: {sys.argv[0]} --watch {job.name}")
 
 
-def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
+def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> tuple[dict[str, Any], int]:
+    """Return the request that creates the job, and its number of files."""
     variables, options, archive = cloud.variables, *_options(cloud, args)
     for_model, for_job = environments(cloud, options)
     place = S3Uri(cloud.bucket, variables.input_prefix)
@@ -130,9 +133,10 @@ def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]
         )
 
     request({"S3DataType": "S3Prefix", "S3Uri": str(place)})  # refuse before anything is created
-    check_user(cloud, model["PrimaryContainer"]["Image"])
+    check_image(cloud, model["PrimaryContainer"]["Image"], variables.transform_type)
     make_model(cloud, model)
-    return request(data_source(cloud, inputs, _manifest(cloud, job), whole=not args.keys))
+    source = data_source(cloud, inputs, _manifest(cloud, job), whole=not args.keys)
+    return request(source), len(inputs.keys)
 
 
 def _options(cloud: Cloud, args: argparse.Namespace) -> tuple[JobOptions, Any]:
@@ -153,7 +157,7 @@ def _own_prefixes(cloud: Cloud) -> str:
     return ",".join(f"s3://{cloud.bucket}/{prefix}" for prefix in prefixes)
 
 
-def _resume(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
+def _resume(cloud: Cloud, args: argparse.Namespace, job: Job) -> tuple[dict[str, Any], int]:
     if settings_given(args) or args.people or args.plans or args.tickets is not None:
         raise UsageError("--resume takes settings and people from the job; leave these options out")
     previous, description = find_job(cloud, args.resume)
@@ -163,7 +167,8 @@ def _resume(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
     if not remaining.keys:
         raise UsageError(f"{previous.name}: all files are finished")
     source = data_source(cloud, remaining, _manifest(cloud, job), whole=False)
-    return resumed_request(cloud, description, job.name, source, len(remaining.keys))
+    count = len(remaining.keys)
+    return resumed_request(cloud, description, job.name, source, count), count
 
 
 def _check_kind(job: Job) -> None:

@@ -1,4 +1,4 @@
-"""The user as which an image runs, read from the registry: SageMaker's folders belong to root."""
+"""An image in the registry: whether it runs as root, and whether it fits the instance."""
 
 import hashlib
 import json
@@ -13,12 +13,15 @@ from botocore.utils import get_environ_proxies
 
 from app.errors import UsageError
 from scripts.aws.cloud import Cloud, CloudError, translate_errors
+from scripts.aws.limits import has_gpu
 
 _URI = re.compile(
     r"(?P<registry>\d{12})\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/"
     r"(?P<name>[a-z0-9._/-]+?)(?:@(?P<digest>sha256:[0-9a-f]{64})|:(?P<tag>[\w.-]+))"
 )
 _ROOT = "0"
+_FOR_GPUS = "NVIDIA_VISIBLE_DEVICES"
+"""Variable of the environment that only the image for GPUs sets."""
 _CONFIG_BYTES = 1 << 20
 """More than any configuration of an image has; ours has 10 KB."""
 
@@ -47,22 +50,35 @@ def refuse_user(image: str, user: str, wanted: int) -> None:
         )
 
 
-def check_user(cloud: Cloud, uri: str) -> None:
-    """Check before a job starts that its image runs as ``IMAGE_USER``.
+def is_for_gpus(config: Mapping[str, Any]) -> bool:
+    """Return whether an image of ours is the one for GPUs, by the variables of its environment."""
+    names = {str(one).partition("=")[0] for one in (config.get("config") or {}).get("Env") or ()}
+    return _FOR_GPUS in names
+
+
+def check_image(cloud: Cloud, uri: str, instance_type: str) -> None:
+    """Check before a job starts that its image runs as ``IMAGE_USER``, and fits the instance.
 
     An image that cannot be looked at, such as one of another account, is only mentioned.
 
     Raises:
-        UsageError: the image runs as another user.
+        UsageError: the image runs as another user, or cannot use the GPU of the instance.
     """
     if cloud.blind:
         return
     try:
-        user = user_of(read_config(cloud, uri))
+        config = read_config(cloud, uri)
     except CloudError as error:
         cloud.say(f"the user of the image could not be checked: {error}")
         return
-    refuse_user(uri, user, cloud.variables.image_user)
+    refuse_user(uri, user_of(config), cloud.variables.image_user)
+    if has_gpu(instance_type) and not is_for_gpus(config):
+        raise UsageError(
+            f"{uri}: is the image for CPUs, and {instance_type} has a GPU; use --compute cpu, or "
+            "push the image for GPUs"
+        )
+    if is_for_gpus(config) and not has_gpu(instance_type):
+        cloud.say("the image is for GPUs; on CPUs, that of --compute cpu is faster")
 
 
 def read_config(cloud: Cloud, uri: str) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def repository_uri(cloud: Cloud) -> str:
 
 def describe_image(cloud: Cloud) -> dict[str, Any]:
     """Describe the image with the tag of the variables."""
-    image = {"imageTag": cloud.variables.image_tag}
+    image = {"imageTag": cloud.variables.tag}
     found = cloud.read("ecr", "describe_images", repositoryName=cloud.repository, imageIds=[image])
     (described,) = found["imageDetails"]
     return dict(described)

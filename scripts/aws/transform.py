@@ -76,7 +76,7 @@ def environments(cloud: Cloud, options: JobOptions) -> tuple[dict[str, str], dic
     variables = cloud.variables
     always = dict(variables.options)
     # Without its GPU the service must fail, not run ten times as long.
-    if has_gpu(variables.instance_type):
+    if has_gpu(variables.transform_type):
         always = {_DEVICE: "cuda"} | always
     job = dict(options.settings)
     if options.people == "s3":
@@ -197,7 +197,7 @@ def _input(source: Mapping[str, str], options: JobOptions) -> dict[str, Any]:
 
 
 def _resources(variables: Variables, count: int) -> dict[str, Any]:
-    kind = variables.instance_type
+    kind = variables.transform_type
     ami = {"TransformAmiVersion": GPU_IMAGE} if has_gpu(kind) else {}
     number = min(variables.instance_count, count)
     return {"InstanceType": kind, "InstanceCount": number, **ami, **volume_key(variables, kind)}

@@ -7,7 +7,7 @@ import runpy
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -22,6 +22,10 @@ _PREFIX = r"^[^\s/\\][^\s\\]*/$"
 _ARN = r"^(arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+)?$"
 _KMS = r"^(arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(key|alias)/.+|alias/.+|[0-9a-f-]{36})?$"
 _INSTANCE = r"^ml\.[a-z0-9-]+\.[a-z0-9]+$"
+COMPUTE_TYPES = {"gpu": "ml.g4dn.xlarge", "cpu": "ml.c6i.2xlarge"}
+"""The instance type of transform jobs for each value of ``COMPUTE``: the smallest GPU, and about as
+many CPUs as get the same work done in the same time."""
+_CPU_SUFFIX = "-cpu"
 
 
 class Variables(BaseModel):
@@ -54,8 +58,13 @@ class Variables(BaseModel):
     input_prefix: str = Field("input/", pattern=_PREFIX, description="prefix of videos in S3")
     output_prefix: str = Field("output/", pattern=_PREFIX, description="prefix of results in S3")
     people_prefix: str = Field("people/", pattern=_PREFIX, description="prefix of photos in S3")
+    compute: Literal["gpu", "cpu"] = Field(
+        "gpu", description="gpu: image for GPUs on a GPU; cpu: image for CPUs, tag IMAGE_TAG-cpu"
+    )
     instance_type: str = Field(
-        "ml.g4dn.xlarge", pattern=_INSTANCE, description="instance type of transform jobs"
+        "",
+        pattern=f"^$|{_INSTANCE}",
+        description="instance type of transform jobs (default: by COMPUTE)",
     )
     instance_count: int = Field(1, ge=1, le=100, description="instances of transform jobs")
     timeout_seconds: int = Field(
@@ -79,6 +88,9 @@ class Variables(BaseModel):
     security_groups: tuple[str, ...] = Field(
         (), max_length=5, description="security groups, comma-separated"
     )
+    prices: dict[str, float] = Field(
+        {}, description="prices of an hour for the bill: ml.TYPE=PRICE, comma-separated"
+    )
     options: dict[str, str] = Field(
         {}, description="settings of Face blur: FACE_BLUR_X=VALUE, comma-separated"
     )
@@ -93,6 +105,14 @@ class Variables(BaseModel):
     @classmethod
     def _split_list(cls, value: object) -> object:
         return tuple(filter(None, value.split(","))) if isinstance(value, str) else value
+
+    @field_validator("prices", mode="before")
+    @classmethod
+    def _split_prices(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.partition("=") for pair in value.split(",") if pair]
+        return {key.strip(): price.strip() for key, _, price in pairs}
 
     @field_validator("options", mode="before")
     @classmethod
@@ -119,6 +139,24 @@ class Variables(BaseModel):
             if other.startswith(one):
                 raise ValueError(f"the prefixes {one} and {other} overlap")
         return self
+
+    @property
+    def transform_type(self) -> str:
+        """Instance type of transform jobs.
+
+        >>> Variables().transform_type, Variables(compute="cpu").transform_type
+        ('ml.g4dn.xlarge', 'ml.c6i.2xlarge')
+        """
+        return self.instance_type or COMPUTE_TYPES[self.compute]
+
+    @property
+    def tag(self) -> str:
+        """Tag of the image: both images can be in the repository.
+
+        >>> Variables(image_tag="first", compute="cpu").tag
+        'first-cpu'
+        """
+        return self.image_tag + (_CPU_SUFFIX if self.compute == "cpu" else "")
 
     @property
     def people_archive(self) -> str:

@@ -93,6 +93,28 @@ def test_an_image_of_root_is_used(
     assert "could not be checked" not in ran.err
 
 
+def test_an_image_for_cpus_is_refused_on_a_gpu(cloud: Cloud, run: Commands, put: Put) -> None:
+    uri, _ = put({"config": {"User": "0", "Env": ["PATH=/bin"]}})
+    ran = run(run_transform, *options(WHERE, uri))
+    assert ran.code == 2
+    assert "is the image for CPUs, and ml.g4dn.xlarge has a GPU; use --compute cpu" in ran.err
+    assert not backend()._models
+    ran = run(run_transform, *options(WHERE, uri), "--compute", "cpu", "--name", "one")
+    assert ran.code == 0, ran.err
+    (job,) = backend().transform_jobs.values()
+    assert job.transform_resources == {"InstanceType": "ml.c6i.2xlarge", "InstanceCount": 1}
+
+
+def test_the_image_for_gpus_is_the_default_and_slower_on_cpus(run: Commands, put: Put) -> None:
+    uri, _ = put({"config": {"User": "0", "Env": ["NVIDIA_VISIBLE_DEVICES=all"]}})
+    ran = run(run_transform, *options(WHERE, uri))
+    assert (ran.code, "is faster" in ran.err) == (0, False)
+    (job,) = backend().transform_jobs.values()
+    assert job.transform_resources["InstanceType"] == "ml.g4dn.xlarge"
+    ran = run(run_processing, *options(WHERE, uri))
+    assert (ran.code, "that of --compute cpu is faster" in ran.err) == (0, True)
+
+
 def test_resuming_a_processing_job_checks_the_image_too(
     cloud: Cloud, run: Commands, put: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:

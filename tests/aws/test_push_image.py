@@ -249,12 +249,17 @@ def test_a_missing_repository_is_an_error(ours: Cloud) -> None:
 
 def test_a_dry_run_prints_the_commands(ours: Cloud, calls: Calls, run_command: Any) -> None:
     args = ("push_image", "--repository", "images", "--image-tag", "one", "--dry-run")
-    dry = run_command(*args, "--build", "cpu")
+    dry = run_command(*args, "--build", "--compute", "cpu")
     assert dry.code == 0, dry.err
     request = json.loads(dry.out)["request"]
-    assert (request["repositoryName"], request["imageTag"]) == ("images", "one")
-    assert request["command"][1:4] == ["push", "cpu", f"{REGISTRY}/images:one"]
+    assert (request["repositoryName"], request["imageTag"]) == ("images", "one-cpu")
+    assert request["command"][1:4] == ["push", "cpu", f"{REGISTRY}/images:one-cpu"]
     assert request["environment"] == {"USER_ID": "0"}
+    default = json.loads(run_command(*args, "--build").out)["request"]["command"]
+    assert default[1:4] == ["push", "cuda", f"{REGISTRY}/images:one"]
+    refused = run_command(*args, "--build", "cpu")
+    assert refused.code == 2
+    assert "--build cpu contradicts COMPUTE, which is gpu" in refused.err
     shown = [
         json.loads(line)["request"]["command"][:2]
         for line in run_command(*args, "--image", "face-blur:cpu").out.splitlines()

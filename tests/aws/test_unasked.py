@@ -78,7 +78,7 @@ def test_an_upload(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
 
 
 def test_a_push(capsys: pytest.CaptureFixture[str]) -> None:
-    options = ("--build", "cpu", "--image-tag", "one", "--repository", "images")
+    options = ("--build", "--image-tag", "one", "--repository", "images")
     ((operation, request),) = asked(capsys, push_image, *options)
     assert operation == "push"
     assert "ACCOUNT.dkr.ecr.eu-north-1.amazonaws.com/images:one" in request["command"]
@@ -104,7 +104,7 @@ def test_a_processing_job(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (collect, ["one", *BUCKET], 1),
         (teardown, [], 1),
-        (push_image, ["--build", "cpu"], 1),
+        (push_image, ["--build"], 1),
         (upload, ["--people", "{people}", "--no-check"], 1),
         (run_transform, JOB[2:], 1),
         (run_transform, [*BUCKET, *ROLE, *IMAGE], 2),

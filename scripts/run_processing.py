@@ -29,11 +29,11 @@ from scripts.aws.jobs import (
 )
 from scripts.aws.objects import (
     S3Uri,
-    choose_inputs,
     data_source,
-    list_inputs,
     list_objects,
+    manifest_source,
     read_data_source,
+    write_manifest,
 )
 from scripts.aws.processing import (
     exclude,
@@ -44,6 +44,7 @@ from scripts.aws.processing import (
     resumed_environment,
     source_of_job,
 )
+from scripts.aws.selection import select_inputs
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,6 +52,9 @@ def parser() -> argparse.ArgumentParser:
     out = make_parser("Hide faces in videos in S3 with a Processing job.")
     what = out.add_mutually_exclusive_group()
     what.add_argument("--keys", nargs="+", metavar="NAME", help="only these files of INPUT_PREFIX")
+    what.add_argument(
+        "--new", action="store_true", help="only the files without a collected result"
+    )
     what.add_argument(
         "--resume",
         nargs="+",
@@ -92,30 +96,24 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
 
 
 def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
-    variables = cloud.variables
-    place = S3Uri(cloud.bucket, variables.input_prefix)
     people = _people(cloud, enabled=not args.no_people)
     environment = make_environment(cloud, settings_given(args), people=people is not None)
-    inputs = choose_inputs(cloud, place, args.keys) if args.keys else list_inputs(cloud, place)
-    for key in inputs.left_out:
-        cloud.say(f"left out, because it is hidden or empty: {key}")
+    inputs = select_inputs(cloud, args)
 
-    def request(source: dict[str, str]) -> dict[str, Any]:
-        return job_request(
-            cloud,
-            job.name,
-            source=source,
-            output=_place(cloud, job),
-            count=len(inputs.keys),
-            people=people,
-            environment=environment,
-        )
-
-    planned = request({"S3DataType": "S3Prefix", "S3Uri": str(place)})
-    # Refused before anything is created.
-    image = planned["AppSpecification"]["ImageUri"]
-    check_image(cloud, image, variables.processing_instance_type)
-    return request(data_source(cloud, inputs, _manifest(cloud, job), whole=not args.keys))
+    request = job_request(
+        cloud,
+        job.name,
+        source=manifest_source(_manifest(cloud, job)),
+        output=_place(cloud, job),
+        count=len(inputs.keys),
+        people=people,
+        environment=environment,
+    )
+    image = request["AppSpecification"]["ImageUri"]
+    check_image(cloud, image, cloud.variables.processing_instance_type)
+    # Only now: a refused request creates nothing.
+    write_manifest(cloud, inputs, _manifest(cloud, job))
+    return request
 
 
 def _resume(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
@@ -136,7 +134,7 @@ def _resume(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
         raise UsageError(f"{', '.join(args.resume)}: all files are finished")
     people = any(one["InputName"] == "people" for one in description["ProcessingInputs"])
     check_image(cloud, image_uri(cloud), cloud.variables.processing_instance_type)
-    source = data_source(cloud, remaining, _manifest(cloud, job), whole=False)
+    source = data_source(cloud, remaining, _manifest(cloud, job))
     return job_request(
         cloud,
         job.name,

@@ -29,12 +29,13 @@ from scripts.aws.jobs import (
 from scripts.aws.objects import (
     Inputs,
     S3Uri,
-    choose_inputs,
     data_source,
-    list_inputs,
     list_objects,
+    manifest_source,
     read_data_source,
+    write_manifest,
 )
+from scripts.aws.selection import select_inputs
 from scripts.aws.transform import (
     JobOptions,
     PeopleSource,
@@ -54,6 +55,9 @@ def parser() -> argparse.ArgumentParser:
     out = make_parser("Hide faces in videos in S3 with a Batch Transform job.")
     what = out.add_mutually_exclusive_group()
     what.add_argument("--keys", nargs="+", metavar="NAME", help="only these files of INPUT_PREFIX")
+    what.add_argument(
+        "--new", action="store_true", help="only the files without a collected result"
+    )
     what.add_argument(
         "--resume",
         metavar="JOB",
@@ -111,32 +115,27 @@ def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> tuple[dict[str
     """Return the request that creates the job, and its number of files."""
     variables, options, archive = cloud.variables, *_options(cloud, args)
     for_model, for_job = environments(cloud, options)
-    place = S3Uri(cloud.bucket, variables.input_prefix)
-    inputs = choose_inputs(cloud, place, args.keys) if args.keys else list_inputs(cloud, place)
-    for key in inputs.left_out:
-        cloud.say(f"left out, because it is hidden or empty: {key}")
+    inputs = select_inputs(cloud, args)
     model = model_request(cloud, options, archive, for_model)
     if variables.network_isolation and not options.isolated:
         cloud.say("the container gets a network, because it reads S3 itself")
     output = S3Uri(cloud.bucket, f"{variables.output_prefix}{job.name}/")
 
-    def request(source: dict[str, str]) -> dict[str, Any]:
-        return job_request(
-            variables,
-            job.name,
-            model["ModelName"],
-            source=source,
-            output=output,
-            count=len(inputs.keys),
-            options=options,
-            environment=for_job,
-        )
-
-    request({"S3DataType": "S3Prefix", "S3Uri": str(place)})  # refuse before anything is created
+    request = job_request(
+        variables,
+        job.name,
+        model["ModelName"],
+        source=manifest_source(_manifest(cloud, job)),
+        output=output,
+        count=len(inputs.keys),
+        options=options,
+        environment=for_job,
+    )
     check_image(cloud, model["PrimaryContainer"]["Image"], variables.transform_type)
+    # Only now: a refused request creates nothing.
     make_model(cloud, model)
-    source = data_source(cloud, inputs, _manifest(cloud, job), whole=not args.keys)
-    return request(source), len(inputs.keys)
+    write_manifest(cloud, inputs, _manifest(cloud, job))
+    return request, len(inputs.keys)
 
 
 def _options(cloud: Cloud, args: argparse.Namespace) -> tuple[JobOptions, Any]:
@@ -166,7 +165,7 @@ def _resume(cloud: Cloud, args: argparse.Namespace, job: Job) -> tuple[dict[str,
     remaining = unfinished_inputs(cloud, _inputs(cloud, description), _output(description))
     if not remaining.keys:
         raise UsageError(f"{previous.name}: all files are finished")
-    source = data_source(cloud, remaining, _manifest(cloud, job), whole=False)
+    source = data_source(cloud, remaining, _manifest(cloud, job))
     count = len(remaining.keys)
     return resumed_request(cloud, description, job.name, source, count), count
 

@@ -155,23 +155,23 @@ def write_manifest(cloud: Cloud, inputs: Inputs, place: S3Uri) -> None:
     )
 
 
-def data_source(cloud: Cloud, inputs: Inputs, place: S3Uri, *, whole: bool) -> dict[str, str]:
-    """Return the data source of a job: the prefix if possible, otherwise a manifest.
-
-    Args:
-        cloud: the account.
-        inputs: the inputs of the job.
-        place: where to write the manifest, if one is needed.
-        whole: whether the inputs are all those below the prefix.
-    """
-    if whole and not inputs.left_out:
-        return {"S3DataType": "S3Prefix", "S3Uri": str(inputs.prefix)}
-    write_manifest(cloud, inputs, place)
+def manifest_source(place: S3Uri) -> dict[str, str]:
+    """Return the data source of a job whose manifest is, or will be, at ``place``."""
     return {"S3DataType": "ManifestFile", "S3Uri": str(place)}
 
 
+def data_source(cloud: Cloud, inputs: Inputs, place: S3Uri) -> dict[str, str]:
+    """Write a manifest of the inputs, and return it as the data source of a job.
+
+    Never the prefix itself: files that are uploaded later would become inputs of the job for all
+    who look at it afterwards.
+    """
+    write_manifest(cloud, inputs, place)
+    return manifest_source(place)
+
+
 def read_data_source(cloud: Cloud, source: dict[str, str]) -> Inputs:
-    """Return the inputs of a data source made by ``data_source``.
+    """Return the inputs of a data source: of a manifest, or of a prefix that others gave a job.
 
     Raises:
         UsageError: the inputs no longer exist.

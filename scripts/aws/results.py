@@ -29,7 +29,7 @@ from scripts.aws.processing import read_reports
 from scripts.aws.transform import SUFFIX
 from scripts.aws.verification import check_document, check_result
 
-_SOURCE, _SHA = "face-blur-source", "face-blur-sha256"
+SOURCE, _SHA = "face-blur-source", "face-blur-sha256"
 """Metadata of a collected result: the ETag of its source, and its own SHA-256."""
 _MAX_LINES = 3
 """Maximum number of log lines about one file."""
@@ -195,7 +195,7 @@ class Collector:
         for one in sorted(names):
             if one in {name, *(name + suffix for suffix in CONTENT_TYPES)}:
                 head = self._head(one)
-                if head["Metadata"].get(_SOURCE) == _unquoted(source.etag):
+                if head["Metadata"].get(SOURCE) == _unquoted(source.etag):
                     return one
         return None
 
@@ -211,7 +211,7 @@ class Collector:
     def _put(self, item: S3Object, target: str, suffix: str, source: S3Object, sha256: str) -> None:
         """Copy the checked result to its final name, with its type."""
         key = self._output.key + target
-        metadata = {_SOURCE: _unquoted(source.etag), _SHA: sha256}
+        metadata = {SOURCE: _unquoted(source.etag), _SHA: sha256}
         headers = {"ContentType": CONTENT_TYPES[suffix], "Metadata": metadata}
         existing = self._head(target) if target in self._items else None
         if existing is None or key == item.key:

@@ -90,7 +90,12 @@ def test_a_dry_run_prints_the_exact_request(filled: Cloud, run: Commands) -> Non
         "RoleArn": ROLE,
         "AppSpecification": {"ImageUri": IMAGE, "ContainerArguments": ["process"]},
         "ProcessingInputs": [
-            source("input", f"s3://{BUCKET}/input/", "ShardedByS3Key"),
+            source(
+                "input",
+                f"s3://{BUCKET}/output/one.manifest.json",
+                "ShardedByS3Key",
+                "ManifestFile",
+            ),
             source("people", f"s3://{BUCKET}/people/", "FullyReplicated"),
         ],
         "ProcessingOutputConfig": {
@@ -113,14 +118,17 @@ def test_a_dry_run_prints_the_exact_request(filled: Cloud, run: Commands) -> Non
         "Environment": {"FACE_BLUR_EFFECT": "solid"},
         "Tags": TAGS,
     }
-    assert requests(ran.out) == [("sagemaker create_processing_job", request)]
+    (wrote, manifest), asked = requests(ran.out)
+    assert asked == ("sagemaker create_processing_job", request)
+    assert (wrote, manifest["Key"]) == ("s3 put_object", "output/one.manifest.json")
+    assert json.loads(manifest["Body"])[1:] == ["a.mp4", "more/b.mp4"]
     assert not backend().processing_jobs
 
 
 def test_a_job_without_people_hides_everyone(filled: Cloud, run: Commands) -> None:
     fill(filled, {"people/": b""})
     ran = run(run_processing, *WHERE, "--dry-run")
-    ((_, request),) = requests(ran.out)
+    _, (_, request) = requests(ran.out)
     assert [one["InputName"] for one in request["ProcessingInputs"]] == ["input"]
     ran = run(run_processing, *WHERE, "--dry-run", "--blur", "listed")
     assert (ran.code, ran.out) == (2, "")
@@ -145,6 +153,21 @@ def test_a_refused_request_creates_nothing(
     assert len(ran.err.splitlines()) == 1
     assert not backend().processing_jobs
     assert not keys(filled, "output/")
+
+
+def test_only_new_files_and_only_those_of_the_start(filled: Cloud, run: Commands) -> None:
+    etag = filled.client("s3").head_object(Bucket=BUCKET, Key="input/a.mp4")["ETag"].strip('"')
+    fill(filled, {"input/c.mp4": b"c"})
+    filled.client("s3").put_object(
+        Bucket=BUCKET, Key="output/old/a.mp4", Body=b"x", Metadata={"face-blur-source": etag}
+    )
+    ran = run(run_processing, *WHERE, "--new", "--name", "one")
+    assert ran.code == 0, ran.err
+    fill(filled, {"input/later.mp4": b"d"})
+    assert json.loads(body(filled, "output/one.manifest.json"))[1:] == ["c.mp4", "more/b.mp4"]
+    processing_job("one").processing_job_status = "Failed"
+    ran = run(run_processing, *WHERE, "--watch", "one")
+    assert ran.err.splitlines()[-1].endswith("unfinished: c.mp4, more/b.mp4")
 
 
 def report(cloud: Cloud, job: str, host: str, *lines: dict[str, str], tail: str = "") -> None:

@@ -1,3 +1,5 @@
+import hashlib
+import json
 import os
 import re
 import signal
@@ -46,7 +48,10 @@ def job_named(name: str, model: str, **changes: Any) -> dict[str, Any]:
         "Environment": {},
         "TransformInput": {
             "DataSource": {
-                "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/input/"}
+                "S3DataSource": {
+                    "S3DataType": "ManifestFile",
+                    "S3Uri": f"s3://{BUCKET}/output/{name}.manifest.json",
+                }
             },
             "ContentType": "application/octet-stream",
             "CompressionType": "None",
@@ -75,8 +80,10 @@ def filled(cloud: Cloud) -> Cloud:
 def test_a_dry_run_prints_the_exact_request(filled: Cloud, run: Commands) -> None:
     ran = run(run_transform, *CPU, "--name", "one", "--dry-run")
     assert ran.code == 0, ran.err
-    (made, model), (begun, job) = requests(ran.out)
+    (made, model), (wrote, manifest), (begun, job) = requests(ran.out)
     assert (made, begun) == ("sagemaker create_model", "sagemaker create_transform_job")
+    assert wrote == "s3 put_object"
+    assert manifest["Body"] == f'[{{"prefix": "s3://{BUCKET}/input/"}}, "a.mp4", "more/b.mp4"]'
     name = model.pop("ModelName")
     assert re.fullmatch(r"face-blur-[0-9a-f]{16}", name)
     assert model == {
@@ -149,14 +156,14 @@ def test_gpu_keys_networks_people_and_settings(filled: Cloud, run: Commands) -> 
 
 def test_attached_disks_get_the_key(filled: Cloud, run: Commands) -> None:
     ran = run(run_transform, *CPU, "--kms-key", "alias/videos", "--dry-run")
-    (_, _), (_, job) = requests(ran.out)
+    (_, _), _, (_, job) = requests(ran.out)
     assert job["TransformResources"]["VolumeKmsKeyId"] == "alias/videos"
 
 
 def test_people_from_s3_and_tickets_need_a_network(filled: Cloud, run: Commands) -> None:
     ran = run(run_transform, *CPU, "--people", "s3", "--blur", "others", "--dry-run")
     assert ran.code == 0, ran.err
-    (_, model), (_, job) = requests(ran.out)
+    (_, model), _, (_, job) = requests(ran.out)
     assert model["EnableNetworkIsolation"] is False
     assert job["Environment"] == {
         "FACE_BLUR_BLUR": "others",
@@ -165,7 +172,7 @@ def test_people_from_s3_and_tickets_need_a_network(filled: Cloud, run: Commands)
     assert "gets a network" in ran.err
     ran = run(run_transform, *CPU, "--tickets", "--dry-run")
     assert ran.code == 0, ran.err
-    (_, model), (_, job) = requests(ran.out)
+    (_, model), _, (_, job) = requests(ran.out)
     assert model["EnableNetworkIsolation"] is False
     prefixes = ",".join(f"s3://{BUCKET}/{name}/" for name in ("input", "output", "people"))
     assert job["Environment"] == {"FACE_BLUR_TICKETS": prefixes}
@@ -182,6 +189,45 @@ def test_markers_hidden_and_empty_objects_are_left_out(filled: Cloud, run: Comma
     )
     for key in junk:
         assert f"left out, because it is hidden or empty: {key}\n" in ran.err
+
+
+def test_the_inputs_of_a_job_are_frozen(filled: Cloud, run: Commands) -> None:
+    assert run(run_transform, *CPU, "--name", "one").code == 0
+    fill(filled, {"input/later.mp4": b"c"})
+    finish(filled, "one", "a.mp4")
+    transform_job("one").transform_job_status = "Failed"
+    ran = run(run_transform, *CPU, "--watch", "one")
+    assert "Failed: 1 of 2 done" in ran.err
+    assert ran.err.splitlines()[-1].endswith("; without result: more/b.mp4")
+    assert run(run_transform, *CPU, "--resume", "one", "--name", "two").code == 0
+    assert b"later.mp4" not in body(filled, "output/two.manifest.json")
+
+
+def test_only_new_files(filled: Cloud, run: Commands) -> None:
+    fill(filled, {"input/c.mpg": b"c", "input/d.mp4": b"d", "input/e.mp4": b"e"})
+
+    def collected(key: str, name: str, *, source: bytes) -> None:
+        etag = hashlib.md5(source, usedforsecurity=False).hexdigest()
+        place = {"Bucket": BUCKET, "Key": key, "Body": b"hidden " + name.encode()}
+        filled.client("s3").put_object(**place, Metadata={"face-blur-source": etag})
+
+    collected("output/one/a.mp4", "a.mp4", source=b"a")
+    collected("output/two/c.mpg.mkv", "c.mpg", source=b"c")
+    collected("output/two/d.mp4", "d.mp4", source=b"what it was before")
+    collected("output/two/e.mp4.json", "e.mp4", source=b"e")  # a plan hides nobody
+    fill(filled, {"output/three/more/b.mp4.out": b"not collected", "output/x/more/b.mp4": b"?"})
+    ran = run(run_transform, *CPU, "--new", "--name", "four")
+    assert ran.code == 0, ran.err
+    assert "2 of 5 files have a result" in ran.err
+    names = json.loads(body(filled, "output/four.manifest.json"))[1:]
+    assert names == ["d.mp4", "e.mp4", "more/b.mp4"]
+    for name, source in (("d.mp4", b"d"), ("e.mp4", b"e"), ("more/b.mp4", b"b")):
+        collected(f"output/four/{name}", name, source=source)
+    ran = run(run_transform, *CPU, "--new")
+    assert ran.code == 2
+    assert "all files have a collected result; nothing is new" in ran.err
+    ran = run(run_transform, *CPU, "--new", "--keys", "a.mp4")
+    assert (ran.code, "exclude each other" in ran.err) == (2, True)
 
 
 def test_a_job_is_created_and_its_model_only_once(filled: Cloud, run: Commands) -> None:

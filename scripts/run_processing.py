@@ -24,16 +24,24 @@ from scripts.aws.jobs import (
     find_job,
     image_uri,
     stop_on_interrupt,
+    tags_of,
     unique_name,
     watch,
 )
 from scripts.aws.objects import (
     S3Uri,
     data_source,
-    list_objects,
     manifest_source,
     read_data_source,
     write_manifest,
+)
+from scripts.aws.people import (
+    People,
+    check_choice,
+    check_unchanged,
+    hides_everyone,
+    people_in_prefix,
+    whom,
 )
 from scripts.aws.processing import (
     exclude,
@@ -82,7 +90,9 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
         _watch(cloud, job, description, args.poll)
         return
     job = Job(KINDS["processing"], args.name or unique_name(cloud.variables.project))
-    request = _resume(cloud, args, job) if args.resume else _prepare(cloud, args, job)
+    plan = _resume if args.resume else _prepare
+    request, people = plan(cloud, args, job)
+    cloud.say(whom(people, request["Environment"]))
     cloud.say(processing_bill(cloud.variables, request))
     with stop_on_interrupt(cloud, job):
         cloud.change("sagemaker", "create_processing_job", **request)
@@ -95,8 +105,14 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
             cloud.say(f"watch it with: {sys.argv[0]} --watch {job.name}")
 
 
-def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
-    people = _people(cloud, enabled=not args.no_people)
+def _prepare(
+    cloud: Cloud, args: argparse.Namespace, job: Job
+) -> tuple[dict[str, Any], People | None]:
+    """Return the request that creates the job, and its people."""
+    given = cloud.variables.options | settings_given(args)
+    used = not (args.no_people or hides_everyone(given))
+    people = people_in_prefix(cloud) if used else None
+    check_choice(people, given)
     environment = make_environment(cloud, settings_given(args), people=people is not None)
     inputs = select_inputs(cloud, args)
 
@@ -113,49 +129,49 @@ def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]
     check_image(cloud, image, cloud.variables.processing_instance_type)
     # Only now: a refused request creates nothing.
     write_manifest(cloud, inputs, _manifest(cloud, job))
-    return request
+    return request, people
 
 
-def _resume(cloud: Cloud, args: argparse.Namespace, job: Job) -> dict[str, Any]:
+def _resume(
+    cloud: Cloud, args: argparse.Namespace, job: Job
+) -> tuple[dict[str, Any], People | None]:
     if settings_given(args) or args.no_people:
         raise UsageError("--resume takes settings and people from the job; leave these options out")
     description: dict[str, Any] = {}
     done: set[str] = set()
     inputs = None
+    people = None
     for name in args.resume:
         previous, description = find_job(cloud, name)
         _check_kind(previous)
         check_ended(previous, description)
+        used = any(one["InputName"] == "people" for one in description["ProcessingInputs"])
+        people = people_in_prefix(cloud) if used else None
+        check_unchanged(name, tags_of(cloud, previous.kind, description), people)
         inputs = inputs or read_data_source(cloud, source_of_job(description))
         done |= finished_names(cloud, output_of_job(description))
     assert inputs is not None
     remaining = exclude(inputs, done)
     if not remaining.keys:
         raise UsageError(f"{', '.join(args.resume)}: all files are finished")
-    people = any(one["InputName"] == "people" for one in description["ProcessingInputs"])
+    environment = resumed_environment(description)
     check_image(cloud, image_uri(cloud), cloud.variables.processing_instance_type)
     source = data_source(cloud, remaining, _manifest(cloud, job))
-    return job_request(
+    request = job_request(
         cloud,
         job.name,
         source=source,
         output=_place(cloud, job),
         count=len(remaining.keys),
-        people=_people(cloud, enabled=people),
-        environment=resumed_environment(description),
+        people=people,
+        environment=environment,
     )
+    return request, people
 
 
 def _check_kind(job: Job) -> None:
     if job.kind != KINDS["processing"]:
         raise UsageError(f"{job.name} is not a processing job; see scripts/run_transform.py")
-
-
-def _people(cloud: Cloud, *, enabled: bool) -> S3Uri | None:
-    place = S3Uri(cloud.bucket, cloud.variables.people_prefix)
-    if cloud.blind:
-        return None
-    return place if enabled and any(item.size for item in list_objects(cloud, place)) else None
 
 
 def _place(cloud: Cloud, job: Job) -> S3Uri:

@@ -1,7 +1,7 @@
 """Hide faces in the videos below an S3 prefix, with a SageMaker Batch Transform job.
 
-    python -m scripts.run_transform --wait
-    python -m scripts.run_transform --effect solid --keys interview.mp4
+    python -m scripts.run_transform --wait                  everyone, if there are no photos
+    python -m scripts.run_transform --blur listed --keys interview.mp4
     python -m scripts.run_transform --resume JOB --wait     the files without a result
     python -m scripts.run_transform --watch JOB             a job started without --wait
 
@@ -10,8 +10,10 @@ The command prints the name of the job; scripts/collect.py collects its results.
 
 import argparse
 import sys
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+from app.config import ENV_PREFIX
 from app.errors import UsageError
 from scripts.aws.bill import transform_bill
 from scripts.aws.cloud import Cloud, JobFailed
@@ -23,6 +25,7 @@ from scripts.aws.jobs import (
     check_ended,
     find_job,
     stop_on_interrupt,
+    tags_of,
     unique_name,
     watch,
 )
@@ -34,6 +37,15 @@ from scripts.aws.objects import (
     manifest_source,
     read_data_source,
     write_manifest,
+)
+from scripts.aws.people import (
+    People,
+    check_choice,
+    check_unchanged,
+    hides_everyone,
+    people_in_archive,
+    people_in_prefix,
+    whom,
 )
 from scripts.aws.selection import select_inputs
 from scripts.aws.transform import (
@@ -98,8 +110,10 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
         _watch(cloud, job, description, args.poll)
         return
     job = Job(KINDS["transform"], args.name or unique_name(cloud.variables.project))
-    request, files = _resume(cloud, args, job) if args.resume else _prepare(cloud, args, job)
-    cloud.say(transform_bill(cloud.variables, request, files))
+    planned = _resume(cloud, args, job) if args.resume else _prepare(cloud, args, job)
+    request = planned.request
+    cloud.say(planned.whom)
+    cloud.say(transform_bill(cloud.variables, request, planned.files))
     with stop_on_interrupt(cloud, job):
         cloud.change("sagemaker", "create_transform_job", **request)
         if cloud.dry_run:
@@ -111,8 +125,15 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
             cloud.say(f"watch it with: {sys.argv[0]} --watch {job.name}")
 
 
-def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> tuple[dict[str, Any], int]:
-    """Return the request that creates the job, and its number of files."""
+class _Planned(NamedTuple):
+    """The request that creates a job, its number of files, and whom it hides."""
+
+    request: dict[str, Any]
+    files: int
+    whom: str
+
+
+def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> _Planned:
     variables, options, archive = cloud.variables, *_options(cloud, args)
     for_model, for_job = environments(cloud, options)
     inputs = select_inputs(cloud, args)
@@ -135,19 +156,34 @@ def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> tuple[dict[str
     # Only now: a refused request creates nothing.
     make_model(cloud, model)
     write_manifest(cloud, inputs, _manifest(cloud, job))
-    return request, len(inputs.keys)
+    given = variables.options | options.settings
+    hides = "hides whom each ticket says" if options.tickets else whom(options.whom, given)
+    return _Planned(request, len(inputs.keys), hides)
 
 
 def _options(cloud: Cloud, args: argparse.Namespace) -> tuple[JobOptions, Any]:
-    archive = find_people_archive(cloud)
-    default: PeopleSource = "none" if archive is None or args.tickets is not None else "model"
-    people: PeopleSource = args.people or default
-    if people == "model" and archive is None:
-        raise UsageError("there is no archive of photos; create it with scripts/upload.py")
+    archive, settings = find_people_archive(cloud), settings_given(args)
+    environment = cloud.variables.options | settings
+    everyone = hides_everyone(environment) and args.people is None
+    unused = archive is None or args.tickets is not None or everyone
+    source: PeopleSource = args.people or ("none" if unused else "model")
+    people = _people(cloud, source, archive)
+    if args.tickets is None:
+        check_choice(people, environment)
     tickets = ""
     if args.tickets is not None:
         tickets = args.tickets or _own_prefixes(cloud)
-    return JobOptions(settings_given(args), people, tickets, args.plans), archive
+    return JobOptions(settings, source, tickets, args.plans, people), archive
+
+
+def _people(cloud: Cloud, source: PeopleSource, archive: tuple[S3Uri, str] | None) -> People | None:
+    if source == "s3":
+        return people_in_prefix(cloud)
+    if source == "none":
+        return None
+    if archive is None:
+        raise UsageError("there is no archive of photos; create it with scripts/upload.py")
+    return people_in_archive(cloud, *archive)
 
 
 def _own_prefixes(cloud: Cloud) -> str:
@@ -156,18 +192,44 @@ def _own_prefixes(cloud: Cloud) -> str:
     return ",".join(f"s3://{cloud.bucket}/{prefix}" for prefix in prefixes)
 
 
-def _resume(cloud: Cloud, args: argparse.Namespace, job: Job) -> tuple[dict[str, Any], int]:
+def _resume(cloud: Cloud, args: argparse.Namespace, job: Job) -> _Planned:
     if settings_given(args) or args.people or args.plans or args.tickets is not None:
         raise UsageError("--resume takes settings and people from the job; leave these options out")
     previous, description = find_job(cloud, args.resume)
     _check_kind(previous)
     check_ended(previous, description)
+    environment = _environment_of(cloud, description)
+    people = _people_of(cloud, description, environment)
+    check_unchanged(previous.name, tags_of(cloud, previous.kind, description), people)
     remaining = unfinished_inputs(cloud, _inputs(cloud, description), _output(description))
     if not remaining.keys:
         raise UsageError(f"{previous.name}: all files are finished")
     source = data_source(cloud, remaining, _manifest(cloud, job))
     count = len(remaining.keys)
-    return resumed_request(cloud, description, job.name, source, count), count
+    request = resumed_request(cloud, description, job.name, source, count=count, people=people)
+    return _Planned(request, count, whom(people, environment))
+
+
+def _model_of(cloud: Cloud, description: dict[str, Any]) -> dict[str, Any]:
+    name = description["ModelName"]
+    return dict(cloud.read("sagemaker", "describe_model", ModelName=name)["PrimaryContainer"])
+
+
+def _environment_of(cloud: Cloud, description: dict[str, Any]) -> dict[str, str]:
+    """Return the environment of the container of a job."""
+    model = _model_of(cloud, description)
+    return {**(model.get("Environment") or {}), **(description.get("Environment") or {})}
+
+
+def _people_of(
+    cloud: Cloud, description: dict[str, Any], environment: Mapping[str, str]
+) -> People | None:
+    """Return the people of a job as their photos are now."""
+    has_archive = _model_of(cloud, description).get("ModelDataUrl")
+    archive = find_people_archive(cloud) if has_archive else None
+    if archive is not None:
+        return people_in_archive(cloud, *archive)
+    return people_in_prefix(cloud) if environment.get(ENV_PREFIX + "PEOPLE") else None
 
 
 def _check_kind(job: Job) -> None:

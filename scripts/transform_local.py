@@ -118,7 +118,9 @@ def run_end_to_end(sagemaker: SageMaker, scenario: Scenario, folder: Path) -> Sc
         people = [] if scenario.people is None else ["--people", str(scenario.people)]
         commands.run("upload", *map(str, scenario.media), *people)
         count = ["--instance-count", str(scenario.instances)]
-        begin = ["--name", job, "--wait", "--poll", "1", *count, *scenario.options]
+        # Its options come later, so they can say something else.
+        hidden = ["--blur", "listed" if scenario.people else "everyone"]
+        begin = ["--name", job, "--wait", "--poll", "1", *count, *hidden, *scenario.options]
         commands.run("run_transform", *begin, may_fail=True)
         ended = sagemaker.wait(job, REGION)
         if ended is None:

@@ -22,6 +22,7 @@ from app.logs import printable
 from app.pipeline import check_people, load_parts
 from scripts.aws.cloud import Cloud
 from scripts.aws.command import main, make_parser
+from scripts.aws.objects import S3Uri, list_objects
 from scripts.aws.uploads import (
     Progress,
     Upload,
@@ -40,6 +41,11 @@ def parser() -> argparse.ArgumentParser:
         "media", nargs="*", type=Path, metavar="VIDEO_OR_FOLDER", help="videos, images, folders"
     )
     out.add_argument("--people", type=Path, metavar="FOLDER", help="NAME/*.jpg or NAME.jpg")
+    out.add_argument(
+        "--others",
+        choices=("delete", "keep"),
+        help="photos in S3 that are not in FOLDER, of people who may have withdrawn",
+    )
     out.add_argument("--no-check", action="store_true", help="do not check that photos show a face")
     out.add_argument("--overwrite", action="store_true", help="replace objects that differ")
     out.add_argument(
@@ -55,6 +61,7 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
     items = _media(cloud, args.media) if args.media else []
     if args.people is not None:
         items += _people(cloud, args.people, check=not args.no_check)
+        _settle_others(cloud, args.others, {item.key for item in items})
     _upload(cloud, items, overwrite=args.overwrite)
     if args.people is not None:
         with _archive(args.people, args.archive) as archive:
@@ -78,21 +85,30 @@ def _people(cloud: Cloud, folder: Path, *, check: bool) -> list[Upload]:
             cloud.say(str(fault))
         if faults:
             raise PeopleError(f"{folder}: {len(faults)} of its files cannot be used; see above")
-    _warn_about_others(cloud, {item.key for item in items})
     return items
 
 
-def _warn_about_others(cloud: Cloud, keys: set[str]) -> None:
+def _settle_others(cloud: Cloud, choice: str | None, keys: set[str]) -> None:
+    """Delete or keep the photos that are in S3 only: jobs use them too.
+
+    Raises:
+        UsageError: there are some, and ``choice`` is None.
+    """
     if cloud.blind:
         return
-    prefix = cloud.variables.people_prefix
-    objects = cloud.pages("s3", "list_objects_v2", "Contents", Bucket=cloud.bucket, Prefix=prefix)
-    others = [item["Key"] for item in objects if item["Key"] not in keys]
-    if others:
-        cloud.say(
-            f"s3://{cloud.bucket}/{prefix} has {len(others)} objects that are not in the folder, "
-            f"such as {others[0]}; jobs use these photos too"
+    place = S3Uri(cloud.bucket, cloud.variables.people_prefix)
+    others = [item.key for item in list_objects(cloud, place) if item.key not in keys]
+    if not others:
+        return
+    what = f"{place} has {len(others)} objects that are not in the folder, such as {others[0]}"
+    if choice is None:
+        raise UsageError(
+            f"{what}; Processing jobs and tickets would use these photos too: give --others delete "
+            "or --others keep"
         )
+    cloud.say(f"{what}; --others says {choice}")
+    for key in others if choice == "delete" else ():
+        cloud.change("s3", "delete_object", Bucket=place.bucket, Key=key)
 
 
 def _upload(cloud: Cloud, items: Sequence[Upload], *, overwrite: bool) -> None:

@@ -1,6 +1,8 @@
 """Objects and jobs for tests; jobs that continue, unlike those of moto."""
 
+import io
 import json
+import tarfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -58,6 +60,17 @@ def fill(cloud: Cloud, objects: Mapping[str, bytes]) -> None:
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place)
     for key, body in objects.items():
         s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+
+
+def people_archive(*names: str) -> bytes:
+    """An archive of photos, as ``upload.py`` makes them."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for name in names:
+            entry = tarfile.TarInfo(f"people/{name}")
+            entry.size = len(name)
+            tar.addfile(entry, io.BytesIO(name.encode()))
+    return out.getvalue()
 
 
 def keys(cloud: Cloud, prefix: str = "") -> list[str]:

@@ -131,6 +131,16 @@ class Job:
         cloud.change("sagemaker", self.kind.stop, **{f"{self.kind.key}Name": self.name})
 
 
+def tags_of(cloud: Cloud, kind: JobKind, description: dict[str, Any]) -> list[dict[str, str]]:
+    """Return the tags of a job.
+
+    Raises:
+        CloudError: they cannot be listed.
+    """
+    arn = description[f"{kind.key}Arn"]
+    return list(cloud.pages("sagemaker", "list_tags", "Tags", ResourceArn=arn))
+
+
 def find_job(cloud: Cloud, name: str) -> tuple[Job, dict[str, Any]]:
     """Find a job of either kind by its name; return it with its description.
 
@@ -146,10 +156,7 @@ def find_job(cloud: Cloud, name: str) -> tuple[Job, dict[str, Any]]:
             if error.reason not in _NOT_FOUND:
                 raise
             continue
-        tags = cloud.pages(
-            "sagemaker", "list_tags", "Tags", ResourceArn=description[f"{kind.key}Arn"]
-        )
-        if not has_project_tag(tags, cloud.variables.project):
+        if not has_project_tag(tags_of(cloud, kind, description), cloud.variables.project):
             raise UntaggedError(f"{name}: does not have the tag of {cloud.variables.project}")
         return job, description
     raise CloudError(f"{name}: no such job in {cloud.variables.region}")

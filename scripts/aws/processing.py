@@ -11,6 +11,7 @@ from scripts.aws.command import check_settings
 from scripts.aws.jobs import image_uri, volume_key, vpc
 from scripts.aws.limits import check, has_gpu
 from scripts.aws.objects import Inputs, S3Object, S3Uri, list_objects, read_object
+from scripts.aws.people import People
 
 ROOT = PurePosixPath("/opt/ml/processing")
 """Folder in the container with the input, the photos of people, and the output."""
@@ -57,7 +58,7 @@ def job_request(
     source: Mapping[str, str],
     output: S3Uri,
     count: int,
-    people: S3Uri | None,
+    people: People | None,
     environment: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return the request that creates a job.
@@ -68,7 +69,7 @@ def job_request(
         source: the videos, as returned by ``objects.data_source``.
         output: where results, plans and reports go, each as soon as it is ready.
         count: number of videos; more instances than that would be idle.
-        people: prefix of the photos, if there are any.
+        people: the photos, if there are any.
         environment: environment of the container.
 
     Raises:
@@ -77,7 +78,7 @@ def job_request(
     variables = cloud.variables
     inputs = [_input("input", source, "ShardedByS3Key")]
     if people is not None:
-        photos = {"S3DataType": "S3Prefix", "S3Uri": str(people)}
+        photos = {"S3DataType": "S3Prefix", "S3Uri": str(people.place)}
         inputs.append(_input("people", photos, "FullyReplicated"))
     request = {
         "ProcessingJobName": name,
@@ -89,7 +90,7 @@ def job_request(
         "StoppingCondition": {"MaxRuntimeInSeconds": variables.max_runtime_seconds},
         "NetworkConfig": {"EnableNetworkIsolation": variables.network_isolation, **vpc(variables)},
         "Environment": dict(environment),
-        "Tags": project_tags(variables.project),
+        "Tags": project_tags(variables.project) + (people.tags if people else []),
     }
     check("CreateProcessingJob", request)
     return request

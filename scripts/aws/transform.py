@@ -12,6 +12,7 @@ from scripts.aws.command import check_settings
 from scripts.aws.jobs import image_uri, volume_key, vpc
 from scripts.aws.limits import GPU_IMAGE, check, has_gpu
 from scripts.aws.objects import Inputs, S3Object, S3Uri, list_objects, results_by_key
+from scripts.aws.people import People
 from scripts.aws.variables import Variables
 
 PeopleSource: TypeAlias = Literal["model", "s3", "none"]
@@ -36,12 +37,14 @@ class JobOptions:
         tickets: the ``s3://`` prefixes that tickets may name, comma-separated; empty for no
             tickets.
         plans: make plans instead of videos.
+        whom: the people of these photos.
     """
 
     settings: Mapping[str, str]
     people: PeopleSource
     tickets: str = ""
     plans: bool = False
+    whom: People | None = None
 
     @property
     def isolated(self) -> bool:
@@ -181,7 +184,7 @@ def job_request(
         "TransformInput": _input(source, options),
         "TransformOutput": result,
         "TransformResources": _resources(variables, count),
-        "Tags": project_tags(variables.project),
+        "Tags": project_tags(variables.project) + (options.whom.tags if options.whom else []),
     }
     check("CreateTransformJob", request)
     return request
@@ -204,7 +207,13 @@ def _resources(variables: Variables, count: int) -> dict[str, Any]:
 
 
 def resumed_request(
-    cloud: Cloud, description: Mapping[str, Any], name: str, source: Mapping[str, str], count: int
+    cloud: Cloud,
+    description: Mapping[str, Any],
+    name: str,
+    source: Mapping[str, str],
+    *,
+    count: int,
+    people: People | None,
 ) -> dict[str, Any]:
     """Return the request of a job with the model, settings and output of another, for other inputs.
 
@@ -221,7 +230,7 @@ def resumed_request(
         | {"DataSource": {"S3DataSource": dict(source)}},
         "TransformOutput": dict(description["TransformOutput"]),
         "TransformResources": resources,
-        "Tags": project_tags(cloud.variables.project),
+        "Tags": project_tags(cloud.variables.project) + (people.tags if people else []),
     }
     check("CreateTransformJob", request)
     return request

@@ -64,6 +64,8 @@ def test_a_dry_run_prints_the_exact_request(filled: Cloud, run: Commands) -> Non
         "--name",
         "one",
         "--dry-run",
+        "--blur",
+        "others",
         "--effect",
         "solid",
         "--processing-instance-count",
@@ -115,10 +117,13 @@ def test_a_dry_run_prints_the_exact_request(filled: Cloud, run: Commands) -> Non
             "EnableNetworkIsolation": True,
             "VpcConfig": {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]},
         },
-        "Environment": {"FACE_BLUR_EFFECT": "solid"},
+        "Environment": {"FACE_BLUR_BLUR": "others", "FACE_BLUR_EFFECT": "solid"},
         "Tags": TAGS,
     }
+    said = f"hides everybody except alice (1 photos in s3://{BUCKET}/people/), who stay visible\n"
+    assert said in ran.err
     (wrote, manifest), asked = requests(ran.out)
+    assert asked[1]["Tags"].pop()["Key"] == "face-blur:people"
     assert asked == ("sagemaker create_processing_job", request)
     assert (wrote, manifest["Key"]) == ("s3 put_object", "output/one.manifest.json")
     assert json.loads(manifest["Body"])[1:] == ["a.mp4", "more/b.mp4"]
@@ -133,6 +138,29 @@ def test_a_job_without_people_hides_everyone(filled: Cloud, run: Commands) -> No
     ran = run(run_processing, *WHERE, "--dry-run", "--blur", "listed")
     assert (ran.code, ran.out) == (2, "")
     assert "blur=listed needs people or select" in ran.err
+
+
+def test_every_photo_ever_uploaded_needs_a_choice(filled: Cloud, run: Commands) -> None:
+    fill(filled, {"people/alice/1.jpg": b"a", "people/bob.jpg": b"b", "people/Thumbs.db": b"x"})
+    refused = run(run_processing, *WHERE)
+    assert (refused.code, refused.out) == (2, "")
+    assert "there are photos of alice, bob (2 photos in s3://videos/people/)" in refused.err
+    assert not backend().processing_jobs
+    ran = run(run_processing, *WHERE, "--dry-run", "--blur", "everyone")
+    assert "hides everyone\n" in ran.err
+    assert len(requests(ran.out)[1][1]["ProcessingInputs"]) == 1, "no photo is needed"
+    ran = run(run_processing, *WHERE, "--dry-run", "--no-people")
+    assert (ran.code, "hides everyone\n" in ran.err) == (0, True)
+
+
+def test_a_job_is_not_resumed_with_other_photos(filled: Cloud, run: Commands) -> None:
+    fill(filled, {"people/alice.jpg": b"a"})
+    assert run(run_processing, *WHERE, "--name", "one", "--blur", "others").code == 0
+    processing_job("one").processing_job_status = "Failed"
+    fill(filled, {"people/alice.jpg": b"somebody else"})
+    ran = run(run_processing, *WHERE, "--resume", "one")
+    assert (ran.code, len(backend().processing_jobs)) == (2, 1)
+    assert "the photos of people have changed since one started" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -210,7 +238,7 @@ def test_resuming_unfinished_files(
     filled: Cloud, run: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(filled, {"people/alice.jpg": b"photo", "input/c.mp4": b"c", "input/d.mp4": b"d"})
-    run(run_processing, *WHERE, "--name", "one")
+    run(run_processing, *WHERE, "--name", "one", "--blur", "listed")
     without_result = {"file": "c.mp4", "status": "done", "output": "c.mp4", "plan": "p"}
     report(filled, "one", "algo-1", done(filled, "one", "a.mp4"), without_result)
     report(filled, "one", "algo-2", done(filled, "one", "d.mp4"))

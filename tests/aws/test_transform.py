@@ -28,6 +28,7 @@ from tests.aws_jobs import (
     keys,
     log,
     make_unending,
+    people_archive,
     requests,
     transform_job,
 )
@@ -98,7 +99,7 @@ def test_a_dry_run_prints_the_exact_request(filled: Cloud, run: Commands) -> Non
 
 
 def test_gpu_keys_networks_people_and_settings(filled: Cloud, run: Commands) -> None:
-    fill(filled, {"people.tar.gz": b"photos"})
+    fill(filled, {"people.tar.gz": people_archive("alice/1.jpg", "alice/2.jpg", "bob.jpg")})
     ran = run(
         run_transform,
         *WHERE,
@@ -115,6 +116,8 @@ def test_gpu_keys_networks_people_and_settings(filled: Cloud, run: Commands) -> 
         "alias/videos",
         "--options",
         "FACE_BLUR_PAD=5",
+        "--blur",
+        "listed",
         "--effect",
         "solid",
         "--set",
@@ -150,7 +153,13 @@ def test_gpu_keys_networks_people_and_settings(filled: Cloud, run: Commands) -> 
     }
     assert job["TransformOutput"]["KmsKeyId"] == "alias/videos"
     assert job["TransformOutput"]["Accept"] == "application/json"
-    assert job["Environment"] == {"FACE_BLUR_EFFECT": "solid", "FACE_BLUR_MARGIN": "0.3"}
+    assert job["Environment"] == {
+        "FACE_BLUR_BLUR": "listed",
+        "FACE_BLUR_EFFECT": "solid",
+        "FACE_BLUR_MARGIN": "0.3",
+    }
+    place = f"s3://{BUCKET}/people.tar.gz"
+    assert f"hides alice, bob (3 photos in {place}); everybody else stays visible\n" in ran.err
     assert job["ModelClientConfig"]["InvocationsTimeoutInSeconds"] == 600
 
 
@@ -158,6 +167,58 @@ def test_attached_disks_get_the_key(filled: Cloud, run: Commands) -> None:
     ran = run(run_transform, *CPU, "--kms-key", "alias/videos", "--dry-run")
     (_, _), _, (_, job) = requests(ran.out)
     assert job["TransformResources"]["VolumeKmsKeyId"] == "alias/videos"
+
+
+def test_left_over_photos_need_a_choice(filled: Cloud, run: Commands) -> None:
+    """Photos of an earlier job must neither show strangers nor keep those who withdrew visible."""
+    assert "hides everyone\n" in run(run_transform, *CPU, "--dry-run").err
+    fill(filled, {"people.tar.gz": people_archive("alice/1.jpg", ".DS_Store", "bob.jpg")})
+    refused = run(run_transform, *CPU)
+    assert (refused.code, refused.out) == (2, "")
+    assert "there are photos of alice, bob (2 photos in s3://videos/people.tar.gz)" in refused.err
+    assert "--blur listed hides these people and shows everybody else" in refused.err
+    assert not backend()._models
+    said = {
+        choice: run(run_transform, *CPU, "--dry-run", "--blur", choice)
+        for choice in ("listed", "others", "everyone")
+    }
+    assert "hides alice, bob (2 photos" in said["listed"].err
+    assert "hides everybody except alice, bob (2 photos" in said["others"].err
+    assert "who stay visible" in said["others"].err
+    assert "hides everyone\n" in said["everyone"].err
+    has_photos = {
+        choice: "ModelDataUrl" in requests(ran.out)[0][1]["PrimaryContainer"]
+        for choice, ran in said.items()
+    }
+    assert has_photos == {"listed": True, "others": True, "everyone": False}
+    ran = run(run_transform, *CPU, "--people", "none", "--dry-run")
+    assert (ran.code, "hides everyone\n" in ran.err) == (0, True)
+    by_variable = run(run_transform, *CPU, "--options", "FACE_BLUR_BLUR=others", "--dry-run")
+    assert "hides everybody except alice" in by_variable.err
+
+
+def test_what_is_no_archive_of_photos_is_refused(filled: Cloud, run: Commands) -> None:
+    for content, fault in ((b"photos", "is not an archive"), (people_archive(), "has no photos")):
+        fill(filled, {"people.tar.gz": content})
+        ran = run(run_transform, *CPU, "--blur", "listed")
+        assert (ran.code, fault in ran.err) == (2, True), ran.err
+    assert not backend()._models
+
+
+@pytest.mark.parametrize("source", ["model", "s3"])
+def test_a_job_is_not_resumed_with_other_photos(filled: Cloud, run: Commands, source: str) -> None:
+    """The model names the archive by its place, so a new one would hide other people."""
+    fill(filled, {"people.tar.gz": people_archive("alice.jpg"), "people/alice.jpg": b"alice"})
+    options = ("--blur", "others", "--people", source)
+    assert run(run_transform, *CPU, *options, "--name", "one").code == 0
+    transform_job("one").transform_job_status = "Failed"
+    assert run(run_transform, *CPU, "--resume", "one", "--name", "two").code == 0
+    transform_job("two").transform_job_status = "Failed"
+    fill(filled, {"people.tar.gz": people_archive("bob.jpg"), "people/bob.jpg": b"bob"})
+    for job in ("one", "two"):
+        ran = run(run_transform, *CPU, "--resume", job)
+        assert (ran.code, len(backend().transform_jobs)) == (2, 2)
+        assert f"the photos of people have changed since {job} started" in ran.err
 
 
 def test_people_from_s3_and_tickets_need_a_network(filled: Cloud, run: Commands) -> None:
@@ -253,9 +314,9 @@ def test_a_job_is_created_and_its_model_only_once(filled: Cloud, run: Commands) 
 
 def test_an_archive_with_other_people_makes_another_model(filled: Cloud, run: Commands) -> None:
     names = set()
-    for photos in (b"alice", b"bob"):
-        fill(filled, {"people.tar.gz": photos})
-        ran = run(run_transform, *CPU, "--dry-run")
+    for name in ("alice.jpg", "bob.jpg"):
+        fill(filled, {"people.tar.gz": people_archive(name)})
+        ran = run(run_transform, *CPU, "--dry-run", "--blur", "listed")
         names.add(requests(ran.out)[0][1]["ModelName"])
     ran = run(run_transform, *CPU, "--dry-run", "--people", "none")
     model = requests(ran.out)[0][1]

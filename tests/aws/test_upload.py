@@ -379,9 +379,17 @@ def test_photos_without_a_face_are_refused_before_anything_is_sent(
     filled.client("s3").put_object(Bucket=BUCKET, Key="people/gone.jpg", Body=JPEG)
     kept = tmp_path / "kept.tar.gz"
     args = ("--people", folder, "--bucket", BUCKET, "--no-check", "--archive", kept)
-    sent = run_command("upload", *args)
+    refused = run_command("upload", *args)
+    assert refused.code == 2
+    assert "has 1 objects that are not in the folder, such as people/gone.jpg" in refused.err
+    assert keys(filled) == ["people/gone.jpg"]
+    sent = run_command("upload", *args, "--others", "keep")
     assert sent.code == 0, sent.err
-    assert "has 1 objects that are not in the folder, such as people/gone.jpg" in sent.err
+    assert keys(filled) == ["people.tar.gz", "people/gone.jpg", "people/nobody.jpg"]
+    # Somebody has withdrawn: no job may use that photo again.
+    sent = run_command("upload", *args, "--others", "delete")
+    assert sent.code == 0, sent.err
+    assert keys(filled) == ["people.tar.gz", "people/nobody.jpg"]
     assert body(filled, "people.tar.gz") == kept.read_bytes()
 
 

@@ -70,7 +70,9 @@ def parser() -> argparse.ArgumentParser:
         help="process the files that these jobs did not finish",
     )
     what.add_argument("--watch", metavar="JOB", help="start nothing; wait for JOB to end")
-    out.add_argument("--wait", action="store_true", help="wait for the end; Ctrl-C stops the job")
+    out.add_argument(
+        "--wait", action="store_true", help="wait for the end; Ctrl-C and SIGTERM stop the job"
+    )
     out.add_argument("--poll", type=float, default=15, metavar="SECONDS", help="time between polls")
     out.add_argument("--name", help="name of the job (default: a new name)")
     out.add_argument("--no-people", action="store_true", help="do not use the photos of people")

@@ -76,7 +76,9 @@ def parser() -> argparse.ArgumentParser:
         help="process the files that JOB did not finish, with its settings",
     )
     what.add_argument("--watch", metavar="JOB", help="start nothing; wait for JOB to end")
-    out.add_argument("--wait", action="store_true", help="wait for the end; Ctrl-C stops the job")
+    out.add_argument(
+        "--wait", action="store_true", help="wait for the end; Ctrl-C and SIGTERM stop the job"
+    )
     out.add_argument("--poll", type=float, default=15, metavar="SECONDS", help="time between polls")
     out.add_argument("--name", help="name of the job (default: a new name)")
     out.add_argument(
@@ -156,7 +158,7 @@ def _prepare(cloud: Cloud, args: argparse.Namespace, job: Job) -> _Planned:
     # Only now: a refused request creates nothing.
     make_model(cloud, model)
     write_manifest(cloud, inputs, _manifest(cloud, job))
-    given = variables.options | options.settings
+    given = {**variables.options, **options.settings}
     hides = "hides whom each ticket says" if options.tickets else whom(options.whom, given)
     return _Planned(request, len(inputs.keys), hides)
 

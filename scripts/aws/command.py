@@ -1,8 +1,10 @@
 """The parts that all commands share: options, job settings, one-line errors, exit codes."""
 
 import argparse
+import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -37,12 +39,27 @@ def main(parser: argparse.ArgumentParser, run: Run, argv: Sequence[str] | None =
     try:
         args = parser.parse_args(argv)
         cloud = Cloud(Variables.load(variables_given(args), args.config), dry_run=args.dry_run)
-        run(cloud, args)
+        with terminated_as_interrupted():
+            run(cloud, args)
     except KeyboardInterrupt:
         return _fail(parser.prog, "interrupted", Interrupted.exit_code)
     except FaceBlurError as error:
         return _fail(parser.prog, str(error), error.exit_code)
     return 0
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Raise ``KeyboardInterrupt`` on SIGTERM too, as on Ctrl-C: a job must not run on unnoticed.
+
+    Unlike ``app.process.stoppable`` it lets every further signal through: the second one leaves a
+    job without waiting for its end.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _fail(name: str, message: str, code: int) -> int:

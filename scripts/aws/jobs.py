@@ -213,10 +213,10 @@ class LogTail:
 
 @contextmanager
 def stop_on_interrupt(cloud: Cloud, job: Job) -> Iterator[None]:
-    """Stop the job on Ctrl-C, even while it is being created.
+    """Stop the job on Ctrl-C and SIGTERM, even while it is being created.
 
     Raises:
-        Interrupted: Ctrl-C was pressed.
+        Interrupted: one of them arrived.
     """
     try:
         yield

@@ -270,7 +270,10 @@ def test_resuming_unfinished_files(
     assert "--resume takes settings and people from the job" in ran.err
 
 
-def test_interrupt_stops_the_job(filled: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_stops_the_job(
+    filled: Cloud, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
     make_unending(monkeypatch)
     command = [
         sys.executable,
@@ -288,7 +291,7 @@ def test_interrupt_stops_the_job(filled: Cloud, monkeypatch: pytest.MonkeyPatch)
     ) as process:
         assert process.stderr is not None
         next(line for line in process.stderr if "InProgress: 0 of 2 done" in line)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.splitlines()[-1].endswith("error: one was stopped")

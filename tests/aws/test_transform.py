@@ -459,11 +459,14 @@ def read_until(process: subprocess.Popen[str], text: str) -> None:
     raise AssertionError(f"{text} was not said")
 
 
-def test_interrupt_stops_the_job(filled: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_stops_the_job(
+    filled: Cloud, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
     make_unending(monkeypatch)
     process = started(*CPU, "--name", "one", "--wait", "--poll", "0.1")
     read_until(process, "InProgress: 0 of 2 done")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "stopping one; press Ctrl-C again" in err
@@ -471,14 +474,17 @@ def test_interrupt_stops_the_job(filled: Cloud, monkeypatch: pytest.MonkeyPatch)
     assert transform_job("one").transform_job_status == "Stopped"
 
 
-def test_a_second_interrupt_leaves(filled: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_interrupt_leaves(
+    filled: Cloud, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
     make_unending(monkeypatch, stoppable=False)
     process = started(*CPU, "--name", "one", "--wait", "--poll", "0.1")
     read_until(process, "InProgress")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     read_until(process, "stopping one")
     time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "left one, which may not have stopped yet" in err

@@ -45,7 +45,7 @@ from scripts.aws.people import (
 )
 from scripts.aws.processing import (
     exclude,
-    finished_names,
+    finished_keys,
     job_request,
     make_environment,
     output_of_job,
@@ -151,7 +151,7 @@ def _resume(
         people = people_in_prefix(cloud) if used else None
         check_unchanged(name, tags_of(cloud, previous.kind, description), people)
         inputs = inputs or read_data_source(cloud, source_of_job(description))
-        done |= finished_names(cloud, output_of_job(description))
+        done |= finished_keys(cloud, inputs, output_of_job(description))
     assert inputs is not None
     remaining = exclude(inputs, done)
     if not remaining.keys:
@@ -188,13 +188,13 @@ def _watch(cloud: Cloud, job: Job, description: dict[str, Any], poll: float) -> 
     inputs, output = read_data_source(cloud, source_of_job(description)), output_of_job(description)
 
     def done() -> int:
-        return len(finished_names(cloud, output))
+        return len(finished_keys(cloud, inputs, output))
 
     try:
         with stop_on_interrupt(cloud, job):
             watch(cloud, job, done, len(inputs.keys), poll)
     except JobFailed as error:
-        remaining = exclude(inputs, finished_names(cloud, output))
+        remaining = exclude(inputs, finished_keys(cloud, inputs, output))
         raise JobFailed(f"{error}; unfinished: {', '.join(remaining.names) or 'none'}") from error
     cloud.say(f"check the results with: scripts/collect.py {job.name}")
 

@@ -197,10 +197,24 @@ def results_by_key(inputs: Inputs, results: Collection[str]) -> dict[str, str]:
     >>> results_by_key(inputs, ["x.mp4"]), results_by_key(inputs, ["in/b/x.mp4"])
     ({'in/x.mp4': 'x.mp4'}, {'in/b/x.mp4': 'in/b/x.mp4'})
     """
-    parts = inputs.prefix.key.split("/")
     known = set(results)
-    found: list[dict[str, str]] = []
-    for first in reversed(range(len(parts))):
-        cut = len("/".join(parts[:first])) + bool(first)
-        found.append({key: key[cut:] for key in inputs.keys if key[cut:] in known})
+    found = [
+        {key: key[cut:] for key in inputs.keys if key[cut:] in known}
+        for cut in _cuts(inputs.prefix.key)
+    ]
     return max(found, key=len)
+
+
+def names_of(key: str, prefix: str) -> list[str]:
+    """Return all names that the result of a key may have: without the prefix, and with parts of it.
+
+    >>> names_of("in/b/x.mp4", "in/b/")
+    ['x.mp4', 'b/x.mp4', 'in/b/x.mp4']
+    """
+    return [key[cut:] for cut in _cuts(prefix)]
+
+
+def _cuts(prefix: str) -> list[int]:
+    """Return how many characters of a key are left out: all of the prefix first, nothing last."""
+    parts = prefix.split("/")
+    return [len("/".join(parts[:first])) + bool(first) for first in reversed(range(len(parts)))]

@@ -10,7 +10,7 @@ from scripts.aws.cloud import Cloud, CloudError, project_tags
 from scripts.aws.command import check_settings
 from scripts.aws.jobs import image_uri, volume_key, vpc
 from scripts.aws.limits import check, has_gpu
-from scripts.aws.objects import Inputs, S3Object, S3Uri, list_objects, read_object
+from scripts.aws.objects import Inputs, S3Object, S3Uri, list_objects, read_object, results_by_key
 from scripts.aws.people import People
 
 ROOT = PurePosixPath("/opt/ml/processing")
@@ -177,20 +177,30 @@ def _lines(text: str) -> Iterator[ReportLine]:
             yield ReportLine(**{key: str(line.get(key, "")) for key in ReportLine.__slots__})
 
 
-def finished_names(cloud: Cloud, output: S3Uri) -> set[str]:
-    """Return the names of the files whose reported results exist.
+def lines_by_key(inputs: Inputs, lines: Mapping[str, ReportLine]) -> dict[str, ReportLine]:
+    """Return the lines of a report by the keys of the inputs.
+
+    The files in a container are named after their keys, in full or without the prefix: SageMaker
+    does not document which for a manifest.
+    """
+    return {key: lines[name] for key, name in results_by_key(inputs, list(lines)).items()}
+
+
+def finished_keys(cloud: Cloud, inputs: Inputs, output: S3Uri) -> set[str]:
+    """Return the keys of the inputs whose reported results exist.
 
     Raises:
         CloudError: the output cannot be read.
     """
     items = list_objects(cloud, output)
     existing = {item.key.removeprefix(output.key) for item in items}
-    lines = read_reports(cloud, output, items).values()
-    return {line.file for line in lines if line.done and {line.output, line.plan} <= existing}
+    lines = lines_by_key(inputs, read_reports(cloud, output, items))
+    return {
+        key for key, line in lines.items() if line.done and {line.output, line.plan} <= existing
+    }
 
 
-def exclude(inputs: Inputs, names: Iterable[str]) -> Inputs:
-    """Return the inputs without those with the given names."""
-    done = set(names)
-    pairs = zip(inputs.keys, inputs.names, strict=True)
-    return Inputs(inputs.prefix, tuple(key for key, name in pairs if name not in done))
+def exclude(inputs: Inputs, keys: Iterable[str]) -> Inputs:
+    """Return the inputs without those with the given keys."""
+    done = set(keys)
+    return Inputs(inputs.prefix, tuple(key for key in inputs.keys if key not in done))

@@ -25,7 +25,7 @@ from app.video.kinds import BY_SUFFIX
 from scripts.aws.cloud import PROJECT_TAG, Cloud, CloudError, JobFailed
 from scripts.aws.jobs import KINDS
 from scripts.aws.objects import Inputs, S3Object, S3Uri, list_objects, results_by_key
-from scripts.aws.processing import read_reports
+from scripts.aws.processing import lines_by_key, read_reports
 from scripts.aws.transform import SUFFIX
 from scripts.aws.verification import check_document, check_result
 
@@ -97,9 +97,10 @@ class Collector:
 
     def processing(self) -> Iterator[ResultRow]:
         """Collect the results of a processing job, which already have their final names."""
-        lines = read_reports(self._cloud, self._output, self._items.values())
+        reports = read_reports(self._cloud, self._output, self._items.values())
+        lines = lines_by_key(self._inputs, reports)
         for key, name in zip(self._inputs.keys, self._inputs.names, strict=True):
-            line = lines.get(name)
+            line = lines.get(key)
             found, reason = None, "no report mentions it"
             if line is not None:
                 reason = f"{line.code}: {line.message}"

@@ -1,11 +1,12 @@
 """Which of the uploaded files a job takes: all, those named, or those without a result yet."""
 
 import argparse
+from collections.abc import Mapping, Sequence
 
 from app.errors import UsageError
 from app.video import CONTENT_TYPES
 from scripts.aws.cloud import Cloud
-from scripts.aws.objects import Inputs, S3Uri, choose_inputs, list_inputs, list_objects
+from scripts.aws.objects import Inputs, S3Uri, choose_inputs, list_inputs, list_objects, names_of
 from scripts.aws.results import SOURCE
 
 _MEDIA = tuple(suffix for suffix in CONTENT_TYPES if suffix != ".json")
@@ -47,14 +48,20 @@ def without_result(cloud: Cloud, inputs: Inputs) -> Inputs:
         # output/JOB/NAME
         _, _, name = item.key.removeprefix(output.key).partition("/")
         results.setdefault(name, []).append(item.key)
-    pairs = zip(inputs.keys, inputs.names, strict=True)
-    keys = tuple(key for key, name in pairs if not _has_one(cloud, name, etags[key], results))
-    return Inputs(inputs.prefix, keys)
+    keys = inputs.keys
+    new = (
+        key
+        for key in keys
+        if not _has_one(cloud, names_of(key, inputs.prefix.key), etags[key], results)
+    )
+    return Inputs(inputs.prefix, tuple(new))
 
 
-def _has_one(cloud: Cloud, name: str, etag: str, results: dict[str, list[str]]) -> bool:
-    names = (name, *(name + suffix for suffix in _MEDIA))
-    found = (key for one in names for key in results.get(one, ()))
+def _has_one(
+    cloud: Cloud, names: Sequence[str], etag: str, results: Mapping[str, Sequence[str]]
+) -> bool:
+    possible = (name + suffix for name in names for suffix in ("", *_MEDIA))
+    found = (key for one in possible for key in results.get(one, ()))
     return any(_source_of(cloud, key) == etag for key in found)
 
 

@@ -302,6 +302,31 @@ def test_results_below_a_prefix_without_a_job(
     assert "name jobs, or a prefix with --results" in ran.err
 
 
+def test_results_of_processing_jobs_whose_names_have_the_prefix(
+    cloud: Cloud, run: Commands, samples: Samples, tmp_path: Path
+) -> None:
+    fill(cloud, {"input/a.mp4": samples.video.read_bytes()})
+    run(run_processing, *WHERE, "--name", "one")
+    line = {
+        "file": "input/a.mp4",
+        "status": "done",
+        "output": "input/a.mp4",
+        "plan": "plans/input/a.mp4.plan.json",
+        "result_sha256": hashlib.sha256(samples.hidden).hexdigest(),
+    }
+    fill(
+        cloud,
+        {
+            "output/one/input/a.mp4": samples.hidden,
+            "output/one/plans/input/a.mp4.plan.json": samples.plan(tmp_path / "plan"),
+            "output/one/reports/algo-1.jsonl": json.dumps(line).encode() + b"\n",
+        },
+    )
+    for _ in range(2):
+        ran = run(collect, "one", *WHERE, "--json")
+        assert rows(ran.out) == {"a.mp4": ("done", "output/one/input/a.mp4")}, ran.err
+
+
 def test_results_of_processing_jobs(
     cloud: Cloud, run: Commands, samples: Samples, tmp_path: Path
 ) -> None:

@@ -183,11 +183,14 @@ def test_a_refused_request_creates_nothing(
     assert not keys(filled, "output/")
 
 
-def test_only_new_files_and_only_those_of_the_start(filled: Cloud, run: Commands) -> None:
+@pytest.mark.parametrize("place", ["a.mp4", "input/a.mp4"])
+def test_only_new_files_and_only_those_of_the_start(
+    filled: Cloud, run: Commands, place: str
+) -> None:
     etag = filled.client("s3").head_object(Bucket=BUCKET, Key="input/a.mp4")["ETag"].strip('"')
     fill(filled, {"input/c.mp4": b"c"})
     filled.client("s3").put_object(
-        Bucket=BUCKET, Key="output/old/a.mp4", Body=b"x", Metadata={"face-blur-source": etag}
+        Bucket=BUCKET, Key=f"output/old/{place}", Body=b"x", Metadata={"face-blur-source": etag}
     )
     ran = run(run_processing, *WHERE, "--new", "--name", "one")
     assert ran.code == 0, ran.err
@@ -268,6 +271,24 @@ def test_resuming_unfinished_files(
     assert "one, two: all files are finished" in ran.err
     ran = run(run_processing, *WHERE, "--resume", "one", "--effect", "blur")
     assert "--resume takes settings and people from the job" in ran.err
+
+
+@pytest.mark.parametrize("layout", ["", "input/"])
+def test_names_in_the_container_may_have_the_prefix(
+    filled: Cloud, run: Commands, monkeypatch: pytest.MonkeyPatch, layout: str
+) -> None:
+    """Whether a manifest keeps whole keys as names is not documented."""
+    run(run_processing, *WHERE, "--name", "one")
+    lines = [done(filled, "one", f"{layout}a.mp4")]
+    lines.append({"file": f"{layout}more/b.mp4", "status": "failed", "code": "broken_media"})
+    report(filled, "one", "algo-1", *lines)
+    processing_job("one").processing_job_status = "Failed"
+    ran = run(run_processing, *WHERE, "--watch", "one")
+    assert "Failed: 1 of 2 done" in ran.err
+    assert ran.err.splitlines()[-1].endswith("unfinished: more/b.mp4")
+    with_environment(monkeypatch)
+    assert run(run_processing, *WHERE, "--resume", "one", "--name", "two").code == 0
+    assert json.loads(body(filled, "output/two.manifest.json"))[1:] == ["more/b.mp4"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

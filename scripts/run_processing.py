@@ -20,6 +20,7 @@ from scripts.aws.images import check_image
 from scripts.aws.jobs import (
     KINDS,
     Job,
+    check_complete,
     check_ended,
     find_job,
     image_uri,
@@ -46,6 +47,7 @@ from scripts.aws.people import (
 from scripts.aws.processing import (
     exclude,
     finished_keys,
+    has_people,
     job_request,
     make_environment,
     output_of_job,
@@ -147,8 +149,7 @@ def _resume(
         previous, description = find_job(cloud, name)
         _check_kind(previous)
         check_ended(previous, description)
-        used = any(one["InputName"] == "people" for one in description["ProcessingInputs"])
-        people = people_in_prefix(cloud) if used else None
+        people = people_in_prefix(cloud) if has_people(description) else None
         check_unchanged(name, tags_of(cloud, previous.kind, description), people)
         inputs = inputs or read_data_source(cloud, source_of_job(description))
         done |= finished_keys(cloud, inputs, output_of_job(description))
@@ -193,6 +194,7 @@ def _watch(cloud: Cloud, job: Job, description: dict[str, Any], poll: float) -> 
     try:
         with stop_on_interrupt(cloud, job):
             watch(cloud, job, done, len(inputs.keys), poll)
+        check_complete(job, done(), len(inputs.keys))
     except JobFailed as error:
         remaining = exclude(inputs, finished_keys(cloud, inputs, output))
         raise JobFailed(f"{error}; unfinished: {', '.join(remaining.names) or 'none'}") from error

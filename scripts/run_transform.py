@@ -22,6 +22,7 @@ from scripts.aws.images import check_image
 from scripts.aws.jobs import (
     KINDS,
     Job,
+    check_complete,
     check_ended,
     find_job,
     stop_on_interrupt,
@@ -260,6 +261,7 @@ def _watch(cloud: Cloud, job: Job, description: dict[str, Any], poll: float) -> 
     try:
         with stop_on_interrupt(cloud, job):
             watch(cloud, job, done, len(inputs.keys), poll)
+        check_complete(job, done(), len(inputs.keys))
     except JobFailed as error:
         remaining = unfinished_inputs(cloud, inputs, output)
         raise JobFailed(

@@ -10,6 +10,7 @@ import pytest
 
 from app.config import Settings
 from app.devices import Gpu, device_facts, find_gpus, lacks_nvenc, nvenc_fault, provider_of
+from tests.gpu.gpu_memory import GpuMemory
 
 ROOT = Path(__file__).parents[1]
 HAS_GPU = Path("/dev/nvidiactl").exists()
@@ -81,3 +82,22 @@ def test_the_check_of_a_gpu_tries_the_encoder_last() -> None:
     ).stdout  # fmt: skip
     steps = [told.index(one) for one in ("tests/gpu/test_gpu.py", "bench.gpu", "test_nvenc.py")]
     assert steps == sorted(steps)
+
+
+def driver(folder: Path, processes: str, used: int) -> str:
+    """A stand-in for nvidia-smi that answers both questions about memory."""
+    path = folder / f"nvidia-smi-{used}"
+    answer = f"print({processes!r} if 'compute-apps' in sys.argv[1] else '{used}')"
+    path.write_text(f"#!{sys.executable}\nimport sys\n{answer}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_the_gpu_memory_of_a_process_is_seen_in_a_container_too(tmp_path: Path) -> None:
+    before = GpuMemory.read(driver(tmp_path, "900, 500", 500))
+    after = GpuMemory.read(driver(tmp_path, "900, 500\n1234, 700", 1200))
+    assert after.used_since(before, process=1234) == 700 << 20
+    # The driver lists ids of the host: this process has another one in its container.
+    assert after.used_since(before, process=7) == 700 << 20
+    hidden = GpuMemory.read(driver(tmp_path, "", 1300))
+    assert hidden.used_since(before, process=7) == 800 << 20

@@ -8,6 +8,8 @@ from scripts.aws.capacity import minutes_per_hour, read_costs
 from scripts.aws.limits import has_gpu
 from scripts.aws.variables import COMPUTE_TYPES, Variables
 
+_DEFAULT_SECONDS = 600
+"""Time for a file if a job does not say it."""
 _LINES = 1080
 """The size of video for which two types are compared."""
 
@@ -15,7 +17,8 @@ _LINES = 1080
 def transform_bill(variables: Variables, request: Mapping[str, Any], files: int) -> str:
     """Return what a transform job of some files costs at most."""
     kind, count = _instances(request["TransformResources"])
-    seconds = request["ModelClientConfig"]["InvocationsTimeoutInSeconds"]
+    client = request.get("ModelClientConfig", {})
+    seconds = client.get("InvocationsTimeoutInSeconds", _DEFAULT_SECONDS)
     each = math.ceil(files / count)
     hours = count * each * seconds / 3600
     how = f"{_plural(files, 'file')} of at most {seconds} s on {_plural(count, 'instance')}"

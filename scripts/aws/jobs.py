@@ -316,6 +316,16 @@ def how_it_ended(job: Job, description: dict[str, Any]) -> str:
     return ": ".join([f"{job.name} {how}", *reasons])
 
 
+def check_complete(job: Job, done: int, expected: int) -> None:
+    """Check that a job that ended without an error has all its results.
+
+    Raises:
+        JobFailed: it has not.
+    """
+    if done < expected:
+        raise JobFailed(f"{job.name} completed, but has {done} of {expected} results")
+
+
 def _clock(seconds: float) -> str:
     """Format seconds as hours, minutes and seconds.
 

@@ -19,6 +19,14 @@ GPU_IMAGE = "al2-ami-sagemaker-batch-gpu-535"
 """The host image of transform jobs with a driver for CUDA 12; the default has one for CUDA 11."""
 _GPU = re.compile(r"ml\.(g\d|p\d)")
 _OWN_DISK = re.compile(r"ml\.(g4dn|g5|g6e?|p4de?|p5e?n?|[a-z]\d+[a-z]*d[a-z]*)\.")
+_XLARGE = ("", "2", "4", "8", "12", "16", "24", "48")
+_DISKS_GB = {
+    "ml.g4dn": (125, 225, 225, 900, 900, 900),
+    "ml.g5": (250, 450, 600, 900, 3800, 1900, 3800, 7600),
+    "ml.g6": (250, 450, 600, 900, 3760, 1880, 3760, 7520),
+}
+"""GB of the local disks of the types with a GPU, in the order of ``_XLARGE``: a job there gets no
+other disk, and a larger one is refused when the job starts."""
 _MAX_PAYLOAD_MB = 100
 _MAX_MODEL_ENVIRONMENT = 32 * 1024
 _MAX_INSTANCES = 100
@@ -42,6 +50,17 @@ def has_own_disk(instance_type: str) -> bool:
     (True, False, True)
     """
     return _OWN_DISK.match(instance_type) is not None
+
+
+def disk_of(instance_type: str) -> int | None:
+    """Return the GB of the local disks of an instance type; None if they are not known.
+
+    >>> disk_of("ml.g4dn.xlarge"), disk_of("ml.c6i.xlarge")
+    (125, None)
+    """
+    family, _, size = instance_type.rpartition(".")
+    sizes = dict(zip(_XLARGE, _DISKS_GB.get(family, ()), strict=False))
+    return sizes.get(size.removesuffix("xlarge"))
 
 
 def check(operation: str, request: Mapping[str, Any]) -> None:
@@ -160,6 +179,13 @@ def _processing(request: Mapping[str, Any]) -> Iterator[str]:
     for number, one in enumerate(request.get("ProcessingOutputConfig", {}).get("Outputs", ())):
         where = f"ProcessingOutputConfig.Outputs[{number}].S3Output.S3Uri"
         yield from _folder(one["S3Output"]["S3Uri"], where)
+    cluster = request["ProcessingResources"]["ClusterConfig"]
+    size, disk = cluster["VolumeSizeInGB"], disk_of(cluster["InstanceType"])
+    if disk is not None and size > disk:
+        yield (
+            f"ProcessingResources.ClusterConfig.VolumeSizeInGB is {size}, but the disk of "
+            f"{cluster['InstanceType']} has {disk}"
+        )
 
 
 def _source(source: Mapping[str, str], where: str) -> Iterator[str]:

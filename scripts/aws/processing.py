@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from app.errors import UsageError
 from scripts.aws.cloud import Cloud, CloudError, project_tags
 from scripts.aws.command import check_settings
 from scripts.aws.jobs import image_uri, volume_key, vpc
@@ -128,17 +129,40 @@ def _cluster(cloud: Cloud, count: int) -> dict[str, Any]:
 
 
 def output_of_job(description: Mapping[str, Any]) -> S3Uri:
-    """Return where the results of a job go, from its description."""
-    (output,) = description["ProcessingOutputConfig"]["Outputs"]
-    return S3Uri.parse(output["S3Output"]["S3Uri"])
+    """Return where the results of a job go, from its description.
+
+    Raises:
+        UsageError: it is not a job of these commands.
+    """
+    outputs = (description.get("ProcessingOutputConfig") or {}).get("Outputs") or ()
+    places = [one["S3Output"]["S3Uri"] for one in outputs if one.get("S3Output")]
+    if len(places) != 1:
+        raise _foreign(description)
+    return S3Uri.parse(places[0])
 
 
 def source_of_job(description: Mapping[str, Any]) -> dict[str, str]:
-    """Return the data source of a job, from its description."""
-    (source,) = (
-        one["S3Input"] for one in description["ProcessingInputs"] if one["InputName"] == "input"
+    """Return the data source of a job, from its description.
+
+    Raises:
+        UsageError: it is not a job of these commands.
+    """
+    for one in description.get("ProcessingInputs") or ():
+        if one["InputName"] == "input" and one.get("S3Input"):
+            return {key: one["S3Input"][key] for key in ("S3DataType", "S3Uri")}
+    raise _foreign(description)
+
+
+def has_people(description: Mapping[str, Any]) -> bool:
+    """Return whether a job gets photos, from its description."""
+    return any(one["InputName"] == "people" for one in description.get("ProcessingInputs") or ())
+
+
+def _foreign(description: Mapping[str, Any]) -> UsageError:
+    return UsageError(
+        f"{description['ProcessingJobName']}: does not have the inputs and outputs of a job of "
+        "scripts/run_processing.py"
     )
-    return {key: source[key] for key in ("S3DataType", "S3Uri")}
 
 
 def resumed_environment(description: Mapping[str, Any]) -> dict[str, str]:

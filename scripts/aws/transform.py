@@ -25,6 +25,7 @@ _JSON = "application/json"
 _MEDIA_TYPE = "application/octet-stream"
 """Content type of all inputs; the service detects their format from the bytes."""
 _INHERITED = ("ModelName", "MaxConcurrentTransforms", "MaxPayloadInMB", "ModelClientConfig")
+"""Parts of a job that one which resumes it has too. A job that others started may lack them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,7 @@ def resumed_request(
     resources["InstanceCount"] = min(resources["InstanceCount"], count)
     request = {
         "TransformJobName": name,
-        **{key: description[key] for key in _INHERITED},
+        **{key: description[key] for key in _INHERITED if key in description},
         "Environment": dict(description.get("Environment") or {}),
         "TransformInput": dict(description["TransformInput"])
         | {"DataSource": {"S3DataSource": dict(source)}},

@@ -128,6 +128,23 @@ PROCESSING: list[tuple[Change, str]] = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "fits"),
+    [("ml.g4dn.xlarge", 125), ("ml.g4dn.2xlarge", 225), ("ml.g5.48xlarge", 7600)],
+)
+def test_a_volume_must_fit_on_the_disk_of_the_instance(kind: str, fits: int) -> None:
+    request = processing()
+    cluster = request["ProcessingResources"]["ClusterConfig"]
+    cluster |= {"InstanceType": kind, "VolumeSizeInGB": fits}
+    check("CreateProcessingJob", request)
+    cluster["VolumeSizeInGB"] = fits + 1
+    with pytest.raises(LimitError, match=f"is {fits + 1}, but the disk of {kind} has {fits}"):
+        check("CreateProcessingJob", request)
+    # Types without local disks get whatever is asked for.
+    cluster["InstanceType"] = "ml.c6i.2xlarge"
+    check("CreateProcessingJob", request)
+
+
 @pytest.mark.parametrize("kind", ["ml.c6i.xlarge", "ml.g4dn.xlarge", "ml.g6e.48xlarge"])
 def test_our_requests_are_within_the_limits(kind: str) -> None:
     check("CreateTransformJob", transform(kind))

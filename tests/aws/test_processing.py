@@ -227,6 +227,29 @@ def test_waiting_for_a_job_that_fails(filled: Cloud, run: Commands) -> None:
     )
 
 
+def test_a_job_that_completes_without_its_results_has_failed(filled: Cloud, run: Commands) -> None:
+    ran = run(run_processing, *WHERE, "--name", "one", "--wait")
+    assert ran.code == 1
+    assert ran.err.splitlines()[-1].endswith(
+        "one completed, but has 0 of 2 results; unfinished: a.mp4, more/b.mp4"
+    )
+
+
+def test_a_job_of_others_is_refused_in_a_line(filled: Cloud, run: Commands) -> None:
+    cluster = {"InstanceType": "ml.c6i.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 9}
+    filled.client("sagemaker").create_processing_job(
+        ProcessingJobName="other",
+        ProcessingResources={"ClusterConfig": cluster},
+        AppSpecification={"ImageUri": IMAGE},
+        RoleArn=ROLE,
+        Tags=TAGS,
+    )
+    for option in ("--watch", "--resume"):
+        ran = run(run_processing, *WHERE, option, "other")
+        assert ran.code == 2
+        assert "other: does not have the inputs and outputs of a job of scripts/run_proc" in ran.err
+
+
 def with_environment(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
     """Moto forgets the environment of processing jobs."""
     told = vars(FakeProcessingJob)["response_object"].fget

@@ -411,6 +411,36 @@ def test_waiting_for_a_job_that_fails(filled: Cloud, run: Commands) -> None:
     assert last.endswith("; without result: a.mp4")
 
 
+def test_a_job_that_completes_without_its_results_has_failed(filled: Cloud, run: Commands) -> None:
+    finish(filled, "one", "a.mp4")
+    ran = run(run_transform, *CPU, "--name", "one", "--wait")
+    assert ran.code == 1
+    assert "Completed: 1 of 2 done" in ran.err
+    assert ran.err.splitlines()[-1].endswith(
+        "one completed, but has 1 of 2 results; without result: more/b.mp4"
+    )
+
+
+def test_a_job_that_others_started_can_be_resumed(filled: Cloud, run: Commands) -> None:
+    """Its request may lack what the API does not require; AWS leaves that out."""
+    assert run(run_transform, *CPU, "--name", "ours").code == 0
+    job = job_named("one", transform_job("ours").model_name)
+    for optional in ("ModelClientConfig", "MaxConcurrentTransforms", "MaxPayloadInMB"):
+        del job[optional]
+    job["TransformInput"]["DataSource"] = {
+        "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/input/"}
+    }
+    filled.client("sagemaker").create_transform_job(**job)
+    finish(filled, "one", "a.mp4")
+    ran = run(run_transform, *CPU, "--resume", "one", "--name", "two", "--dry-run")
+    assert ran.code == 0, ran.err
+    request = requests(ran.out)[-1][1]
+    assert not {"ModelClientConfig", "MaxPayloadInMB"} & {
+        key for key, value in request.items() if value is not None
+    }
+    assert "1 file of at most 600 s" in ran.err
+
+
 def test_resuming_inputs_without_a_result(filled: Cloud, run: Commands) -> None:
     run(run_transform, *CPU, "--name", "one", "--effect", "solid")
     finish(filled, "one", "a.mp4")

@@ -1,7 +1,5 @@
 """What a GPU computes is what the CPU computes, and stays within its memory."""
 
-import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from app.types import Image
 from testmedia.clip import Clip
 from testmedia.truth import leaked
 from tests.faces_media import photograph, ready, scaled
+from tests.gpu.gpu_memory import GpuMemory
 
 PICTURES = ("obama.jpg", "biden.jpg", "group.jpg")
 MARGIN, COVERED = 0.2, 0.9
@@ -55,26 +54,17 @@ def test_embeddings_are_those_of_the_cpu(pictures: list[Image]) -> None:
     assert (cpu.embed(chips) * gpu.embed(chips)).sum(axis=1).min() > 0.999
 
 
-def _used() -> int:
-    """Bytes of GPU memory that this process uses, as the driver counts."""
-    command = [
-        "nvidia-smi",
-        "--query-compute-apps=pid,used_memory",
-        "--format=csv,noheader,nounits",
-    ]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    rows = (line.split(", ") for line in told.splitlines())
-    return sum(int(used) << 20 for pid, used in rows if int(pid) == os.getpid())
-
-
 def test_memory_is_bounded_whatever_the_sizes() -> None:
+    before = GpuMemory.read()
     detector = load_detector(ready("open"), precision="float", runtime=Runtime(device="cuda"))
     random = np.random.default_rng(7)
     for height in (96, 384, 704, 1088):
         picture = random.integers(0, 256, (height, height * 16 // 9, 3), np.uint8)
         for count in (1, 3, 16):
             assert len(detector.detect([picture] * count)) == count
-    assert _used() < GPU_BYTES + CONTEXT_BYTES
+    used = GpuMemory.read().used_since(before)
+    # Nothing at all would mean that the wrong process was looked at.
+    assert 0 < used < GPU_BYTES + CONTEXT_BYTES
 
 
 @pytest.mark.parametrize("name", ["crossing", "cuts"])

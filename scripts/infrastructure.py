@@ -11,8 +11,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.aws.cloud import Cloud, CloudError, UntaggedError, has_project_tag, project_tags
+from botocore.exceptions import WaiterError
+
+from scripts.aws.cloud import (
+    Cloud,
+    CloudError,
+    UntaggedError,
+    has_project_tag,
+    is_missing_stack,
+    project_tags,
+    translate_errors,
+)
 from scripts.aws.command import main, make_parser
+from scripts.aws.jobs import KINDS, unique_name
 from scripts.aws.variables import Variables
 
 TEMPLATE = Path(__file__).resolve().parent / "infrastructure.yaml"
@@ -20,7 +31,11 @@ KEEP = {"KeepDays": 30, "KeepRestDays": 365}
 """Default days, if neither the command nor the stack has other ones."""
 _IN_PROGRESS = "_IN_PROGRESS"
 _NO_UPDATE = "No updates are to be performed"
-_NO_STACK = "does not exist"
+_NO_CHANGES = (_NO_UPDATE, "didn't contain changes")
+"""What CloudFormation says of a change set without changes."""
+_LOGS = "/aws/sagemaker/"
+LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731)
+"""Days that CloudWatch accepts for logs; longer times are left out."""
 
 
 def create_or_update(cloud: Cloud, keep: Mapping[str, int | None]) -> dict[str, str]:
@@ -63,7 +78,7 @@ def find_stack(cloud: Cloud) -> dict[str, Any] | None:
     try:
         (stack,) = cloud.read("cloudformation", "describe_stacks", StackName=name)["Stacks"]
     except CloudError as error:
-        if error.reason == "ValidationError" and _NO_STACK in str(error):
+        if is_missing_stack(error):
             return None
         raise
     if not has_project_tag(stack.get("Tags", ()), name):
@@ -96,7 +111,7 @@ def _parameters(
 
 def _key_arn(cloud: Cloud, variables: Variables) -> str:
     """Return the ARN of the key: a policy does not accept an alias."""
-    if not variables.kms_key or ":key/" in variables.kms_key:
+    if not variables.kms_key or ":key/" in variables.kms_key or cloud.blind:
         return variables.kms_key
     answer = cloud.read("kms", "describe_key", KeyId=variables.kms_key)
     return str(answer["KeyMetadata"]["Arn"])
@@ -114,6 +129,9 @@ def _update(cloud: Cloud, request: Mapping[str, Any]) -> None:
     status = str(stack.get("StackStatus", ""))
     if status.endswith(_IN_PROGRESS):
         raise CloudError(f"the stack {name} is being changed ({status}); try again later")
+    if cloud.dry_run:
+        _show_changes(cloud, request)
+        return
     try:
         cloud.change("cloudformation", "update_stack", **request)
     except CloudError as error:
@@ -122,6 +140,63 @@ def _update(cloud: Cloud, request: Mapping[str, Any]) -> None:
         cloud.say(f"the stack {name} is up to date")
         return
     _wait(cloud, "stack_update_complete", str(stack.get("StackId", name)))
+
+
+def _show_changes(cloud: Cloud, request: Mapping[str, Any]) -> None:
+    """Print what an update would change, as a change set lists it; the set is deleted."""
+    client = cloud.client("cloudformation")
+    name, stack = unique_name(str(request["StackName"])), str(request["StackName"])
+    place = {"StackName": stack, "ChangeSetName": name}
+    with translate_errors("cloudformation change set"):
+        client.create_change_set(ChangeSetType="UPDATE", ChangeSetName=name, **request)
+        try:
+            found = _compare(client, place)
+        finally:
+            client.delete_change_set(**place)
+    shown = {"StackName": stack, "Parameters": request["Parameters"], "Changes": found}
+    cloud.show("cloudformation", "update_stack", shown)
+
+
+def _compare(client: Any, place: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return the changes of a change set; none if CloudFormation finds nothing to change."""
+    try:
+        client.get_waiter("change_set_create_complete").wait(**place)
+    except WaiterError:
+        told = client.describe_change_set(**place)
+        if not any(text in told.get("StatusReason", "") for text in _NO_CHANGES):
+            raise
+    pages = client.get_paginator("describe_change_set").paginate(**place)
+    changes = [one["ResourceChange"] for page in pages for one in page.get("Changes", ())]
+    return [
+        {"action": one["Action"], "resource": one["LogicalResourceId"], "type": one["ResourceType"]}
+        | ({"replacement": one["Replacement"]} if "Replacement" in one else {})
+        for one in changes
+    ]
+
+
+def expire_logs(cloud: Cloud, days: int | None) -> None:
+    """Let the logs of jobs expire after some days; None changes nothing, and says if they never do.
+
+    The groups belong to all jobs of the account, so they are changed only on request.
+
+    Raises:
+        CloudError: a group cannot be read or changed.
+    """
+    if cloud.blind:
+        return
+    found = {
+        one["logGroupName"]: one.get("retentionInDays")
+        for one in cloud.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=_LOGS)
+    }
+    groups = [kind.log_group for kind in KINDS.values()]
+    if days is None:
+        if any(name in found and found[name] is None for name in groups):
+            cloud.say("logs never expire in this account; --keep-log-days changes that")
+        return
+    for name in groups:
+        if name not in found:
+            cloud.change("logs", "create_log_group", logGroupName=name)
+        cloud.change("logs", "put_retention_policy", logGroupName=name, retentionInDays=days)
 
 
 def _wait(cloud: Cloud, waiter: str, stack: str) -> None:
@@ -165,6 +240,14 @@ def parser() -> argparse.ArgumentParser:
         help="delete everything else, such as photos, after this many days "
         f"(default: unchanged, at first {KEEP['KeepRestDays']})",
     )
+    out.add_argument(
+        "--keep-log-days",
+        type=int,
+        choices=LOG_DAYS,
+        metavar="DAYS",
+        help="delete logs of all SageMaker jobs of the account after this many days, as CloudWatch "
+        f"allows: {', '.join(map(str, LOG_DAYS))} (default: unchanged)",
+    )
     return out
 
 
@@ -179,6 +262,7 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
     """Create or update the stack, and print its outputs."""
     keep = {"KeepDays": args.keep_days, "KeepRestDays": args.keep_rest_days}
     outputs = create_or_update(cloud, keep)
+    expire_logs(cloud, args.keep_log_days)
     if not cloud.dry_run:
         print("\n".join(f"{name}: {value}" for name, value in outputs.items()))
 

@@ -20,6 +20,8 @@ from scripts.aws.command import main, make_parser
 from scripts.infrastructure import find_stack
 
 _BATCH = 1000
+_IMAGES = 100
+"""Images that one request may delete."""
 _RUNNING = ("InProgress", "Stopping")
 _UNTAGGED = frozenset({"NoSuchTagSet", "NoSuchBucket", "AccessDenied"})
 
@@ -112,13 +114,30 @@ def _delete_model(cloud: Cloud, name: str) -> None:
     cloud.change("sagemaker", "delete_model", ModelName=name)
 
 
-def _find_repositories(cloud: Cloud) -> Iterator[Resource]:
+def _repositories(cloud: Cloud) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """Yield the names of our repositories, and their images."""
     for one in cloud.pages("ecr", "describe_repositories", "repositories"):
         arn, name = one["repositoryArn"], one["repositoryName"]
         tags = cloud.read("ecr", "list_tags_for_resource", resourceArn=arn).get("tags", ())
         if has_project_tag(tags, cloud.variables.project):
-            images = cloud.pages("ecr", "list_images", "imageIds", repositoryName=name)
-            yield Resource("repository", name, f"{sum(1 for _ in images)} images")
+            yield name, list(cloud.pages("ecr", "list_images", "imageIds", repositoryName=name))
+
+
+def _find_images(cloud: Cloud) -> Iterator[Resource]:
+    for name, images in _repositories(cloud):
+        if images:
+            yield Resource("images", name, f"{len(images)} images")
+
+
+def _delete_images(cloud: Cloud, name: str) -> None:
+    ids = list(cloud.pages("ecr", "list_images", "imageIds", repositoryName=name))
+    for begin in range(0, len(ids), _IMAGES):
+        batch = ids[begin : begin + _IMAGES]
+        cloud.change("ecr", "batch_delete_image", repositoryName=name, imageIds=batch)
+
+
+def _find_repositories(cloud: Cloud) -> Iterator[Resource]:
+    return (Resource("repository", name) for name, _ in _repositories(cloud))
 
 
 def _delete_repository(cloud: Cloud, name: str) -> None:
@@ -195,11 +214,13 @@ KINDS: dict[str, tuple[Callable[[Cloud], Iterator[Resource]], Callable[[Cloud, s
     "transform job": (_find_transforms, _stop_transform),
     "processing job": (_find_processings, _stop_processing),
     "model": (_find_models, _delete_model),
+    "images": (_find_images, _delete_images),
     "stack": (_find_stacks, _delete_stack),
     "repository": (_find_repositories, _delete_repository),
     "bucket": (_find_buckets, _delete_bucket),
 }
-"""How to find and delete each kind. Writers are deleted before the places they write to."""
+"""How to find and delete each kind. Writers are deleted before the places they write to, and images
+before the stack, whose deletion fails at a repository that is not empty."""
 
 
 def parser() -> argparse.ArgumentParser:

@@ -228,11 +228,18 @@ class Cloud:
         return self.variables.role_arn or self._output("RoleArn", "ROLE_ARN")
 
     def _output(self, key: str, variable: str) -> str:
+        stack = f"{variable} is not set, and cannot be read from the stack {self.variables.project}"
         try:
             return self.outputs[key]
-        except (CloudError, KeyError) as error:
-            reason = f": {error}" if isinstance(error, CloudError) else ""
-            raise CloudError(
-                f"{variable} is not set, and cannot be read from the stack {self.variables.project}"
-                f"{reason}; run scripts/infrastructure.py, or set it"
-            ) from error
+        except KeyError as error:
+            raise CloudError(f"{stack}; run scripts/infrastructure.py, or set it") from error
+        except CloudError as error:
+            # Wrong credentials or a missing network are not mended by another stack.
+            absent = is_missing_stack(error)
+            advice = "; run scripts/infrastructure.py, or set it" if absent else ""
+            raise CloudError(f"{stack}: {error}{advice}", error.reason) from error
+
+
+def is_missing_stack(error: CloudError) -> bool:
+    """Return whether an error of CloudFormation says that there is no such stack."""
+    return error.reason == "ValidationError" and "does not exist" in str(error)

@@ -14,6 +14,7 @@ from scripts.aws.variables import Variables
 
 ENDED = frozenset({"Completed", "Failed", "Stopped"})
 _NOT_FOUND = frozenset({"ValidationException", "ResourceNotFound"})
+_NO_IMAGE = frozenset({"ImageNotFoundException", "RepositoryNotFoundException"})
 _ACCOUNT = "ACCOUNT"
 """Stands for the number of the account in a dry run without credentials."""
 _POLL_STOPPING = 2.0
@@ -54,6 +55,8 @@ def image_uri(cloud: Cloud) -> str:
     try:
         return f"{repository_uri(cloud)}@{describe_image(cloud)['imageDigest']}"
     except CloudError as error:
+        if error.reason not in _NO_IMAGE:
+            raise
         raise CloudError(
             f"{error}; push an image with scripts/push_image.py, or set IMAGE_TAG or IMAGE_URI",
             error.reason,

@@ -83,11 +83,15 @@ def test_videos_survive_the_deletion_of_the_stack() -> None:
         assert found[name]["UpdateReplacePolicy"] == "Retain"
 
 
-def test_untagged_images_expire_and_pushed_ones_are_scanned() -> None:
+def test_images_expire_and_are_scanned() -> None:
     repository = resources()["Repository"]["Properties"]
-    (rule,) = json.loads(repository["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
-    assert rule["selection"]["tagStatus"] == "untagged"
-    assert rule["action"] == {"type": "expire"}
+    rules = json.loads(repository["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
+    assert [rule["action"] for rule in rules] == [{"type": "expire"}] * 2
+    untagged, every = (rule["selection"] for rule in rules)
+    assert untagged["tagStatus"] == "untagged"
+    assert (every["tagStatus"], every["countType"]) == ("any", "imageCountMoreThan")
+    # ECR requires that a rule for any image comes last.
+    assert rules[0]["rulePriority"] < rules[1]["rulePriority"]
     assert repository["ImageScanningConfiguration"] == {"ScanOnPush": True}
 
 
@@ -260,6 +264,73 @@ def test_a_dry_run_prints_the_request_and_creates_nothing(cloud: Cloud) -> None:
         "KeepRestDays": "365",
     }
     assert cloud.read("s3", "list_buckets")["Buckets"] == []
+
+
+def test_a_dry_run_of_a_change_lists_what_would_change(cloud: Cloud) -> None:
+    body = json.dumps({"Resources": {"Other": {"Type": "AWS::SNS::Topic"}}})
+    cloud.client("cloudformation").create_stack(
+        StackName="face-blur", TemplateBody=body, Tags=project_tags("face-blur")
+    )
+    out = io.StringIO()
+    create_or_update(Cloud(cloud.variables, dry_run=True, out=out), NOTHING | {"KeepDays": 7})
+    (asked,) = (json.loads(line) for line in out.getvalue().splitlines())
+    assert asked["operation"] == "update_stack"
+    request = asked["request"]
+    assert "TemplateBody" not in request
+    assert {"ParameterKey": "KeepDays", "ParameterValue": "7"} in request["Parameters"]
+    changes = {(one["action"], one["resource"]) for one in request["Changes"]}
+    assert {("Add", "Role"), ("Add", "Bucket"), ("Remove", "Other")} <= changes
+    left = cloud.read("cloudformation", "list_change_sets", StackName="face-blur")["Summaries"]
+    assert left == []
+    listed = cloud.read("cloudformation", "describe_stack_resources", StackName="face-blur")
+    assert [one["LogicalResourceId"] for one in listed["StackResources"]] == ["Other"]
+
+
+@pytest.mark.parametrize("reason", ["ExpiredToken", "AccessDenied"])
+def test_wrong_credentials_do_not_lead_to_another_stack(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    def refused(service: str, operation: str, **request: Any) -> dict[str, Any]:
+        raise CloudError(f"{service} {operation}: {reason}: no", reason)
+
+    with pytest.raises(CloudError, match=r"does not exist; run scripts/infrastructure\.py, or set"):
+        Cloud(Variables(project="none")).bucket  # noqa: B018 - it is read from the stack
+    monkeypatch.setattr(cloud, "read", refused)
+    with pytest.raises(CloudError, match=f"{reason}: no$") as caught:
+        cloud.bucket  # noqa: B018 - it is read from the stack
+    assert caught.value.reason == reason
+
+
+def test_a_dry_run_without_credentials_does_not_ask_for_the_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+    out = io.StringIO()
+    blind = Cloud(Variables(kms_key="alias/videos"), dry_run=True, out=out)
+    create_or_update(blind, NOTHING)
+    request = json.loads(out.getvalue())["request"]
+    assert {"ParameterKey": "KmsKeyArn", "ParameterValue": "alias/videos"} in request["Parameters"]
+
+
+def test_logs_expire_only_on_request(cloud: Cloud, run_command: Any) -> None:
+    """The groups belong to all jobs of the account."""
+    logs = cloud.client("logs")
+    logs.create_log_group(logGroupName="/aws/sagemaker/TransformJobs")
+    made = run_command("infrastructure")
+    assert "logs never expire" in made.err
+    assert "retentionInDays" not in logs.describe_log_groups()["logGroups"][0]
+    made = run_command("infrastructure", "--keep-log-days", 90)
+    assert made.code == 0, made.err
+    found = logs.describe_log_groups(logGroupNamePrefix="/aws/sagemaker/")["logGroups"]
+    assert {one["logGroupName"]: one["retentionInDays"] for one in found} == {
+        "/aws/sagemaker/ProcessingJobs": 90,
+        "/aws/sagemaker/TransformJobs": 90,
+    }
+    again = run_command("infrastructure")
+    assert "logs never expire" not in again.err
+    refused = run_command("infrastructure", "--keep-log-days", 8)
+    assert refused.code == 2, "CloudWatch allows only some numbers"
 
 
 def test_the_command(cloud: Cloud, run_command: Any) -> None:

@@ -48,15 +48,20 @@ def make_jobs(cloud: Cloud, name: str, tags: list[dict[str, str]], *, running: b
 
 
 def make_repository(cloud: Cloud, name: str, tags: list[dict[str, str]]) -> None:
-    ecr = cloud.client("ecr")
-    ecr.create_repository(repositoryName=name, tags=tags)
+    cloud.client("ecr").create_repository(repositoryName=name, tags=tags)
+    put_image(cloud, name)
+
+
+def put_image(cloud: Cloud, repository: str) -> None:
     manifest = {
         "schemaVersion": 2,
         "config": {"digest": "sha256:" + "0" * 64, "size": 1},
         "layers": [],
         "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
     }
-    ecr.put_image(repositoryName=name, imageManifest=json.dumps(manifest), imageTag="one")
+    cloud.client("ecr").put_image(
+        repositoryName=repository, imageManifest=json.dumps(manifest), imageTag="one"
+    )
 
 
 def make_bucket(cloud: Cloud, name: str, tags: list[dict[str, str]]) -> None:
@@ -89,6 +94,7 @@ def stoppable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_only_tagged_resources_are_deleted(cloud: Cloud, stoppable: list[str]) -> None:
     bucket = create_or_update(cloud, dict.fromkeys(KEEP))["Bucket"]
     cloud.client("s3").put_object(Bucket=bucket, Key="input/a.mp4", Body=b"film")
+    put_image(cloud, "face-blur")
     make_bucket(cloud, "left-of-an-earlier-stack", OURS)
     cloud.client("s3").create_multipart_upload(Bucket="left-of-an-earlier-stack", Key="cut-off")
     make_models(cloud, "ours", OURS)
@@ -105,12 +111,14 @@ def test_only_tagged_resources_are_deleted(cloud: Cloud, stoppable: list[str]) -
         ("transform job", "ours"),
         ("processing job", "ours"),
         ("model", "ours"),
+        ("images", "face-blur"),
+        ("images", "ours-besides"),
         ("stack", "face-blur"),
         ("repository", "face-blur"),
         ("repository", "ours-besides"),
         *sorted([("bucket", bucket), ("bucket", "left-of-an-earlier-stack")]),
     ]
-    assert found[5].detail == "1 images"
+    assert found[3].detail == found[4].detail == "1 images"
     assert Resource("bucket", "left-of-an-earlier-stack", "1 objects, 2.0 MB") in found
     delete_all(cloud, found)
     assert find_all(cloud) == []

@@ -46,6 +46,10 @@ MAX_RUNTIME_SECONDS = 86400
 
 # KMS key for results and disks; empty for the encryption of the bucket.
 KMS_KEY = ""
+# Permissions boundary of the role, if your organisation requires one.
+BOUNDARY_ARN = ""
+# Address that gets a message about each failed job; it has to confirm that once.
+ALARM_EMAIL = ""
 # Private subnets and security groups; empty for the network of SageMaker.
 SUBNETS: list[str] = []
 SECURITY_GROUPS: list[str] = []

@@ -103,6 +103,8 @@ def _parameters(
         "OutputPrefix": variables.output_prefix,
         "KmsKeyArn": _key_arn(cloud, variables),
         "UseNetwork": "true" if variables.subnets else "false",
+        "BoundaryArn": variables.boundary_arn,
+        "AlarmEmail": variables.alarm_email,
     }
     has = {item["ParameterKey"]: item["ParameterValue"] for item in stack.get("Parameters", ())}
     values |= {name: str(keep[name] or has.get(name, KEEP[name])) for name in KEEP}

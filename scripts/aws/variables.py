@@ -20,6 +20,7 @@ FILE = Path(__file__).resolve().parents[1] / "variables.py"
 _BUCKET = r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$"
 _PREFIX = r"^[^\s/\\][^\s\\]*/$"
 _ARN = r"^(arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+)?$"
+_POLICY = r"^(arn:aws[a-z-]*:iam::(\d{12}|aws):policy/.+)?$"
 _KMS = r"^(arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(key|alias)/.+|alias/.+|[0-9a-f-]{36})?$"
 _INSTANCE = r"^ml\.[a-z0-9-]+\.[a-z0-9]+$"
 COMPUTE_TYPES = {"gpu": "ml.g4dn.xlarge", "cpu": "ml.c6i.2xlarge"}
@@ -82,6 +83,10 @@ class Variables(BaseModel):
         86400, ge=1, le=777600, description="time limit of processing jobs, in seconds"
     )
     kms_key: str = Field("", pattern=_KMS, description="KMS key for results and disks")
+    boundary_arn: str = Field("", pattern=_POLICY, description="permissions boundary of the role")
+    alarm_email: str = Field(
+        "", pattern=r"^([^@\s]+@[^@\s]+)?$", description="address that is told of failed jobs"
+    )
     subnets: tuple[str, ...] = Field(
         (), max_length=16, description="private subnets, comma-separated"
     )

@@ -25,9 +25,10 @@ PATIENCE = 120
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Ignore moto's warning that it does not support bucket policies."""
-    unknown = "Tried to parse AWS..S3..BucketPolicy but it's not supported by moto"
-    config.addinivalue_line("filterwarnings", f"ignore:{unknown}:UserWarning")
+    """Ignore moto's warnings that it does not support policies of buckets and topics."""
+    for kind in ("S3..BucketPolicy", "SNS..TopicPolicy"):
+        unknown = f"Tried to parse AWS..{kind} but it's not supported by moto"
+        config.addinivalue_line("filterwarnings", f"ignore:{unknown}:UserWarning")
 
 
 class Ran(NamedTuple):

@@ -168,6 +168,31 @@ def test_subnets_and_a_key_add_permissions(cloud: Cloud) -> None:
     assert rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == key
 
 
+def test_a_boundary_and_an_alarm_are_made_on_request(cloud: Cloud) -> None:
+    most = [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]
+    boundary = cloud.client("iam").create_policy(
+        PolicyName="most", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": most})
+    )["Policy"]["Arn"]
+    ours = Cloud(Variables(boundary_arn=boundary, alarm_email="ops@example.org"))
+    outputs = create_or_update(ours, NOTHING)
+    role = cloud.read("iam", "get_role", RoleName=outputs["RoleArn"].rpartition("/")[2])["Role"]
+    assert role["PermissionsBoundary"]["PermissionsBoundaryArn"] == boundary
+    (topic,) = cloud.read("sns", "list_topics")["Topics"]
+    (told,) = cloud.read("sns", "list_subscriptions")["Subscriptions"]
+    assert (told["Protocol"], told["Endpoint"]) == ("email", "ops@example.org")
+    rules = cloud.read("events", "list_rules")["Rules"]
+    patterns = [json.loads(rule["EventPattern"]) for rule in rules]
+    assert sorted(one["detail-type"][0] for one in patterns) == [
+        "SageMaker Processing Job State Change",
+        "SageMaker Transform Job State Change",
+    ]
+    for rule, pattern in zip(rules, patterns, strict=True):
+        assert ["Failed"] in pattern["detail"].values()
+        assert [{"prefix": "face-blur-"}] in pattern["detail"].values()
+        targets = cloud.read("events", "list_targets_by_rule", Rule=rule["Name"])["Targets"]
+        assert [one["Arn"] for one in targets] == [topic["TopicArn"]]
+
+
 def test_running_again_is_safe(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     first = create_or_update(cloud, NOTHING | {"KeepDays": 7})
     assert create_or_update(cloud, NOTHING) == first
@@ -262,6 +287,8 @@ def test_a_dry_run_prints_the_request_and_creates_nothing(cloud: Cloud) -> None:
         "UseNetwork": "false",
         "KeepDays": "30",
         "KeepRestDays": "365",
+        "BoundaryArn": "",
+        "AlarmEmail": "",
     }
     assert cloud.read("s3", "list_buckets")["Buckets"] == []
 

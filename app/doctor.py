@@ -3,55 +3,48 @@
 import json
 import os
 import platform
-import shutil
 import tempfile
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from app.config import ENV_PREFIX, Settings
+from av.codec import codecs_available
+
+from app.config import ServiceSettings, Settings
 from app.devices import device_facts, find_gpus, nvenc_fault
 from app.errors import FaceBlurError
 from app.isolation.limits import default_memory
 from app.networks import available_cpus, prefers_int8
 from app.packs.catalogue import find_packs, load_pack
-from app.packs.fetch import state
+from app.packs.fetch import State, state
+from app.temporary import place_facts
 from app.version import VERSION
-from app.video.encodings import NVENC, Encoding, can_encode
+from app.video.encodings import NVENC
 
 _PACKAGES = (
     *("av", "numpy", "onnxruntime", "onnxruntime-gpu", "opencv-python-headless"),
     *("pillow", "pi-heif", "flask", "gunicorn", "boto3"),
 )
 """Packages whose versions matter for a report of a fault."""
-_FORMAT = "yuv420p"
 
 
-def place_facts(folder: Path) -> dict[str, Any]:
-    """Return facts about the process and a folder that it writes to.
-
-    Returns:
-        ``uid``, the user; ``spool``, the folder; ``free_bytes``, the space there.
-    """
-    return {
-        "uid": os.getuid(),
-        "spool": str(folder),
-        "free_bytes": shutil.disk_usage(folder).free,
-    }
-
-
-def examine(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+def examine(spool: Path | None = None) -> dict[str, Any]:
     """Return all facts, JSON-ready. Nothing is changed, and nothing is asked of the network.
 
-    A part that cannot be examined has its error instead of its facts, and is listed in ``faults``.
+    Settings come from the environment of the process. What keeps Face blur from working is listed
+    in ``faults``.
+
+    Raises:
+        ConfigError: a setting in the environment is wrong.
     """
+    settings = Settings.load()
     facts: dict[str, Any] = {
         "version": VERSION,
         "python": platform.python_version(),
         "system": platform.platform(),
         "packages": _packages(),
-        **place_facts(Path(environment.get(f"{ENV_PREFIX}SPOOL") or tempfile.gettempdir())),
+        **place_facts(spool or ServiceSettings.load().spool or Path(tempfile.gettempdir())),
         "cpus": available_cpus(),
         "dot_products_of_8_bits": prefers_int8(),
         "memory_bytes": default_memory(),
@@ -60,8 +53,8 @@ def examine(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
         "encoders": _encoders(),
     }
     faults: list[str] = []
-    facts["packs"] = _packs(faults)
-    facts["uses"] = _uses(faults)
+    facts["packs"] = _packs(settings.models_root, faults)
+    facts["uses"] = _uses(settings, faults)
     return facts | {"faults": faults}
 
 
@@ -84,31 +77,31 @@ def _providers() -> list[str]:
 
 
 def _encoders() -> dict[str, str]:
-    """Return ``works`` or the fault of each encoder, in software and on GPUs."""
-    software = {
-        name: "works" if can_encode(Encoding(name, _FORMAT)) else "cannot be opened"
-        for name in NVENC
-    }
+    """Say of each encoder whether it is there: those of software, and those of GPUs by trying.
+
+    Software encoders are not opened: some write to stderr, or take the highest priority.
+    """
+    software = {name: "works" if name in codecs_available else "missing" for name in NVENC}
     return software | {name: nvenc_fault(name) or "works" for name in NVENC.values()}
 
 
-def _packs(faults: list[str]) -> dict[str, str]:
+def _packs(root: Path | None, faults: list[str]) -> dict[str, str]:
     states = {}
-    for name in find_packs():
+    for name in find_packs(root):
         try:
-            states[name] = state(load_pack(name)).value
+            states[name] = state(load_pack(name, root)).value
         except FaceBlurError as error:
             states[name] = str(error)
             faults.append(str(error))
-    if "ready" not in states.values():
+    if State.READY.value not in states.values():
         faults.append("no weights are installed; fetch some with: face-blur models fetch")
     return states
 
 
-def _uses(faults: list[str]) -> dict[str, Any]:
-    """Return what a run with the settings of the environment uses."""
+def _uses(settings: Settings, faults: list[str]) -> dict[str, Any]:
+    """Return what a run with these settings uses."""
     try:
-        return device_facts(Settings.load())
+        return device_facts(settings)
     except FaceBlurError as error:
         faults.append(str(error))
         return {"error": str(error)}

@@ -7,10 +7,24 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 _NEW = "new-"
 _UNCHECKED = ".face-blur-check-"
 """The beginning of the name of a folder with a result that is not checked yet."""
+
+
+def place_facts(folder: Path) -> dict[str, Any]:
+    """Return facts about the process and a folder that it writes to.
+
+    Returns:
+        ``uid``, the user; ``spool``, the folder; ``free_bytes``, the space there.
+    """
+    return {
+        "uid": os.getuid(),
+        "spool": str(folder),
+        "free_bytes": shutil.disk_usage(folder).free,
+    }
 
 
 def make_folder(parent: Path, prefix: str) -> Path:

@@ -189,6 +189,8 @@ inside() { "${engine[@]}" exec "$container" "$@"; }
 
 smoke_commands() {
     in_image "$image" models verify "$MODELS" || die 'models verify failed'
+    in_image "$image" doctor --json >"$media/doctor.json" || die 'doctor failed'
+    grep -q '"faults": \[\]' "$media/doctor.json" || die 'doctor finds a fault'
     in_image --entrypoint python3 "$image" /smoke/smoke.py contents "$variant" ||
         die 'the contents of the image are wrong'
     in_image "$image" blur /smoke/clip.mp4 -o /out/hidden.mp4 --people /smoke/people --quiet ||
@@ -203,7 +205,7 @@ smoke_commands() {
     cp -R "models/$MODELS" "$media/model/given"
     in_image -v "$media/model:/opt/ml/model:ro" "$image" models verify given ||
         die 'a pack given at run time is not found'
-    say 'commands: models verify, blur, process'
+    say 'commands: models verify, doctor, blur, process'
 }
 
 # As SageMaker runs a Processing job: its folders belong to root, as do the volumes here. The image for

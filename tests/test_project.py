@@ -146,7 +146,7 @@ def _help() -> str:
     """The help texts of all commands that the pages name."""
     names = (
         *("blur", "analyse", "render", "review", "edits", "verify", "people", "models", "report"),
-        *("serve", "completion"),
+        *("doctor", "serve", "completion"),
     )
     ours: tuple[list[str], ...] = ([], *([name] for name in names))
     commands = [["-m", "app.cli", *command] for command in ours]

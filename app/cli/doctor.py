@@ -5,7 +5,7 @@ from argparse import Namespace
 from typing import Any
 
 from app.doctor import as_text, examine
-from app.errors import MachineError
+from app.errors import ModelError
 
 
 def add_doctor(commands: Any) -> None:
@@ -27,9 +27,9 @@ def show(args: Namespace) -> None:
     """Print the facts.
 
     Raises:
-        MachineError: Face blur cannot work here; the facts have been printed.
+        ModelError: Face blur cannot work here; the facts have been printed.
     """
     facts = examine()
     print(json.dumps(facts, indent=1, ensure_ascii=False) if args.json else as_text(facts))
     if facts["faults"]:
-        raise MachineError("; ".join(facts["faults"]))
+        raise ModelError("; ".join(facts["faults"]))

@@ -8,6 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from app.cli.doctor import add_doctor
 from app.cli.edits_options import add_edits
 from app.cli.reporting import add_report
 from app.cli.reviewing import add_review_options
@@ -75,6 +76,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_people(commands)
     _add_models(commands)
     add_report(commands)
+    add_doctor(commands)
     add_serve(commands)
     add_completion(commands)
     return parser

@@ -13,10 +13,10 @@ from app.batch.run import Batch, Listener, Totals
 from app.batch.run import run as run_batch
 from app.batch.session import Session, shared_start
 from app.config import ServiceSettings, Settings
-from app.doctor import place_facts
 from app.job.folders import Folders
 from app.logs import LOGGER
 from app.process import StopSignal
+from app.temporary import place_facts
 from app.types import Progress
 
 _PROGRESS_SECONDS = 30.0

@@ -20,11 +20,10 @@ from typing import TYPE_CHECKING
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 from app.config import ServiceSettings, Settings
-from app.doctor import place_facts
 from app.errors import ConfigError, FaceBlurError, reason_of
 from app.isolation import Limits, Pool
 from app.logs import LOGGER, LOGGING_CONFIG, configure_logging, redact
-from app.temporary import make_folder
+from app.temporary import make_folder, place_facts
 from app.web.connections import PatientWorker
 from app.workers import Shares
 

@@ -15,12 +15,14 @@ from app.config import ServiceSettings, Settings
 from app.devices import device_facts, find_gpus, nvenc_fault
 from app.errors import FaceBlurError
 from app.isolation.limits import default_memory
-from app.networks import available_cpus, prefers_int8
+from app.machine import available_cpus
+from app.networks import prefers_int8
 from app.packs.catalogue import find_packs, load_pack
 from app.packs.fetch import State, state
 from app.temporary import place_facts
 from app.version import VERSION
 from app.video.encodings import NVENC
+from app.workers import Shares
 
 _PACKAGES = (
     *("av", "numpy", "onnxruntime", "onnxruntime-gpu", "opencv-python-headless"),
@@ -38,16 +40,17 @@ def examine(spool: Path | None = None) -> dict[str, Any]:
     Raises:
         ConfigError: a setting in the environment is wrong.
     """
-    settings = Settings.load()
+    settings, service = Settings.load(), ServiceSettings.load()
     facts: dict[str, Any] = {
         "version": VERSION,
         "python": platform.python_version(),
         "system": platform.platform(),
         "packages": _packages(),
-        **place_facts(spool or ServiceSettings.load().spool or Path(tempfile.gettempdir())),
+        **place_facts(spool or service.spool or Path(tempfile.gettempdir())),
         "cpus": available_cpus(),
         "dot_products_of_8_bits": prefers_int8(),
         "memory_bytes": default_memory(),
+        "workers": Shares.of_machine(service.workers).workers,
         "gpus": [{"name": g.name, "driver": g.driver, "memory": g.memory} for g in find_gpus()],
         "providers": _providers(),
         "encoders": _encoders(),

@@ -26,6 +26,7 @@ def test_the_facts_are_those_of_this_machine(tmp_path: Path) -> None:
     assert facts["packages"]["numpy"] == np.__version__
     assert 1 <= facts["cpus"] <= (os.cpu_count() or 1)
     assert 0 < facts["memory_bytes"] < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert 1 <= facts["workers"] <= facts["cpus"]
     assert "CPUExecutionProvider" in facts["providers"]
     assert facts["encoders"]["libx264"] == "works"
     assert {"h264_nvenc", "hevc_nvenc", "av1_nvenc"} <= facts["encoders"].keys()

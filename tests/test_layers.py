@@ -14,7 +14,8 @@ LAYERS = (
     {"networks"},
     {"packs"},
     {"video", "shots", "faces", "tracking", "identity", "effects", "storage", "config"},
-    {"devices", "doctor", "edits", "pipeline", "plan", "report", "reporting", "pieces", "verification"},
+    {"edits", "pipeline", "plan", "report", "reporting", "pieces", "verification"}
+    | {"devices", "doctor"},
     {"batch", "review"},
     {"cli", "web", "job"},
 )

@@ -148,3 +148,13 @@ def make_unending(monkeypatch: pytest.MonkeyPatch, *, stoppable: bool = True) ->
 
     monkeypatch.setattr(SageMakerResponse, "stop_transform_job", stop_transform, raising=False)
     monkeypatch.setattr(SageMakerResponse, "stop_processing_job", stop_processing)
+
+
+def with_environment(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
+    """Moto forgets the environment of processing jobs."""
+    told = vars(FakeProcessingJob)["response_object"].fget
+    monkeypatch.setattr(
+        FakeProcessingJob,
+        "response_object",
+        property(lambda job: told(job) | {"Environment": environment}),
+    )

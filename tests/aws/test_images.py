@@ -13,7 +13,17 @@ from moto.ecr.responses import ECRResponse
 
 from scripts import run_processing, run_transform
 from scripts.aws.cloud import Cloud
-from tests.aws_jobs import ACCOUNT, CPU, REGION, WHERE, Commands, backend, fill, keys
+from tests.aws_jobs import (
+    ACCOUNT,
+    CPU,
+    REGION,
+    WHERE,
+    Commands,
+    backend,
+    fill,
+    keys,
+    with_environment,
+)
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 LAYERS = "layers-of-the-registry"
@@ -120,6 +130,7 @@ def test_resuming_a_processing_job_checks_the_image_too(
 ) -> None:
     uri, _ = put({"config": {"User": "0"}})
     assert run(run_processing, *options(WHERE, uri), "--name", "one").code == 0
+    with_environment(monkeypatch, FACE_BLUR_EFFECT="solid")
     other, _ = put({"config": {"User": "10001"}})
     ran = run(run_processing, *options(WHERE, other), "--resume", "one")
     assert (ran.code, len(backend().processing_jobs)) == (2, 1)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moto.sagemaker.models import FakeProcessingJob
 
 from scripts import run_processing
 from scripts.aws.cloud import Cloud
@@ -25,6 +24,7 @@ from tests.aws_jobs import (
     make_unending,
     processing_job,
     requests,
+    with_environment,
 )
 
 TAGS = [{"Key": "face-blur:project", "Value": "face-blur"}]
@@ -248,16 +248,6 @@ def test_a_job_of_others_is_refused_in_a_line(filled: Cloud, run: Commands) -> N
         ran = run(run_processing, *WHERE, option, "other")
         assert ran.code == 2
         assert "other: does not have the inputs and outputs of a job of scripts/run_proc" in ran.err
-
-
-def with_environment(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
-    """Moto forgets the environment of processing jobs."""
-    told = vars(FakeProcessingJob)["response_object"].fget
-    monkeypatch.setattr(
-        FakeProcessingJob,
-        "response_object",
-        property(lambda job: told(job) | {"Environment": environment}),
-    )
 
 
 def test_resuming_unfinished_files(

@@ -421,5 +421,12 @@ def test_the_log_has_times_and_counts_and_no_names(
     assert line["status"] == 200
     assert {"receive", "wait", "people", "analyse", "render", "total"} == line["seconds"].keys()
     assert (line["frames"], line["people"], line["hidden"]) == (1, 1, 1)
-    text = str(service.log)
+    # The line of the start names the folder of the spool, but none of those of requests in it.
+    started, lines = (
+        [one for one in service.log if (one["event"] == "ready") == wanted]
+        for wanted in (True, False)
+    )
+    assert [line["spool"] for line in started] == [str(service.spool)]
+    text = str(lines)
     assert not any(secret in text for secret in ("alice", "secret", "obäma", str(service.spool)))
+    assert not any(folder.name in str(started) for folder in service.spool.iterdir())

@@ -16,7 +16,7 @@ EXTRAS := --extra aws --extra models --extra service
 COLLIDING := --unsafe-package onnxruntime --unsafe-package opencv-python
 
 .PHONY: help setup demo test check bench hostile fuzz soak lock man audit image image-gpu run sbom smoke gpu-check \
-	transform-local clean
+	transform-local pipeline-local clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,8 +97,11 @@ gpu-check: setup $(GPU_VENV)/installed  ## On a machine with an NVIDIA GPU: test
 transform-local: setup  ## Run a transform job without an AWS account, in ./transform-local
 	$(BIN)/python -m scripts.transform_local
 
+pipeline-local: setup  ## Run the pipeline without an AWS account, in ./pipeline-local
+	$(BIN)/python -m scripts.pipeline_local
+
 clean:  ## Delete build outputs; downloads stay in the cache
-	rm -rf $(VENV) $(GPU_VENV) .fuzz demo transform-local build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(GPU_VENV) .fuzz demo transform-local pipeline-local build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find app models scripts bench tests testmedia -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/installed: requirements-dev.txt requirements-insightface.txt pyproject.toml

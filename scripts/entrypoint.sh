@@ -1,6 +1,6 @@
 #!/bin/sh
-# Entry point of the image: `serve` is the web service, `process` a Processing job; anything else is a
-# command of face-blur.
+# Entry point of the image: `serve` is the web service, `process` a Processing job, `step` a step of the
+# pipeline; anything else is a command of face-blur.
 set -eu
 home=$(dirname "$(dirname "$(readlink -f "$0")")")
 
@@ -22,6 +22,9 @@ serve)
     ;;
 process)
     shift
+    exec python3 -m app.job "$@"
+    ;;
+step)
     exec python3 -m app.job "$@"
     ;;
 esac

@@ -1,6 +1,7 @@
 """Create or update the AWS resources of Face blur: bucket, image repository and role.
 
     python -m scripts.infrastructure [--keep-days 30] [--keep-rest-days 365] [--dry-run]
+    python -m scripts.infrastructure --pipeline on --parameter Hide=listed
 
 Running it again is safe. scripts/infrastructure.yaml lists the resources.
 """
@@ -9,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from botocore.exceptions import WaiterError
@@ -24,6 +26,7 @@ from scripts.aws.cloud import (
 )
 from scripts.aws.command import main, make_parser
 from scripts.aws.jobs import KINDS, unique_name
+from scripts.aws.pipeline import CHOICES, parse_choices, pipeline_parameters
 from scripts.aws.variables import Variables
 
 TEMPLATE = Path(__file__).resolve().parent / "infrastructure.yaml"
@@ -38,23 +41,34 @@ LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731)
 """Days that CloudWatch accepts for logs; longer times are left out."""
 
 
-def create_or_update(cloud: Cloud, keep: Mapping[str, int | None]) -> dict[str, str]:
+def create_or_update(
+    cloud: Cloud,
+    keep: Mapping[str, int | None],
+    pipeline: str | None = None,
+    choices: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, str]:
     """Create or update the stack; return its outputs (in a dry run: the present ones).
 
     Args:
         cloud: the account.
         keep: days for the parameters in ``KEEP``; None keeps the value of the stack, or takes that
             of ``KEEP`` for a new one.
+        pipeline: ``on`` or ``off``; None leaves the pipeline as it is.
+        choices: parameters of the pipeline.
 
     Raises:
         CloudError: AWS refuses, or the stack could not be created; the message has the reasons.
         UntaggedError: a stack of this name exists, without the tag of the project.
     """
     stack = find_stack(cloud)
+    has = _parameters_of(stack or {})
+    values = _parameters(cloud, keep, has) | pipeline_parameters(cloud, pipeline, choices, has)
     request = {
         "StackName": cloud.variables.project,
         "TemplateBody": TEMPLATE.read_text(encoding="utf-8"),
-        "Parameters": _parameters(cloud, keep, stack or {}),
+        "Parameters": [
+            {"ParameterKey": name, "ParameterValue": value} for name, value in values.items()
+        ],
         "Capabilities": ["CAPABILITY_IAM"],
         "Tags": project_tags(cloud.variables.project),
     }
@@ -93,9 +107,13 @@ def outputs_of(stack: Mapping[str, Any]) -> dict[str, str]:
     return {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", ())}
 
 
+def _parameters_of(stack: Mapping[str, Any]) -> dict[str, str]:
+    return {item["ParameterKey"]: item["ParameterValue"] for item in stack.get("Parameters", ())}
+
+
 def _parameters(
-    cloud: Cloud, keep: Mapping[str, int | None], stack: Mapping[str, Any]
-) -> list[dict[str, str]]:
+    cloud: Cloud, keep: Mapping[str, int | None], has: Mapping[str, str]
+) -> dict[str, str]:
     variables = cloud.variables
     values = {
         "Project": variables.project,
@@ -106,9 +124,7 @@ def _parameters(
         "BoundaryArn": variables.boundary_arn,
         "AlarmEmail": variables.alarm_email,
     }
-    has = {item["ParameterKey"]: item["ParameterValue"] for item in stack.get("Parameters", ())}
-    values |= {name: str(keep[name] or has.get(name, KEEP[name])) for name in KEEP}
-    return [{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()]
+    return values | {name: str(keep[name] or has.get(name, KEEP[name])) for name in KEEP}
 
 
 def _key_arn(cloud: Cloud, variables: Variables) -> str:
@@ -250,6 +266,18 @@ def parser() -> argparse.ArgumentParser:
         help="delete logs of all SageMaker jobs of the account after this many days, as CloudWatch "
         f"allows: {', '.join(map(str, LOG_DAYS))} (default: unchanged)",
     )
+    out.add_argument(
+        "--pipeline",
+        choices=("on", "off"),
+        help="process videos as soon as they are uploaded (default: unchanged, at first off)",
+    )
+    out.add_argument(
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"parameter of the pipeline (default: unchanged): {', '.join(CHOICES)}",
+    )
     return out
 
 
@@ -263,7 +291,7 @@ def _days(text: str) -> int:
 def run(cloud: Cloud, args: argparse.Namespace) -> None:
     """Create or update the stack, and print its outputs."""
     keep = {"KeepDays": args.keep_days, "KeepRestDays": args.keep_rest_days}
-    outputs = create_or_update(cloud, keep)
+    outputs = create_or_update(cloud, keep, args.pipeline, parse_choices(args.parameter))
     expire_logs(cloud, args.keep_log_days)
     if not cloud.dry_run:
         print("\n".join(f"{name}: {value}" for name, value in outputs.items()))

@@ -271,7 +271,7 @@ def _launcher(args: argparse.Namespace, spool: Path) -> Launcher:
 
 
 @contextmanager
-def _quiet_moto() -> Iterator[None]:
+def quiet_moto() -> Iterator[None]:
     """Hide moto's warning that its CloudFormation does not support bucket policies."""
     logging.getLogger("moto").addHandler(logging.NullHandler())
     with warnings.catch_warnings():
@@ -299,7 +299,7 @@ def _keep_running(sagemaker: SageMaker) -> None:
     threading.Event().wait()
 
 
-def _remove_account() -> None:
+def remove_account() -> None:
     """Remove access to the user's account: every boto3 client would look for it."""
     for name in [name for name in os.environ if name.startswith(USER_PREFIXES)]:
         del os.environ[name]
@@ -312,7 +312,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         FaceBlurError: a step before the job failed.
     """
-    with tempfile.TemporaryDirectory(prefix="spool-") as spool, _quiet_moto():
+    with tempfile.TemporaryDirectory(prefix="spool-") as spool, quiet_moto():
         launcher, timeouts = _launcher(args, Path(spool)), Timeouts(ping=args.ping_seconds)
         with _media(args) as scenario, SageMaker(launcher, timeouts) as sagemaker:
             result = run_end_to_end(sagemaker, scenario, args.folder)
@@ -325,7 +325,7 @@ def run(args: argparse.Namespace) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, 1 failed, 2 usage, 130 interrupted."""
     args = parser().parse_args(argv)
-    _remove_account()
+    remove_account()
     try:
         with stoppable():
             return run(args)

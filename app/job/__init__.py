@@ -3,22 +3,28 @@
 The image runs ``python -m app.job`` as ``process``. Exit codes: 0 all files done, 1 some files
 failed, 2 wrong settings or people (before any work), 130 interrupted. A file that fails does not
 stop the others. An interrupted run continues where it stopped when it is started again.
+``python -m app.job step NAME`` is one step of the pipeline: see ``app.job.steps``.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 from app.errors import FaceBlurError, Interrupted
-from app.job.folders import FAILURE_MESSAGE, SAGEMAKER_ROOT, Folders, find_folders, make_parser
-from app.logs import LOGGER, configure_logging, describe_exception, redact
-from app.process import exit_now, stoppable
+from app.job.failures import log_failure, write_failure_message
+from app.job.folders import FAILURE_MESSAGE, SAGEMAKER_ROOT, find_folders, make_parser
+from app.job.places import find_place, make_step_parser
+from app.logs import LOGGER, configure_logging, describe_exception
+from app.process import StopSignal, exit_now, stoppable
 
 __all__ = ["main", "process"]
 
-_MAX_MESSAGE_BYTES = 1024
-"""The length of a failure message that SageMaker shows."""
+Work: TypeAlias = Callable[[StopSignal], tuple[int, str]]
+"""Does the work of a job; returns its exit code, and the reason for it."""
+_STEP = "step"
+"""The first argument of a step of the pipeline."""
 
 
 def process() -> NoReturn:
@@ -29,52 +35,59 @@ def process() -> NoReturn:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the job of ``argv`` (default: ``sys.argv``) and the environment; return its exit code."""
     configure_logging()
+    words = list(sys.argv[1:] if argv is None else argv)
+    is_step = words[:1] == [_STEP]
     root = SAGEMAKER_ROOT
     try:
-        args = make_parser().parse_args(sys.argv[1:] if argv is None else argv)
+        args = (make_step_parser() if is_step else make_parser()).parse_args(words[is_step:])
         root = args.root
-        folders = find_folders(args)
+        work, labels = (_step if is_step else _batch)(args)
     except FaceBlurError as error:
-        code, message = _log_failure(error, {})
+        code, message = log_failure(error, {})
     else:
-        code, message = _run(folders)
+        code, message = _run(work, labels)
     if code:
-        _write_failure_message(root / FAILURE_MESSAGE, message)
+        write_failure_message(root / FAILURE_MESSAGE, message)
     return code
 
 
-def _run(folders: Folders) -> tuple[int, str]:
-    """Run the job; return its exit code and the reason for it."""
+def _batch(args: Namespace) -> tuple[Work, Mapping[Path, str]]:
+    """Return the work on all files of a folder, and the labels of its paths."""
+    folders = find_folders(args)
+
+    def work(stop: StopSignal) -> tuple[int, str]:
+        # Imported here so that a signal during the import is handled like any other.
+        from app.job.run import run
+
+        summary = run(folders, stop)
+        return int(summary.failed > 0), summary.text
+
+    return work, folders.labels
+
+
+def _step(args: Namespace) -> tuple[Work, Mapping[Path, str]]:
+    """Return the work of a step on one file, and the labels of its paths."""
+    place = find_place(args)
+
+    def work(stop: StopSignal) -> tuple[int, str]:
+        from app.job.steps import STEPS
+
+        return 0, STEPS[args.step](place, args, stop)
+
+    return work, place.labels
+
+
+def _run(work: Work, labels: Mapping[Path, str]) -> tuple[int, str]:
+    """Do the work; return its exit code and the reason for it."""
     try:
         with stoppable() as stop:
-            # Imported here so that a signal during the import is handled like any other.
-            from app.job.run import run
-
-            summary = run(folders, stop)
+            return work(stop)
     except KeyboardInterrupt:
         message = "interrupted; run it again with the same output to continue"
         LOGGER.error("interrupted", extra={"fields": {"message": message}})
         return Interrupted.exit_code, message
     except FaceBlurError as error:
-        return _log_failure(error, folders.labels)
+        return log_failure(error, labels)
     except Exception as error:  # noqa: BLE001 - reports bugs
         LOGGER.critical("internal error", extra={"fields": describe_exception(error)})
         return 1, "internal error of Face blur; see the log of the job"
-    return int(summary.failed > 0), summary.text
-
-
-def _log_failure(error: FaceBlurError, labels: Mapping[Path, str]) -> tuple[int, str]:
-    message = redact(str(error), labels)
-    fields = {"code": error.code, "message": message}
-    LOGGER.critical("job failed", extra={"fields": fields})
-    return error.exit_code, message
-
-
-def _write_failure_message(path: Path, message: str) -> None:
-    """Write the reason of the failure for SageMaker, if its folder exists."""
-    if path.parent.is_dir():
-        try:
-            path.write_bytes(message.encode("utf-8", "replace")[:_MAX_MESSAGE_BYTES])
-        except OSError as error:
-            fields = describe_exception(error)
-            LOGGER.warning("failure message not written", extra={"fields": fields})

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.batch.inputs import find_files
+from app.batch.inputs import Inputs, find_files
 from app.batch.records import Line
 from app.batch.run import Batch, Listener, Totals
 from app.batch.run import run as run_batch
@@ -29,17 +29,17 @@ _LOGGED_FIELDS = (
 """Fields of the report that are also logged: none of them contains names."""
 
 
-def run(folders: Folders, stop: StopSignal) -> Totals:
-    """Process all files of the input.
+def run(folders: Folders, stop: StopSignal, inputs: Inputs | None = None) -> Totals:
+    """Process all files of the input, or those of ``inputs``.
 
     Raises:
         FaceBlurError, KeyboardInterrupt: as ``app.batch.run``.
     """
     people = {} if folders.people is None else {"people": Path(folders.people)}
     settings, limits = Settings.load(**people), ServiceSettings.load()
-    inputs = find_files(folders.input)
-    start = shared_start(settings, limits, folders.people, files=len(inputs.files))
-    batch = Batch(inputs, folders.output, folders.done, folders.host, folders.labels)
+    files = inputs or find_files(folders.input)
+    start = shared_start(settings, limits, folders.people, files=len(files.files))
+    batch = Batch(files, folders.output, folders.done, folders.host, folders.labels)
     totals = run_batch(batch, start, stop, _LogListener())
     _log("finished", is_error=totals.failed > 0, **totals.statuses, message=totals.text)
     return totals

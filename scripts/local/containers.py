@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 ROOT = Path(__file__).resolve().parents[2]
 KILL_AFTER = 30.0
 """Seconds between the request to stop and the kill."""
-_PASSED_ON = ("HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR", "XDG_CACHE_HOME")
+PASSED_ON = ("HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR", "XDG_CACHE_HOME")
 """Environment variables that programs need; a container gets no other ones of the user."""
 
 Line = Callable[[str], None]
@@ -124,7 +124,7 @@ class ProgramLauncher:
         self, environment: Mapping[str, str], model: Path | None, port: int, line: Line
     ) -> Program:
         """See ``Launcher``. Settings replace /opt/ml/model, which cannot be created here."""
-        variables = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
+        variables = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
         programs = str(Path(sys.executable).parent)
         variables["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", os.defpath)])
         variables |= {"FACE_BLUR_HOST": "127.0.0.1", "FACE_BLUR_SPOOL": str(self._spool)}

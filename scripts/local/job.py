@@ -165,30 +165,45 @@ def find_objects(s3: Any, job: Job) -> list[JobObject]:
     Raises:
         InputError: there are no objects, the manifest is invalid, or one of its objects is missing.
     """
+    return [
+        JobObject(place, size, result_of(job.output, prefix, place.key))
+        for place, prefix, size in list_objects(s3, job.source, manifest=job.manifest)
+    ]
+
+
+def list_objects(s3: Any, source: S3Uri, *, manifest: bool) -> list[tuple[S3Uri, str, int]]:
+    """Return the objects below a prefix or in a manifest, in the order of their keys.
+
+    With each come the prefix that its name is relative to, and its size in bytes.
+
+    Raises:
+        InputError: there are no objects, the manifest is invalid, or one of its objects is missing.
+    """
     try:
-        found = sorted(_listed(s3, job), key=lambda item: item.source.key)
+        listed = _of_manifest(s3, source) if manifest else _of_prefix(s3, source)
+        found = sorted(listed, key=lambda item: item[0].key)
     except (ClientError, BotoCoreError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"the input {job.source} cannot be listed: {error}") from error
+        raise InputError(f"the input {source} cannot be listed: {error}") from error
     if not found:
-        raise InputError(f"no objects at {job.source}")
+        raise InputError(f"no objects at {source}")
     return found
 
 
-def _listed(s3: Any, job: Job) -> Iterator[JobObject]:
-    if not job.manifest:
-        bucket, prefix = job.source.bucket, job.source.key
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            for found in page.get("Contents", ()):
-                place = S3Uri(bucket, found["Key"])
-                yield JobObject(place, found["Size"], result_of(job.output, prefix, place.key))
-        return
-    body = s3.get_object(Bucket=job.source.bucket, Key=job.source.key)["Body"].read()
+def _of_prefix(s3: Any, source: S3Uri) -> Iterator[tuple[S3Uri, str, int]]:
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=source.bucket, Prefix=source.key)
+    for page in pages:
+        for found in page.get("Contents", ()):
+            yield S3Uri(source.bucket, found["Key"]), source.key, found["Size"]
+
+
+def _of_manifest(s3: Any, source: S3Uri) -> Iterator[tuple[S3Uri, str, int]]:
+    body = s3.get_object(Bucket=source.bucket, Key=source.key)["Body"].read()
     head, *names = json.loads(body)
     beginning = parse_s3_uri(head["prefix"])
     for name in names:
         place = S3Uri(beginning.bucket, beginning.key + name)
         size = s3.head_object(Bucket=place.bucket, Key=place.key)["ContentLength"]
-        yield JobObject(place, size, result_of(job.output, beginning.key, place.key))
+        yield place, beginning.key, size
 
 
 def result_of(output: S3Uri, prefix: str, key: str) -> S3Uri:

@@ -1,16 +1,17 @@
-"""A server for moto with a simulation of transform jobs in front of it.
+"""A server for moto with a simulation of SageMaker's jobs in front of it.
 
-In moto a transform job is completed at once, and cannot be stopped. This server passes requests on
-to moto, but runs a created job, and keeps its state in moto's record up to date.
+In moto a job is completed at once, and a transform job cannot be stopped. This server passes
+requests on to moto, but runs a created job, and keeps its state in moto's record up to date.
 """
 
 import io
 import json
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import boto3
 from botocore.config import Config
@@ -22,7 +23,7 @@ from moto.moto_server.werkzeug_app import (
     MotoRequestHandler,
     create_backend_app,
 )
-from moto.sagemaker.models import FakeTransformJob, sagemaker_backends
+from moto.sagemaker.models import FakeProcessingJob, FakeTransformJob, sagemaker_backends
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
@@ -30,6 +31,7 @@ from scripts.local.containers import Launcher
 from scripts.local.invocation import HOST
 from scripts.local.job import Job, Refused, Request, parse_job
 from scripts.local.job_runner import JobResult, JobRun
+from scripts.local.processing import ProcessingRun, parse_processing
 from scripts.local.transformer import Timeouts
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 Key: TypeAlias = tuple[str, str]
 """Region and name of a model or a job."""
+
+Kind: TypeAlias = Literal["transform", "processing"]
 
 _KEY = "local"
 """Access key and secret: moto accepts any."""
@@ -47,11 +51,25 @@ _SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/")
 class JobRecord:
     """A created job: its record in moto, and its run."""
 
-    moto: FakeTransformJob
-    run: JobRun
+    moto: FakeTransformJob | FakeProcessingJob
+    kind: Kind
+    run: JobRun | ProcessingRun
     thread: threading.Thread | None = None
     ended: JobResult | None = None
     over: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def state(self) -> str:
+        """The state of the job."""
+        return str(getattr(self.moto, f"{self.kind}_job_status"))
+
+    def set_state(self, state: str) -> None:
+        """Set the state of the job, as others see it."""
+        setattr(self.moto, f"{self.kind}_job_status", state)
+
+    def set_end(self, when: datetime | None) -> None:
+        """Set the time of the end; None while the job runs."""
+        setattr(self.moto, f"{self.kind}_end_time", when)
 
 
 class _Quiet(MotoRequestHandler):
@@ -66,12 +84,15 @@ class SageMaker:
     can run at a time. ``launcher`` and ``timeouts`` apply to jobs created later.
 
     Args:
-        launcher: starts the containers of jobs.
+        launcher: starts the containers of transform jobs.
         timeouts: the timeouts of SageMaker.
+
+    ``program`` replaces that of Processing jobs; None is the entry point of the image.
     """
 
     def __init__(self, launcher: Launcher, timeouts: Timeouts | None = None) -> None:
         self.launcher, self.timeouts = launcher, timeouts
+        self.program: Sequence[str] | None = None
         self._session = boto3.Session(_KEY, _KEY)
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._models: dict[Key, Request] = {}
@@ -130,6 +151,8 @@ class SageMaker:
             "SageMaker.CreateModel": self._create_model,
             "SageMaker.CreateTransformJob": self._create_job,
             "SageMaker.StopTransformJob": self._stop_job,
+            "SageMaker.CreateProcessingJob": self._create_processing,
+            "SageMaker.StopProcessingJob": self._stop_processing,
         }
         action = actions.get(environ.get("HTTP_X_AMZ_TARGET", ""))
         if action is None:
@@ -159,12 +182,21 @@ class SageMaker:
                 job = self._with_network(parse_job(model, request), region)
             except Refused as error:
                 return _refusal("ValidationException", str(error))
-            response = Response.from_app(self._moto, environ)
-            if response.status_code == 200:
-                s3, logs = (self.client(service, region) for service in ("s3", "logs"))
-                run = JobRun(job, s3, logs, self.launcher, self.timeouts)
-                self._start(region, name, run)
-        return response
+            s3, logs = (self.client(service, region) for service in ("s3", "logs"))
+            run = JobRun(job, s3, logs, self.launcher, self.timeouts)
+            return self._begin((region, name), "transform", run, environ)
+
+    def _create_processing(self, request: Request, environ: "WSGIEnvironment") -> Response:
+        region, name = _region(environ), request["ProcessingJobName"]
+        with self._lock:
+            if (region, name) in self._records:
+                return _refusal("ResourceInUse", f"a job of the name {name} already exists")
+            try:
+                job = parse_processing(request)
+            except Refused as error:
+                return _refusal("ValidationException", str(error))
+            run = ProcessingRun(job, self.client("s3", region), self.program)
+            return self._begin((region, name), "processing", run, environ)
 
     def _with_network(self, job: Job, region: str) -> Job:
         """Add the network and credentials of a container that is not isolated."""
@@ -179,24 +211,37 @@ class SageMaker:
         }
         return replace(job, environment={**network, **job.environment})
 
-    def _start(self, region: str, name: str, run: JobRun) -> None:
-        record = sagemaker_backends[DEFAULT_ACCOUNT_ID][region].transform_jobs[name]
-        # Before the caller knows the job: moto's own state must not be visible.
-        record.transform_job_status = "InProgress"
-        record.transform_end_time = None  # type: ignore[assignment]
-        entry = JobRecord(record, run)
-        self._records[region, name] = entry
-        entry.thread = threading.Thread(target=_run_job, args=(entry,), name=f"job {name}")
-        entry.thread.start()
+    def _begin(
+        self, key: Key, kind: Kind, run: JobRun | ProcessingRun, environ: "WSGIEnvironment"
+    ) -> Response:
+        """Let moto record a job, and run it."""
+        response = Response.from_app(self._moto, environ)
+        if response.status_code == 200:
+            backend = sagemaker_backends[DEFAULT_ACCOUNT_ID][key[0]]
+            jobs = backend.transform_jobs if kind == "transform" else backend.processing_jobs
+            entry = JobRecord(jobs[key[1]], kind, run)
+            # Before the caller knows the job: moto's own state must not be visible.
+            entry.set_state("InProgress")
+            entry.set_end(None)
+            self._records[key] = entry
+            entry.thread = threading.Thread(target=_run_job, args=(entry,), name=f"job {key[1]}")
+            entry.thread.start()
+        return response
 
     def _stop_job(self, request: Request, environ: "WSGIEnvironment") -> Response:
+        return self._stop((_region(environ), request["TransformJobName"]), "transform")
+
+    def _stop_processing(self, request: Request, environ: "WSGIEnvironment") -> Response:
+        return self._stop((_region(environ), request["ProcessingJobName"]), "processing")
+
+    def _stop(self, key: Key, kind: Kind) -> Response:
         with self._lock:
-            entry = self._records.get((_region(environ), request["TransformJobName"]))
-            if entry is None:
-                return _refusal("ValidationException", "there is no such transform job")
-            if entry.moto.transform_job_status != "InProgress":
-                return _refusal("ValidationException", "the transform job is not in progress")
-            entry.moto.transform_job_status = "Stopping"
+            entry = self._records.get(key)
+            if entry is None or entry.kind != kind:
+                return _refusal("ValidationException", f"there is no such {kind} job")
+            if entry.state != "InProgress":
+                return _refusal("ValidationException", f"the {kind} job is not in progress")
+            entry.set_state("Stopping")
         entry.run.stop()
         return _json({}, 200)
 
@@ -208,9 +253,12 @@ def _run_job(entry: JobRecord) -> None:
         entry.ended = entry.run.run()
         state, reason = entry.ended.state, entry.ended.reason
     finally:
-        entry.moto.failure_reason = reason
-        entry.moto.transform_end_time = entry.moto.last_modified_time = utcnow()
-        entry.moto.transform_job_status = state
+        facts = {"failure_reason": reason, "exit_message": getattr(entry.run, "exit_message", "")}
+        # AWS leaves out reasons that do not exist; moto leaves out what is None.
+        vars(entry.moto).update({name: text or None for name, text in facts.items()})
+        entry.moto.last_modified_time = now = utcnow()
+        entry.set_end(now)
+        entry.set_state(state)
         entry.over.set()
 
 

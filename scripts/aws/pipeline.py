@@ -1,0 +1,77 @@
+"""Parameters of the pipeline in the template."""
+
+import json
+from collections.abc import Iterable, Mapping
+
+from app.errors import UsageError
+from scripts.aws.cloud import Cloud
+from scripts.aws.command import check_settings
+from scripts.aws.jobs import image_uri
+from scripts.aws.limits import has_gpu
+
+SWITCH = "Pipeline"
+CHOICES = (
+    *("Hide", "CuttingInstanceType", "MaxInstances", "MaxRuntimeSeconds", "MaxVideoSeconds"),
+    *("PieceSeconds", "DirectBytes", "PipelineVolumeGb", "NotifyEmail"),
+)
+"""Parameters with a default in the template, which only the user changes."""
+_DERIVED = (
+    *("PipelineImage", "PipelineInstanceType", "PipelineDevice", "PipelineSettings"),
+    "PeoplePrefix",
+)
+"""Parameters that follow the variables whenever the pipeline is switched on."""
+
+
+def parse_choices(texts: Iterable[str]) -> dict[str, str]:
+    """Return the parameters in ``NAME=VALUE``.
+
+    Raises:
+        UsageError: a text has another form, or names no choice.
+
+    >>> parse_choices(["Hide=listed"])
+    {'Hide': 'listed'}
+    """
+    out: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or name not in CHOICES:
+            raise UsageError(f"{text}: must be NAME=VALUE with one of {', '.join(CHOICES)}")
+        out[name] = value
+    return out
+
+
+def pipeline_parameters(
+    cloud: Cloud, switch: str | None, choices: Mapping[str, str], has: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the parameters that differ from the defaults of the template.
+
+    Args:
+        cloud: the account.
+        switch: ``on``, ``off``, or None to leave the pipeline as it is.
+        choices: the parameters that the user gives.
+        has: the parameters of the stack.
+
+    Raises:
+        UsageError: the settings are wrong, or nobody would be hidden by them.
+        CloudError: there is no image.
+    """
+    names = (SWITCH, *CHOICES, *_DERIVED)
+    out = {name: has[name] for name in names if name in has} | dict(choices)
+    if switch is not None:
+        out[SWITCH] = switch
+    if switch == "on":
+        out |= _derived(cloud, out.get("Hide", "everyone"))
+    return out
+
+
+def _derived(cloud: Cloud, hide: str) -> dict[str, str]:
+    variables = cloud.variables
+    settings = dict(variables.options)
+    check_settings(settings | {"FACE_BLUR_BLUR": hide}, people=hide != "everyone")
+    return {
+        "PipelineImage": image_uri(cloud),
+        "PipelineInstanceType": variables.instance_type,
+        "PipelineDevice": "gpu" if has_gpu(variables.instance_type) else "cpu",
+        "PipelineSettings": json.dumps(settings, sort_keys=True),
+        "PeoplePrefix": variables.people_prefix,
+    }

@@ -55,13 +55,13 @@ def pipeline_parameters(
         UsageError: the settings are wrong, or nobody would be hidden by them.
         CloudError: there is no image.
     """
-    names = (SWITCH, *CHOICES, *_DERIVED)
-    out = {name: has[name] for name in names if name in has} | dict(choices)
-    if switch is not None:
-        out[SWITCH] = switch
-    if switch == "on":
-        out |= _derived(cloud, out.get("Hide", "everyone"))
-    return out
+    is_on = has.get(SWITCH) == "on" if switch is None else switch == "on"
+    if not is_on:
+        # Nothing is kept: when it is switched on again, everyone is hidden unless that is chosen.
+        return dict(choices) if switch is None else {**choices, SWITCH: "off"}
+    kept = {name: has[name] for name in (*CHOICES, *_DERIVED) if name in has}
+    out = {SWITCH: "on", **(kept if has.get(SWITCH) == "on" else {}), **choices}
+    return out | (_derived(cloud, out.get("Hide", "everyone")) if switch == "on" else {})
 
 
 def _derived(cloud: Cloud, hide: str) -> dict[str, str]:

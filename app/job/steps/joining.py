@@ -85,7 +85,7 @@ def _unpack_part(body: IO[bytes], places: dict[str, Path]) -> str:
     """Write one part to its place, and return its name."""
     head = parse_headers(body)
     name = str(head.get_param("name", header="content-disposition"))
-    left = int(head["Content-Length"])
+    left = int(head.get("Content-Length", ""))
     with places[name].open("xb") as file:
         while left:
             block = body.read(min(left, _BLOCK))

@@ -29,7 +29,7 @@ def look_and_split(place: Place, args: Namespace, stop: StopSignal) -> str:  # n
 
     Raises:
         MediaError: the file is no video or image, is damaged, or too long.
-        PeopleError: the settings need photos, and there are none.
+        ConfigError: the settings need photos, and there are none.
         OutputError, DiskFull: the output cannot be written.
     """
     info = look(place)
@@ -69,13 +69,12 @@ def freeze_people(people: Path, archive: Path) -> None:
     """Write the photos of a folder into an archive, with the hash of each.
 
     Raises:
-        PeopleError: the settings need photos, and there are none.
+        ConfigError: the settings need photos, and there are none.
     """
     found = people.rglob("*") if people.is_dir() else ()
     photos = sorted(path for path in found if path.is_file() and not path.name.startswith("."))
-    choice = Settings.load().blur
-    if not photos and choice in {"listed", "others"}:
-        raise PeopleError(f"there are no photos, but the faces to hide are: {choice}")
+    # Refuses settings that need photos without any.
+    Settings.load(**({"people": people} if photos else {}))
     names = {path: path.relative_to(people).as_posix() for path in photos}
     hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest() for path, name in names.items()}
     frozen = archive.with_name(FROZEN)

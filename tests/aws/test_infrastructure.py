@@ -12,7 +12,7 @@ from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]
 
 from scripts.aws.cloud import PROJECT_TAG, Cloud, CloudError, UntaggedError, project_tags
 from scripts.aws.variables import Variables
-from scripts.infrastructure import KEEP, TEMPLATE, create_or_update
+from scripts.infrastructure import KEEP, TEMPLATE, create_or_update, template_body
 
 OURS = {PROJECT_TAG: "face-blur"}
 NOTHING: dict[str, int | None] = dict.fromkeys(KEEP)
@@ -276,7 +276,7 @@ def test_a_dry_run_prints_the_request_and_creates_nothing(cloud: Cloud) -> None:
     asked = json.loads(line)
     assert (asked["service"], asked["operation"]) == ("cloudformation", "create_stack")
     request = asked["request"]
-    assert request["TemplateBody"] == Path(TEMPLATE).read_text()
+    assert request["TemplateBody"] == template_body()
     assert request["Capabilities"] == ["CAPABILITY_IAM"]
     assert request["Tags"] == project_tags("face-blur")
     assert {one["ParameterKey"]: one["ParameterValue"] for one in request["Parameters"]} == {

@@ -19,6 +19,8 @@ from scripts.local.job import Job, JobObject
 Fault: TypeAlias = Literal["ClientError", "AlgorithmError", "InternalServerError"]
 S3_ERRORS = (Boto3Error, BotoCoreError, ClientError)
 
+_EXIT_SECONDS = 1.0
+"""A process that ends takes milliseconds to free its memory; more on a busy machine."""
 _BLOCK = 1 << 20
 
 
@@ -139,10 +141,17 @@ class Transformer:
         except BadStatus as error:
             raise _bad_status(error) from error
         except IncompleteResponse as error:
+            self._wait_for_exit()
             line = f"Unable to get response from algorithm: {error}"
             raise _Failed("AlgorithmError", None, line) from error
         except SourceError as error:
             raise _Failed("InternalServerError", None, str(error)) from error
+
+    def _wait_for_exit(self) -> None:
+        """Give a crashed container time to exit: its connections end before it does."""
+        end = time.monotonic() + _EXIT_SECONDS
+        while self._container.exit_code() is None and time.monotonic() < end:
+            time.sleep(_EXIT_SECONDS / 50)
 
     def _store(self, result: Path, item: JobObject) -> None:
         extra = {}

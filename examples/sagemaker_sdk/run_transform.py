@@ -35,7 +35,7 @@ def run(image: str, role: str, source: str, target: str, kind: str = "ml.g4dn.xl
     )
     gpu = kind.startswith(("ml.g", "ml.p"))
     transformer = Transformer(
-        name, 1, kind, output_path=target, assemble_with="None", max_concurrent_transforms=1,
+        name, 1, kind, output_path=target, assemble_with="None",
         max_payload=0,  # any size, sent in chunks; the default is 6 MB
         env={"FACE_BLUR_EFFECT": "solid"} | ({"FACE_BLUR_DEVICE": "cuda"} if gpu else {}),
         tags=TAGS, base_transform_job_name="face-blur", sagemaker_session=session,

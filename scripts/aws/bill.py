@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from scripts.aws.capacity import minutes_per_hour, read_costs
+from scripts.aws.capacity import minutes_of_file, minutes_per_hour, read_costs
 from scripts.aws.limits import has_gpu
 from scripts.aws.variables import COMPUTE_TYPES, Variables
 
@@ -22,7 +22,7 @@ def transform_bill(variables: Variables, request: Mapping[str, Any], files: int)
     each = math.ceil(files / count)
     hours = count * each * seconds / 3600
     how = f"{_plural(files, 'file')} of at most {seconds} s on {_plural(count, 'instance')}"
-    minutes = minutes_per_hour(read_costs(), kind, _LINES)
+    minutes = minutes_of_file(read_costs(), kind, _LINES)
     longest = "" if minutes is None else _longest(minutes * seconds / 3600)
     return _bill(variables, kind, hours, how) + longest
 

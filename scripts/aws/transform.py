@@ -173,7 +173,6 @@ def job_request(
     request = {
         "TransformJobName": name,
         "ModelName": model,
-        "MaxConcurrentTransforms": 1,
         # 0: any size, sent in chunks.
         "MaxPayloadInMB": 0,
         # A failure would only repeat itself, possibly an hour later.

@@ -8,7 +8,7 @@ import pytest
 from app.errors import ConfigError
 from scripts import run_processing, run_transform
 from scripts.aws.bill import processing_bill, transform_bill
-from scripts.aws.capacity import PAGE, Cost, minutes_per_hour, read_costs, table
+from scripts.aws.capacity import PAGE, Cost, minutes_of_file, minutes_per_hour, read_costs, table
 from scripts.aws.cloud import Cloud
 from scripts.aws.variables import Variables
 from tests.aws_jobs import CPU, WHERE, Commands, fill
@@ -38,9 +38,12 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Commands:
 def test_the_minutes_follow_from_the_measured_times(page: Path) -> None:
     costs = read_costs(page)
     assert costs == {(1080, "blur"): Cost(100, 60), (1080, "render"): Cost(70, 40)}
-    # 80 of 100 ms are shared by 2 CPUs: 20 + 80 / 2 = 60, as measured; 20 + 80 / 8 = 30 on 8.
-    # At 25 frames a second a minute has 1500 frames: 3600 s / (1500 * 0.03 s) = 80.
-    assert minutes_per_hour(costs, "ml.c6i.2xlarge", 1080) == pytest.approx(80)
+    # 80 of 100 ms are shared by 2 CPUs: 20 + 80 / 2 = 60, as measured; 20 + 80 / 4 = 40 on 4.
+    # At 25 frames a second a minute has 1500 frames: 3600 s / (1500 * 0.04 s) = 60.
+    assert minutes_per_hour(costs, "ml.c6i.xlarge", 1080) == pytest.approx(60)
+    # 8 CPUs work on two videos at once, each with 4 of them.
+    assert minutes_per_hour(costs, "ml.c6i.2xlarge", 1080) == pytest.approx(120)
+    assert minutes_of_file(costs, "ml.c6i.2xlarge", 1080) == pytest.approx(60)
     assert minutes_per_hour(costs, "ml.c6i.large", 1080) == pytest.approx(40)
     # A GPU: the second pass alone, 10 + 60 / 4 = 25 ms.
     assert minutes_per_hour(costs, "ml.g4dn.xlarge", 1080) == pytest.approx(96)
@@ -50,7 +53,7 @@ def test_the_minutes_follow_from_the_measured_times(page: Path) -> None:
 
 def test_a_page_without_figures_gives_none(tmp_path: Path) -> None:
     assert read_costs(tmp_path / "missing.md") == {}
-    assert "| `ml.c6i.xlarge` | 4 | ? | ? | ? |" in table(page=tmp_path / "missing.md")
+    assert "| `ml.c6i.xlarge` | 4 | 1 | ? | ? | ? |" in table(page=tmp_path / "missing.md")
 
 
 def test_the_page_of_aws_has_the_table_of_the_benchmarks() -> None:

@@ -39,11 +39,13 @@ GROUP = "/aws/sagemaker/TransformJobs"
 
 
 def job_named(name: str, model: str, **changes: Any) -> dict[str, Any]:
-    """The expected request: one object at a time, of any size, without retries, within an hour."""
+    """The expected request: objects of any size, without retries, within an hour.
+
+    The container says how many objects at a time.
+    """
     return {
         "TransformJobName": name,
         "ModelName": model,
-        "MaxConcurrentTransforms": 1,
         "MaxPayloadInMB": 0,
         "ModelClientConfig": {"InvocationsTimeoutInSeconds": 3600, "InvocationsMaxRetries": 0},
         "Environment": {},
@@ -425,7 +427,7 @@ def test_a_job_that_others_started_can_be_resumed(filled: Cloud, run: Commands) 
     """Its request may lack what the API does not require; AWS leaves that out."""
     assert run(run_transform, *CPU, "--name", "ours").code == 0
     job = job_named("one", transform_job("ours").model_name)
-    for optional in ("ModelClientConfig", "MaxConcurrentTransforms", "MaxPayloadInMB"):
+    for optional in ("ModelClientConfig", "MaxPayloadInMB"):
         del job[optional]
     job["TransformInput"]["DataSource"] = {
         "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/input/"}

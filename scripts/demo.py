@@ -15,9 +15,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.contact_sheet import contact_sheet, save_png
 from app.errors import FaceBlurError
 from app.plan import Plan, read_plan
-from app.report import contact_sheet, save_png
 from app.video import open_source
 from testmedia.clip import write_clip
 from testmedia.fetch import fetch

@@ -17,7 +17,7 @@ from pathlib import Path
 from PIL import Image
 
 import app
-from app.report import contact_sheet
+from app.contact_sheet import contact_sheet
 from app.video import open_source
 from testmedia.clip import write_clip
 from testmedia.fetch import fetch

@@ -26,12 +26,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.config import Settings
+from app.contact_sheet import contact_sheet, save_png
 from app.errors import FaceBlurError, Interrupted, MediaError
 from app.files import sha256_of
 from app.logs import printable
 from app.plan import ModelRecord, ModelsRecord, Plan, SourceRecord
 from app.process import stoppable
-from app.report import contact_sheet, save_png
 from app.video import open_source
 from scripts.aws.cloud import CloudError
 from scripts.aws.jobs import unique_name

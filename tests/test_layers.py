@@ -14,7 +14,7 @@ LAYERS = (
     {"networks"},
     {"packs"},
     {"video", "shots", "faces", "tracking", "identity", "effects", "storage", "config"},
-    {"edits", "pipeline", "plan", "report", "reporting", "pieces", "verification"}
+    {"edits", "pipeline", "plan", "contact_sheet", "reporting", "pieces", "verification"}
     | {"devices", "doctor"},
     {"batch", "review"},
     {"cli", "web", "job"},
@@ -106,8 +106,8 @@ def test_imports_go_down_only() -> None:
         ("app.packs.catalogue", "from . import archives", True),
         ("app.config", "from app.plan import Plan", False),
         ("app.pipeline", "from app.config import Settings\nimport app.faces", True),
-        ("app.report.html", "from app.plan import Plan", True),
-        ("app.report.html", "from app.cli import main", False),
+        ("app.reporting.html", "from app.plan import Plan", True),
+        ("app.reporting.html", "from app.cli import main", False),
         ("app.cli.main", "from app.pipeline import analyse", True),
         ("app.web.server", "from app.cli import main", False),
         ("app.video.source", "import testmedia.fetch", False),

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.progress import print_message, warn
+from app.contact_sheet import contact_sheet, save_png
 from app.edits import EditedPlan, list_words
 from app.plan import NO_FACE_FOUND, Plan, Summary, summarise
-from app.report import contact_sheet, save_png
 from app.video import Media, open_source
 
 NEEDS_A_LOOK = 3

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.contact_sheet import ranked_tracks
 from app.plan import Plan, PlanTrack
-from app.report import ranked_tracks
 
 PER_PERSON = 6
 """Faces of one person: a row of the page."""

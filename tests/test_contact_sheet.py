@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
+from app.contact_sheet import choose_frames, contact_sheet, save_png
 from app.errors import MediaError, OutputError
 from app.plan import Decision, ModelRecord, ModelsRecord, Plan, PlanTrack, SourceRecord
-from app.report import choose_frames, contact_sheet, save_png
 from app.types import Frame, Image, Luma, MediaInfo, Plane, Region, Size
 
 SIZE = (64, 36)

@@ -1,6 +1,8 @@
 """The devices that networks and encoders really use, for the log, the reports and the doctor."""
 
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,15 +73,23 @@ def provider_of(device: Device) -> str:
 
 def nvenc_fault(encoder: str = "h264_nvenc") -> str:
     """Return why an encoder of a GPU cannot be opened, in the words of FFmpeg; empty if it can."""
-    before = av.logging.get_level()
-    av.logging.set_level(av.logging.ERROR)
-    try:
-        with av.logging.Capture() as said:
-            works = can_encode(Encoding(encoder, "yuv420p"))
-    finally:
-        av.logging.set_level(before)
+    with _all_errors(), av.logging.Capture() as said:
+        works = can_encode(Encoding(encoder, "yuv420p"))
     lines = dict.fromkeys(" ".join(text.split()) for _, _, text in said)
     return "" if works else "; ".join(lines) or "it cannot be opened"
+
+
+@contextmanager
+def _all_errors() -> Iterator[None]:
+    """Let PyAV log each error, also if it repeats the one before it."""
+    level, skips = av.logging.get_level(), av.logging.get_skip_repeated()
+    av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)
+    try:
+        yield
+    finally:
+        av.logging.set_level(level)
+        av.logging.set_skip_repeated(skips)
 
 
 def lacks_nvenc(fault: str) -> bool:

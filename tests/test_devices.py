@@ -55,10 +55,14 @@ def test_without_a_gpu_the_facts_say_cpu_and_why_there_is_no_encoder() -> None:
     assert "encoder_fault" not in device_facts(Settings())
 
 
-def test_asking_for_the_reason_leaves_the_log_level() -> None:
-    before = av.logging.get_level()
+def test_asking_for_the_reason_leaves_the_settings_of_the_log() -> None:
+    before = av.logging.get_level(), av.logging.get_skip_repeated()
     nvenc_fault()
-    assert av.logging.get_level() == before
+    assert (av.logging.get_level(), av.logging.get_skip_repeated()) == before
+
+
+def test_the_reason_is_the_same_each_time() -> None:
+    assert len({nvenc_fault() for _ in range(3)}) == 1
 
 
 @pytest.mark.parametrize(

@@ -2,119 +2,37 @@
 
 A face is first reduced to a few cells, whatever its size, because an effect with a fixed size in
 pixels hides a small face but leaves a large one readable. Then it is drawn from these cells only.
-
-Reducing and drawing are separable, so each axis has a small matrix per step: ``membership`` (k, n)
-of zeros and ones sums the n samples of a region into k cells, and ``weights`` (n, k) draw n samples
-from k cells.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.effects.cells import CellAxis, Drawing, Fill, black_fill, make_axis, reduce_to_cells
 from app.effects.masks import SHAPES, Alpha, Box, Mask, Outline
 from app.errors import ConfigError
 from app.types import Boxes, Effect, Plane, Region
 
 __all__ = ["EFFECTS", "SHAPES", "make_effect"]
 
-Matrix: TypeAlias = NDArray[np.float32]
-Drawing: TypeAlias = Literal["smooth", "blocks"]
 
-_MIN_SAMPLES = 2
-"""Minimum samples along a cell: cells of one sample would leave a tiny face unchanged."""
 EFFECTS: dict[str, Drawing | None] = {"blur": "smooth", "pixelate": "blocks", "solid": None}
 """How each effect draws the cells of a face; None draws black instead."""
 _BAND_SAMPLES = 65_536
 """Samples per band of rows. The work on a band stays in a core's cache, and in a low band most
 columns are fully hidden, which needs no blending."""
-_MAX_BAND_ROWS = 256
-"""Maximum rows summed in single precision: 16-bit samples then fit into its 24 bits."""
 _PlaneLayout = tuple[int, int, int, int]
 """Shifts (x, y), height and width of a plane. Both chroma planes have the same."""
 _MAX_LAID_OUT = 256
 """Boxes whose layouts are kept: enough for dozens of faces that grow and shrink."""
-_KEPT_SAMPLES = 16_384
-"""Samples up to which the opacity of a mask is kept, too, so that all take 16 MB at most. Of larger
-faces, laying out is a small part of the cost."""
-
-
-@dataclass(frozen=True, slots=True)
-class CellAxis:
-    """One axis of the grid of cells over a face, as two matrices."""
-
-    membership: Matrix
-    weights: Matrix
-
-
-def make_axis(
-    span: tuple[float, float], samples: tuple[int, int], shift: int, cells: int, drawing: Drawing
-) -> CellAxis:
-    """Lay at most ``cells`` cells over ``span`` (pixels), for the samples ``[first, end)``.
-
-    The grid covers the whole span, including parts outside the frame. So a face at the border has
-    fewer cells but no finer ones. Samples beyond the span belong to its first or last cell.
-    """
-    low, high = span
-    pixels = 1 << shift
-    count = int(np.clip((high - low) / pixels / _MIN_SAMPLES, 1, cells))
-    middles = (np.arange(*samples, dtype=np.float64) + 0.5) * pixels
-    position = np.clip((middles - low) / (high - low) * count, 0, count)
-    cell = np.minimum(position.astype(np.intp), count - 1)
-    used = np.arange(cell[0], cell[-1] + 1)
-    membership = cell == used[:, None]
-    weights = membership.T if drawing == "blocks" else _smooth_weights(position, used)
-    return CellAxis(membership.astype(np.float32), weights.astype(np.float32))
-
-
-def _smooth_weights(position: NDArray[np.float64], cells: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return weights (n, k) of the quadratic B-spline: without edges or overshoot, summing to 1."""
-    inner = np.clip(position, cells[0], cells[-1] + 1)
-    gap = np.abs(inner[:, None] - (cells[None] + 0.5))
-    weights = np.where(gap < 0.5, 0.75 - gap**2, np.maximum(1.5 - gap, 0) ** 2 / 2)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float64)
-
-
-@dataclass(frozen=True, slots=True)
-class Fill:
-    """The image that replaces a face: ``weights`` (h, k) times ``rows_of_cells`` (k, w * c)."""
-
-    weights: Matrix
-    rows_of_cells: Matrix
-
-    def draw(self, rows: slice) -> NDArray[np.float32]:
-        """Draw some rows, (n, w * c), rounded to whole numbers."""
-        drawn: NDArray[np.float32] = self.weights[rows] @ self.rows_of_cells
-        return np.rint(drawn, out=drawn)
-
-
-def reduce_to_cells(
-    bands: Iterable[tuple[slice, NDArray[np.float32]]], y: CellAxis, x: CellAxis
-) -> Fill:
-    """Reduce a region to the means of its cells; ``bands`` are slices of rows with their samples.
-
-    Samples are (n, w * c). Means are rounded before use, so that they carry no finer detail. Sums
-    are exact if a band has at most 256 rows, as float32 holds whole numbers up to 2 ** 24.
-    """
-    sums: NDArray[np.float64] = sum(
-        (np.asarray(y.membership[:, rows] @ band, np.float64) for rows, band in bands), np.zeros(1)
-    )
-    by_column = sums.reshape(len(sums), x.membership.shape[1], -1)
-    totals = np.einsum("kw,ywc->ykc", x.membership, by_column)
-    counts = y.membership.sum(axis=1)[:, None, None] * x.membership.sum(axis=1)[None, :, None]
-    means = np.rint(totals / counts).astype(np.float32)
-    rows_of_cells = np.einsum("wk,ykc->ywc", x.weights, means)
-    return Fill(y.weights, rows_of_cells.reshape(len(means), -1))
-
-
-def black_fill(plane: Plane, height: int, width: int) -> Fill:
-    """Return a black fill, which does not depend on the face at all."""
-    return Fill(
-        np.ones((height, 1), np.float32), np.tile(np.array(plane.black, np.float32), width)[None]
-    )
+_KEPT_SAMPLES = 1 << 22
+"""Opacities of masks that are kept with them, 16 MB at most. A face in a frame of 1080 lines has up
+to 800,000; computing them takes a third of the time of drawing it."""
+_LARGE_SAMPLES = _KEPT_SAMPLES // 4
+"""Samples of a face from which its mask is not kept: others would have to make room for it."""
 
 
 def make_effect(name: str, *, shape: str, margin: float, feather: float, cells: int) -> Effect:
@@ -132,7 +50,7 @@ def make_effect(name: str, *, shape: str, margin: float, feather: float, cells: 
     _check(0.1 <= margin <= 1, f"margin {margin} is not in 0.1 to 1")
     _check(0 <= feather <= 0.5, f"feather {feather} is not in 0 to 0.5")
     _check(cells in {1, 2, 3, 4}, f"cells {cells} is not in 1 to 4")
-    return _MaskedFill(Outline(shape, margin, feather), EFFECTS[name], cells, {})
+    return _MaskedFill(Outline(shape, margin, feather), EFFECTS[name], cells, _Layouts())
 
 
 def _check(condition: bool, message: str) -> None:
@@ -144,14 +62,14 @@ def _check(condition: bool, message: str) -> None:
 class _MaskedFill:
     """Hide boxes one after the other: where two overlap, the later one reduces the drawn result.
 
-    ``laid_out`` has the last layouts, by the size of a box and its place within a sample. Boxes of
+    ``layouts`` has the last ones, by the size of a box and its place within a sample. Boxes of
     whole pixels have few of them, and laying one out takes longer than drawing a small face.
     """
 
     outline: Outline
     drawing: Drawing | None
     cells: int
-    laid_out: dict["_Place", "_LaidOut"]
+    layouts: "_Layouts"
 
     def hide(self, planes: Sequence[Plane], boxes: Boxes) -> None:
         """Hide each of the (N, 4) boxes, margin included; they may extend beyond the frame.
@@ -186,24 +104,23 @@ class _MaskedFill:
         moved = box - np.concatenate([corner, corner])
         local = left - column, top - row, right - column, bottom - row
         place = moved.tobytes(), local, shift_x, shift_y
-        if (laid_out := self.laid_out.get(place)) is None:
-            if len(self.laid_out) >= _MAX_LAID_OUT:
-                self.laid_out.clear()
-            laid_out = self.laid_out[place] = self._lay_out(moved, local, shift_x, shift_y)
+        if (laid_out := self.layouts.get(place)) is None:
+            laid_out = self._lay_out(moved, local, shift_x, shift_y)
+            self.layouts.add(place, laid_out)
         return _Target(region, laid_out)
 
     def _lay_out(self, box: Box, region: Region, shift_x: int, shift_y: int) -> "_LaidOut":
         """Lay out the mask and the cells of a box over the samples of ``region``."""
         left, top, right, bottom = region
         mask = self.outline.mask(box, (shift_x, shift_y), region)
-        is_small = (right - left) * (bottom - top) <= _KEPT_SAMPLES
-        whole = _stripe(mask, slice(0, bottom - top)) if is_small else None
+        is_kept = (right - left) * (bottom - top) < _LARGE_SAMPLES
+        kept = tuple(_stripes(mask)) if is_kept else None
         if self.drawing is None:
-            return _LaidOut(mask, None, whole)
+            return _LaidOut(mask, None, kept)
         x1, y1, x2, y2 = self.outline.opaque_box(box).tolist()
         y = make_axis((y1, y2), (top, bottom), shift_y, self.cells, self.drawing)
         x = make_axis((x1, x2), (left, right), shift_x, self.cells, self.drawing)
-        return _LaidOut(mask, (y, x), whole)
+        return _LaidOut(mask, (y, x), kept)
 
     @staticmethod
     def _draw(plane: Plane, target: "_Target") -> None:
@@ -212,7 +129,7 @@ class _MaskedFill:
         if target.laid_out.axes is None:
             fill = black_fill(plane, bottom - top, right - left)
         else:
-            fill = reduce_to_cells(_copied_bands(view), *target.laid_out.axes)
+            fill = reduce_to_cells(view, *target.laid_out.axes)
         _apply(view, fill, target.laid_out)
 
 
@@ -237,22 +154,52 @@ def _stripe(mask: Mask, rows: slice) -> _Stripe:
     return _Stripe(rows, first, end, before, after)
 
 
+def _stripes(mask: Mask) -> Iterator[_Stripe]:
+    """Yield a mask a few rows at a time."""
+    step = max(1, _BAND_SAMPLES // len(mask.x))
+    return (_stripe(mask, slice(top, top + step)) for top in range(0, len(mask.y), step))
+
+
 @dataclass(frozen=True, slots=True)
 class _LaidOut:
     """The mask of a box, and the axes (y, x) of its cells, None for black.
 
-    ``whole`` is all of a small mask.
+    ``kept`` are the stripes of the mask, None if it is large.
     """
 
     mask: Mask
     axes: tuple[CellAxis, CellAxis] | None
-    whole: _Stripe | None
+    kept: tuple[_Stripe, ...] | None
 
-    def stripes(self, view: NDArray[Any]) -> Iterable[_Stripe]:
-        """Return the mask in stripes of as many rows as a band of ``view``."""
-        if self.whole is not None:
-            return (self.whole,)
-        return (_stripe(self.mask, rows) for rows in _bands(view))
+    @property
+    def stripes(self) -> Iterable[_Stripe]:
+        """The mask in stripes, from the top."""
+        return _stripes(self.mask) if self.kept is None else self.kept
+
+    @property
+    def kept_samples(self) -> int:
+        """The number of opacities that it keeps."""
+        return sum(stripe.before.size + stripe.after.size for stripe in self.kept or ())
+
+
+class _Layouts:
+    """The last layouts, in bounded memory."""
+
+    def __init__(self) -> None:
+        self._by_place: dict[_Place, _LaidOut] = {}
+        self._samples = 0
+
+    def get(self, place: "_Place") -> _LaidOut | None:
+        """Return the layout of a place, None if it is not kept."""
+        return self._by_place.get(place)
+
+    def add(self, place: "_Place", laid_out: _LaidOut) -> None:
+        """Keep a layout; forget all others first if there are too many."""
+        self._samples += laid_out.kept_samples
+        if len(self._by_place) >= _MAX_LAID_OUT or self._samples > _KEPT_SAMPLES:
+            self._by_place.clear()
+            self._samples = laid_out.kept_samples
+        self._by_place[place] = laid_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,22 +210,9 @@ class _Target:
     laid_out: _LaidOut
 
 
-def _bands(view: NDArray[Any]) -> Iterator[slice]:
-    """Yield slices of the rows of (h, w) or (h, w, c) samples, a few rows at a time."""
-    step = min(max(1, _BAND_SAMPLES // view[0].size), _MAX_BAND_ROWS)
-    return (slice(top, top + step) for top in range(0, len(view), step))
-
-
-def _copied_bands(view: NDArray[Any]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Yield bands of rows with copies of their samples, (n, w * c)."""
-    for rows in _bands(view):
-        band = np.array(view[rows], np.float32, order="C")
-        yield rows, band.reshape(len(band), -1)
-
-
 def _apply(view: NDArray[Any], fill: Fill, laid_out: _LaidOut) -> None:
     """Draw the fill exactly where alpha is 1, keep samples where it is 0, blend in between."""
-    for stripe in laid_out.stripes(view):
+    for stripe in laid_out.stripes:
         part = view[stripe.rows]
         drawn = fill.draw(stripe.rows).reshape(part.shape)
         first, end = stripe.first, stripe.end

@@ -13,7 +13,7 @@ from app.effects import make_effect
 from app.errors import MediaError
 from app.pipeline.last_result import LastResult, changed_frames
 from app.plan import Plan
-from app.types import Boxes, Effect, Frame, FrameSink, Plane, Progress
+from app.types import Boxes, Effect, Frame, FrameSink, PartialSource, Plane, Progress
 from app.video import Media, Uncopyable, Writing, open_mixing_sink, open_sink, open_source
 
 _CORRECTABLE_SECONDS = 2
@@ -190,14 +190,14 @@ class _Rendering:
         self, output: Path, writing: Writing, touched: NDArray[np.bool_], last: Media | None
     ) -> int:
         with open_mixing_sink(self._media, output, writing, touched, last) as sink:
-            self._write(sink.frames(open_source(self._media, threads=self._threads)), sink)
+            self._write(sink.frames(self._source()), sink)
             sink.commit()
         self._report(self._plan.source.frames)
         return sink.encoded
 
     def encode(self, output: Path, writing: Writing) -> None:
         """Write the result with every frame encoded."""
-        source = open_source(self._media, threads=self._threads)
+        source = self._source()
         with open_sink(self._media, output, writing) as sink:
             done = self._write(source, sink)
             if done != self._plan.source.frames:
@@ -205,6 +205,9 @@ class _Rendering:
                     f"{self._media}: has {done} frames, but the plan {self._plan.source.frames}"
                 )
             sink.commit()
+
+    def _source(self) -> PartialSource:
+        return open_source(self._media, threads=self._threads, quantisers=False)
 
     def _write(self, frames: Iterable[Frame], sink: FrameSink) -> int:
         done = 0

@@ -203,7 +203,9 @@ class FaceBlur:
         media = self._handle(media)
         parts = self._used_parts
         self._check_people(parts)
-        source = open_source(media, threads=self.settings.threads)
+        # Only the chips of a recogniser need to know how strongly a face is compressed.
+        recognises = parts.recogniser is not None
+        source = open_source(media, threads=self.settings.threads, quantisers=recognises)
         result = Analysis(parts, self.settings, source.info).run(
             source, progress or _ignore_progress
         )

@@ -1,7 +1,7 @@
 """A decoded frame: upright views of its planes, and conversion to RGB."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -45,6 +45,9 @@ class Converters(threading.local):
 class DecodedFrame:
     """One frame of a video; implements the contract ``Frame``.
 
+    Several threads may read it at the same time. The library changes the colour tags of a frame
+    while it converts it, and puts them back afterwards: so conversions take turns.
+
     Attributes:
         index: the number of the frame, from 0.
         pts: the presentation time, in units of the source's time base.
@@ -61,6 +64,7 @@ class DecodedFrame:
     orientation: Orientation
     converters: Converters
     coded_aspect: Fraction = SQUARE
+    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def size(self) -> Size:
@@ -151,7 +155,8 @@ class DecodedFrame:
 
     def _whole(self, size: Size | None) -> Image:
         width, height = self._coded_size(size) or (None, None)
-        pixels = _to_rgb(self.converters.whole, self.picture, width, height, self.matrix)
+        with self._turn:
+            pixels = _to_rgb(self.converters.whole, self.picture, width, height, self.matrix)
         return self._upright(pixels)
 
     @property
@@ -165,8 +170,9 @@ class DecodedFrame:
         """Return a coded region as RGB; only the region is copied and converted."""
         format_ = layout(self.picture.format.name)
         aligned = _align(region, format_, (self.picture.width, self.picture.height))
-        cut = _cut(self.picture, aligned, format_)
-        pixels = _to_rgb(self.converters.crop, cut, None, None, self.matrix)
+        with self._turn:
+            matrix, cut = self.matrix, _cut(self.picture, aligned, format_)
+        pixels = _to_rgb(self.converters.crop, cut, None, None, matrix)
         x1, y1 = region[0] - aligned[0], region[1] - aligned[1]
         return pixels[y1 : y1 + region[3] - region[1], x1 : x1 + region[2] - region[0]]
 

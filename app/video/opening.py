@@ -21,17 +21,22 @@ from app.video.truncation import may_be_cut
 from app.video.writing import Writing
 
 
-def open_source(media: Media | MediaFile | str, *, threads: int | None = None) -> PartialSource:
+def open_source(
+    media: Media | MediaFile | str, *, threads: int | None = None, quantisers: bool = True
+) -> PartialSource:
     """Open the frames of a video or image; the kind is recognised by content, not by name.
 
-    ``threads`` limits those of the decoder (default: the CPUs that this process may use).
+    ``threads`` limits those of the decoder (default: the CPUs that this process may use). Without
+    ``quantisers``, frames do not know theirs, and take less memory.
 
     Raises:
         MediaError: the file is missing, empty, damaged, or holds no frame.
         UnsupportedMedia: it is not a supported video or image.
     """
     media = Media.of(media)
-    return ImageSource(media) if media.is_image else VideoSource(media, threads=threads)
+    if media.is_image:
+        return ImageSource(media)
+    return VideoSource(media, threads=threads, quantisers=quantisers)
 
 
 def check_output(

@@ -1,9 +1,12 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from app.effects import CellAxis, Drawing, make_axis, reduce_to_cells
+from app.effects.cells import CellAxis, Drawing, make_axis, reduce_to_cells
 from app.types import Boxes
 
 
@@ -68,11 +71,32 @@ def test_smooth_weights_have_no_steps() -> None:
     assert np.abs(np.diff(draw, axis=0)).max() < 0.02
 
 
-def test_the_fill_shows_the_mean_of_each_cell() -> None:
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_fill_shows_the_mean_of_each_cell(dtype: type[np.unsignedinteger]) -> None:
     axis = _axis((0, 4), (0, 4), cells=2)
     pixels = np.arange(16, dtype=np.float32).reshape(4, 4)
-    bands = [(slice(0, 3), pixels[:3]), (slice(3, 4), pixels[3:])]
-    drawn = reduce_to_cells(bands, axis, axis).draw(slice(0, 4))
+    drawn = reduce_to_cells(pixels.astype(dtype), axis, axis).draw(slice(0, 4))
     # Means 2.5, 4.5, 10.5 and 12.5, rounded to even.
     expected: Boxes = np.array([[2, 2, 4, 4]] * 2 + [[10, 10, 12, 12]] * 2, np.float32)
     assert np.array_equal(drawn, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_sums_of_large_cells_are_exact(dtype: type[np.unsignedinteger]) -> None:
+    axis = _axis((0, 1500), (0, 1500), cells=1)
+    top = np.iinfo(dtype).max
+    pixels = np.full((1500, 1500), top, dtype)
+    pixels[::2] = top - 1  # the mean lies between two numbers, and is rounded to the even one
+    assert (reduce_to_cells(pixels, axis, axis).draw(slice(0, 1500)) == top - 1).all()
+
+
+@pytest.mark.parametrize("side", [40, 400])
+@pytest.mark.parametrize("turn", [np.flipud, np.fliplr, np.transpose])
+def test_cells_of_turned_views_are_those_of_copies(
+    turn: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+    side: int,
+) -> None:
+    axis, rows = _axis((0, side), (0, side), cells=3), slice(0, side)
+    view = turn(np.random.default_rng(2).integers(0, 256, (side, side), np.uint8))
+    turned, copied = (reduce_to_cells(one, axis, axis).draw(rows) for one in (view, view.copy()))
+    np.testing.assert_array_equal(turned, copied)

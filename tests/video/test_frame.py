@@ -1,7 +1,9 @@
 """Frames: colours, regions, luma, and writable planes."""
 
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -137,6 +139,22 @@ def test_colours_follow_matrix_and_range(space: int, kr: float, kb: float, full:
 def test_an_unspecified_colour_matrix_depends_on_the_number_of_lines() -> None:
     small, large = (frame_of(noise((1280, lines)), colorspace=2) for lines in (576, 720))
     assert (small.matrix, large.matrix) == (5, 1)
+
+
+def test_threads_that_read_a_frame_at_the_same_time_do_not_disturb_each_other() -> None:
+    pixels = noise((1280, 720))
+    tags: dict[str, Any] = {"colorspace": 2, "color_range": 0, "color_trc": 8, "color_primaries": 5}
+    views = [((64, 36), None), ((320, 180), None), ((640, 360), None), ((80, 60), (8, 8, 400, 300))]
+    alone = frame_of(pixels, **tags)
+    expected = [alone.rgb(*view) for view in views]
+    with ThreadPoolExecutor(len(views)) as threads:
+        for _ in range(100):
+            frame = frame_of(pixels, **tags)
+            for got, right in zip(
+                threads.map(lambda view, one=frame: one.rgb(*view), views), expected, strict=True
+            ):
+                np.testing.assert_array_equal(got, right)
+            assert {name: int(getattr(frame.picture, name)) for name in tags} == tags
 
 
 @pytest.mark.parametrize("format_", FORMATS)

@@ -70,3 +70,10 @@ def test_quantisers_of_a_rotated_frame_are_those_of_the_coded_region(
     turned = replace(frame, orientation=orientation)
     for region in ((0, 0, 60, 100), (150, 100, 220, 200)):
         assert turned.quantiser(region) == frame.quantiser(orientation.coded(region, turned.size))
+
+
+def test_quantisers_are_left_out_where_nobody_needs_them(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", "libx264", 30)
+    frame = next(iter(open_source(path, quantisers=False)))
+    assert frame.quantiser((0, 0, *SIZE)) is None
+    np.testing.assert_array_equal(frame.rgb(), first(path).rgb())

@@ -11,6 +11,8 @@ CHANGING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "
 """States in which an endpoint can be neither changed nor deleted."""
 _MAX_SECONDS = 3600.0
 """Longest wait for an endpoint: more than AWS gives a container to start."""
+_MAX_FAILED_POLLS = 5
+"""Failed looks in a row before waiting ends: a short network failure must not end it."""
 POLL_SECONDS = 15.0
 """Seconds between two looks: starting takes minutes."""
 
@@ -69,11 +71,19 @@ def settle(cloud: Cloud, name: str, poll: float) -> dict[str, Any] | None:
     It is None if there is no such endpoint.
 
     Raises:
-        CloudError: it takes longer than an hour.
+        CloudError: it takes longer than an hour, or cannot be seen several times in a row.
     """
-    began, shown = time.monotonic(), ""
+    began, shown, failed = time.monotonic(), "", 0
     while time.monotonic() - began < _MAX_SECONDS:
-        found = _describe(cloud, name)
+        try:
+            found = _describe(cloud, name)
+        except CloudError:
+            failed += 1
+            if failed == _MAX_FAILED_POLLS:
+                raise
+            time.sleep(poll)
+            continue
+        failed = 0
         state = "" if found is None else str(found["EndpointStatus"])
         if state not in CHANGING:
             return found

@@ -11,7 +11,7 @@ from moto.core.responses import ActionResult
 from moto.sagemaker.responses import SageMakerResponse
 
 from scripts import deploy_async
-from scripts.aws.cloud import Cloud
+from scripts.aws.cloud import Cloud, CloudError
 from tests.aws_endpoints import NAME, config, endpoint, leftovers, let_pass, teach_moto
 from tests.aws_jobs import (
     ACCOUNT,
@@ -289,6 +289,62 @@ def test_a_second_interrupt_leaves_at_once(run: Commands, monkeypatch: pytest.Mo
     assert ran.code == 130
     assert f"left {NAME}: delete it with --delete" in ran.err
     assert NAME in backend().endpoints
+
+
+def test_a_short_failure_of_the_network_does_not_end_a_creation(
+    cloud: Cloud, run: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Cloud.read
+    failed: list[str] = []
+
+    def flaky(self: Cloud, service: str, operation: str, **request: Any) -> dict[str, Any]:
+        if operation == "describe_endpoint" and NAME in backend().endpoints and len(failed) < 4:
+            failed.append(operation)
+            raise CloudError("cannot be reached", "ConnectTimeout")
+        return read(self, service, operation, **request)
+
+    monkeypatch.setattr(Cloud, "read", flaky)
+    ran = run(deploy_async, *CPU)
+    assert (ran.code, len(failed)) == (0, 4), ran.err
+
+
+def test_interrupting_an_update_that_has_begun_leaves_it(
+    run: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(deploy_async, *CPU).code == 0
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        let_pass(patch, ["InService", "Updating"])
+        patch.setattr("scripts.aws.endpoints.time.sleep", interrupt)
+        ran = run(deploy_async, *CPU, "--effect", "solid")
+    assert (ran.code, "an update cannot be stopped" in ran.err) == (130, True)
+    # The next run finishes it.
+    let_pass(monkeypatch, ["Updating", "InService"])
+    ran = run(deploy_async, *CPU, "--effect", "solid")
+    assert (ran.code, "has this version already" in ran.err) == (0, True), ran.err
+    assert len(backend().endpoint_configs) == len(backend()._models) == 1
+
+
+def test_interrupting_before_an_update_changes_nothing(
+    cloud: Cloud, run: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(deploy_async, *CPU).code == 0
+    before = sorted(leftovers(cloud))
+    change = Cloud.change
+
+    def interrupt(self: Cloud, service: str, operation: str, **request: Any) -> dict[str, Any]:
+        answer = change(self, service, operation, **request)
+        if operation == "create_endpoint_config":
+            raise KeyboardInterrupt
+        return answer
+
+    monkeypatch.setattr(Cloud, "change", interrupt)
+    ran = run(deploy_async, *CPU, "--effect", "solid")
+    assert (ran.code, f"{NAME} was not changed" in ran.err) == (130, True)
+    assert sorted(leftovers(cloud)) == before
 
 
 def test_the_same_again_changes_nothing(cloud: Cloud, run: Commands) -> None:

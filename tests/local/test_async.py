@@ -336,8 +336,11 @@ def test_the_real_service(play: MakePlayed, tmp_path: Path) -> None:
     assert all("biden is hidden" in fault for fault in faults)
     played.invoke("good.mp4", Accept="application/zip", InferenceId="zip")
     played.invoke("good.mp4", Accept="multipart/mixed", InferenceId="both")
+    played.invoke("good.mp4", Accept="application/json", InferenceId="plan")
     assert b"required Content-Length" in played.wait_for("failures", 3)["zip-error.out"]
-    assert b"plan.json" in played.wait_for("results", 3)["both.out"]
+    packed = played.wait_for("results", 4)
+    assert b"plan.json" in packed["both.out"]
+    assert told(packed["plan.out"])["tracks"]
 
     assert "obama" not in "\n".join(played.log()), "names are not logged"
     assert played.deploy("--delete").code == 0

@@ -91,6 +91,9 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
     version = _plan(cloud, name, args)
     cloud.say(_whom(version))
     cloud.say(endpoint_bill(cloud.variables))
+    if existing is not None and not cloud.dry_run:
+        # It may be changing, or even be gone after that.
+        existing = settle(cloud, name, args.poll)
     if existing is None:
         _create(cloud, name, version, args.poll)
     else:
@@ -160,7 +163,8 @@ def _removed_on_failure(cloud: Cloud, name: str, poll: float) -> Iterator[None]:
     """
     try:
         yield
-    except FaceBlurError:
+    except Exception:
+        # Whatever it is: an endpoint costs.
         _remove(cloud, name, poll)
         raise
     except KeyboardInterrupt:
@@ -186,8 +190,6 @@ def _update(
     cloud: Cloud, name: str, version: Version, existing: dict[str, Any], poll: float
 ) -> None:
     """Switch to a version, if it is another one; set the scaling in any case."""
-    if existing["EndpointStatus"] in CHANGING and not cloud.dry_run:
-        existing = settle(cloud, name, poll) or existing
     if existing["EndpointStatus"] != "InService":
         raise UsageError(f"{name} is {existing['EndpointStatus']}; delete it first (--delete)")
     if existing["EndpointConfigName"] == version.name:

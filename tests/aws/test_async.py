@@ -317,7 +317,7 @@ def test_interrupting_an_update_that_has_begun_leaves_it(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        let_pass(patch, ["InService", "Updating"])
+        let_pass(patch, ["InService", "InService", "Updating"])
         patch.setattr("scripts.aws.endpoints.time.sleep", interrupt)
         ran = run(deploy_async, *CPU, "--effect", "solid")
     assert (ran.code, "an update cannot be stopped" in ran.err) == (130, True)
@@ -414,6 +414,34 @@ def test_a_change_that_is_under_way_is_awaited(
     ran = run(deploy_async, *CPU, "--effect", "solid")
     assert ran.code == 0, ran.err
     assert f"{NAME}: Updating" in ran.err
+
+
+def test_an_endpoint_that_is_being_deleted_is_made_anew(
+    run: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(deploy_async, *CPU).code == 0
+    gone: list[object] = []
+    let_pass(monkeypatch, ["Deleting", "Deleting", "InService"])
+    monkeypatch.setattr(
+        "scripts.aws.endpoints.time.sleep", lambda _: gone.append(backend().endpoints.pop(NAME))
+    )
+    ran = run(deploy_async, *CPU, "--effect", "solid")
+    assert ran.code == 0, ran.err
+    assert len(gone) == 1
+    assert endpoint() not in gone
+    assert list(backend().endpoint_configs) == [endpoint().endpoint_config_name]
+
+
+def test_an_unexpected_error_leaves_nothing_either(
+    cloud: Cloud, run: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("scripts.deploy_async.set_scaling", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        run(deploy_async, *CPU)
+    assert leftovers(cloud) == []
 
 
 def test_a_failed_endpoint_has_to_be_deleted(

@@ -30,7 +30,8 @@ PEOPLE_PREFIX = "people/"
 # "gpu": the image for GPUs, on a GPU. "cpu": the image for CPUs, whose tag ends in -cpu, on CPUs.
 COMPUTE = "gpu"
 
-# Transform jobs. An empty type is ml.g4dn.xlarge, or ml.c6i.2xlarge with COMPUTE = "cpu".
+# Transform jobs, and the asynchronous endpoint. An empty type is ml.g4dn.xlarge, or with
+# COMPUTE = "cpu" ml.c6i.2xlarge.
 INSTANCE_TYPE = ""
 INSTANCE_COUNT = 1
 # Seconds for one file, at most 3600. For longer ones use a processing job, or split the video.
@@ -43,6 +44,12 @@ PROCESSING_INSTANCE_TYPE = "ml.c6i.2xlarge"
 PROCESSING_INSTANCE_COUNT = 1
 VOLUME_GB = 100
 MAX_RUNTIME_SECONDS = 86400
+
+# The asynchronous endpoint: the most instances that it grows to; without requests it has none.
+ASYNC_MAX_INSTANCES = 1
+# SNS topics for results and for failures, as arn:aws:sns:...; empty for no messages.
+SUCCESS_TOPIC = ""
+ERROR_TOPIC = ""
 
 # KMS key for results and disks; empty for the encryption of the bucket.
 KMS_KEY = ""

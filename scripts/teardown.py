@@ -3,8 +3,8 @@
     python -m scripts.teardown [--yes] [--dry-run]
 
 It deletes every resource with the tag face-blur:project of this project: it stops running jobs, and
-deletes models, images, the stack, and the bucket with its contents. Ended jobs cannot be deleted,
-and SageMaker's log groups are shared within the account; both stay.
+deletes endpoints with their scaling, models, images, the stack, and the bucket with its contents.
+Ended jobs cannot be deleted, and SageMaker's log groups are shared within the account; both stay.
 """
 
 import argparse
@@ -17,6 +17,8 @@ from typing import Any
 from app.errors import UsageError
 from scripts.aws.cloud import Cloud, CloudError, UntaggedError, has_project_tag
 from scripts.aws.command import main, make_parser
+from scripts.aws.endpoints import delete_endpoint
+from scripts.aws.scaling import delete_alarm, tagged_alarms
 from scripts.infrastructure import find_stack
 
 _BATCH = 1000
@@ -102,6 +104,26 @@ def _stop_transform(cloud: Cloud, name: str) -> None:
 
 def _stop_processing(cloud: Cloud, name: str) -> None:
     _stop(cloud, "Processing", name)
+
+
+def _find_endpoints(cloud: Cloud) -> Iterator[Resource]:
+    for one in cloud.pages("sagemaker", "list_endpoints", "Endpoints"):
+        if _tagged(cloud, one["EndpointArn"]):
+            yield Resource("endpoint", one["EndpointName"], one["EndpointStatus"])
+
+
+def _find_configs(cloud: Cloud) -> Iterator[Resource]:
+    for one in cloud.pages("sagemaker", "list_endpoint_configs", "EndpointConfigs"):
+        if _tagged(cloud, one["EndpointConfigArn"]):
+            yield Resource("endpoint configuration", one["EndpointConfigName"])
+
+
+def _delete_config(cloud: Cloud, name: str) -> None:
+    cloud.change("sagemaker", "delete_endpoint_config", EndpointConfigName=name)
+
+
+def _find_alarms(cloud: Cloud) -> Iterator[Resource]:
+    return (Resource("alarm", name) for name in tagged_alarms(cloud, cloud.variables.project))
 
 
 def _find_models(cloud: Cloud) -> Iterator[Resource]:
@@ -213,6 +235,9 @@ def _is_there(cloud: Cloud, bucket: str) -> bool:
 KINDS: dict[str, tuple[Callable[[Cloud], Iterator[Resource]], Callable[[Cloud, str], None]]] = {
     "transform job": (_find_transforms, _stop_transform),
     "processing job": (_find_processings, _stop_processing),
+    "endpoint": (_find_endpoints, delete_endpoint),
+    "alarm": (_find_alarms, delete_alarm),
+    "endpoint configuration": (_find_configs, _delete_config),
     "model": (_find_models, _delete_model),
     "images": (_find_images, _delete_images),
     "stack": (_find_stacks, _delete_stack),

@@ -10,6 +10,7 @@ from scripts.aws.variables import COMPUTE_TYPES, Variables
 
 _DEFAULT_SECONDS = 600
 """Time for a file if a job does not say it."""
+_HOURS_OF_A_DAY = 24
 _LINES = 1080
 """The size of video for which two types are compared."""
 
@@ -33,6 +34,23 @@ def processing_bill(variables: Variables, request: Mapping[str, Any]) -> str:
     seconds = request["StoppingCondition"]["MaxRuntimeInSeconds"]
     how = f"at most {seconds} s on {_plural(count, 'instance')}"
     return _bill(variables, kind, count * seconds / 3600, how)
+
+
+def endpoint_bill(variables: Variables) -> str:
+    """Return what an asynchronous endpoint costs at most, for each day."""
+    count = variables.async_max_instances
+    how = f"each day on which requests never end, on {_plural(count, 'instance')}"
+    return (
+        f"{_bill(variables, variables.transform_type, count * _HOURS_OF_A_DAY, how)}; an instance "
+        "starts now, and without requests the last one ends after about 15 minutes"
+    )
+
+
+def requests_bill(variables: Variables, kind: str, files: int) -> str:
+    """Return what requests to an asynchronous endpoint cost at most."""
+    seconds = variables.timeout_seconds
+    how = f"{_plural(files, 'file')} of at most {seconds} s"
+    return _bill(variables, kind, files * seconds / 3600, how)
 
 
 def _instances(resources: Mapping[str, Any]) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""The limits of SageMaker's API, checked before a call.
+"""The limits of the APIs of SageMaker and its neighbours, checked before a call.
 
 boto3 checks only types and missing values, and SageMaker would refuse the request only after a
 long upload. Lengths, ranges, patterns and enumerations come from boto3's own description of the
@@ -17,6 +17,9 @@ from scripts.aws.cloud import LimitError
 
 GPU_IMAGE = "al2-ami-sagemaker-batch-gpu-535"
 """The host image of transform jobs with a driver for CUDA 12; the default has one for CUDA 11."""
+ENDPOINT_GPU_IMAGE = "al2023-ami-sagemaker-inference-gpu-4-1"
+"""The host image of endpoints on a GPU: its driver, 580, is the only one that is recent enough for
+NVENC (570), and runs CUDA 12 too."""
 _GPU = re.compile(r"ml\.(g\d|p\d)")
 _OWN_DISK = re.compile(r"ml\.(g4dn|g5|g6e?|p4de?|p5e?n?|[a-z]\d+[a-z]*d[a-z]*)\.")
 _XLARGE = ("", "2", "4", "8", "12", "16", "24", "48")
@@ -73,16 +76,16 @@ def check(operation: str, request: Mapping[str, Any]) -> None:
     Raises:
         LimitError: the request violates limits; the message lists all of them in one line.
     """
-    shape = _service().operation_model(operation).input_shape
+    shape = _service(_SERVICES.get(operation, "sagemaker")).operation_model(operation).input_shape
     assert shape is not None, operation
-    faults = [*_faults(shape, request, ""), *_EXTRA_CHECKS[operation](request)]
+    faults = [*_faults(shape, request, ""), *_EXTRA_CHECKS.get(operation, _nothing)(request)]
     if faults:
         raise LimitError(f"{operation}: {'; '.join(faults)}")
 
 
 @cache
-def _service() -> Any:
-    return botocore.session.get_session().get_service_model("sagemaker")
+def _service(name: str) -> Any:
+    return botocore.session.get_session().get_service_model(name)
 
 
 def _faults(shape: Shape, value: Any, where: str) -> Iterator[str]:
@@ -139,8 +142,14 @@ def _text(shape: Shape, value: str, where: str) -> Iterator[str]:
 
 
 def _python_pattern(pattern: str) -> str:
-    """Translate Unicode classes, which Python's ``re`` does not know."""
-    return pattern.replace(r"\p{L}", r"\w").replace(r"\p{N}", r"\d").replace(r"\p{Z}", r"\s")
+    """Translate what Python's ``re`` does not know: classes, anchors, and pairs of surrogates."""
+    for theirs, ours in _OTHER_SYNTAX:
+        pattern = pattern.replace(theirs, ours)
+    return pattern
+
+
+def _nothing(_: Mapping[str, Any]) -> Iterator[str]:
+    return iter(())
 
 
 def _model(request: Mapping[str, Any]) -> Iterator[str]:
@@ -188,6 +197,16 @@ def _processing(request: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
+def _endpoint_config(request: Mapping[str, Any]) -> Iterator[str]:
+    output = request["AsyncInferenceConfig"]["OutputConfig"]
+    for name in ("S3OutputPath", "S3FailurePath"):
+        yield from _folder(output[name], f"AsyncInferenceConfig.OutputConfig.{name}")
+    for number, variant in enumerate(request["ProductionVariants"]):
+        expected = ENDPOINT_GPU_IMAGE if has_gpu(variant["InstanceType"]) else None
+        if variant.get("InferenceAmiVersion") != expected:
+            yield f"ProductionVariants[{number}].InferenceAmiVersion must be {expected}"
+
+
 def _source(source: Mapping[str, str], where: str) -> Iterator[str]:
     if source["S3DataType"] != "ManifestFile":
         # Prefixes match as text: s3://b/in would match s3://b/input2/ too.
@@ -205,4 +224,22 @@ _EXTRA_CHECKS: dict[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
     "CreateModel": _model,
     "CreateTransformJob": _transform,
     "CreateProcessingJob": _processing,
+    "CreateEndpointConfig": _endpoint_config,
 }
+_SERVICES = {
+    "InvokeEndpointAsync": "sagemaker-runtime",
+    "RegisterScalableTarget": "application-autoscaling",
+    "PutScalingPolicy": "application-autoscaling",
+    "PutMetricAlarm": "cloudwatch",
+}
+"""Services of the calls that are not SageMaker's."""
+_OTHER_SYNTAX = (
+    (r"\p{L}", r"\w"),
+    (r"\p{N}", r"\d"),
+    (r"\p{Z}", r"\s"),
+    (r"[\p{Print}]", "[ -~]"),
+    (r"\p{Print}", "[ -~]"),
+    (r"\p{ASCII}", r"[\x00-\x7f]"),
+    (r"\z", r"\Z"),
+    (r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF"),
+)

@@ -21,6 +21,7 @@ _BUCKET = r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$"
 _PREFIX = r"^[^\s/\\][^\s\\]*/$"
 _ARN = r"^(arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+)?$"
 _POLICY = r"^(arn:aws[a-z-]*:iam::(\d{12}|aws):policy/.+)?$"
+_TOPIC = r"^(arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w.-]+)?$"
 _KMS = r"^(arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(key|alias)/.+|alias/.+|[0-9a-f-]{36})?$"
 _INSTANCE = r"^ml\.[a-z0-9-]+\.[a-z0-9]+$"
 COMPUTE_TYPES = {"gpu": "ml.g4dn.xlarge", "cpu": "ml.c6i.2xlarge"}
@@ -65,11 +66,11 @@ class Variables(BaseModel):
     instance_type: str = Field(
         "",
         pattern=f"^$|{_INSTANCE}",
-        description="instance type of transform jobs (default: by COMPUTE)",
+        description="instance type of transform jobs and endpoints (default: by COMPUTE)",
     )
     instance_count: int = Field(1, ge=1, le=100, description="instances of transform jobs")
     timeout_seconds: int = Field(
-        3600, ge=1, le=3600, description="time limit for one file in a transform job"
+        3600, ge=1, le=3600, description="time limit for one file in a transform job or an endpoint"
     )
     network_isolation: bool = Field(True, description="no network for the containers")
     processing_instance_type: str = Field(
@@ -81,6 +82,13 @@ class Variables(BaseModel):
     volume_gb: int = Field(100, ge=1, le=16384, description="disk size of processing jobs")
     max_runtime_seconds: int = Field(
         86400, ge=1, le=777600, description="time limit of processing jobs, in seconds"
+    )
+    async_max_instances: int = Field(1, ge=1, le=100, description="most instances of an endpoint")
+    success_topic: str = Field(
+        "", pattern=_TOPIC, description="SNS topic that an endpoint tells of results"
+    )
+    error_topic: str = Field(
+        "", pattern=_TOPIC, description="SNS topic that an endpoint tells of failures"
     )
     kms_key: str = Field("", pattern=_KMS, description="KMS key for results and disks")
     boundary_arn: str = Field("", pattern=_POLICY, description="permissions boundary of the role")
@@ -147,7 +155,7 @@ class Variables(BaseModel):
 
     @property
     def transform_type(self) -> str:
-        """Instance type of transform jobs.
+        """Instance type of transform jobs and endpoints.
 
         >>> Variables().transform_type, Variables(compute="cpu").transform_type
         ('ml.g4dn.xlarge', 'ml.c6i.2xlarge')

@@ -19,6 +19,9 @@ HOST = "127.0.0.1"
 _AGENT = {"User-Agent": "Go-http-client/1.1"}
 _BLOCK = 1 << 20
 _MESSAGE_BYTES = 4096
+_HEAD_BYTES = 4096
+"""The longest head that asynchronous endpoints take from a container, by reports of their users:
+https://github.com/aws/deep-learning-containers/issues/4668"""
 _ERRORS = (OSError, http.client.HTTPException)
 
 
@@ -83,7 +86,9 @@ class Payload:
     headers: Mapping[str, str]
 
 
-def invoke(port: int, payload: Payload, timeout: float, target: Path) -> None:
+def invoke(
+    port: int, payload: Payload, timeout: float, target: Path, *, strict: bool = False
+) -> str:
     """Send an object to /invocations, and write the response to ``target``.
 
     Args:
@@ -91,6 +96,10 @@ def invoke(port: int, payload: Payload, timeout: float, target: Path) -> None:
         payload: the object.
         timeout: seconds from the first sent byte to the last received one.
         target: file for the response; after an error its content is no result.
+        strict: refuse what an asynchronous endpoint refuses: responses in chunks, and long heads.
+
+    Returns:
+        The content type of the response.
 
     Raises:
         BadStatus: the response is an error.
@@ -104,13 +113,26 @@ def invoke(port: int, payload: Payload, timeout: float, target: Path) -> None:
             try:
                 with _translate_errors():
                     whole = _send(connection, payload)
-                    _receive(connection.getresponse(), target, whole=whole)
+                    answer = connection.getresponse()
+                    if strict:
+                        _check_head(answer)
+                    _receive(answer, target, whole=whole)
             except (BadStatus, IncompleteResponse) as error:
                 if expired.is_set():
                     raise IncompleteResponse(f"no complete response in {timeout:g} s") from error
                 raise
             if expired.is_set():
                 raise IncompleteResponse(f"no complete response in {timeout:g} s")
+            return answer.headers.get_content_type()
+
+
+def _check_head(answer: http.client.HTTPResponse) -> None:
+    if answer.status == 200 and (answer.chunked or answer.length is None):
+        raise IncompleteResponse("the response did not specify the required Content-Length header")
+    # Name, colon, space, value and the end of the line.
+    size = sum(len(name) + len(value) + 4 for name, value in answer.getheaders())
+    if size > _HEAD_BYTES:
+        raise IncompleteResponse(f"the head of the response has {size} bytes, not {_HEAD_BYTES}")
 
 
 @contextmanager

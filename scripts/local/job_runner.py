@@ -3,12 +3,9 @@
 An instance is one container, from start to stop.
 """
 
-import tarfile
 import tempfile
 import threading
-import time
 import uuid
-import zlib
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -16,34 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from app.errors import FaceBlurError
 from scripts.local.containers import Container, Launcher, LogStream, free_ports
-from scripts.local.invocation import IncompleteResponse, execution_parameters, ping
+from scripts.local.invocation import IncompleteResponse, execution_parameters
 from scripts.local.job import InputError, Job, JobObject, Request, distribute, find_objects
-from scripts.local.transformer import S3_ERRORS, Context, Fault, Outcome, Timeouts, Transformer
-
-_UNPACKING_ERRORS = (OSError, EOFError, KeyError, RecursionError, tarfile.TarError, zlib.error)
-"""Errors of damaged archives; the third and fourth of links to themselves."""
+from scripts.local.starting import NotStarted, unpack_model, wait_until_ready
+from scripts.local.transformer import Context, Outcome, Timeouts, Transformer
 
 _DEFAULT_CONCURRENT = 1
 _DEFAULT_PAYLOAD_MB = 6
 _MAX_CONCURRENT_PAYLOAD_MB = 100
-_NO_PING = (
-    "Model container failed to respond to ping. Please ensure /ping endpoint is implemented and "
-    "responds with an HTTP 200 status code"
-)
 _POLL_SECONDS = 0.05
 """Seconds between checks for a request to stop the job."""
 State: TypeAlias = Literal["Completed", "Failed", "Stopped"]
 _SEE_LOGS = "See job logs for more information"
-
-
-class NotStarted(FaceBlurError):
-    """An instance failed to start; the message is the FailureReason of the job."""
-
-    def __init__(self, fault: Fault, reason: str) -> None:
-        super().__init__(f"{fault}: {reason}")
-        self.fault = fault
 
 
 class Instance:
@@ -75,47 +57,15 @@ class Instance:
             NotStarted: the model archive cannot be unpacked, or the container does not become
                 ready.
         """
-        job, grace = self._context.job, self._context.timeouts.kill_after
-        model = self._unpack_model()
+        job, timeouts = self._context.job, self._context.timeouts
+        model = unpack_model(self._context.s3, job.model_data, self._folder)
         container = self._launcher.launch(job.environment, model, port, self._printed.line)
         try:
-            if not self._wait_until_ready(container):
+            if not wait_until_ready(container, timeouts, self._context.stopping):
                 return [Outcome(item, "stopped") for item in items]
             return self._process(container, items)
         finally:
-            container.stop(grace)
-
-    def _unpack_model(self) -> Path | None:
-        place = self._context.job.model_data
-        if place is None:
-            return None
-        archive, folder = self._folder / "model.tar.gz", self._folder / "model"
-        try:
-            self._context.s3.download_file(place.bucket, place.key, str(archive))
-            folder.mkdir()
-            with tarfile.open(archive) as tar:
-                tar.extractall(folder, filter="data")
-        except (*S3_ERRORS, *_UNPACKING_ERRORS) as error:
-            reason = f"the model archive cannot be unpacked: {type(error).__name__}"
-            raise NotStarted("ClientError", reason) from error
-        return folder
-
-    def _wait_until_ready(self, container: Container) -> bool:
-        """Wait until the container is ready; return False if the job was stopped first."""
-        timeouts, stopping = self._context.timeouts, self._context.stopping
-        end = time.monotonic() + timeouts.ping
-        while not stopping.is_set():
-            began = time.monotonic()
-            if (code := container.exit_code()) is not None:
-                reason = f"Model container exited with code {code} before it was ready"
-                raise NotStarted("AlgorithmError", reason)
-            if began >= end:
-                raise NotStarted("AlgorithmError", _NO_PING)
-            if ping(container.port, min(timeouts.ping_timeout, end - began)):
-                return True
-            until = min(end, began + timeouts.ping_every)
-            stopping.wait(max(0.0, until - time.monotonic()))
-        return False
+            container.stop(timeouts.kill_after)
 
     def _process(self, container: Container, items: Sequence[JobObject]) -> list[Outcome]:
         concurrent, payload = self._limits(container)

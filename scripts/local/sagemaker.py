@@ -1,4 +1,4 @@
-"""A server for moto with a simulation of SageMaker's jobs in front of it.
+"""A server for moto with a simulation of SageMaker's jobs and endpoints in front of it.
 
 In moto a job is completed at once, and a transform job cannot be stopped. This server passes
 requests on to moto, but runs a created job, and keeps its state in moto's record up to date.
@@ -6,7 +6,6 @@ requests on to moto, but runs a created job, and keeps its state in moto's recor
 
 import io
 import json
-import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,11 +27,13 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
 from scripts.local.containers import Launcher
+from scripts.local.endpoints import Endpoints
 from scripts.local.invocation import HOST
 from scripts.local.job import Job, Refused, Request, parse_job
 from scripts.local.job_runner import JobResult, JobRun
 from scripts.local.processing import ProcessingRun, parse_processing
 from scripts.local.transformer import Timeouts
+from scripts.local.wire import answer, refusal, region_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -44,7 +45,6 @@ Kind: TypeAlias = Literal["transform", "processing"]
 
 _KEY = "local"
 """Access key and secret: moto accepts any."""
-_SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/")
 
 
 @dataclass(slots=True)
@@ -98,6 +98,7 @@ class SageMaker:
         self._models: dict[Key, Request] = {}
         self._records: dict[Key, JobRecord] = {}
         self._lock, self._making = threading.Lock(), threading.Lock()
+        self.endpoints = Endpoints(self)
         self._server = make_server(HOST, 0, self._answer, threaded=True, request_handler=_Quiet)
         self.url = f"http://{HOST}:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -131,6 +132,7 @@ class SageMaker:
             records = list(self._records.values())
             self._records.clear()
             self._models.clear()
+        self.endpoints.reset()
         for one in records:
             one.run.stop()
         for one in records:
@@ -153,7 +155,10 @@ class SageMaker:
             "SageMaker.StopTransformJob": self._stop_job,
             "SageMaker.CreateProcessingJob": self._create_processing,
             "SageMaker.StopProcessingJob": self._stop_processing,
+            **self.endpoints.actions,
         }
+        if (asked := self.endpoints.asked(environ)) is not None:
+            return asked(environ, start_response)
         action = actions.get(environ.get("HTTP_X_AMZ_TARGET", ""))
         if action is None:
             passed: Iterable[bytes] = self._moto(environ, start_response)
@@ -164,37 +169,37 @@ class SageMaker:
 
     def _create_model(self, request: Request, environ: "WSGIEnvironment") -> Response:
         """Keep the request: moto forgets whether the model is isolated."""
-        response = Response.from_app(self._moto, environ)
+        response = self.pass_on(environ)
         if response.status_code == 200:
             with self._lock:
-                self._models[_region(environ), request["ModelName"]] = request
+                self._models[region_of(environ), request["ModelName"]] = request
         return response
 
     def _create_job(self, request: Request, environ: "WSGIEnvironment") -> Response:
-        region, name = _region(environ), request["TransformJobName"]
+        region, name = region_of(environ), request["TransformJobName"]
         with self._lock:
             if (region, name) in self._records:
-                return _refusal("ResourceInUse", f"a job of the name {name} already exists")
+                return refusal("ResourceInUse", f"a job of the name {name} already exists")
             model = self._models.get((region, request["ModelName"]))
             if model is None:
-                return _refusal("ValidationException", "Could not find the model of the job")
+                return refusal("ValidationException", "Could not find the model of the job")
             try:
                 job = self._with_network(parse_job(model, request), region)
             except Refused as error:
-                return _refusal("ValidationException", str(error))
+                return refusal("ValidationException", str(error))
             s3, logs = (self.client(service, region) for service in ("s3", "logs"))
             run = JobRun(job, s3, logs, self.launcher, self.timeouts)
             return self._begin((region, name), "transform", run, environ)
 
     def _create_processing(self, request: Request, environ: "WSGIEnvironment") -> Response:
-        region, name = _region(environ), request["ProcessingJobName"]
+        region, name = region_of(environ), request["ProcessingJobName"]
         with self._lock:
             if (region, name) in self._records:
-                return _refusal("ResourceInUse", f"a job of the name {name} already exists")
+                return refusal("ResourceInUse", f"a job of the name {name} already exists")
             try:
                 job = parse_processing(request)
             except Refused as error:
-                return _refusal("ValidationException", str(error))
+                return refusal("ValidationException", str(error))
             run = ProcessingRun(job, self.client("s3", region), self.program)
             return self._begin((region, name), "processing", run, environ)
 
@@ -202,20 +207,31 @@ class SageMaker:
         """Add the network and credentials of a container that is not isolated."""
         if job.isolated:
             return job
-        network = {
+        return replace(job, environment={**self.network(region), **job.environment})
+
+    def network(self, region: str) -> dict[str, str]:
+        """Return the environment of a container that has a network and a role."""
+        return {
             "AWS_ACCESS_KEY_ID": _KEY,
             "AWS_SECRET_ACCESS_KEY": _KEY,
             "AWS_DEFAULT_REGION": region,
             "AWS_ENDPOINT_URL": self.url,
             "NO_PROXY": HOST,
         }
-        return replace(job, environment={**network, **job.environment})
+
+    def model(self, region: str, name: str) -> Request | None:
+        """Return the request that created a model; None if there is no such model."""
+        return self._models.get((region, name))
+
+    def pass_on(self, environ: "WSGIEnvironment") -> Response:
+        """Let moto answer a request."""
+        return Response.from_app(self._moto, environ)
 
     def _begin(
         self, key: Key, kind: Kind, run: JobRun | ProcessingRun, environ: "WSGIEnvironment"
     ) -> Response:
         """Let moto record a job, and run it."""
-        response = Response.from_app(self._moto, environ)
+        response = self.pass_on(environ)
         if response.status_code == 200:
             backend = sagemaker_backends[DEFAULT_ACCOUNT_ID][key[0]]
             jobs = backend.transform_jobs if kind == "transform" else backend.processing_jobs
@@ -229,21 +245,21 @@ class SageMaker:
         return response
 
     def _stop_job(self, request: Request, environ: "WSGIEnvironment") -> Response:
-        return self._stop((_region(environ), request["TransformJobName"]), "transform")
+        return self._stop((region_of(environ), request["TransformJobName"]), "transform")
 
     def _stop_processing(self, request: Request, environ: "WSGIEnvironment") -> Response:
-        return self._stop((_region(environ), request["ProcessingJobName"]), "processing")
+        return self._stop((region_of(environ), request["ProcessingJobName"]), "processing")
 
     def _stop(self, key: Key, kind: Kind) -> Response:
         with self._lock:
             entry = self._records.get(key)
             if entry is None or entry.kind != kind:
-                return _refusal("ValidationException", f"there is no such {kind} job")
+                return refusal("ValidationException", f"there is no such {kind} job")
             if entry.state != "InProgress":
-                return _refusal("ValidationException", f"the {kind} job is not in progress")
+                return refusal("ValidationException", f"the {kind} job is not in progress")
             entry.set_state("Stopping")
         entry.run.stop()
-        return _json({}, 200)
+        return answer({})
 
 
 def _run_job(entry: JobRecord) -> None:
@@ -260,17 +276,3 @@ def _run_job(entry: JobRecord) -> None:
         entry.set_end(now)
         entry.set_state(state)
         entry.over.set()
-
-
-def _region(environ: "WSGIEnvironment") -> str:
-    """Return the region that a request is signed for."""
-    found = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
-    return found[1] if found else "us-east-1"
-
-
-def _refusal(kind: str, message: str) -> Response:
-    return _json({"__type": kind, "message": message}, 400)
-
-
-def _json(content: dict[str, str], status: int) -> Response:
-    return Response(json.dumps(content), status, content_type="application/x-amz-json-1.1")

@@ -11,8 +11,9 @@ import pytest
 from moto.core.responses import ActionResult
 from moto.ecr.responses import ECRResponse
 
-from scripts import run_processing, run_transform
+from scripts import deploy_async, run_processing, run_transform
 from scripts.aws.cloud import Cloud
+from tests.aws_endpoints import teach_moto
 from tests.aws_jobs import (
     ACCOUNT,
     CPU,
@@ -27,7 +28,12 @@ from tests.aws_jobs import (
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 LAYERS = "layers-of-the-registry"
-COMMANDS: list[tuple[ModuleType, tuple[str, ...]]] = [(run_transform, CPU), (run_processing, WHERE)]
+COMMANDS: list[tuple[ModuleType, tuple[str, ...]]] = [
+    (run_transform, CPU),
+    (run_processing, WHERE),
+    (deploy_async, CPU),
+]
+NAME = "face-blur-one"
 Put = Callable[[dict[str, Any]], tuple[str, str]]
 
 
@@ -42,6 +48,7 @@ def put(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Put:
 
     The layers are objects of moto's S3, which moto's registry does not have.
     """
+    teach_moto(monkeypatch)
     fill(cloud, {"input/a.mp4": b"a"})
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket=LAYERS, CreateBucketConfiguration={"LocationConstraint": REGION})
@@ -81,14 +88,15 @@ def test_a_job_does_not_start_with_an_image_that_is_not_root(
     cloud: Cloud, run: Commands, put: Put, command: ModuleType, given: tuple[str, ...]
 ) -> None:
     uri, _ = put({"config": {"User": "10001:10001"}})
-    ran = run(command, *options(given, uri), "--name", "one")
+    ran = run(command, *options(given, uri), "--name", NAME)
     assert ran.code == 2
     assert "runs as user 10001, and SageMaker's folders belong to root" in ran.err
     assert not backend().transform_jobs
     assert not backend()._models
     assert not backend().processing_jobs
+    assert not backend().endpoint_configs
     assert not keys(cloud, "output/")
-    ran = run(command, *options(given, uri), "--name", "one", "--image-user", "10001")
+    ran = run(command, *options(given, uri), "--name", NAME, "--image-user", "10001")
     assert ran.code == 0, ran.err
 
 
@@ -98,7 +106,7 @@ def test_an_image_of_root_is_used(
     run: Commands, put: Put, command: ModuleType, given: tuple[str, ...], user: str | None
 ) -> None:
     uri, _ = put({"config": {} if user is None else {"User": user}})
-    ran = run(command, *options(given, uri), "--name", "one")
+    ran = run(command, *options(given, uri), "--name", NAME)
     assert ran.code == 0, ran.err
     assert "could not be checked" not in ran.err
 
@@ -109,7 +117,10 @@ def test_an_image_for_cpus_is_refused_on_a_gpu(cloud: Cloud, run: Commands, put:
     assert ran.code == 2
     assert "is the image for CPUs, and ml.g4dn.xlarge has a GPU; use --compute cpu" in ran.err
     assert not backend()._models
-    ran = run(run_transform, *options(WHERE, uri), "--compute", "cpu", "--name", "one")
+    ran = run(deploy_async, *options(WHERE, uri))
+    assert (ran.code, "ml.g4dn.xlarge has a GPU; use --compute cpu" in ran.err) == (2, True)
+    assert not backend()._models
+    ran = run(run_transform, *options(WHERE, uri), "--compute", "cpu", "--name", NAME)
     assert ran.code == 0, ran.err
     (job,) = backend().transform_jobs.values()
     assert job.transform_resources == {"InstanceType": "ml.c6i.2xlarge", "InstanceCount": 1}
@@ -129,10 +140,10 @@ def test_resuming_a_processing_job_checks_the_image_too(
     cloud: Cloud, run: Commands, put: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri, _ = put({"config": {"User": "0"}})
-    assert run(run_processing, *options(WHERE, uri), "--name", "one").code == 0
+    assert run(run_processing, *options(WHERE, uri), "--name", NAME).code == 0
     with_environment(monkeypatch, FACE_BLUR_EFFECT="solid")
     other, _ = put({"config": {"User": "10001"}})
-    ran = run(run_processing, *options(WHERE, other), "--resume", "one")
+    ran = run(run_processing, *options(WHERE, other), "--resume", NAME)
     assert (ran.code, len(backend().processing_jobs)) == (2, 1)
     assert "runs as user 10001" in ran.err
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from scripts.aws.cloud import LimitError
-from scripts.aws.limits import GPU_IMAGE, check, has_gpu, has_own_disk
+from scripts.aws.limits import ENDPOINT_GPU_IMAGE, GPU_IMAGE, check, has_gpu, has_own_disk
 
 ROLE = "arn:aws:iam::123456789012:role/jobs"
 Change = Callable[[dict[str, Any]], object]
@@ -50,6 +50,36 @@ def processing() -> dict[str, Any]:
     }
 
 
+def configuration(kind: str = "ml.c6i.xlarge") -> dict[str, Any]:
+    image = {"InferenceAmiVersion": ENDPOINT_GPU_IMAGE} if has_gpu(kind) else {}
+    variant = {"VariantName": "main", "ModelName": "m", "InstanceType": kind} | image
+    output = {"S3OutputPath": "s3://videos/out/", "S3FailurePath": "s3://videos/bad/"}
+    return {
+        "EndpointConfigName": "c",
+        "ProductionVariants": [variant],
+        "AsyncInferenceConfig": {"OutputConfig": output},
+    }
+
+
+def invocation() -> dict[str, Any]:
+    return {
+        "EndpointName": "e",
+        "InputLocation": "s3://videos/in/a.mp4",
+        "InferenceId": "0",
+        "CustomAttributes": "effect=solid",
+        "RequestTTLSeconds": 21600,
+        "InvocationTimeoutSeconds": 3600,
+    }
+
+
+def scaling() -> dict[str, Any]:
+    return {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": "endpoint/e/variant/main",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+
+
 def put(*path: str | int, value: Any) -> Change:
     def change(request: Any) -> None:
         for step in path[:-1]:
@@ -59,6 +89,36 @@ def put(*path: str | int, value: Any) -> Change:
     return change
 
 
+OUTPUT = ("AsyncInferenceConfig", "OutputConfig")
+CONFIGURATION: list[tuple[Change, str]] = [
+    (put(*OUTPUT, "S3OutputPath", value="s3://videos/out"), "with a trailing slash"),
+    (put(*OUTPUT, "S3FailurePath", value="s3://videos"), "with a trailing slash"),
+    (
+        put("ProductionVariants", 0, "InstanceType", value="ml.g5.xlarge"),
+        f"ProductionVariants[0].InferenceAmiVersion must be {ENDPOINT_GPU_IMAGE}",
+    ),
+    (
+        put("ProductionVariants", 0, "InferenceAmiVersion", value=ENDPOINT_GPU_IMAGE),
+        "must be None",
+    ),
+    (put("ProductionVariants", 0, "InitialInstanceCount", value=0), "is 0, not at least 1"),
+    (put("EndpointConfigName", value="two words"), "does not match"),
+]
+INVOCATION: list[tuple[Change, str]] = [
+    (put("RequestTTLSeconds", value=59), "is 59, not 60 to 21600"),
+    (put("InvocationTimeoutSeconds", value=3601), "is 3601, not 1 to 3600"),
+    (put("InferenceId", value="i" * 65), "has 65 characters, not 1 to 64"),
+    (put("InferenceId", value=" x"), "InferenceId: ' x' does not match"),
+    (put("InferenceId", value="x\n"), "does not match"),
+    (put("CustomAttributes", value="effect=sölid"), "CustomAttributes: 'effect=sölid' does not"),
+    (put("CustomAttributes", value="a" * 1025), "has 1025 characters"),
+    (put("InputLocation", value="in/a.mp4"), "InputLocation: 'in/a.mp4' does not match"),
+]
+SCALING: list[tuple[Change, str]] = [
+    (put("ResourceId", value=""), "ResourceId has 0 characters"),
+    (put("ResourceId", value="\x00"), "does not match"),
+    (put("ScalableDimension", value="instances"), "'instances' is not an allowed value"),
+]
 S3 = ("TransformInput", "DataSource", "S3DataSource")
 TRANSFORM: list[tuple[Change, str]] = [
     (put("TransformJobName", value="a" * 64), "TransformJobName has 64 characters, not 1 to 63"),
@@ -150,6 +210,9 @@ def test_our_requests_are_within_the_limits(kind: str) -> None:
     check("CreateTransformJob", transform(kind))
     check("CreateModel", model())
     check("CreateProcessingJob", processing())
+    check("CreateEndpointConfig", configuration(kind))
+    check("InvokeEndpointAsync", invocation())
+    check("RegisterScalableTarget", scaling() | {"ResourceId": "endpoint/😀/variant/m"})
 
 
 @pytest.mark.parametrize(
@@ -158,6 +221,9 @@ def test_our_requests_are_within_the_limits(kind: str) -> None:
         *(("CreateTransformJob", transform(), *case) for case in TRANSFORM),
         *(("CreateModel", model(), *case) for case in MODEL),
         *(("CreateProcessingJob", processing(), *case) for case in PROCESSING),
+        *(("CreateEndpointConfig", configuration(), *case) for case in CONFIGURATION),
+        *(("InvokeEndpointAsync", invocation(), *case) for case in INVOCATION),
+        *(("RegisterScalableTarget", scaling(), *case) for case in SCALING),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -24,6 +24,8 @@ ACTIONS = {
     "s3:Copy": ("GetObject", "PutObject", "GetObjectTagging", "PutObjectTagging"),
 }
 """IAM's names of calls whose name is another one."""
+SERVICES = {"sagemaker-runtime": "sagemaker"}
+"""IAM's names of services whose name is another one."""
 DYNAMIC = {
     f"sagemaker:{verb}{kind}Job"
     for verb in ("Describe", "Stop")
@@ -42,6 +44,7 @@ def calls() -> Iterator[tuple[str, str]]:
             if node.func.attr not in {"read", "change", "pages"} or len(named) != 2:
                 continue
             service, operation = map(str, named)
+            service = SERVICES.get(service, service)
             name = "".join(word.title() for word in operation.split("_")).replace("V2", "V2")
             for action in ACTIONS.get(f"{service}:{name}", (name,)):
                 yield path.name, f"{service}:{action}"
@@ -75,7 +78,9 @@ def test_no_policy_has_more_than_names() -> None:
         assert not [action for action in actions(path) if "*" in action]
         everywhere = {one["Sid"] for one in statements(path) if one["Resource"] == "*"}
         # These calls cannot be restricted to resources.
-        assert everywhere <= {"FindJobs", "FindBuckets", "LogInToRegistry", "FindLogs"}
+        assert everywhere <= {
+            *("FindJobs", "FindEndpoints", "FindBuckets", "LogInToRegistry", "FindLogs")
+        }
         for one in statements(path):
             assert re.fullmatch(r"[A-Za-z]+", one["Sid"])
 
@@ -84,3 +89,10 @@ def test_a_role_is_given_to_sagemaker_only() -> None:
     (one,) = (one for one in statements(OPERATOR) if "iam:PassRole" in one["Action"])
     assert one["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     assert not [action for action in actions(OPERATOR) if action.startswith("iam:Create")]
+
+
+def test_the_only_role_for_another_service_is_that_of_scaling() -> None:
+    (one,) = (one for one in statements(ADMINISTRATOR) if "iam:CreateServiceLinkedRole" in str(one))
+    service = "sagemaker.application-autoscaling.amazonaws.com"
+    assert one["Condition"] == {"StringEquals": {"iam:AWSServiceName": service}}
+    assert f"role/aws-service-role/{service}/" in one["Resource"]

@@ -7,6 +7,7 @@ import pytest
 from moto.sagemaker.models import sagemaker_backends
 
 from scripts.aws.cloud import Cloud, CloudError, project_tags
+from scripts.aws.scaling import set_scaling
 from scripts.aws.variables import Variables
 from scripts.infrastructure import KEEP, create_or_update
 from scripts.teardown import Resource, find_all
@@ -45,6 +46,19 @@ def make_jobs(cloud: Cloud, name: str, tags: list[dict[str, str]], *, running: b
         backend = sagemaker_backends["123456789012"]["eu-north-1"]
         backend.transform_jobs[name].transform_job_status = "InProgress"
         backend.processing_jobs[name].processing_job_status = "InProgress"
+
+
+def make_endpoint(cloud: Cloud, name: str, tags: list[dict[str, str]]) -> None:
+    """An endpoint with its scaling, and an alarm that an earlier one has left."""
+    sagemaker = cloud.client("sagemaker")
+    variant = {"VariantName": "main", "ModelName": name, "InstanceType": "ml.m5.large"}
+    sagemaker.create_endpoint_config(
+        EndpointConfigName=name, ProductionVariants=[variant], Tags=tags
+    )
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name, Tags=tags)
+    own = Cloud(Variables(project=tags[0]["Value"] if tags else "nobody"))
+    set_scaling(own, name, 1)
+    set_scaling(own, f"{name}-left", 1)
 
 
 def make_repository(cloud: Cloud, name: str, tags: list[dict[str, str]]) -> None:
@@ -98,18 +112,22 @@ def test_only_tagged_resources_are_deleted(cloud: Cloud, stoppable: list[str]) -
     make_bucket(cloud, "left-of-an-earlier-stack", OURS)
     cloud.client("s3").create_multipart_upload(Bucket="left-of-an-earlier-stack", Key="cut-off")
     make_models(cloud, "ours", OURS)
+    make_endpoint(cloud, "ours", OURS)
     make_jobs(cloud, "ours", OURS, running=True)
     make_jobs(cloud, "ours-and-over", OURS, running=False)
     make_repository(cloud, "ours-besides", OURS)
     for name, tags in (("face-blur-a", []), ("face-blur-b", OTHERS)):
         make_bucket(cloud, name, tags)
         make_models(cloud, name, tags)
+        make_endpoint(cloud, name, tags)
         make_jobs(cloud, name, tags, running=True)
         make_repository(cloud, name, tags)
     found = find_all(cloud)
     assert [(one.kind, one.name) for one in found] == [
         ("transform job", "ours"),
         ("processing job", "ours"),
+        ("endpoint", "ours"),
+        ("endpoint configuration", "ours"),
         ("model", "ours"),
         ("images", "face-blur"),
         ("images", "ours-besides"),
@@ -118,7 +136,7 @@ def test_only_tagged_resources_are_deleted(cloud: Cloud, stoppable: list[str]) -
         ("repository", "ours-besides"),
         *sorted([("bucket", bucket), ("bucket", "left-of-an-earlier-stack")]),
     ]
-    assert found[3].detail == found[4].detail == "1 images"
+    assert found[5].detail == found[6].detail == "1 images"
     assert Resource("bucket", "left-of-an-earlier-stack", "1 objects, 2.0 MB") in found
     delete_all(cloud, found)
     assert find_all(cloud) == []
@@ -131,6 +149,10 @@ def test_only_tagged_resources_are_deleted(cloud: Cloud, stoppable: list[str]) -
     assert [one["Name"] for one in buckets] == decoys
     assert cloud.read("s3", "head_object", Bucket="face-blur-a", Key="input/a.mp4")
     assert sorted(one["ModelName"] for one in sagemaker.list_models()["Models"]) == decoys
+    endpoints = sagemaker.list_endpoints()["Endpoints"]
+    assert sorted(one["EndpointName"] for one in endpoints) == decoys
+    configs = sagemaker.list_endpoint_configs()["EndpointConfigs"]
+    assert sorted(one["EndpointConfigName"] for one in configs) == decoys
     repositories = cloud.read("ecr", "describe_repositories")["repositories"]
     assert sorted(one["repositoryName"] for one in repositories) == decoys
     assert cloud.read("ecr", "list_images", repositoryName="face-blur-a")["imageIds"]
@@ -139,6 +161,25 @@ def test_only_tagged_resources_are_deleted(cloud: Cloud, stoppable: list[str]) -
         assert job["TransformJobStatus"] == "InProgress"
         other = sagemaker.describe_processing_job(ProcessingJobName=name)
         assert other["ProcessingJobStatus"] == "InProgress"
+
+
+def test_scaling_is_deleted_with_its_endpoint_and_alarms_that_were_left(cloud: Cloud) -> None:
+    for name, tags in (("face-blur-ours", OURS), ("face-blur-theirs", OTHERS)):
+        make_models(cloud, name, tags)
+        make_endpoint(cloud, name, tags)
+    found = find_all(cloud)
+    alarms = {one.name for one in found if one.kind == "alarm"}
+    assert alarms == {"face-blur-ours-left-waiting", "face-blur-ours-waiting"}
+    delete_all(cloud, found)
+    left = cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    assert {one["AlarmName"] for one in left} == {
+        "face-blur-theirs-waiting",
+        "face-blur-theirs-left-waiting",
+    }
+    scaling = cloud.client("application-autoscaling")
+    targets = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    assert "endpoint/face-blur-ours/variant/main" not in [one["ResourceId"] for one in targets]
+    assert "endpoint/face-blur-theirs/variant/main" in [one["ResourceId"] for one in targets]
 
 
 def test_a_stack_with_our_name_but_without_our_tag_stays(cloud: Cloud) -> None:

@@ -12,7 +12,9 @@ from PIL import Image
 
 from scripts import (
     collect,
+    deploy_async,
     infrastructure,
+    invoke_async,
     push_image,
     run_processing,
     run_transform,
@@ -94,6 +96,21 @@ def test_a_transform_job(capsys: pytest.CaptureFixture[str]) -> None:
     assert made[2][1]["Environment"] == {"FACE_BLUR_EFFECT": "solid"}
 
 
+def test_an_endpoint(capsys: pytest.CaptureFixture[str]) -> None:
+    made = asked(capsys, deploy_async, *BUCKET, *ROLE, *IMAGE, "--compute", "cpu")
+    assert [operation for operation, _ in made] == [
+        *("create_model", "create_endpoint_config", "create_endpoint", "register_scalable_target"),
+        *("put_scaling_policy", "put_scaling_policy", "put_metric_alarm"),
+    ]
+
+
+def test_requests_to_an_endpoint(capsys: pytest.CaptureFixture[str]) -> None:
+    made = asked(capsys, invoke_async, *BUCKET, "a.mp4", "--effect", "solid")
+    assert [operation for operation, _ in made] == ["invoke_endpoint_async", "put_object"]
+    assert made[0][1]["InputLocation"] == "s3://videos/input/a.mp4"
+    assert made[0][1]["CustomAttributes"] == "effect=solid"
+
+
 def test_a_processing_job(capsys: pytest.CaptureFixture[str]) -> None:
     made = asked(capsys, run_processing, *JOB)
     assert [operation for operation, _ in made] == ["put_object", "create_processing_job"]
@@ -109,6 +126,7 @@ def test_a_processing_job(capsys: pytest.CaptureFixture[str]) -> None:
         (run_transform, JOB[2:], 1),
         (run_transform, [*BUCKET, *ROLE, *IMAGE], 2),
         (run_transform, ["--watch", "one"], 1),
+        (deploy_async, ["--delete", *BUCKET], 1),
     ],
 )
 def test_what_must_be_asked_says_so(

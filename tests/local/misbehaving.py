@@ -24,6 +24,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     invocations: ClassVar[list[str]] = []
     both: ClassVar[threading.Barrier] = threading.Barrier(2)
+    single: ClassVar[threading.Lock] = threading.Lock()
     began: ClassVar[float] = time.monotonic()
 
     def do_GET(self) -> None:
@@ -79,11 +80,22 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(415, b"not this one")
         elif self.mode == "flaky" and len(self.invocations) == 1:
             self._answer(500, b"once")
-        elif self.mode == "pair":
-            self.both.wait(10)
-            self._answer(200, b"both are here")
+        elif self.mode in {"pair", "alone"}:
+            self._count()
         elif self.mode != "silent":
             self._answer(200, self._told(body))
+
+    def _count(self) -> None:
+        """Respond to two requests together, or to one that is alone."""
+        if self.mode == "pair":
+            self.both.wait(10)
+            self._answer(200, b"both are here")
+        elif self.single.acquire(blocking=False):
+            time.sleep(0.3)
+            self.single.release()
+            self._answer(200, b"alone")
+        else:
+            self._answer(500, b"not alone")
 
     def _drip(self) -> None:
         self._write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")

@@ -18,7 +18,7 @@ from scripts.aws.cloud import LimitError
 GPU_IMAGE = "al2-ami-sagemaker-batch-gpu-535"
 """The host image of transform jobs with a driver for CUDA 12; the default has one for CUDA 11."""
 _GPU = re.compile(r"ml\.(g\d|p\d)")
-_OWN_DISK = re.compile(r"ml\.(g4dn|g5|g6e?|p4de?|p5e?n?|[a-z]\d+[a-z]*d[a-z]*)\.")
+_OWN_DISK = re.compile(r"ml\.(g4dn|g5|g6e?|g7e?|p4de?|p5e?n?|[a-z]\d+[a-z]*d[a-z]*)\.")
 _XLARGE = ("", "2", "4", "8", "12", "16", "24", "48")
 _DISKS_GB = {
     "ml.g4dn": (125, 225, 225, 900, 900, 900),

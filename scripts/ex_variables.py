@@ -22,7 +22,7 @@ IMAGE_URI = ""
 # The user of the image, by number: SageMaker expects 0, root, because its folders belong to root.
 IMAGE_USER = 0
 
-# Prefixes in the bucket; each ends with a slash.
+# Prefixes in the bucket; each ends with a slash. The pipeline uses work/ and failed/.
 INPUT_PREFIX = "input/"
 OUTPUT_PREFIX = "output/"
 PEOPLE_PREFIX = "people/"

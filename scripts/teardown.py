@@ -2,8 +2,9 @@
 
     python -m scripts.teardown [--yes] [--dry-run]
 
-It deletes every resource with the tag face-blur:project of this project: it stops running jobs, and
-deletes endpoints with their scaling, models, images, the stack, and the bucket with its contents.
+It deletes every resource with the tag face-blur:project of this project: it stops executions of the
+pipeline and running jobs, and deletes endpoints with their scaling, models, images, the stack, and
+the bucket with its contents.
 Ended jobs cannot be deleted, and SageMaker's log groups are shared within the account; both stay.
 """
 
@@ -19,7 +20,7 @@ from scripts.aws.cloud import Cloud, CloudError, UntaggedError, has_project_tag
 from scripts.aws.command import main, make_parser
 from scripts.aws.endpoints import delete_endpoint
 from scripts.aws.scaling import delete_alarm, tagged_alarms
-from scripts.infrastructure import find_stack
+from scripts.infrastructure import find_stack, outputs_of
 
 _BATCH = 1000
 _IMAGES = 100
@@ -58,6 +59,25 @@ def delete(cloud: Cloud, resources: Sequence[Resource]) -> None:
     for one in resources:
         cloud.say(f"deleting {one}")
         KINDS[one.kind][1](cloud, one.name)
+
+
+def _our_stack(cloud: Cloud) -> dict[str, Any] | None:
+    try:
+        return find_stack(cloud)
+    except UntaggedError:
+        return None
+
+
+def _find_executions(cloud: Cloud) -> Iterator[Resource]:
+    machine = outputs_of(_our_stack(cloud) or {}).get("PipelineMachine")
+    if machine is not None:
+        request = {"stateMachineArn": machine, "statusFilter": "RUNNING"}
+        for one in cloud.pages("stepfunctions", "list_executions", "executions", **request):
+            yield Resource("execution", one["executionArn"])
+
+
+def _stop_execution(cloud: Cloud, arn: str) -> None:
+    cloud.change("stepfunctions", "stop_execution", executionArn=arn)
 
 
 def _tagged(cloud: Cloud, arn: str) -> bool:
@@ -172,10 +192,7 @@ def _delete_repository(cloud: Cloud, name: str) -> None:
 
 
 def _find_stacks(cloud: Cloud) -> Iterator[Resource]:
-    try:
-        stack = find_stack(cloud)
-    except UntaggedError:
-        return
+    stack = _our_stack(cloud)
     if stack is not None:
         yield Resource("stack", stack["StackName"], stack["StackStatus"])
 
@@ -233,6 +250,7 @@ def _is_there(cloud: Cloud, bucket: str) -> bool:
 
 
 KINDS: dict[str, tuple[Callable[[Cloud], Iterator[Resource]], Callable[[Cloud, str], None]]] = {
+    "execution": (_find_executions, _stop_execution),
     "transform job": (_find_transforms, _stop_transform),
     "processing job": (_find_processings, _stop_processing),
     "endpoint": (_find_endpoints, delete_endpoint),
@@ -244,8 +262,9 @@ KINDS: dict[str, tuple[Callable[[Cloud], Iterator[Resource]], Callable[[Cloud, s
     "repository": (_find_repositories, _delete_repository),
     "bucket": (_find_buckets, _delete_bucket),
 }
-"""How to find and delete each kind. Writers are deleted before the places they write to, and images
-before the stack, whose deletion fails at a repository that is not empty."""
+"""How to find and delete each kind. Writers are deleted before the places they write to, executions
+before the jobs that they would start again, and images before the stack, whose deletion fails at a
+repository that is not empty."""
 
 
 def parser() -> argparse.ArgumentParser:

@@ -21,7 +21,7 @@ ENDPOINT_GPU_IMAGE = "al2023-ami-sagemaker-inference-gpu-4-1"
 """The host image of endpoints on a GPU: its driver, 580, is the only one that is recent enough for
 NVENC (570), and runs CUDA 12 too."""
 _GPU = re.compile(r"ml\.(g\d|p\d)")
-_OWN_DISK = re.compile(r"ml\.(g4dn|g5|g6e?|p4de?|p5e?n?|[a-z]\d+[a-z]*d[a-z]*)\.")
+_OWN_DISK = re.compile(r"ml\.(g4dn|g5|g6e?|g7e?|p4de?|p5e?n?|[a-z]\d+[a-z]*d[a-z]*)\.")
 _XLARGE = ("", "2", "4", "8", "12", "16", "24", "48")
 _DISKS_GB = {
     "ml.g4dn": (125, 225, 225, 900, 900, 900),

@@ -7,7 +7,7 @@ from app.errors import UsageError
 from scripts.aws.cloud import Cloud
 from scripts.aws.command import check_settings
 from scripts.aws.jobs import image_uri
-from scripts.aws.limits import has_gpu
+from scripts.aws.limits import has_gpu, has_own_disk
 
 SWITCH = "Pipeline"
 CHOICES = (
@@ -16,10 +16,14 @@ CHOICES = (
 )
 """Parameters with a default in the template, which only the user changes."""
 _DERIVED = (
-    *("PipelineImage", "PipelineInstanceType", "PipelineDevice", "PipelineSettings"),
-    "PeoplePrefix",
+    *("PipelineImage", "PipelineInstanceType", "PipelineDevice", "PipelineOwnDisk"),
+    *("PipelineSettings", "PeoplePrefix"),
 )
 """Parameters that follow the variables whenever the pipeline is switched on."""
+_MOST_LETTERS = 18
+"""Of the project: with a hash of 32, ``-transform-3`` and a hyphen, a job has a name of 63."""
+_MOST_OF_SETTING = 256
+"""Characters of a variable in the environment of a Processing job."""
 
 
 def parse_choices(texts: Iterable[str]) -> dict[str, str]:
@@ -52,7 +56,8 @@ def pipeline_parameters(
         has: the parameters of the stack.
 
     Raises:
-        UsageError: the settings are wrong, or nobody would be hidden by them.
+        UsageError: the settings are wrong, nobody would be hidden by them, or the name of the
+            project is too long.
         CloudError: there is no image.
     """
     is_on = has.get(SWITCH) == "on" if switch is None else switch == "on"
@@ -67,11 +72,31 @@ def pipeline_parameters(
 def _derived(cloud: Cloud, hide: str) -> dict[str, str]:
     variables = cloud.variables
     settings = dict(variables.options)
+    _check_lengths(variables.project, settings)
     check_settings(settings | {"FACE_BLUR_BLUR": hide}, people=hide != "everyone")
     return {
         "PipelineImage": image_uri(cloud),
-        "PipelineInstanceType": variables.instance_type,
-        "PipelineDevice": "gpu" if has_gpu(variables.instance_type) else "cpu",
+        "PipelineInstanceType": variables.transform_type,
+        "PipelineDevice": "gpu" if has_gpu(variables.transform_type) else "cpu",
+        "PipelineOwnDisk": "true" if has_own_disk(variables.transform_type) else "false",
         "PipelineSettings": json.dumps(settings, sort_keys=True),
         "PeoplePrefix": variables.people_prefix,
     }
+
+
+def _check_lengths(project: str, settings: Mapping[str, str]) -> None:
+    """Check what SageMaker would refuse only after the upload of a video.
+
+    Raises:
+        UsageError: a name or a value is too long.
+    """
+    if len(project) > _MOST_LETTERS:
+        raise UsageError(
+            f"PROJECT has {len(project)} letters; with the pipeline it may have {_MOST_LETTERS}, "
+            "because jobs are named after it"
+        )
+    for name, value in settings.items():
+        if len(value) > _MOST_OF_SETTING:
+            raise UsageError(
+                f"{name} has {len(value)} characters; Processing jobs take {_MOST_OF_SETTING}"
+            )

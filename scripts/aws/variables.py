@@ -18,7 +18,9 @@ PREFIX = "DEPLOY_"
 FILE = Path(__file__).resolve().parents[1] / "variables.py"
 
 _BUCKET = r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$"
-_PREFIX = r"^[^\s/\\][^\s\\]*/$"
+_PREFIX = r"""^[^\s/\\'"{}*?$][^\s\\'"{}*?$]*/$"""
+_RESERVED = ("failed/", "work/")
+"""Prefixes that the pipeline writes below: as inputs they would start it again without an end."""
 _ARN = r"^(arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+)?$"
 _POLICY = r"^(arn:aws[a-z-]*:iam::(\d{12}|aws):policy/.+)?$"
 _TOPIC = r"^(arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w.-]+)?$"
@@ -147,7 +149,8 @@ class Variables(BaseModel):
     @model_validator(mode="after")
     def _check_prefixes(self) -> Self:
         """Check that no prefix contains another: the next job would take results for videos."""
-        prefixes = sorted((self.input_prefix, self.output_prefix, self.people_prefix))
+        own = (self.input_prefix, self.output_prefix, self.people_prefix)
+        prefixes = sorted((*own, *_RESERVED))
         for one, other in pairwise(prefixes):
             if other.startswith(one):
                 raise ValueError(f"the prefixes {one} and {other} overlap")

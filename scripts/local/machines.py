@@ -76,11 +76,16 @@ class _Clients:
 
 
 def _rename(params: dict[str, Any], model: Any, **_: object) -> dict[str, Any]:
-    """Write parameters as the service does."""
+    """Write parameters as the service does, and contents as JSON: a text gets quotes too."""
     known = model.input_shape.members
-    return {
+    named = {
         name if name in known else name[:1].lower() + name[1:]: value
         for name, value in params.items()
+    }
+    contents = {name for name, shape in known.items() if shape.type_name == "blob"}
+    return {
+        name: json.dumps(value).encode() if name in contents else value
+        for name, value in named.items()
     }
 
 

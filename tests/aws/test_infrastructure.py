@@ -168,6 +168,16 @@ def test_subnets_and_a_key_add_permissions(cloud: Cloud) -> None:
     assert rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == key
 
 
+def test_the_topic_of_alarms_takes_messages_of_eventbridge() -> None:
+    # "You can't use Condition blocks in Amazon SNS topic policies for EventBridge", and it cannot
+    # use the key that AWS manages for SNS.
+    found = resources()
+    (statement,) = found["AlarmPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert "Condition" not in statement
+    assert "KmsMasterKeyId" not in found["Alarm"]["Properties"]
+
+
 def test_a_boundary_and_an_alarm_are_made_on_request(cloud: Cloud) -> None:
     most = [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]
     boundary = cloud.client("iam").create_policy(

@@ -1,19 +1,24 @@
 """The pipeline in the template: its switch, its rights and its definitions."""
 
+import hashlib
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore import session
 from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]
 
 from app.errors import ConfigError, UsageError
 from scripts.aws.cloud import Cloud, CloudError
+from scripts.aws.limits import has_gpu, has_own_disk
 from scripts.aws.pipeline import CHOICES, parse_choices, pipeline_parameters
 from scripts.aws.variables import Variables
 from scripts.infrastructure import KEEP, TEMPLATE, create_or_update, find_stack, template_body
+from scripts.local.template import Template
 
 NOTHING: dict[str, int | None] = dict.fromkeys(KEEP)
 IMAGE = "123456789012.dkr.ecr.eu-north-1.amazonaws.com/face-blur@sha256:" + "0" * 64
@@ -154,3 +159,114 @@ def test_only_choices_are_taken(text: str) -> None:
 def test_choices_are_parameters(content: dict[str, Any]) -> None:
     assert set(CHOICES) <= set(content["Parameters"])
     assert all("Default" in content["Parameters"][name] for name in CHOICES)
+
+
+def nulls(value: Any, place: str) -> Iterator[str]:
+    """Yield the places of all nulls in a part of the template."""
+    if value is None:
+        yield place
+    if isinstance(value, dict):
+        for name, one in value.items():
+            yield from nulls(one, f"{place}/{name}")
+    if isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from nulls(one, f"{place}/{number}")
+
+
+def test_the_template_has_no_null(content: dict[str, Any]) -> None:
+    # CloudFormation: "'null' values are not allowed in templates". cfn-lint lets them pass.
+    assert list(nulls(content, "")) == []
+
+
+@pytest.mark.parametrize("compute", ["gpu", "cpu"])
+def test_the_parameters_that_are_sent_are_allowed(
+    cloud: Cloud, content: dict[str, Any], compute: str
+) -> None:
+    # moto takes any value.
+    ours = Cloud(Variables(image_uri=IMAGE, compute=compute))
+    create_or_update(ours, NOTHING, "on")
+    sent = parameters(ours)
+    assert {"PipelineInstanceType", "PipelineOwnDisk", "InputPrefix"} <= set(sent)
+    assert sent["PipelineDevice"] == compute
+    for name, value in sent.items():
+        rule = content["Parameters"][name]
+        assert value in rule.get("AllowedValues", (value,)), name
+        assert re.fullmatch(rule.get("AllowedPattern", ".*"), value), (name, value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "disk"), [("ml.g4dn.xlarge", "unkeyed"), ("ml.c6i.2xlarge", "keyed")]
+)
+def test_an_instance_with_an_own_disk_gets_no_key_for_it(
+    cloud: Cloud, kind: str, disk: str
+) -> None:
+    # SageMaker refuses VolumeKmsKeyId for instance types with local storage.
+    key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+    ours = Cloud(Variables(image_uri=IMAGE, instance_type=kind, kms_key=key))
+    create_or_update(ours, NOTHING, "on")
+    given = {"AWS::Partition": "aws", "AWS::Region": "eu-north-1", "AWS::AccountId": "1" * 12}
+    template = Template.read(
+        TEMPLATE, {**given, **parameters(ours), "PipelineTopic": "topic"}, {"Role.Arn": "role"}
+    )
+    states = template.definition("PipelineMachine")["States"]
+    disks = {
+        name: one["Parameters"]["disk.$"]
+        for name, one in states.items()
+        if "disk.$" in one.get("Parameters", ())
+    }
+    rendering = f"$.disks.{disk}"
+    assert disks == {
+        "OrderSplit": "$.disks.keyed",
+        "OrderHide": rendering,
+        "OrderJoin": "$.disks.keyed",
+        "OrderVerify": rendering,
+    }
+    resources = states["CreateTransform"]["Parameters"]["TransformResources.$"]
+    assert f"{rendering}," in resources
+    outputs = states["CreateTransform"]["Parameters"]["TransformOutput.$"]
+    assert "$.keys.keyed" in outputs
+
+
+@pytest.mark.parametrize("kind", ["ml.g4dn.xlarge", "ml.r5d.large", "ml.p3.2xlarge"])
+def test_pieces_are_cut_on_instances_whose_disk_takes_a_key(
+    content: dict[str, Any], kind: str
+) -> None:
+    pattern = content["Parameters"]["CuttingInstanceType"]["AllowedPattern"]
+    assert has_own_disk(kind) or has_gpu(kind)
+    assert not re.fullmatch(pattern, kind)
+    for good in ("ml.c6i.xlarge", "ml.c7i-flex.large", "ml.m5.large", "ml.t3.medium"):
+        assert re.fullmatch(pattern, good)
+
+
+def test_names_of_jobs_fit_into_their_limit(cloud: Cloud, content: dict[str, Any]) -> None:
+    identify = content["Resources"]["GateMachine"]["Properties"]["Definition"]["States"]["Identify"]
+    (algorithm,) = re.findall(r"'([A-Z0-9-]+)'\)$", identify["Parameters"]["name.$"])
+    digest = hashlib.new(algorithm.replace("-", "").lower()).hexdigest()
+    states = content["Resources"]["PipelineMachine"]["Properties"]["Definition"]["States"]
+    steps = [one["Parameters"]["step"] for name, one in states.items() if "Order" in name]
+    most = session.get_session().get_service_model("sagemaker").shape_for("TransformJobName")
+    room = most.metadata["max"] - len(f"-{digest}-{max(steps, key=len)}-3")
+    longest = "p" * room
+    variables = Variables(image_uri=IMAGE, project=longest)
+    pipeline_parameters(Cloud(variables), "on", {}, {})
+    variables = Variables(image_uri=IMAGE, project=longest + "p")
+    with pytest.raises(UsageError, match="PROJECT"):
+        pipeline_parameters(Cloud(variables), "on", {}, {})
+
+
+def test_a_setting_that_a_job_would_refuse_is_refused_at_once(cloud: Cloud) -> None:
+    points = ";".join(f"{n}:10,10" for n in range(100))
+    variables = Variables(image_uri=IMAGE, options={"FACE_BLUR_SELECT": points})
+    with pytest.raises(UsageError, match="FACE_BLUR_SELECT has"):
+        pipeline_parameters(Cloud(variables), "on", {}, {})
+
+
+def test_objects_are_written_as_json_not_as_quoted_text(content: dict[str, Any]) -> None:
+    # A text becomes a JSON string, with quotes around it.
+    written = [
+        one["Parameters"]["Body.$"]
+        for machine in ("PipelineMachine", "CleanupMachine")
+        for one in content["Resources"][machine]["Properties"]["Definition"]["States"].values()
+        if str(one.get("Resource", "")).endswith("s3:putObject")
+    ]
+    assert written == ["States.Array($.all, $.key)", "$.failure", "$.failure"]

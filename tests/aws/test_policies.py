@@ -1,11 +1,18 @@
-"""The policies for people name every call that the commands make, and nothing that they do not."""
+"""The policies for people name every call that the commands and the stack make."""
 
 import ast
+import fnmatch
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import cfnlint  # type: ignore[import-untyped]
+import pytest
+from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]
+
+from scripts.infrastructure import TEMPLATE
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 OPERATOR, ADMINISTRATOR = SCRIPTS / "operator-policy.json", SCRIPTS / "administrator-policy.json"
@@ -24,7 +31,7 @@ ACTIONS = {
     "s3:Copy": ("GetObject", "PutObject", "GetObjectTagging", "PutObjectTagging"),
 }
 """IAM's names of calls whose name is another one."""
-SERVICES = {"sagemaker-runtime": "sagemaker"}
+SERVICES = {"sagemaker-runtime": "sagemaker", "stepfunctions": "states"}
 """IAM's names of services whose name is another one."""
 DYNAMIC = {
     f"sagemaker:{verb}{kind}Job"
@@ -32,6 +39,19 @@ DYNAMIC = {
     for kind in ("Transform", "Processing")
 } | {"sagemaker:ListTransformJobs", "sagemaker:ListProcessingJobs"}
 """Calls whose name the commands put together."""
+
+UNUSED_FEATURES = (
+    *("s3tables:*", "s3:*Metadata*", "s3:*Abac", "s3:*Website", "s3:*Cors", "s3:*CORS"),
+    *("s3:*Replication*", "s3:*ObjectLock*", "s3:*Analytics*", "s3:*Inventory*", "s3:*Metrics*"),
+    *("s3:*Accelerate*", "s3:*Tiering*", "s3:*Versioning", "s3:*Logging", "s3:*Acl"),
+    # Tags of buckets have an action of their own; policies, rules and topics of this stack have
+    # no data protection, no role of deliveries, and no tags.
+    *("s3:TagResource", "s3:UntagResource", "sns:*DataProtectionPolicy"),
+    *("events:TagResource", "events:UntagResource", "ecr:*RepositoryPolicy", "kms:*"),
+    *("iam:*UserPolicy", "iam:*GroupPolicy", "iam:AttachRolePolicy", "iam:DetachRolePolicy"),
+    *("s3:GetObjectVersion", "s3:DeleteBucketEncryption", "s3:DeleteBucketLifecycle"),
+)
+"""What handlers of CloudFormation need only for properties that the template does not set."""
 
 
 def calls() -> Iterator[tuple[str, str]]:
@@ -44,10 +64,9 @@ def calls() -> Iterator[tuple[str, str]]:
             if node.func.attr not in {"read", "change", "pages"} or len(named) != 2:
                 continue
             service, operation = map(str, named)
-            service = SERVICES.get(service, service)
             name = "".join(word.title() for word in operation.split("_")).replace("V2", "V2")
             for action in ACTIONS.get(f"{service}:{name}", (name,)):
-                yield path.name, f"{service}:{action}"
+                yield path.name, f"{SERVICES.get(service, service)}:{action}"
 
 
 def statements(path: Path) -> list[dict[str, Any]]:
@@ -71,6 +90,46 @@ def test_the_administrator_may_do_all_that_the_stack_needs() -> None:
     assert needed - actions(OPERATOR) - actions(ADMINISTRATOR) == set()
     made = {"ecr:CreateRepository", "iam:CreateRole", "s3:CreateBucket", "sns:CreateTopic"}
     assert made <= actions(ADMINISTRATOR)
+
+
+def handlers(kind: str) -> set[str]:
+    """Return the IAM actions that CloudFormation's handlers of a type of resource declare."""
+    schemas = Path(cfnlint.__file__).parent / "data" / "schemas" / "resources"
+    for path in schemas.glob("*.json"):
+        schema = json.loads(path.read_text("utf-8"))
+        if schema.get("typeName") == kind and schema.get("handlers"):
+            found = {name: one.get("permissions", ()) for name, one in schema["handlers"].items()}
+            return {
+                action for name in ("create", "update", "delete") for action in found.get(name, ())
+            }
+    raise AssertionError(kind)
+
+
+@pytest.mark.parametrize(
+    "kind", sorted({one["Type"] for one in cfn_yaml.load(str(TEMPLATE))["Resources"].values()})
+)
+def test_the_administrator_may_do_all_that_cloudformation_does_for_a_resource(kind: str) -> None:
+    needed = {
+        action
+        for action in handlers(kind)
+        if not any(fnmatch.fnmatch(action, one) for one in UNUSED_FEATURES)
+    }
+    assert needed - actions(OPERATOR) - actions(ADMINISTRATOR) == set()
+
+
+def test_roles_can_be_given_to_whatever_the_stack_gives_them_to() -> None:
+    given = {
+        service
+        for one in statements(ADMINISTRATOR)
+        if one["Action"] == ["iam:PassRole"]
+        for service in one["Condition"]["StringEquals"]["iam:PassedToService"]
+    }
+    trusted = {
+        one["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["Service"]
+        for one in cfn_yaml.load(str(TEMPLATE))["Resources"].values()
+        if one["Type"] == "AWS::IAM::Role"
+    }
+    assert given == trusted - {"sagemaker.amazonaws.com"}
 
 
 def test_no_policy_has_more_than_names() -> None:

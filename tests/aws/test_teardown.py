@@ -182,6 +182,22 @@ def test_scaling_is_deleted_with_its_endpoint_and_alarms_that_were_left(cloud: C
     assert "endpoint/face-blur-theirs/variant/main" in [one["ResourceId"] for one in targets]
 
 
+def test_executions_are_stopped_before_the_jobs_that_they_would_start_again(
+    cloud: Cloud, stoppable: list[str]
+) -> None:
+    ours = Cloud(Variables(image_uri="1" * 12 + ".dkr.ecr.eu-north-1.amazonaws.com/face-blur:a"))
+    machine = create_or_update(ours, dict.fromkeys(KEEP), "on")["PipelineMachine"]
+    states = cloud.client("stepfunctions")
+    arn = states.start_execution(stateMachineArn=machine, name="one", input="{}")["executionArn"]
+    make_jobs(cloud, "face-blur-one-hide-0", OURS, running=True)
+    found = find_all(cloud)
+    assert [one.kind for one in found[:3]] == ["execution", "transform job", "processing job"]
+    assert found[0].name == arn
+    delete_all(cloud, found[:1])
+    assert states.describe_execution(executionArn=arn)["status"] == "ABORTED"
+    assert find_all(cloud) == found[1:]
+
+
 def test_a_stack_with_our_name_but_without_our_tag_stays(cloud: Cloud) -> None:
     body = json.dumps({"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}})
     cloud.client("cloudformation").create_stack(StackName="face-blur", TemplateBody=body)

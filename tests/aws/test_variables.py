@@ -110,6 +110,22 @@ def test_values_that_aws_would_refuse_are_refused(name: str, value: object) -> N
         Variables(**{name: value})
 
 
+@pytest.mark.parametrize("prefix", ["work/", "failed/", "work/videos/"])
+@pytest.mark.parametrize("name", ["input_prefix", "output_prefix", "people_prefix"])
+def test_the_prefixes_of_the_pipeline_are_reserved(name: str, prefix: str) -> None:
+    # Pieces and failures below input_prefix would be processed as videos again and again.
+    with pytest.raises(ConfigError, match="overlap"):
+        Variables(**{name: prefix})
+
+
+@pytest.mark.parametrize("character", ["'", '"', "{", "}", "*", "?", "$"])
+def test_prefixes_have_no_characters_with_a_meaning_in_policies_and_definitions(
+    character: str,
+) -> None:
+    with pytest.raises(ConfigError, match="INPUT_PREFIX"):
+        Variables(input_prefix=f"a{character}b/")
+
+
 @pytest.mark.parametrize(
     ("inner", "outer"), [("output", "input"), ("people", "input"), ("input", "output")]
 )

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 from uuid import uuid4
 
@@ -22,6 +22,10 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
     state_task_service_sfn as sfn,
+)
+from moto.stepfunctions.parser.asl.eval.program_state import ProgramError
+from moto.stepfunctions.parser.backend.execution import (
+    BaseExecutionWorkerCommunication as Communication,
 )
 
 from scripts.aws.cloud import Cloud
@@ -48,8 +52,19 @@ def playing(sagemaker: SageMaker) -> Iterator[None]:
         stack.enter_context(patch.dict(default_user_config, {"stepfunctions": executing}))
         for module in (sdk, sfn):
             stack.enter_context(patch.object(module, "boto_client_for", clients.make))
+        stack.enter_context(patch.object(Communication, "terminated", _terminated))
         stack.enter_context(patch.dict(sdk._SERVICE_ERROR_NAMES, _SERVICES))
         yield
+
+
+def _terminated(ended: Any) -> None:
+    """Stand in for the method of moto, which looks at a wrong place for an execution's error."""
+    state = ended.execution.exec_worker.env.program_state()
+    if isinstance(state, ProgramError):
+        error = cast("dict[str, Any]", state.error)
+        for details in [one for one in error.values() if isinstance(one, Mapping)]:
+            error |= {name: details.get(name) for name in ("error", "cause")}
+    ended._reflect_execution_status()
 
 
 class _Clients:
@@ -90,8 +105,11 @@ def _rename(params: dict[str, Any], model: Any, **_: object) -> dict[str, Any]:
 
 
 def _as_json(parsed: dict[str, Any], **_: object) -> None:
-    """Turn times and bodies of a response into text, as Step Functions does."""
-    for name, value in parsed.items():
+    """Turn times and bodies of a response into text, as Step Functions does.
+
+    Names get a capital letter, as there. The others stay too: moto itself reads them.
+    """
+    for name, value in tuple(parsed.items()):
         if isinstance(value, datetime):
             parsed[name] = value.isoformat()
         elif isinstance(value, StreamingBody):
@@ -100,6 +118,7 @@ def _as_json(parsed: dict[str, Any], **_: object) -> None:
             for one in value:
                 if isinstance(one, dict):
                     _as_json(one)
+        parsed.setdefault(name[:1].upper() + name[1:], parsed[name])
 
 
 class Machines:

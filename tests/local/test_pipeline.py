@@ -100,9 +100,7 @@ def test_stopping_an_execution_stops_its_job(
             assert time.monotonic() < end
             time.sleep(0.05)
         machines.states.stop_execution(executionArn=arn)
-        machines.announce_end(arn)
-        (cleanup,) = machines.deliver()
-        assert machines.wait(cleanup)["status"] == "SUCCEEDED"
+        clean_up(machines, arn)
         name = f"face-blur-{arn.rpartition(':')[2]}-hide-0"
         sagemaker.wait(name, cloud.variables.region, 30)
         jobs = cloud.client("sagemaker")
@@ -113,14 +111,44 @@ def test_stopping_an_execution_stops_its_job(
         assert objects(cloud, "output/") == []
 
 
+def failure(cloud: Any, key: str) -> Any:
+    return json.loads(cloud.client("s3").get_object(Bucket=cloud.bucket, Key=key)["Body"].read())
+
+
+def clean_up(machines: Any, arn: str) -> None:
+    """Play the end of an execution, until its cleanup has ended."""
+    machines.announce_end(arn)
+    (cleanup,) = machines.deliver()
+    assert machines.wait(cleanup)["status"] == "SUCCEEDED"
+
+
 def test_without_photos_nobody_is_shown_by_mistake(media: Path) -> None:
     with stack(CHANGES, CHOICES | {"Hide": "others"}) as (_, cloud, machines):
         upload(cloud, media, "short.mp4")
         time.sleep(0.2)
-        found = machines.wait(execution(machines))
-        assert found["status"] == "FAILED"
+        arn = execution(machines)
+        assert machines.wait(arn)["status"] == "FAILED"
         assert objects(cloud, "output/") == []
-        assert objects(cloud, "failed/") == ["failed/input/short.mp4.json"]
+        told = failure(cloud, "failed/input/short.mp4.json")
+        assert told["step"] == "hide"
+        # The cleanup must not put a poorer reason in the place of this one.
+        clean_up(machines, arn)
+        assert failure(cloud, "failed/input/short.mp4.json") == told
+
+
+def test_a_fault_of_the_definition_is_told_too(media: Path) -> None:
+    """No state of an execution that ends by a fault of its own can tell the reason."""
+    with stack(CHANGES, CHOICES | {"Hide": "everyone"}) as (_, cloud, machines):
+        order = {"bucket": cloud.bucket, "key": "input/short.mp4", "etag": "one"}  # without a size
+        arn = machines.states.start_execution(
+            stateMachineArn=machines.arns["PipelineMachine"], name="odd", input=json.dumps(order)
+        )["executionArn"]
+        assert machines.wait(arn)["status"] == "FAILED"
+        assert objects(cloud, "failed/") == []
+        clean_up(machines, arn)
+        told = failure(cloud, "failed/input/short.mp4.json")
+        assert (told["execution"], told["input"]) == (arn, order)
+        assert told["reason"] == "the execution ended as FAILED"
 
 
 def test_a_job_without_an_instance_is_tried_again(

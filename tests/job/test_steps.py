@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import tarfile
 from dataclasses import replace
@@ -202,6 +203,35 @@ def test_a_step_needs_exactly_one_file(clip: Clip, tmp_path: Path) -> None:
     shutil.copyfile(clip.path, root / "processing" / "input" / "b.mp4")
     assert step(root, "hide") == 2
     assert message(root) == "the input has 2 files, not one; see its manifest"
+
+
+def test_doctor_writes_what_the_machine_and_the_folders_have(tmp_path: Path) -> None:
+    inputs = tmp_path / "processing" / "input"
+    (inputs / "more").mkdir(parents=True)
+    (inputs / "more" / "a.mp4").write_bytes(b"a")
+    (tmp_path / "output").mkdir()
+    assert main(["step", "doctor", f"--root={tmp_path}"]) == 0
+    facts = json.loads((tmp_path / "processing/output/doctor.json").read_text())
+    found = facts["folders"]["input"]
+    assert (found["files"], found["names"], found["writable"]) == (1, ["more/a.mp4"], True)
+    assert found["free_bytes"] > 0
+    assert (facts["uid"], facts["faults"]) == (os.getuid(), [])
+
+
+def test_the_job_writes_the_facts_before_its_work(clip: Clip, tmp_path: Path) -> None:
+    """Also if nothing else succeeds: that is when they are needed."""
+    root = mounts(tmp_path, clip.path)
+    (root / "processing/input/input/a.mp4").write_bytes(b"no video")
+    assert main([f"--root={root}", "--doctor"]) == 1
+    facts = json.loads((root / "processing/output/doctor.json").read_text())
+    assert facts["folders"]["input"]["names"] == ["input/a.mp4"]
+    assert outputs(root) >= {"doctor.json", "reports/local.jsonl"}
+
+
+def test_a_step_on_a_file_needs_its_key(clip: Clip, tmp_path: Path) -> None:
+    root = mounts(tmp_path, clip.path)
+    assert main(["step", "hide", f"--root={root}"]) == 2
+    assert message(root) == "the step works on one file; give its --key"
 
 
 def test_an_unknown_step_is_refused() -> None:

@@ -4,6 +4,8 @@
 all the work on a video that stays whole. ``join`` joins the answers of a transform job to pieces,
 and ``verify`` looks at the joined video again. Only ``hide`` and ``verify`` publish, as their last
 act: the output of a step that fails is empty.
+
+``doctor`` is no part of the pipeline: it writes what the machine has.
 """
 
 from argparse import Namespace
@@ -11,6 +13,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from app.job.places import Place
+from app.job.steps.diagnosing import diagnose
 from app.job.steps.hiding import hide
 from app.job.steps.joining import join_results
 from app.job.steps.splitting import look_and_split
@@ -18,6 +21,12 @@ from app.job.steps.verifying import verify_joined
 from app.process import StopSignal
 
 STEPS: Mapping[str, Callable[[Place, Namespace, StopSignal], str]] = MappingProxyType(
-    {"split": look_and_split, "hide": hide, "join": join_results, "verify": verify_joined}
+    {
+        "split": look_and_split,
+        "hide": hide,
+        "join": join_results,
+        "verify": verify_joined,
+        "doctor": diagnose,
+    }
 )
 """Each step by its name: it returns what it did, in one line without names."""

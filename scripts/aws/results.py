@@ -20,6 +20,7 @@ from app.errors import FaceBlurError, UnsupportedMedia
 from app.files import sha256_of
 from app.pipeline import result_names
 from app.plan import read_plan
+from app.verification import check_result
 from app.video import CONTENT_TYPES, Media
 from app.video.kinds import BY_SUFFIX
 from scripts.aws.cloud import PROJECT_TAG, Cloud, CloudError, JobFailed
@@ -27,7 +28,7 @@ from scripts.aws.jobs import KINDS
 from scripts.aws.objects import Inputs, S3Object, S3Uri, list_objects, results_by_key
 from scripts.aws.processing import lines_by_key, read_reports
 from scripts.aws.transform import SUFFIX
-from scripts.aws.verification import check_document, check_result
+from scripts.aws.verification import check_document
 
 SOURCE, _SHA = "face-blur-source", "face-blur-sha256"
 """Metadata of a collected result: the ETag of its source, and its own SHA-256."""

@@ -196,14 +196,15 @@ class LogStream:
     Args:
         logs: a CloudWatch Logs client.
         name: name of the stream.
+        group: name of its group.
     """
 
-    def __init__(self, logs: Any, name: str) -> None:
-        self._logs, self._name = logs, name
+    def __init__(self, logs: Any, name: str, group: str = GROUP) -> None:
+        self._logs, self._name, self._group = logs, name, group
         self._failure: Exception | None = None
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        _make_group(logs)
-        logs.create_log_stream(logGroupName=GROUP, logStreamName=name)
+        _make_group(logs, group)
+        logs.create_log_stream(logGroupName=group, logStreamName=name)
         self._writer = threading.Thread(target=self._write, daemon=True)
         self._writer.start()
 
@@ -231,7 +232,7 @@ class LogStream:
     def _put(self, events: list[dict[str, Any]]) -> None:
         try:
             self._logs.put_log_events(
-                logGroupName=GROUP, logStreamName=self._name, logEvents=events
+                logGroupName=self._group, logStreamName=self._name, logEvents=events
             )
         except Exception as error:  # noqa: BLE001 - raised when the stream is closed
             self._failure = error
@@ -246,10 +247,10 @@ class LogStream:
             raise self._failure
 
 
-def _make_group(logs: Any) -> None:
+def _make_group(logs: Any, group: str) -> None:
     """Create the group, unless it exists: another instance may just have created it."""
     try:
-        logs.create_log_group(logGroupName=GROUP)
+        logs.create_log_group(logGroupName=group)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceAlreadyExistsException":
             raise

@@ -87,12 +87,14 @@ class SageMaker:
         launcher: starts the containers of transform jobs.
         timeouts: the timeouts of SageMaker.
 
-    ``program`` replaces that of Processing jobs; None is the entry point of the image.
+    ``program`` replaces that of Processing jobs; None is the entry point of the image. With
+    ``whole_keys`` their files have the names of whole keys.
     """
 
     def __init__(self, launcher: Launcher, timeouts: Timeouts | None = None) -> None:
         self.launcher, self.timeouts = launcher, timeouts
         self.program: Sequence[str] | None = None
+        self.whole_keys = False
         self._session = boto3.Session(_KEY, _KEY)
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._models: dict[Key, Request] = {}
@@ -195,7 +197,8 @@ class SageMaker:
                 job = parse_processing(request)
             except Refused as error:
                 return _refusal("ValidationException", str(error))
-            run = ProcessingRun(job, self.client("s3", region), self.program)
+            s3, logs = (self.client(service, region) for service in ("s3", "logs"))
+            run = ProcessingRun(job, s3, logs, self.program, whole_keys=self.whole_keys)
             return self._begin((region, name), "processing", run, environ)
 
     def _with_network(self, job: Job, region: str) -> Job:
@@ -220,6 +223,13 @@ class SageMaker:
             backend = sagemaker_backends[DEFAULT_ACCOUNT_ID][key[0]]
             jobs = backend.transform_jobs if kind == "transform" else backend.processing_jobs
             entry = JobRecord(jobs[key[1]], kind, run)
+            if isinstance(run, ProcessingRun):
+                # moto forgets these, and AWS does not.
+                vars(entry.moto).update(
+                    environment=dict(run.job.environment),
+                    processing_resources=run.job.resources,
+                    processing_start_time=utcnow(),
+                )
             # Before the caller knows the job: moto's own state must not be visible.
             entry.set_state("InProgress")
             entry.set_end(None)

@@ -8,7 +8,7 @@ import io
 import json
 import re
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
@@ -88,13 +88,15 @@ class SageMaker:
         timeouts: the timeouts of SageMaker.
 
     ``program`` replaces that of Processing jobs; None is the entry point of the image. With
-    ``whole_keys`` their files have the names of whole keys.
+    ``whole_keys`` their files have the names of whole keys. ``quotas`` are those of the account by
+    name; None refuses to list them.
     """
 
     def __init__(self, launcher: Launcher, timeouts: Timeouts | None = None) -> None:
         self.launcher, self.timeouts = launcher, timeouts
         self.program: Sequence[str] | None = None
         self.whole_keys = False
+        self.quotas: Mapping[str, float] | None = None
         self._session = boto3.Session(_KEY, _KEY)
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._models: dict[Key, Request] = {}
@@ -155,6 +157,8 @@ class SageMaker:
             "SageMaker.StopTransformJob": self._stop_job,
             "SageMaker.CreateProcessingJob": self._create_processing,
             "SageMaker.StopProcessingJob": self._stop_processing,
+            "ServiceQuotasV20190624.ListServiceQuotas": self._list_quotas,
+            "ServiceQuotasV20190624.ListAWSDefaultServiceQuotas": self._list_quotas,
         }
         action = actions.get(environ.get("HTTP_X_AMZ_TARGET", ""))
         if action is None:
@@ -163,6 +167,14 @@ class SageMaker:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
         return action(json.loads(body), environ)(environ, start_response)
+
+    def _list_quotas(self, _: Request, environ: "WSGIEnvironment") -> Response:
+        """Answer instead of moto, which does not know the quotas of SageMaker."""
+        del environ
+        if self.quotas is None:
+            return _refusal("AccessDeniedException", "quotas are not simulated")
+        found = [{"QuotaName": name, "Value": value} for name, value in self.quotas.items()]
+        return _json({"Quotas": found}, 200)
 
     def _create_model(self, request: Request, environ: "WSGIEnvironment") -> Response:
         """Keep the request: moto forgets whether the model is isolated."""
@@ -282,5 +294,5 @@ def _refusal(kind: str, message: str) -> Response:
     return _json({"__type": kind, "message": message}, 400)
 
 
-def _json(content: dict[str, str], status: int) -> Response:
+def _json(content: Mapping[str, Any], status: int) -> Response:
     return Response(json.dumps(content), status, content_type="application/x-amz-json-1.1")

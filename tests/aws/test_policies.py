@@ -28,7 +28,10 @@ DYNAMIC = {
     f"sagemaker:{verb}{kind}Job"
     for verb in ("Describe", "Stop")
     for kind in ("Transform", "Processing")
-} | {"sagemaker:ListTransformJobs", "sagemaker:ListProcessingJobs"}
+} | {
+    *("sagemaker:ListTransformJobs", "sagemaker:ListProcessingJobs"),
+    *("servicequotas:ListServiceQuotas", "servicequotas:ListAWSDefaultServiceQuotas"),
+}
 """Calls whose name the commands put together."""
 
 
@@ -75,7 +78,13 @@ def test_no_policy_has_more_than_names() -> None:
         assert not [action for action in actions(path) if "*" in action]
         everywhere = {one["Sid"] for one in statements(path) if one["Resource"] == "*"}
         # These calls cannot be restricted to resources.
-        assert everywhere <= {"FindJobs", "FindBuckets", "LogInToRegistry", "FindLogs"}
+        assert everywhere <= {
+            "FindJobs",
+            "FindBuckets",
+            "LogInToRegistry",
+            "FindLogs",
+            "ReadQuotas",
+        }
         for one in statements(path):
             assert re.fullmatch(r"[A-Za-z]+", one["Sid"])
 

@@ -12,8 +12,8 @@ from app.errors import MediaError, UsageError
 from app.files import write_file
 from app.job.folders import SAGEMAKER_ROOT
 
-STEP_NAMES = ("split", "hide", "join", "verify", "doctor")
-_WITHOUT_FILE = frozenset({"doctor"})
+STEP_NAMES = ("split", "hide", "join", "verify", "doctor", "verify-results")
+_WITHOUT_FILE = frozenset({"doctor", "verify-results"})
 """Steps that do not work on one file."""
 _PIECE_SECONDS = 120
 """Long enough that the start of an analysis does not count, short enough for many instances."""
@@ -80,7 +80,7 @@ def make_step_parser() -> ArgumentParser:
     parser = process.ArgumentParser(
         prog="step",
         description="Do one step of the pipeline, on the only file in ROOT/processing/input. "
-        "doctor looks at the machine and its folders.",
+        "doctor looks at the machine, and verify-results at the results of another job.",
         epilog="Settings are environment variables (FACE_BLUR_*).",
         allow_abbrev=False,
     )

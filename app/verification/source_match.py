@@ -71,7 +71,10 @@ class _Comparison:
 
 
 def check_result(
-    result: Path, source: Path, plan: Plan | None = None, dropped: Sequence[str] = ()
+    result: Path | Media,
+    source: Path | Media,
+    plan: Plan | None = None,
+    dropped: Sequence[str] = (),
 ) -> Match:
     """Compare a result with its source, and with its plan if there is one.
 
@@ -85,13 +88,14 @@ def check_result(
         MediaError: the result is damaged, or does not match the source.
         PlanError: the plan belongs to another file.
     """
-    found, original = Media(result), Media(source)
+    found, original = Media.of(result), Media.of(source)
     if found.sha256 == original.sha256:
         raise MediaError("it is identical to the source: not processed")
     if plan is not None:
         if plan.source.sha256 != original.sha256:
             raise PlanError("its plan belongs to another file")
         original.accept_truncated |= bool(plan.settings.get("accept_truncated"))
+        dropped = [*dropped, *map(str, plan.settings.get("drop_stream") or ())]
     one, other = open_source(found), open_source(original)
     _check_equal("image", one.info.is_image, other.info.is_image)
     compared = _compare(one, other, plan)

@@ -5,7 +5,8 @@ all the work on a video that stays whole. ``join`` joins the answers of a transf
 and ``verify`` looks at the joined video again. Only ``hide`` and ``verify`` publish, as their last
 act: the output of a step that fails is empty.
 
-``doctor`` is no part of the pipeline: it writes what the machine has.
+Two steps are no part of the pipeline: ``doctor`` writes what the machine has, and
+``verify-results`` looks at all results of another job again.
 """
 
 from argparse import Namespace
@@ -16,6 +17,7 @@ from app.job.places import Place
 from app.job.steps.diagnosing import diagnose
 from app.job.steps.hiding import hide
 from app.job.steps.joining import join_results
+from app.job.steps.results import verify_results
 from app.job.steps.splitting import look_and_split
 from app.job.steps.verifying import verify_joined
 from app.process import StopSignal
@@ -27,6 +29,7 @@ STEPS: Mapping[str, Callable[[Place, Namespace, StopSignal], str]] = MappingProx
         "join": join_results,
         "verify": verify_joined,
         "doctor": diagnose,
+        "verify-results": verify_results,
     }
 )
 """Each step by its name: it returns what it did, in one line without names."""

@@ -27,8 +27,8 @@ _RATE: Final = 8000
 _WINDOWS_OFF: Final = 3
 """Windows by which two ends may differ: the last packet of a codec is filled up with silence."""
 _DIFFERENT: Final = 0.25
-"""Mean difference of loudness, as a part of the mean loudness. A conversion to AAC changes it by a
-few hundredths; other sound, or silence, by half and more."""
+"""Mean difference of loudness, as a part of the mean loudness. A conversion keeps the loudness; it
+is 1 for silence, and about as much for sound that has nothing to do with it."""
 _SILENT: Final = 1e-3
 """Mean loudness of silence, where 1 is the loudest sine: the noise of 10 bits."""
 

@@ -22,12 +22,13 @@ from app.verification.sound import compare_sound
 from app.video import Media, open_source
 
 _CELLS: Final = (16, 9)
-"""Cells of a frame, of which the mean luma is compared: encoding changes these by 1 or 2 levels."""
-_QUANTILE: Final = 0.25
-"""Part of the cells that must agree. The others may be hidden: without a plan, nobody knows."""
-_DIFFERENT: Final = 8.0
-"""Grey levels by which they may differ. Two frames of unrelated videos differ in their most similar
-quarter by 15 and more, unless both are dark."""
+"""Cells of a frame, of which the mean luma is compared: encoding hardly changes that."""
+_QUANTILE: Final = 0.4
+"""Part of the cells that must agree. The others may be hidden: without a plan, nobody knows. A face
+that fills the height of a wide frame, with its margin, takes less than the other part."""
+_DIFFERENT: Final = 5.0
+"""Grey levels by which they may differ: more than what the lowest quality loses, and less than what
+tells two backgrounds of nearly the same brightness apart."""
 _MARGIN: Final = 0.5
 """Part of the sides of a box by which an effect may reach beyond it."""
 _LEAST: Final = 8

@@ -46,6 +46,9 @@ def _of_job(variables: Variables, kind: str, facts: Facts) -> Iterator[str]:
         yield from _of_machine(variables, asked, ready)
     else:
         yield "the log has no line ready (docs/service.md)"
+    hidden = job.get("work", {}).get("hidden")
+    if hidden not in {None, 1}:
+        yield f"{hidden} faces were hidden, and the video has one"
     yield from _of_result(job["result"])
     yield from _OF[kind](variables, job)
 

@@ -79,6 +79,9 @@ def clean(probe: Probe) -> list[str]:
             delete(probe)
         except CloudError as error:
             left.append(str(error))
+        except KeyboardInterrupt:
+            probe.cloud.say(f"left: objects below {probe.folder}, and maybe the model {probe.name}")
+            raise
     return left
 
 

@@ -52,6 +52,8 @@ def test_other_names_instances_and_contents_of_results_are_surprises() -> None:
     found["transform"]["result"] |= {"name": "transform/input/probe.mp4.out", "sounds": 0}
     found["transform"]["instance_type"] = "ml.p2.xlarge"
     assert len(find_surprises(GPU, found)) == 3
+    found["transform"]["work"] = {"hidden": 0}
+    assert "transform: 0 faces were hidden, and the video has one" in find_surprises(GPU, found)
     found["transform"]["ready"] = {}
     assert "transform: the log has no line ready (docs/service.md)" in find_surprises(GPU, found)
 

@@ -28,9 +28,14 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return FIRST.write(folder / "one.mp4"), OTHER.write(folder / "two.mp4")
 
 
-def render(source: Path, result: Path, paint: Callable[[int, Any], None] | None = None) -> Path:
+def render(
+    source: Path,
+    result: Path,
+    paint: Callable[[int, Any], None] | None = None,
+    quality: int = 90,
+) -> Path:
     """Write a result as the renderer does, with a black box in place of the face."""
-    with open_sink(source, result, Writing(overwrite=True)) as sink:
+    with open_sink(source, result, Writing(overwrite=True, quality=quality)) as sink:
         for frame in open_source(source):
             planes = frame.planes()
             planes[0].pixels[90:270, 220:420] = 16
@@ -113,6 +118,16 @@ def test_results_of_other_sources_are_found(sources: tuple[Path, Path], tmp_path
         check_result(result, one, plan_for(two))
     with pytest.raises(MediaError, match="it is identical to the source"):
         check_result(one, one)
+
+
+def test_the_lowest_quality_is_told_from_a_background_of_nearly_the_same_brightness(
+    sources: tuple[Path, Path], tmp_path: Path
+) -> None:
+    one, _ = sources
+    assert check_result(render(one, tmp_path / "low.mp4", quality=1), one) == Match(40, 1)
+    similar = replace(FIRST, background=(107, 122, 137)).write(tmp_path / "similar.mp4")
+    with pytest.raises(MediaError, match="its pictures are not those of its source"):
+        check_result(render(similar, tmp_path / "two.mp4"), one)
 
 
 def test_a_missing_frame_is_found(sources: tuple[Path, Path], tmp_path: Path) -> None:

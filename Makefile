@@ -16,7 +16,7 @@ EXTRAS := --extra aws --extra models --extra service
 COLLIDING := --unsafe-package onnxruntime --unsafe-package opencv-python
 
 .PHONY: help setup demo test check bench hostile fuzz soak lock man audit image image-gpu run sbom smoke gpu-check \
-	transform-local pipeline-local clean
+	transform-local pipeline-local probe-local clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,9 @@ transform-local: setup  ## Run a transform job without an AWS account, in ./tran
 
 pipeline-local: setup  ## Run the pipeline without an AWS account, in ./pipeline-local
 	$(BIN)/python -m scripts.pipeline_local
+
+probe-local: setup  ## Make the first run of scripts/probe.py without an AWS account
+	$(BIN)/python -m scripts.probe_local
 
 clean:  ## Delete build outputs; downloads stay in the cache
 	rm -rf $(VENV) $(GPU_VENV) .fuzz demo transform-local pipeline-local build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

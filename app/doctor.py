@@ -14,8 +14,6 @@ from av.codec import codecs_available
 from app.config import ServiceSettings, Settings
 from app.devices import device_facts, find_gpus, nvenc_fault
 from app.errors import FaceBlurError
-from app.isolation.limits import default_memory
-from app.machine import available_cpus
 from app.networks import prefers_int8
 from app.packs.catalogue import find_packs, load_pack
 from app.packs.fetch import State, state
@@ -31,25 +29,24 @@ _PACKAGES = (
 """Packages whose versions matter for a report of a fault."""
 
 
-def examine(spool: Path | None = None) -> dict[str, Any]:
+def examine(spool: Path | None = None, people: str | None = None) -> dict[str, Any]:
     """Return all facts, JSON-ready. Nothing is changed, and nothing is asked of the network.
 
-    Settings come from the environment of the process. What keeps Face blur from working is listed
-    in ``faults``.
+    Settings come from the environment of the process; ``people`` is the place of the photos if it
+    is not there. What keeps Face blur from working is listed in ``faults``.
 
     Raises:
         ConfigError: a setting in the environment is wrong.
     """
-    settings, service = Settings.load(), ServiceSettings.load()
+    given = {} if people is None else {"people": Path(people)}
+    settings, service = Settings.load(**given), ServiceSettings.load()
     facts: dict[str, Any] = {
         "version": VERSION,
         "python": platform.python_version(),
         "system": platform.platform(),
         "packages": _packages(),
         **place_facts(spool or service.spool or Path(tempfile.gettempdir())),
-        "cpus": available_cpus(),
         "dot_products_of_8_bits": prefers_int8(),
-        "memory_bytes": default_memory(),
         "workers": Shares.of_machine(service.workers).workers,
         "gpus": [{"name": g.name, "driver": g.driver, "memory": g.memory} for g in find_gpus()],
         "providers": _providers(),

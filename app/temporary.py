@@ -9,6 +9,9 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from app.isolation.limits import default_memory
+from app.machine import available_cpus
+
 _NEW = "new-"
 _UNCHECKED = ".face-blur-check-"
 """The beginning of the name of a folder with a result that is not checked yet."""
@@ -18,12 +21,15 @@ def place_facts(folder: Path) -> dict[str, Any]:
     """Return facts about the process and a folder that it writes to.
 
     Returns:
-        ``uid``, the user; ``spool``, the folder; ``free_bytes``, the space there.
+        ``uid``, the user; ``spool``, the folder; ``free_bytes``, the space there; ``cpus`` and
+        ``memory_bytes`` that work on media may use.
     """
     return {
         "uid": os.getuid(),
         "spool": str(folder),
         "free_bytes": shutil.disk_usage(folder).free,
+        "cpus": available_cpus(),
+        "memory_bytes": default_memory(),
     }
 
 

@@ -2,9 +2,11 @@
 
     python -m scripts.collect JOB                          a job of either kind
     python -m scripts.collect JOB --download results       also download the results
+    python -m scripts.collect JOB --verify region          without downloading anything
     python -m scripts.collect --results s3://videos/out/   results of the inputs in INPUT_PREFIX
 
-Each result is downloaded, decoded, and compared with its source, or with its plan if there is one.
+Each result is decoded, and compared with its source and its plan: here, after a download, or by a
+Processing job in the region, which also looks for faces that should be hidden (docs/collecting.md).
 The exit code is 1 if an input has no valid result.
 """
 
@@ -14,15 +16,29 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from app.config import ENV_PREFIX
 from app.errors import UsageError
 from app.logs import printable
-from scripts.aws.cloud import Cloud
+from scripts.aws.cloud import Cloud, CloudError
 from scripts.aws.command import main, make_parser
-from scripts.aws.jobs import KINDS, check_ended, find_job, how_it_ended
+from scripts.aws.jobs import KINDS, Job, check_ended, find_job, how_it_ended
 from scripts.aws.objects import S3Uri, list_inputs, read_data_source
 from scripts.aws.processing import output_of_job, source_of_job
-from scripts.aws.results import Collector, ResultRow, check_all, format_table, read_failure_reasons
+from scripts.aws.region import Places, verify_in_region
+from scripts.aws.results import (
+    Candidate,
+    Collector,
+    ResultRow,
+    check_all,
+    format_table,
+    read_failure_reasons,
+)
+from scripts.aws.transform import environment_of_job
+from scripts.aws.verification import Judge, LocalJudge
+
+_DROP = ENV_PREFIX + "DROP_STREAM"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,6 +50,14 @@ def parser() -> argparse.ArgumentParser:
         "--plans", metavar="PREFIX", help="s3://... with plans to check the results against"
     )
     out.add_argument("--download", type=Path, metavar="DIR", help="also download the results")
+    out.add_argument(
+        "--verify",
+        choices=("local", "region"),
+        default="local",
+        help="local: download results and sources, and compare them here (default); region: read "
+        "the report of a Processing job, which is started if there is none",
+    )
+    out.add_argument("--poll", type=float, default=15, metavar="SECONDS", help="time between polls")
     out.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return out
 
@@ -62,29 +86,71 @@ def run(cloud: Cloud, args: argparse.Namespace) -> None:
 
 
 def _rows(cloud: Cloud, args: argparse.Namespace) -> Iterator[ResultRow]:
-    folder: Path | None = args.download
-    plans = S3Uri.parse(args.plans) if args.plans else None
     if args.results:
+        if args.verify == "region":
+            raise UsageError("--verify region needs the settings of a job; name it")
         inputs = list_inputs(cloud, S3Uri(cloud.bucket, cloud.variables.input_prefix))
         output = S3Uri.parse(args.results)
-        yield from Collector(cloud, inputs, output, folder, plans).transform(lambda _: "no result")
+        plans = S3Uri.parse(args.plans) if args.plans else None
+        collector = Collector(cloud, inputs, output, args.download, plans)
+        buckets = (inputs.prefix.bucket, output.bucket, (plans or output).bucket)
+        judge = LocalJudge(cloud, *buckets)
+        yield from collector.collect(collector.transform(lambda _: "no result"), judge)
     for name in args.jobs:
         job, description = find_job(cloud, name)
         check_ended(job, description)
         if how := how_it_ended(job, description):
             cloud.say(how)
-        if job.kind == KINDS["processing"]:
-            inputs = read_data_source(cloud, source_of_job(description))
-            yield from Collector(
-                cloud, inputs, output_of_job(description), folder, None
-            ).processing()
-        else:
-            inputs = read_data_source(
-                cloud, description["TransformInput"]["DataSource"]["S3DataSource"]
-            )
-            output = S3Uri.parse(description["TransformOutput"]["S3OutputPath"])
-            collector = Collector(cloud, inputs, output, folder, plans)
-            yield from collector.transform(read_failure_reasons(cloud, name))
+        yield from _rows_of(cloud, args, job, description)
+
+
+def _rows_of(
+    cloud: Cloud, args: argparse.Namespace, job: Job, description: dict[str, Any]
+) -> Iterator[ResultRow]:
+    """Yield the outcome for each input of a job."""
+    find = _processing if job.kind == KINDS["processing"] else _transform
+    collector, candidates, places = find(cloud, args, job.name, description)
+    judge: Judge
+    if args.verify == "region":
+        pairs = list(collector.results(candidates))
+        judge = verify_in_region(cloud, (job, description), places, pairs, args.poll)
+        # What has changed meanwhile was not verified.
+        collector, candidates, _ = find(cloud, args, job.name, description)
+    else:
+        buckets = (places.sources.bucket, places.results.bucket, places.plans.bucket)
+        judge = LocalJudge(cloud, *buckets, dropped=_dropped(cloud, job, description))
+    yield from collector.collect(candidates, judge)
+
+
+def _processing(
+    cloud: Cloud, args: argparse.Namespace, _: str, description: dict[str, Any]
+) -> tuple[Collector, list[Candidate], Places]:
+    inputs = read_data_source(cloud, source_of_job(description))
+    output = output_of_job(description)
+    collector = Collector(cloud, inputs, output, args.download, None)
+    return collector, collector.processing(), Places(inputs.prefix, output, output)
+
+
+def _transform(
+    cloud: Cloud, args: argparse.Namespace, name: str, description: dict[str, Any]
+) -> tuple[Collector, list[Candidate], Places]:
+    inputs = read_data_source(cloud, description["TransformInput"]["DataSource"]["S3DataSource"])
+    output = S3Uri.parse(description["TransformOutput"]["S3OutputPath"])
+    plans = S3Uri.parse(args.plans) if args.plans else None
+    collector = Collector(cloud, inputs, output, args.download, plans)
+    candidates = collector.transform(read_failure_reasons(cloud, name))
+    return collector, candidates, Places(inputs.prefix, output, plans or output)
+
+
+def _dropped(cloud: Cloud, job: Job, description: dict[str, Any]) -> list[str]:
+    """Return the streams that a transform job leaves out; the plans of other jobs say it."""
+    if job.kind == KINDS["processing"]:
+        return []
+    try:
+        given = environment_of_job(cloud, description).get(_DROP, "")
+    except CloudError:  # without its model nobody knows
+        return []
+    return [one.strip() for one in given.split(",") if one.strip()]
 
 
 if __name__ == "__main__":

@@ -42,6 +42,8 @@ NETWORK_ISOLATION = True
 # Processing jobs.
 PROCESSING_INSTANCE_TYPE = "ml.c6i.2xlarge"
 PROCESSING_INSTANCE_COUNT = 1
+# The job of collect.py --verify region, which needs no GPU.
+VERIFICATION_INSTANCE_TYPE = "ml.c6i.2xlarge"
 VOLUME_GB = 100
 MAX_RUNTIME_SECONDS = 86400
 

@@ -10,10 +10,8 @@ The command prints the name of the job; scripts/collect.py collects its results.
 
 import argparse
 import sys
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from app.config import ENV_PREFIX
 from app.errors import UsageError
 from scripts.aws.bill import transform_bill
 from scripts.aws.cloud import Cloud, JobFailed
@@ -52,12 +50,14 @@ from scripts.aws.selection import select_inputs
 from scripts.aws.transform import (
     JobOptions,
     PeopleSource,
+    environment_of_job,
     environments,
     find_people_archive,
     finished_keys,
     job_request,
     make_model,
     model_request,
+    people_of_job,
     resumed_request,
     unfinished_inputs,
 )
@@ -201,8 +201,8 @@ def _resume(cloud: Cloud, args: argparse.Namespace, job: Job) -> _Planned:
     previous, description = find_job(cloud, args.resume)
     _check_kind(previous)
     check_ended(previous, description)
-    environment = _environment_of(cloud, description)
-    people = _people_of(cloud, description, environment)
+    environment = environment_of_job(cloud, description)
+    people = people_of_job(cloud, description, environment)
     check_unchanged(previous.name, tags_of(cloud, previous.kind, description), people)
     remaining = unfinished_inputs(cloud, _inputs(cloud, description), _output(description))
     if not remaining.keys:
@@ -211,28 +211,6 @@ def _resume(cloud: Cloud, args: argparse.Namespace, job: Job) -> _Planned:
     count = len(remaining.keys)
     request = resumed_request(cloud, description, job.name, source, count=count, people=people)
     return _Planned(request, count, whom(people, environment))
-
-
-def _model_of(cloud: Cloud, description: dict[str, Any]) -> dict[str, Any]:
-    name = description["ModelName"]
-    return dict(cloud.read("sagemaker", "describe_model", ModelName=name)["PrimaryContainer"])
-
-
-def _environment_of(cloud: Cloud, description: dict[str, Any]) -> dict[str, str]:
-    """Return the environment of the container of a job."""
-    model = _model_of(cloud, description)
-    return {**(model.get("Environment") or {}), **(description.get("Environment") or {})}
-
-
-def _people_of(
-    cloud: Cloud, description: dict[str, Any], environment: Mapping[str, str]
-) -> People | None:
-    """Return the people of a job as their photos are now."""
-    has_archive = _model_of(cloud, description).get("ModelDataUrl")
-    archive = find_people_archive(cloud) if has_archive else None
-    if archive is not None:
-        return people_in_archive(cloud, *archive)
-    return people_in_prefix(cloud) if environment.get(ENV_PREFIX + "PEOPLE") else None
 
 
 def _check_kind(job: Job) -> None:

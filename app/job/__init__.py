@@ -57,8 +57,11 @@ def _batch(args: Namespace) -> tuple[Work, Mapping[Path, str]]:
 
     def work(stop: StopSignal) -> tuple[int, str]:
         # Imported here so that a signal during the import is handled like any other.
+        from app.job.diagnosis import write_diagnosis
         from app.job.run import run
 
+        if args.doctor:
+            write_diagnosis(args.root, folders.output, folders.people)
         summary = run(folders, stop)
         return int(summary.failed > 0), summary.text
 
@@ -66,7 +69,7 @@ def _batch(args: Namespace) -> tuple[Work, Mapping[Path, str]]:
 
 
 def _step(args: Namespace) -> tuple[Work, Mapping[Path, str]]:
-    """Return the work of a step on one file, and the labels of its paths."""
+    """Return the work of a step, and the labels of its paths."""
     place = find_place(args)
 
     def work(stop: StopSignal) -> tuple[int, str]:

@@ -67,6 +67,11 @@ def make_parser() -> ArgumentParser:
         type=Path,
         help="plans and reports of an earlier output (default: ROOT/processing/done)",
     )
+    parser.add_argument(
+        "--doctor",
+        action="store_true",
+        help="first write what the machine and the folders have to doctor.json in the output",
+    )
     return parser
 
 

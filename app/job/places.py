@@ -12,7 +12,9 @@ from app.errors import MediaError, UsageError
 from app.files import write_file
 from app.job.folders import SAGEMAKER_ROOT
 
-STEP_NAMES = ("split", "hide", "join", "verify")
+STEP_NAMES = ("split", "hide", "join", "verify", "doctor", "verify-results")
+_WITHOUT_FILE = frozenset({"doctor", "verify-results"})
+"""Steps that do not work on one file."""
 _PIECE_SECONDS = 120
 """Long enough that the start of an analysis does not count, short enough for many instances."""
 _LONGEST_SECONDS = 900
@@ -77,13 +79,14 @@ def make_step_parser() -> ArgumentParser:
     """Make the parser of ``step``."""
     parser = process.ArgumentParser(
         prog="step",
-        description="Do one step of the pipeline, on the only file in ROOT/processing/input.",
+        description="Do one step of the pipeline, on the only file in ROOT/processing/input. "
+        "doctor looks at the machine, and verify-results at the results of another job.",
         epilog="Settings are environment variables (FACE_BLUR_*).",
         allow_abbrev=False,
     )
     parser.add_argument("step", choices=STEP_NAMES)
     parser.add_argument("--root", type=Path, default=SAGEMAKER_ROOT, help="folder of all others")
-    parser.add_argument("--key", required=True, help="key of the file in its bucket")
+    parser.add_argument("--key", default="", help="key of the file in its bucket")
     parser.add_argument("--prefix", default="", help="prefix of the key that results do not have")
     parser.add_argument(
         "--seconds", type=int, default=_PIECE_SECONDS, help="split: length of a piece"
@@ -100,12 +103,16 @@ def make_step_parser() -> ArgumentParser:
 
 
 def find_place(args: Namespace) -> Place:
-    """Return the file and the folders of a step.
+    """Return the file and the folders of a step; without a file, its source is their folder.
 
     Raises:
         UsageError: there is not exactly one file, or its key is no possible name.
     """
     folder = args.root / "processing" / "input"
+    if args.step in _WITHOUT_FILE:
+        return Place(args.root, folder, "")
+    if not args.key:
+        raise UsageError("the step works on one file; give its --key")
     files = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
     if len(files) != 1:
         raise UsageError(f"the input has {len(files)} files, not one; see its manifest")

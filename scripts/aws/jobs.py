@@ -1,5 +1,6 @@
 """SageMaker jobs: what their requests need, and finding, watching and stopping them."""
 
+import math
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -243,7 +244,13 @@ def _stop(cloud: Cloud, job: Job) -> None:
 
 
 def watch(
-    cloud: Cloud, job: Job, done: Callable[[], int], expected: int, poll: float
+    cloud: Cloud,
+    job: Job,
+    done: Callable[[], int],
+    expected: int,
+    poll: float,
+    *,
+    most: float = math.inf,
 ) -> dict[str, Any]:
     """Wait until a job ends, reporting its progress; return its last description.
 
@@ -253,10 +260,11 @@ def watch(
         done: counts the results so far.
         expected: number of results at the end.
         poll: seconds between polls.
+        most: the longest time to wait, in seconds.
 
     Raises:
         JobFailed: the job failed or was stopped.
-        CloudError: the job could not be polled several times in a row.
+        CloudError: the job could not be polled several times in a row, or has not ended in time.
     """
     progress = _Progress(cloud, LogTail(cloud, job), expected, time.monotonic())
     failed = 0
@@ -272,6 +280,8 @@ def watch(
         else:
             if job.status(description) in ENDED:
                 return _ended(job, description)
+            if time.monotonic() - progress.began > most:
+                raise CloudError(f"{job.name} has not ended after {_clock(most)}")
         time.sleep(poll)
 
 

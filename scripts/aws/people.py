@@ -146,16 +146,21 @@ def whom(people: People | None, environment: Mapping[str, str]) -> str:
     return f"hides {people}; everybody else stays visible"
 
 
-def check_unchanged(name: str, tags: Iterable[Mapping[str, str]], people: People | None) -> None:
-    """Check that a job can be resumed with the photos that are in the bucket now.
+def check_unchanged(
+    name: str,
+    tags: Iterable[Mapping[str, str]],
+    people: People | None,
+    therefore: str = "resuming it would hide other people; start a new job for the files that are "
+    "left (--new, --keys)",
+) -> None:
+    """Check that the photos that are in the bucket now are those of a job.
+
+    ``therefore`` ends the message: what they cannot be used for.
 
     Raises:
-        UsageError: they are other ones than those of the job.
+        UsageError: they are other ones.
     """
     before = next((tag["Value"] for tag in tags if tag["Key"] == TAG), None)
     now = None if people is None else people.fingerprint
     if before is not None and before != now:
-        raise UsageError(
-            f"the photos of people have changed since {name} started, so resuming it would hide "
-            "other people; start a new job for the files that are left (--new, --keys)"
-        )
+        raise UsageError(f"the photos of people have changed since {name} started, so {therefore}")

@@ -77,10 +77,10 @@ def job_request(
         LimitError: the request violates a limit of the API.
     """
     variables = cloud.variables
-    inputs = [_input("input", source, "ShardedByS3Key")]
+    inputs = [input_request("input", source, "ShardedByS3Key")]
     if people is not None:
         photos = {"S3DataType": "S3Prefix", "S3Uri": str(people.place)}
-        inputs.append(_input("people", photos, "FullyReplicated"))
+        inputs.append(input_request("people", photos))
     request = {
         "ProcessingJobName": name,
         "RoleArn": cloud.role_arn,
@@ -97,7 +97,10 @@ def job_request(
     return request
 
 
-def _input(name: str, source: Mapping[str, str], distribution: str) -> dict[str, Any]:
+def input_request(
+    name: str, source: Mapping[str, str], distribution: str = "FullyReplicated"
+) -> dict[str, Any]:
+    """Return an input, which is mounted below ``ROOT`` by its name."""
     return {
         "InputName": name,
         "S3Input": {

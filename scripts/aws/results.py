@@ -9,27 +9,29 @@ import base64
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlencode
 
-from app.errors import FaceBlurError, UnsupportedMedia
+from app.errors import FaceBlurError
 from app.files import sha256_of
 from app.pipeline import result_names
-from app.plan import read_plan
-from app.video import CONTENT_TYPES, Media
+from app.plan.places import edits_path
+from app.video import CONTENT_TYPES
 from app.video.kinds import BY_SUFFIX
 from scripts.aws.cloud import PROJECT_TAG, Cloud, CloudError, JobFailed
 from scripts.aws.jobs import KINDS
 from scripts.aws.objects import Inputs, S3Object, S3Uri, list_objects, results_by_key
-from scripts.aws.processing import lines_by_key, read_reports
+from scripts.aws.processing import ReportLine, lines_by_key, read_reports
 from scripts.aws.transform import SUFFIX
-from scripts.aws.verification import check_document, check_result
+from scripts.aws.verification import FoundResult, Judge
 
-SOURCE, _SHA = "face-blur-source", "face-blur-sha256"
+SOURCE, SHA256 = "face-blur-source", "face-blur-sha256"
 """Metadata of a collected result: the ETag of its source, and its own SHA-256."""
 _MAX_LINES = 3
 """Maximum number of log lines about one file."""
@@ -51,13 +53,17 @@ class ResultRow:
 
 
 @dataclass(frozen=True, slots=True)
-class _FoundResult:
-    """A result before collecting; ``name`` is its final name, if that is already known."""
+class Candidate:
+    """An input: its key and name, its result if there is one, and why there is none."""
 
-    item: S3Object
-    name: str | None = None
-    plan: str | None = None
-    sha256: str | None = None
+    key: str
+    name: str
+    found: FoundResult | None
+    why: Callable[[], str]
+
+
+class NoSource(CloudError):
+    """There is no source with which a result could be compared."""
 
 
 class Collector:
@@ -83,112 +89,115 @@ class Collector:
             item.key.removeprefix(output.key): item for item in list_objects(cloud, output)
         }
         self._sources = {item.key: item for item in list_objects(cloud, inputs.prefix)}
-        self._known_plans = set() if plans is None else {i.key for i in list_objects(cloud, plans)}
+        listed = [] if plans is None else list_objects(cloud, plans)
+        self._known_plans = {item.key: item for item in listed}
 
-    def transform(self, why: Callable[[str], str]) -> Iterator[ResultRow]:
-        """Collect the results of a transform job; ``why`` returns the log about a key."""
+    def transform(self, why: Callable[[str], str]) -> list[Candidate]:
+        """Find the results of a transform job; ``why`` returns the log about a key."""
         fresh = [name.removesuffix(SUFFIX) for name in self._items if name.endswith(SUFFIX)]
         by_key = results_by_key(self._inputs, fresh)
+        out = []
         for key, name in zip(self._inputs.keys, self._inputs.names, strict=True):
             found = None
             if key in by_key:
-                found = _FoundResult(self._items[by_key[key] + SUFFIX], plan=self._plan_of(name))
-            yield self._row(key, name, found, lambda key=key: why(key))  # type: ignore[misc]
+                found = FoundResult(self._items[by_key[key] + SUFFIX], plan=self._plan_of(name))
+            out.append(Candidate(key, name, found, partial(why, key)))
+        return out
 
-    def processing(self) -> Iterator[ResultRow]:
-        """Collect the results of a processing job, which already have their final names."""
+    def processing(self) -> list[Candidate]:
+        """Find the results of a processing job, which already have their final names."""
         reports = read_reports(self._cloud, self._output, self._items.values())
         lines = lines_by_key(self._inputs, reports)
+        out = []
         for key, name in zip(self._inputs.keys, self._inputs.names, strict=True):
-            line = lines.get(key)
             found, reason = None, "no report mentions it"
-            if line is not None:
-                reason = f"{line.code}: {line.message}"
-                if line.done and {line.output, line.plan} <= self._items.keys():
-                    plan = self._output.key + line.plan
-                    found = _FoundResult(
-                        self._items[line.output], line.output, plan, line.result_sha256
-                    )
-                elif line.done:
+            if (line := lines.get(key)) is not None:
+                found, reason = self._reported(line), f"{line.code}: {line.message}"
+                if line.done and found is None:
                     reason = "the report names a result or a plan that does not exist"
-            yield self._row(key, name, found, lambda reason=reason: reason)  # type: ignore[misc]
+            out.append(Candidate(key, name, found, partial(str, reason)))
+        return out
 
-    def _row(
-        self, key: str, name: str, found: _FoundResult | None, why: Callable[[], str]
-    ) -> ResultRow:
+    def _reported(self, line: ReportLine) -> FoundResult | None:
+        if not line.done or not {line.output, line.plan} <= self._items.keys():
+            return None
+        edits = self._items.get(str(edits_path(Path(line.plan))))
+        item, plan = self._items[line.output], self._items[line.plan]
+        return FoundResult(item, line.output, plan, line.result_sha256, edits)
+
+    def results(self, candidates: Iterable[Candidate]) -> Iterator[tuple[S3Object, FoundResult]]:
+        """Yield each source with its result, collected or not; those without one are left out.
+
+        Raises:
+            CloudError: an object cannot be read.
+        """
+        for one in candidates:
+            with suppress(NoSource):
+                source = self._source(one.key, one.name)
+                found = one.found
+                if found is None and (existing := self._collected(one.name, source)) is not None:
+                    plan = self._plan_of(one.name)
+                    found = FoundResult(self._items[existing], existing, plan)
+                if found is not None:
+                    yield source, found
+
+    def collect(self, candidates: Iterable[Candidate], judge: Judge) -> Iterator[ResultRow]:
+        """Give results that are good their names and types; yield the outcome for each input."""
+        return (self._row(one, judge) for one in candidates)
+
+    def _row(self, one: Candidate, judge: Judge) -> ResultRow:
         try:
-            source = self._source(key, name)
-            if found is None:
-                existing = self._collected(name, source)
-                if existing is None:
-                    return ResultRow(name, "missing", "", why())
-                self._fetch_collected(existing)
-                return ResultRow(name, "done", self._output.key + existing, "")
-            return ResultRow(name, "done", self._finish(source, name, found), "")
+            source = self._source(one.key, one.name)
+            if one.found is not None:
+                target = self._finish(source, one.name, one.found, judge)
+                return ResultRow(one.name, "done", target, "")
+            existing = self._collected(one.name, source)
+            if existing is None:
+                return ResultRow(one.name, "missing", "", one.why())
+            judge.recall(source, self._items[existing], self.collected_hash(existing))
+            self._fetch_collected(existing)
+            return ResultRow(one.name, "done", self._output.key + existing, "")
         except FaceBlurError as error:
-            return ResultRow(name, "failed", "", " ".join(str(error).split()))
+            return ResultRow(one.name, "failed", "", " ".join(str(error).split()))
 
     def _source(self, key: str, name: str) -> S3Object:
         if {"", ".", ".."} & set(PurePosixPath(name).parts) or name.startswith("/"):
-            raise CloudError("its name is not a valid file name")
+            raise NoSource("its name is not a valid file name")
         if key not in self._sources:
-            raise CloudError(
-                "the source no longer exists, so the result cannot be compared with it"
-            )
+            raise NoSource("the source no longer exists, so the result cannot be compared with it")
         return self._sources[key]
 
-    def _finish(self, source: S3Object, name: str, found: _FoundResult) -> str:
-        """Check a result, and give it its name and type; return its key."""
+    def _finish(self, source: S3Object, name: str, found: FoundResult, judge: Judge) -> str:
+        """Judge a result, and give it its name and type; return its key."""
         with tempfile.TemporaryDirectory() as folder:
-            place = Path(folder)
-            original = self._download(self._inputs.prefix.bucket, source, place / "source")
-            result = self._download(self._output.bucket, found.item, place / "result")
-            sha256 = sha256_of(result)
-            if found.sha256 is not None and found.sha256 != sha256:
-                raise CloudError("it is not the file that the report describes")
-            suffix = self._check(result, original, found, place)
-            target = found.name or self._name_of(name, suffix)
-            self._put(found.item, target, suffix, source, sha256)
-            self._deliver(result, target)
+            judged = judge.judge(source, found, Path(folder))
+            target = found.name or self._name_of(name, judged.suffix)
+            self._put(found.item, target, judged.suffix, source, judged.sha256)
+            if self._folder is not None and not self._cloud.dry_run:
+                self._deliver(judged.file or self._fetch(target, judged.sha256, folder), target)
         return self._output.key + target
 
-    def _check(self, result: Path, source: Path, found: _FoundResult, folder: Path) -> str:
-        """Check a result; return the suffix of its kind."""
-        try:
-            suffix = Media(result).kind.suffix
-        except UnsupportedMedia:
-            check_document(result, source)
-            return ".json"
-        plan = None
-        if found.plan is not None:
-            bucket = self._output.bucket if self._plans is None else self._plans.bucket
-            path = folder / "plan.json"
-            self._cloud.read(
-                "s3", "download_file", Bucket=bucket, Key=found.plan, Filename=os.fspath(path)
-            )
-            plan = read_plan(path)
-        check_result(result, source, plan)
-        return suffix
+    def _fetch(self, target: str, sha256: str, folder: str) -> Path:
+        """Download a result that was judged without a download."""
+        path = Path(folder) / "result"
+        where = {"Bucket": self._output.bucket, "Key": self._output.key + target}
+        self._cloud.read("s3", "download_file", **where, Filename=os.fspath(path))
+        if sha256_of(path) != sha256:
+            raise CloudError("it is not the result that was verified")
+        return path
 
-    def _plan_of(self, name: str) -> str | None:
-        """Return the key of the plan of an input, if there is one."""
+    def _plan_of(self, name: str) -> S3Object | None:
+        """Return the plan of an input, if there is one."""
         if self._plans is None:
             return None
-        names = (f"{name}.plan.json", f"{name}.json")
-        keys = (self._plans.key + one for one in names)
-        return next((key for key in keys if key in self._known_plans), None)
+        keys = (self._plans.key + one for one in (f"{name}.plan.json", f"{name}.json"))
+        return next((self._known_plans[key] for key in keys if key in self._known_plans), None)
 
     def _name_of(self, name: str, suffix: str) -> str:
         if suffix == ".json":
             return name + suffix
         others = set(self._inputs.names) - {name}
         return next(one for one in result_names(name, BY_SUFFIX[suffix]) if one not in others)
-
-    def _download(self, bucket: str, item: S3Object, path: Path) -> Path:
-        self._cloud.read(
-            "s3", "download_file", Bucket=bucket, Key=item.key, Filename=os.fspath(path)
-        )
-        return path
 
     def _collected(self, name: str, source: S3Object) -> str | None:
         """Return the name of a result collected earlier from this version of the source."""
@@ -212,7 +221,7 @@ class Collector:
     def _put(self, item: S3Object, target: str, suffix: str, source: S3Object, sha256: str) -> None:
         """Copy the checked result to its final name, with its type."""
         key = self._output.key + target
-        metadata = {SOURCE: _unquoted(source.etag), _SHA: sha256}
+        metadata = {SOURCE: _unquoted(source.etag), SHA256: sha256}
         headers = {"ContentType": CONTENT_TYPES[suffix], "Metadata": metadata}
         existing = self._head(target) if target in self._items else None
         if existing is None or key == item.key:
@@ -266,12 +275,18 @@ class Collector:
         if item.key != key:
             self._cloud.change("s3", "delete_object", Bucket=self._output.bucket, Key=item.key)
 
+    def collected_hash(self, name: str) -> str:
+        """Return the hash in the metadata of a collected result; empty if it has none."""
+        return str(self._head(name)["Metadata"].get(SHA256, ""))
+
     def _fetch_collected(self, target: str) -> None:
         if self._folder is None:
             return
         with tempfile.TemporaryDirectory() as folder:
-            path = self._download(self._output.bucket, self._items[target], Path(folder) / "result")
-            if sha256_of(path) != self._head(target)["Metadata"].get(_SHA):
+            path = Path(folder) / "result"
+            where = {"Bucket": self._output.bucket, "Key": self._items[target].key}
+            self._cloud.read("s3", "download_file", **where, Filename=os.fspath(path))
+            if sha256_of(path) != self.collected_hash(target):
                 raise CloudError("it is not the result that was collected")
             self._deliver(path, target)
 

@@ -12,7 +12,7 @@ from scripts.aws.command import check_settings
 from scripts.aws.jobs import image_uri, volume_key, vpc
 from scripts.aws.limits import GPU_IMAGE, check, has_gpu
 from scripts.aws.objects import Inputs, S3Object, S3Uri, list_objects, results_by_key
-from scripts.aws.people import People
+from scripts.aws.people import People, people_in_archive, people_in_prefix
 from scripts.aws.variables import Variables
 
 PeopleSource: TypeAlias = Literal["model", "s3", "none"]
@@ -234,6 +234,32 @@ def resumed_request(
     }
     check("CreateTransformJob", request)
     return request
+
+
+def _model_of(cloud: Cloud, description: Mapping[str, Any]) -> dict[str, Any]:
+    name = description["ModelName"]
+    return dict(cloud.read("sagemaker", "describe_model", ModelName=name)["PrimaryContainer"])
+
+
+def environment_of_job(cloud: Cloud, description: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment of the container of a job.
+
+    Raises:
+        CloudError: its model no longer exists.
+    """
+    model = _model_of(cloud, description)
+    return {**(model.get("Environment") or {}), **(description.get("Environment") or {})}
+
+
+def people_of_job(
+    cloud: Cloud, description: Mapping[str, Any], environment: Mapping[str, str]
+) -> People | None:
+    """Return the people of a job as their photos are now."""
+    has_archive = _model_of(cloud, description).get("ModelDataUrl")
+    archive = find_people_archive(cloud) if has_archive else None
+    if archive is not None:
+        return people_in_archive(cloud, *archive)
+    return people_in_prefix(cloud) if environment.get(ENV_PREFIX + "PEOPLE") else None
 
 
 def finished_keys(inputs: Inputs, output: S3Uri, items: list[S3Object]) -> set[str]:

@@ -81,6 +81,11 @@ class Variables(BaseModel):
     processing_instance_count: int = Field(
         1, ge=1, le=100, description="instances of processing jobs"
     )
+    verification_instance_type: str = Field(
+        "ml.c6i.2xlarge",
+        pattern=_INSTANCE,
+        description="instance type of the job that verifies results in the region",
+    )
     volume_gb: int = Field(100, ge=1, le=16384, description="disk size of processing jobs")
     max_runtime_seconds: int = Field(
         86400, ge=1, le=777600, description="time limit of processing jobs, in seconds"

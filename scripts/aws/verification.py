@@ -1,79 +1,114 @@
-"""Verify a result: it must differ from its source, and have all its frames with their times."""
+"""Judges of results: whether a result is good. This one downloads it and its source."""
 
 import json
+import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from app.errors import MediaError, PlanError, UnsupportedMedia
+from app.errors import PlanError, UnsupportedMedia
 from app.files import sha256_of
-from app.plan import Plan, read_plan
-from app.video import open_source
+from app.plan import read_plan
+from app.verification import check_result
+from app.video import Media
+from scripts.aws.cloud import Cloud, CloudError
+from scripts.aws.objects import S3Object
+
+OTHER_FILE = "it is not the file that the report describes"
 
 
 @dataclass(frozen=True, slots=True)
-class MediaFacts:
-    """Facts of a decoded file; ``span`` and ``tick`` are in seconds."""
+class FoundResult:
+    """A result before collecting.
 
+    ``name`` is its final name and ``sha256`` its hash, if a report says so. ``plan`` and ``edits``
+    are objects of the prefix of plans.
+    """
+
+    item: S3Object
+    name: str | None = None
+    plan: S3Object | None = None
+    sha256: str | None = None
+    edits: S3Object | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A good result: the suffix of its kind, its hash, and its file if it was downloaded."""
+
+    suffix: str
     sha256: str
-    size: tuple[int, int]
-    is_image: bool
-    frames: int
-    span: Fraction
-    tick: Fraction
+    file: Path | None = None
 
 
-def read_facts(path: Path) -> MediaFacts:
-    """Decode a whole file and return its facts.
+class Judge(Protocol):
+    """Says whether results are good."""
 
-    Raises:
-        MediaError: the file cannot be decoded completely, or is not a video or image.
+    def judge(self, source: S3Object, found: FoundResult, folder: Path) -> Judged:
+        """Judge a result; ``folder`` is for files.
+
+        Raises:
+            FaceBlurError: it is not good, or nobody knows.
+        """
+
+    def recall(self, source: S3Object, item: S3Object, sha256: str) -> None:
+        """Confirm a result that was collected earlier, and has this hash.
+
+        Raises:
+            CloudError: it is not known to be good.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class LocalJudge:
+    """Downloads each result and its source, decodes both, and compares them.
+
+    Args:
+        cloud: the account.
+        sources: bucket of the sources.
+        results: bucket of the results.
+        plans: bucket of the plans.
+        dropped: streams that results must not have, by the settings of the job.
     """
-    source = open_source(path)
-    info = source.info
-    first, last, count = 0, 0, 0
-    for frame in source:
-        first = frame.pts if not count else first
-        last, count = frame.pts, count + 1
-    span = (last - first) * info.time_base
-    return MediaFacts(sha256_of(path), info.size, info.is_image, count, span, info.time_base)
 
+    cloud: Cloud
+    sources: str
+    results: str
+    plans: str
+    dropped: Sequence[str] = ()
 
-def check_result(result: Path, source: Path, plan: Plan | None) -> None:
-    """Compare a result with its source, or with its plan if there is one.
+    def judge(self, source: S3Object, found: FoundResult, folder: Path) -> Judged:
+        """See ``Judge``."""
+        original = self._download(self.sources, source, folder / "source")
+        result = self._download(self.results, found.item, folder / "result")
+        sha256 = sha256_of(result)
+        if found.sha256 is not None and found.sha256 != sha256:
+            raise CloudError(OTHER_FILE)
+        return Judged(self._check(result, original, found, folder), sha256, result)
 
-    Raises:
-        MediaError: the result is damaged, or does not match the source.
-        PlanError: the plan belongs to another file.
-    """
-    found, original = read_facts(result), sha256_of(source)
-    if found.sha256 == original:
-        raise MediaError("it is identical to the source: not processed")
-    if plan is None:
-        _compare(found, read_facts(source))
-        return
-    if plan.source.sha256 != original:
-        raise PlanError("its plan belongs to another file")
-    _check_equal("frames", found.frames, plan.source.frames)
-    _check_equal("its size", found.size, (plan.source.width, plan.source.height))
+    def recall(self, source: S3Object, item: S3Object, sha256: str) -> None:
+        """See ``Judge``: it was compared when it was collected."""
 
+    def _check(self, result: Path, source: Path, found: FoundResult, folder: Path) -> str:
+        """Check a result; return the suffix of its kind."""
+        try:
+            suffix = Media(result).kind.suffix
+        except UnsupportedMedia:
+            check_document(result, source)
+            return ".json"
+        plan = None
+        if found.plan is not None:
+            plan = read_plan(self._download(self.plans, found.plan, folder / "plan.json"))
+        check_result(result, source, plan, self.dropped)
+        return suffix
 
-def _compare(found: MediaFacts, expected: MediaFacts) -> None:
-    _check_equal("image", found.is_image, expected.is_image)
-    _check_equal("frames", found.frames, expected.frames)
-    _check_equal("its size", found.size, expected.size)
-    if abs(found.span - expected.span) > max(found.tick, expected.tick):
-        raise MediaError(
-            f"its frames span {float(found.span):.3f} s, "
-            f"not {float(expected.span):.3f} s as in its source"
+    def _download(self, bucket: str, item: S3Object, path: Path) -> Path:
+        self.cloud.read(
+            "s3", "download_file", Bucket=bucket, Key=item.key, Filename=os.fspath(path)
         )
-
-
-def _check_equal(what: str, found: object, expected: object) -> None:
-    if found != expected:
-        raise MediaError(f"{what}: {found}, not {expected} as in its source")
+        return path
 
 
 def check_document(result: Path, source: Path) -> None:

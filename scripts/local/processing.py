@@ -5,32 +5,42 @@ with its folders below a temporary root.
 """
 
 import os
+import stat
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from scripts.aws.jobs import KINDS
 from scripts.aws.objects import S3Uri
-from scripts.local.containers import PASSED_ON, ROOT, Program
+from scripts.local.containers import PASSED_ON, ROOT, LogStream, Program
 from scripts.local.job import InputError, Refused, Request, list_objects, parse_s3_uri
 from scripts.local.job_runner import JobResult
 
 MOUNTS = PurePosixPath("/opt/ml/processing")
+GROUP = KINDS["processing"].log_group
 _POLL_SECONDS = 0.05
+_UPLOAD_SECONDS = 0.5
+"""Time between uploads during a job, which AWS does not tell."""
 _MESSAGE = Path("output", "message")
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """An input or output: a prefix, or for inputs a manifest, and a folder below ``MOUNTS``."""
+    """An input or output: a prefix, or for inputs a manifest, and a folder below ``MOUNTS``.
+
+    Files of an output that ``continues`` are uploaded during the job too.
+    """
 
     place: S3Uri
     folder: PurePosixPath
     is_manifest: bool = False
+    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,7 @@ class ProcessingJob:
     name: str
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
+    resources: Request
     inputs: tuple[Mount, ...]
     outputs: tuple[Mount, ...]
     seconds: float
@@ -57,6 +68,7 @@ def parse_processing(request: Request) -> ProcessingJob:
             name=request["ProcessingJobName"],
             arguments=tuple(request["AppSpecification"]["ContainerArguments"]),
             environment=dict(request.get("Environment", {})),
+            resources=request["ProcessingResources"],
             inputs=tuple(_input(one["S3Input"]) for one in request["ProcessingInputs"]),
             outputs=tuple(
                 _output(one["S3Output"]) for one in request["ProcessingOutputConfig"]["Outputs"]
@@ -74,7 +86,9 @@ def _input(one: Request) -> Mount:
 
 def _output(one: Request) -> Mount:
     place = parse_s3_uri(one["S3Uri"])
-    return Mount(S3Uri(place.bucket, place.key.rstrip("/") + "/"), _folder(one))
+    continues = one["S3UploadMode"] == "Continuous"
+    folder = S3Uri(place.bucket, place.key.rstrip("/") + "/")
+    return Mount(folder, _folder(one), continues=continues)
 
 
 def _folder(one: Request) -> PurePosixPath:
@@ -87,13 +101,11 @@ def _folder(one: Request) -> PurePosixPath:
 def _refuse_unsupported(request: Request) -> None:
     cluster = request["ProcessingResources"]["ClusterConfig"]
     inputs = [one["S3Input"] for one in request["ProcessingInputs"]]
-    outputs = [one["S3Output"] for one in request["ProcessingOutputConfig"]["Outputs"]]
     reasons = {
         "several instances": cluster["InstanceCount"] != 1,
         "an entry point": "ContainerEntrypoint" in request["AppSpecification"],
         "a network": not request.get("NetworkConfig", {}).get("EnableNetworkIsolation"),
         "S3InputMode Pipe": any(one.get("S3InputMode", "File") != "File" for one in inputs),
-        "uploads during the job": any(one["S3UploadMode"] != "EndOfJob" for one in outputs),
         "compression": any(one.get("S3CompressionType", "None") != "None" for one in inputs),
     }
     if found := [reason for reason, applies in reasons.items() if applies]:
@@ -104,16 +116,28 @@ class ProcessingRun:
     """A run of a Processing job.
 
     Args:
-        job: the job.
+        job: the job, kept as ``job``.
         s3: an S3 client.
+        logs: a CloudWatch Logs client.
         command: the program, without the arguments of the job.
+        whole_keys: name the files of a manifest after their whole keys. AWS does not document
+            whether it does.
     """
 
-    def __init__(self, job: ProcessingJob, s3: Any, command: Sequence[str] | None = None) -> None:
-        self._job, self._s3 = job, s3
+    def __init__(
+        self,
+        job: ProcessingJob,
+        s3: Any,
+        logs: Any,
+        command: Sequence[str] | None = None,
+        *,
+        whole_keys: bool = False,
+    ) -> None:
+        self.job, self._s3, self._logs = job, s3, logs
         self._command = command or (str(ROOT / "scripts" / "entrypoint.sh"),)
+        self._whole_keys = whole_keys
         self._stopping = threading.Event()
-        self.lines: list[str] = []
+        self._uploaded: dict[Path, tuple[int, int]] = {}
         self.exit_message = ""
 
     def stop(self) -> None:
@@ -125,18 +149,18 @@ class ProcessingRun:
         with tempfile.TemporaryDirectory(prefix="processing-") as temporary:
             root = Path(temporary)
             try:
-                for mount in self._job.inputs:
+                for mount in self.job.inputs:
                     self._download(mount, root)
             except InputError as error:
                 return JobResult("Failed", f"ClientError: {error}", ())
-            for mount in self._job.outputs:
+            for mount in self.job.outputs:
                 _below(root, mount).mkdir(parents=True)
             (root / _MESSAGE).parent.mkdir()
             code = self._execute(root)
             if self._stopping.is_set():
                 return JobResult("Stopped", "", ())
             # SageMaker stores the output of a job that failed, too.
-            for mount in self._job.outputs:
+            for mount in self.job.outputs:
                 self._upload(mount, root)
             if code == 0:
                 return JobResult("Completed", "", ())
@@ -150,17 +174,26 @@ class ProcessingRun:
         variables = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
         programs = str(Path(sys.executable).parent)
         variables["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", os.defpath)])
-        arguments = [*self._job.arguments, "--root", str(root)]
-        environment = {**variables, **self._job.environment}
-        program = Program([*self._command, *arguments], environment, 0, self.lines.append)
-        end = time.monotonic() + self._job.seconds
-        try:
-            while (code := program.exit_code()) is None:
-                if self._stopping.wait(_POLL_SECONDS) or time.monotonic() > end:
-                    return None
-            return code
-        finally:
-            program.stop()
+        arguments = [*self.job.arguments, "--root", str(root)]
+        environment = {**variables, **self.job.environment}
+        with LogStream(self._logs, f"{self.job.name}/algo-1", GROUP) as log:
+            program = Program([*self._command, *arguments], environment, 0, log.line)
+            try:
+                return self._wait(program, root)
+            finally:
+                program.stop()
+
+    def _wait(self, program: Program, root: Path) -> int | None:
+        began = uploaded = time.monotonic()
+        while (code := program.exit_code()) is None:
+            now = time.monotonic()
+            if self._stopping.wait(_POLL_SECONDS) or now > began + self.job.seconds:
+                return None
+            if now > uploaded + _UPLOAD_SECONDS:
+                uploaded = now
+                for mount in (one for one in self.job.outputs if one.continues):
+                    self._upload(mount, root)
+        return code
 
     def _download(self, mount: Mount, root: Path) -> None:
         folder = _below(root, mount)
@@ -178,16 +211,23 @@ class ProcessingRun:
             InputError: there are none, or the manifest is wrong.
         """
         for one, prefix, _ in list_objects(self._s3, mount.place, manifest=mount.is_manifest):
-            name = one.key.removeprefix(prefix[: prefix.rfind("/") + 1])
+            whole = self._whole_keys and mount.is_manifest
+            name = one.key if whole else one.key.removeprefix(prefix[: prefix.rfind("/") + 1])
             if name and not name.endswith("/"):
                 yield one, name
 
     def _upload(self, mount: Mount, root: Path) -> None:
+        """Upload the files of an output that are new or have changed."""
         folder = _below(root, mount)
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and not path.is_symlink():
+            with suppress(FileNotFoundError):  # renamed or removed by the program meanwhile
+                state = path.lstat()
+                version = state.st_mtime_ns, state.st_size
+                if not stat.S_ISREG(state.st_mode) or self._uploaded.get(path) == version:
+                    continue
                 key = mount.place.key + path.relative_to(folder).as_posix()
                 self._s3.upload_file(str(path), mount.place.bucket, key)
+                self._uploaded[path] = version
 
 
 def _below(root: Path, mount: Mount) -> Path:

@@ -7,7 +7,7 @@ requests on to moto, but runs a created job, and keeps its state in moto's recor
 import io
 import json
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
@@ -87,12 +87,16 @@ class SageMaker:
         launcher: starts the containers of transform jobs.
         timeouts: the timeouts of SageMaker.
 
-    ``program`` replaces that of Processing jobs; None is the entry point of the image.
+    ``program`` replaces that of Processing jobs; None is the entry point of the image. With
+    ``whole_keys`` their files have the names of whole keys. ``quotas`` are those of the account by
+    name; None refuses to list them.
     """
 
     def __init__(self, launcher: Launcher, timeouts: Timeouts | None = None) -> None:
         self.launcher, self.timeouts = launcher, timeouts
         self.program: Sequence[str] | None = None
+        self.whole_keys = False
+        self.quotas: Mapping[str, float] | None = None
         self._session = boto3.Session(_KEY, _KEY)
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._models: dict[Key, Request] = {}
@@ -156,6 +160,8 @@ class SageMaker:
             "SageMaker.CreateProcessingJob": self._create_processing,
             "SageMaker.StopProcessingJob": self._stop_processing,
             **self.endpoints.actions,
+            "ServiceQuotasV20190624.ListServiceQuotas": self._list_quotas,
+            "ServiceQuotasV20190624.ListAWSDefaultServiceQuotas": self._list_quotas,
         }
         if (asked := self.endpoints.asked(environ)) is not None:
             return asked(environ, start_response)
@@ -166,6 +172,14 @@ class SageMaker:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
         return action(json.loads(body), environ)(environ, start_response)
+
+    def _list_quotas(self, _: Request, environ: "WSGIEnvironment") -> Response:
+        """Answer instead of moto, which does not know the quotas of SageMaker."""
+        del environ
+        if self.quotas is None:
+            return refusal("AccessDeniedException", "quotas are not simulated")
+        found = [{"QuotaName": name, "Value": value} for name, value in self.quotas.items()]
+        return answer({"Quotas": found})
 
     def _create_model(self, request: Request, environ: "WSGIEnvironment") -> Response:
         """Keep the request: moto forgets whether the model is isolated."""
@@ -200,7 +214,8 @@ class SageMaker:
                 job = parse_processing(request)
             except Refused as error:
                 return refusal("ValidationException", str(error))
-            run = ProcessingRun(job, self.client("s3", region), self.program)
+            s3, logs = (self.client(service, region) for service in ("s3", "logs"))
+            run = ProcessingRun(job, s3, logs, self.program, whole_keys=self.whole_keys)
             return self._begin((region, name), "processing", run, environ)
 
     def _with_network(self, job: Job, region: str) -> Job:
@@ -236,6 +251,13 @@ class SageMaker:
             backend = sagemaker_backends[DEFAULT_ACCOUNT_ID][key[0]]
             jobs = backend.transform_jobs if kind == "transform" else backend.processing_jobs
             entry = JobRecord(jobs[key[1]], kind, run)
+            if isinstance(run, ProcessingRun):
+                # moto forgets these, and AWS does not.
+                vars(entry.moto).update(
+                    environment=dict(run.job.environment),
+                    processing_resources=run.job.resources,
+                    processing_start_time=utcnow(),
+                )
             # Before the caller knows the job: moto's own state must not be visible.
             entry.set_state("InProgress")
             entry.set_end(None)

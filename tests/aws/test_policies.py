@@ -37,7 +37,10 @@ DYNAMIC = {
     f"sagemaker:{verb}{kind}Job"
     for verb in ("Describe", "Stop")
     for kind in ("Transform", "Processing")
-} | {"sagemaker:ListTransformJobs", "sagemaker:ListProcessingJobs"}
+} | {
+    *("sagemaker:ListTransformJobs", "sagemaker:ListProcessingJobs"),
+    *("servicequotas:ListServiceQuotas", "servicequotas:ListAWSDefaultServiceQuotas"),
+}
 """Calls whose name the commands put together."""
 
 UNUSED_FEATURES = (
@@ -138,7 +141,8 @@ def test_no_policy_has_more_than_names() -> None:
         everywhere = {one["Sid"] for one in statements(path) if one["Resource"] == "*"}
         # These calls cannot be restricted to resources.
         assert everywhere <= {
-            *("FindJobs", "FindEndpoints", "FindBuckets", "LogInToRegistry", "FindLogs")
+            *("FindJobs", "FindEndpoints", "FindBuckets", "LogInToRegistry", "FindLogs"),
+            "ReadQuotas",
         }
         for one in statements(path):
             assert re.fullmatch(r"[A-Za-z]+", one["Sid"])

@@ -15,6 +15,7 @@ from scripts import (
     deploy_async,
     infrastructure,
     invoke_async,
+    probe,
     push_image,
     run_processing,
     run_transform,
@@ -114,6 +115,22 @@ def test_requests_to_an_endpoint(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_processing_job(capsys: pytest.CaptureFixture[str]) -> None:
     made = asked(capsys, run_processing, *JOB)
     assert [operation for operation, _ in made] == ["put_object", "create_processing_job"]
+
+
+def test_a_first_run(capsys: pytest.CaptureFixture[str]) -> None:
+    made = asked(capsys, probe, *JOB[:-3])
+    operations = ["upload_file", "put_object", "create_model", "create_transform_job"]
+    operations += ["put_object", "create_processing_job", "delete_model"]
+    assert [operation for operation, _ in made] == operations
+    requests = dict(made)
+    assert requests["create_model"]["ModelName"] == requests["delete_model"]["ModelName"]
+    job = requests["create_transform_job"]
+    assert job["ModelClientConfig"]["InvocationsTimeoutInSeconds"] == 600
+    assert job["TransformResources"]["InstanceCount"] == 1
+    job = requests["create_processing_job"]
+    assert job["StoppingCondition"]["MaxRuntimeInSeconds"] == 1800
+    assert job["AppSpecification"]["ContainerArguments"] == ["process", "--doctor"]
+    assert {job["Environment"]["FACE_BLUR_BLUR"]} == {"everyone"}
 
 
 @pytest.mark.parametrize(

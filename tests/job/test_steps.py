@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import tarfile
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 
 from app.errors import ConfigError, FaceBlurError, MediaError, UsageError
 from app.job import main
+from app.job.pairs import named_files, pairs_text
 from app.job.places import make_step_parser, result_name
 from app.job.steps.joining import unpack
 from app.job.steps.splitting import freeze_people, thaw_people
@@ -204,6 +206,99 @@ def test_a_step_needs_exactly_one_file(clip: Clip, tmp_path: Path) -> None:
     assert message(root) == "the input has 2 files, not one; see its manifest"
 
 
+def test_doctor_writes_what_the_machine_and_the_folders_have(tmp_path: Path) -> None:
+    inputs = tmp_path / "processing" / "input"
+    (inputs / "more").mkdir(parents=True)
+    (inputs / "more" / "a.mp4").write_bytes(b"a")
+    (tmp_path / "output").mkdir()
+    assert main(["step", "doctor", f"--root={tmp_path}"]) == 0
+    facts = json.loads((tmp_path / "processing/output/doctor.json").read_text())
+    found = facts["folders"]["input"]
+    assert (found["files"], found["names"], found["writable"]) == (1, ["more/a.mp4"], True)
+    assert found["free_bytes"] > 0
+    assert (facts["uid"], facts["faults"]) == (os.getuid(), [])
+
+
+def test_the_job_writes_the_facts_before_its_work(clip: Clip, tmp_path: Path) -> None:
+    """Also if nothing else succeeds: that is when they are needed."""
+    root = mounts(tmp_path, clip.path)
+    (root / "processing/input/input/a.mp4").write_bytes(b"no video")
+    assert main([f"--root={root}", "--doctor"]) == 1
+    facts = json.loads((root / "processing/output/doctor.json").read_text())
+    assert facts["folders"]["input"]["names"] == ["input/a.mp4"]
+    assert outputs(root) >= {"doctor.json", "reports/local.jsonl"}
+
+
+def test_a_step_on_a_file_needs_its_key(clip: Clip, tmp_path: Path) -> None:
+    root = mounts(tmp_path, clip.path)
+    assert main(["step", "hide", f"--root={root}"]) == 2
+    assert message(root) == "the step works on one file; give its --key"
+
+
 def test_an_unknown_step_is_refused() -> None:
     with pytest.raises(FaceBlurError):
         make_step_parser().parse_args(["blur", "--key=a"])
+
+
+def verified(root: Path) -> list[dict[str, object]]:
+    """Run the step ``verify-results``; return the lines of its report."""
+    assert main(["step", "verify-results", f"--root={root}"]) == 0
+    text = (root / "processing/output/verification.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def listed(root: Path, files: dict[str, Path]) -> Path:
+    """Mount files by their folder and name, and the list of the only pair."""
+    (root / "output").mkdir(parents=True)
+    row = {"source_etag": '"1"', "result_etag": '"2"', "source": "in/a.mp4", "result": "out/a.mp4"}
+    if "plans/a.plan.json" in files:
+        row |= {"plan": "out/a.plan.json", "plan_etag": '"3"'}
+    for name, path in files.items():
+        target = root / "processing" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    folder = root / "processing" / "pairs"
+    folder.mkdir()
+    (folder / "pairs.json").write_text(pairs_text("in/", "out/", "out/", [row]))
+    return root
+
+
+def test_results_are_verified_with_and_without_a_plan(clip: Clip, tmp_path: Path) -> None:
+    made = mounts(tmp_path / "made", clip.path)
+    assert step(made, "hide") == 0
+    output = made / "processing" / "output"
+    good, plan = output / "a.mp4", output / "plans" / "a.mp4.plan.json"
+    pair = {"input/a.mp4": clip.path, "results/a.mp4": good}
+    for number, files in enumerate((pair, pair | {"plans/a.plan.json": plan})):
+        (line,) = verified(listed(tmp_path / str(number), files))
+        assert (line["status"], line["frames"], line["suffix"]) == ("good", 30, ".mp4")
+        assert (line["source_etag"], line["result_etag"]) == ('"1"', '"2"')
+        assert line["result_sha256"] == hashlib.sha256(good.read_bytes()).hexdigest()
+        assert line["source_sha256"] == hashlib.sha256(clip.path.read_bytes()).hexdigest()
+    files = pair | {"results/a.mp4": tmp_path / "other.mp4"}
+    write_clip(scene(), tmp_path / "other.mp4", preset="ultrafast")
+    (line,) = verified(listed(tmp_path / "bad", files))
+    assert (line["status"], line["code"]) == ("bad", "not_hidden")
+    assert str(tmp_path) not in json.dumps(line)
+
+
+def test_a_list_that_does_not_name_the_files_is_refused(clip: Clip, tmp_path: Path) -> None:
+    """Otherwise a result could be taken for that of another source."""
+    files = {"input/a.mp4": clip.path, "results/b.mp4": clip.path}
+    root = listed(tmp_path / "ml", files)
+    assert main(["step", "verify-results", f"--root={root}"]) == 2
+    assert message(root) == "results: its files are not those of the list of results"
+    assert outputs(root) == set()
+
+
+@pytest.mark.parametrize("prefix", ["", "in/", "in/monday/"])
+def test_files_are_found_by_keys_without_any_part_of_their_prefix(
+    prefix: str, tmp_path: Path
+) -> None:
+    keys = ["in/monday/a.mp4", "in/monday/in/monday/a.mp4"]
+    for key in keys:
+        path = tmp_path / key.removeprefix(prefix)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(key)
+    found = named_files(tmp_path, keys, "in/monday/")
+    assert {key: path.read_text() for key, path in found.items()} == {key: key for key in keys}

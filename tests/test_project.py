@@ -29,7 +29,8 @@ COMMAND_PAGES = "\n".join(
     PAGES[page]
     for page in (
         *("README.md", "CONTRIBUTING.md", "docs/usage.md", "docs/settings.md"),
-        *("docs/models.md", "docs/aws.md", "docs/async.md", "docs/measuring.md", "docs/service.md"),
+        *("docs/models.md", "docs/aws.md", "docs/aws-jobs.md", "docs/async.md"),
+        *("docs/first-run.md", "docs/collecting.md", "docs/measuring.md", "docs/service.md"),
     )
 )
 """The pages whose commands and options are compared with the program."""

@@ -69,6 +69,7 @@ def test_all_children_that_ended_while_idle_are_replaced(pool: Pool) -> None:
 
 @pytest.mark.parametrize("fault", ["fail", "fail_later"])
 def test_a_failed_start_leaves_no_child(fault: str) -> None:
+    before = children(os.getpid())  # such as the browser of other tests
     pool = Pool(MODULE, {fault: True}, Limits(memory=2**28, stall=2), SIZE)
     pool.launch()
     (process,) = processes(pool)
@@ -76,4 +77,4 @@ def test_a_failed_start_leaves_no_child(fault: str) -> None:
         pool.load()
     assert processes(pool) == []
     wait_until(lambda: not is_running(process))
-    assert children(os.getpid()) == []
+    assert set(children(os.getpid())) <= set(before)

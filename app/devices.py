@@ -23,7 +23,7 @@ _NO_NVENC = (
     "Cannot load libcuda.so",
 )
 """What FFmpeg says if a machine has no NVENC: the GPU has no encoder, as A100, H100 and H200, or
-the driver is older than the encoder needs, or there is none."""
+the driver is missing, or older than the encoder needs."""
 _QUERY = ("--query-gpu=name,driver_version,memory.total", "--format=csv,noheader,nounits")
 _QUERY_SECONDS = 20.0
 """Time for nvidia-smi: with a driver that is not loaded it starts one, which takes seconds."""

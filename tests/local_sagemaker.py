@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ REGION = "eu-north-1"
 BUCKET = "videos"
 HURRIED = Timeouts(ping=30, ping_every=0.05, ping_timeout=0.3, kill_after=1)
 LONG = 60.0
+REAL = replace(HURRIED, ping=60, ping_every=0.2, ping_timeout=2, kill_after=30)
+"""Timeouts for the real service, which loads models."""
 
 
 @dataclass

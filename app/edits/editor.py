@@ -96,7 +96,7 @@ class Editor:
         """Take back the last edit that is in effect; this is recorded too.
 
         Raises:
-            UsageError: there is none.
+            UsageError: no edit is in effect.
             EditConflict, OutputError, DiskFull: as ``edit``.
         """
         if self.undoable is None:
@@ -107,7 +107,7 @@ class Editor:
         """Make the edit again that was taken back last; this is recorded too.
 
         Raises:
-            UsageError: there is none.
+            UsageError: no edit was taken back.
             EditConflict, OutputError, DiskFull: as ``edit``.
         """
         if self.redoable is None:

@@ -42,7 +42,7 @@ class Journal:
         self.path, self._plan = path, plan_sha256
         self._edits: list[Edit] = []
         self.head = plan_sha256
-        """The hash of the last line, or of the plan if there is none."""
+        """The hash of the last line, or of the plan if the journal is empty."""
         self._size = 0
         for line in self._lines(_content(path)):
             self._take(line)

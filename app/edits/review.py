@@ -41,7 +41,7 @@ class Review:
         """Return a track.
 
         Raises:
-            ValueError: there is none of this number.
+            ValueError: no track has this number.
         """
         try:
             return self.tracks[number]

@@ -139,7 +139,7 @@ def only_file(folder: Path, name: str) -> Path:
     """Return the file of a name in a folder or below it.
 
     Raises:
-        MediaError: there is none, or several.
+        MediaError: the folder has no file of this name, or several.
     """
     found = [path for path in folder.rglob(name) if path.is_file()] if folder.is_dir() else []
     if len(found) != 1:

@@ -127,7 +127,7 @@ class Desk:
         """Return a video by the number in an address.
 
         Raises:
-            UsageError: there is none.
+            UsageError: no video has this number.
         """
         if name.isascii() and name.isdigit() and len(name) < 6 and int(name) < len(self.cases):
             return self.cases[int(name)]

@@ -10,7 +10,7 @@ import pytest
 from scripts.local.containers import Launcher, ProgramLauncher
 from scripts.local.sagemaker import SageMaker
 from scripts.local.transformer import Timeouts
-from tests.local_sagemaker import HURRIED, Local, MakeLocal
+from tests.local_sagemaker import HURRIED, REAL, Local, MakeLocal
 
 WAYWARD = Path(__file__).with_name("misbehaving.py")
 
@@ -50,3 +50,20 @@ def make_local(local: Local, tmp_path: Path) -> Iterator[MakeLocal]:
     yield play
     local.sagemaker.reset()
     assert local.leftover_processes() == []
+
+
+@pytest.fixture
+def account(
+    make_local: MakeLocal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Local]:
+    """A simulated account, to which the clients of this process are sent."""
+    (tmp_path / "spool").mkdir()
+    local = make_local(timeouts=REAL, launcher=ProgramLauncher(tmp_path / "spool"))
+    local.mark = str(tmp_path / "spool")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", local.sagemaker.url)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    yield local
+    local.sagemaker.program, local.sagemaker.quotas = None, None
+    local.sagemaker.whole_keys = False

@@ -2,8 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +16,18 @@ from scripts.aws.probe_requests import Probe
 from scripts.aws.probe_video import Drawing
 from scripts.local.containers import ProgramLauncher
 from tests.aws_jobs import IMAGE, ROLE, Commands, Ran
-from tests.local_sagemaker import BUCKET, HURRIED, REGION, Local, MakeLocal
+from tests.local_sagemaker import BUCKET, REGION, Local
 
 pytestmark = pytest.mark.slow
 WHERE = ("--region", REGION, "--bucket", BUCKET, "--role-arn", ROLE, "--image-uri", IMAGE)
 CPU = (*WHERE, "--instance-type", "ml.c6i.2xlarge", "--poll", "0.2")
-REAL = replace(HURRIED, ping=60, ping_every=0.2, ping_timeout=2, kill_after=30)
 STUBBORN = Path(__file__).with_name("stubborn.py")
 QUOTA = "ml.c6i.2xlarge for transform job usage"
 
 
-@pytest.fixture
-def account(
-    make_local: MakeLocal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Local]:
-    """A simulated account, to which the clients of this process are sent."""
-    (tmp_path / "spool").mkdir()
-    local = make_local(timeouts=REAL, launcher=ProgramLauncher(tmp_path / "spool"))
-    local.mark = str(tmp_path / "spool")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", local.sagemaker.url)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe_facts, "_LOG_SECONDS", 5.0)
-    yield local
-    local.sagemaker.program, local.sagemaker.quotas = None, None
-    local.sagemaker.whole_keys = False
 
 
 @pytest.fixture

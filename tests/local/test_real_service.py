@@ -3,7 +3,6 @@
 import io
 import tarfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -16,9 +15,7 @@ from scripts.local.containers import ProgramLauncher
 from testmedia.clip import Clip, write_clip
 from testmedia.fetch import fetch
 from testmedia.smoke_media import REFERENCES, scene
-from tests.local_sagemaker import BUCKET, HURRIED, Local, MakeLocal
-
-REAL = replace(HURRIED, ping=60, ping_every=0.2, ping_timeout=2, kill_after=30)
+from tests.local_sagemaker import BUCKET, REAL, Local, MakeLocal
 
 
 def people_archive() -> bytes:

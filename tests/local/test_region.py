@@ -1,8 +1,7 @@
 """Verification in the region, by the real job: good results are collected, and no others."""
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,16 @@ import pytest
 from scripts import collect, run_processing, run_transform
 from scripts.aws import region
 from scripts.aws.probe_video import Drawing
-from scripts.local.containers import ProgramLauncher
 from testmedia.clip import write_clip
 from testmedia.smoke_media import scene
 from tests.aws_jobs import IMAGE, ROLE, Commands, Ran
 from tests.local.test_real_service import people_archive
-from tests.local_sagemaker import BUCKET, HURRIED, REGION, Local, MakeLocal
+from tests.local_sagemaker import BUCKET, REGION, Local
 from tests.verification.test_source_match import remux
 
 pytestmark = pytest.mark.slow
 WHERE = ("--region", REGION, "--bucket", BUCKET, "--role-arn", ROLE, "--image-uri", IMAGE)
 CPU = (*WHERE, "--instance-type", "ml.c6i.2xlarge")
-REAL = replace(HURRIED, ping=60, ping_every=0.2, ping_timeout=2, kill_after=30)
 ONE = Drawing(frames=30)
 OTHER = Drawing(frames=30, background=(190, 180, 60), beats=(0.1, 0.6))
 POLL = ("--poll", "0.2")
@@ -33,22 +30,6 @@ Rows = dict[str, tuple[str, str]]
 def videos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("videos")
     return ONE.write(folder / "one.mp4"), OTHER.write(folder / "other.mp4")
-
-
-@pytest.fixture
-def account(
-    make_local: MakeLocal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Local]:
-    """A simulated account, to which the clients of this process are sent."""
-    (tmp_path / "spool").mkdir()
-    local = make_local(timeouts=REAL, launcher=ProgramLauncher(tmp_path / "spool"))
-    local.mark = str(tmp_path / "spool")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", local.sagemaker.url)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    yield local
-    local.sagemaker.program, local.sagemaker.whole_keys = None, False
 
 
 @pytest.fixture

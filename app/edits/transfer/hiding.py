@@ -1,4 +1,4 @@
-"""Take over decisions to hide: for every track at the same place, and where there is none."""
+"""Take over decisions to hide: for tracks at the same place, and for places without a track."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
